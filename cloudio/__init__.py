@@ -1,0 +1,34 @@
+"""Satellite patches from flat memmap files to training batches, in one pass over the pages.
+
+    import cloudio
+
+    ds = cloudio.open("CloudSEN12/")
+    reader = ds.split("train").reader("L1C", "manual_hq", size=224)
+    image, label, index = reader.read([3, 1, 4])
+"""
+
+from .cloudsen12 import CLOUDSEN12
+from .dataset import Dataset, open
+from .errors import CloudioError, LayoutError, RequestError, TruncatedError
+from .labels import CLASSES, LabelMap
+from .layout import Band, Layout, Window
+from .reader import Batch, Reader
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CLASSES",
+    "CLOUDSEN12",
+    "Band",
+    "Batch",
+    "CloudioError",
+    "Dataset",
+    "LabelMap",
+    "Layout",
+    "LayoutError",
+    "Reader",
+    "RequestError",
+    "TruncatedError",
+    "Window",
+    "open",
+]

@@ -1,0 +1,418 @@
+"""What is there: a folder of flat files becomes splits, arrays, and a number of patches.
+
+Names are the layout's to know, files are source.py's to open; how to read them is reader.py's.
+"""
+
+import os
+import re
+import threading
+import types
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _kernels
+from .cloudsen12 import CLOUDSEN12
+from .errors import LayoutError, RequestError
+from .layout import Band, Layout, Window
+from .metadata import read_columns, typed
+from .source import Source, size_of
+
+if TYPE_CHECKING:
+    from .reader import Reader
+
+_METADATA = "metadata.csv"
+_SPLITS = ("train", "val", "test")
+# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
+_STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
+# A file that the layout does not know tells its type by its size alone.
+_UNKNOWN_AS = ("int16", "uint8", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """One array of one split: the file, and the type and shape its size implies."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One folder's worth of patches."""
+
+    name: str
+    folder: Path
+    n_patches: int
+    arrays: dict[str, Array]
+    metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
+
+
+class Dataset:
+    """Patches of one or more splits, and the arrays that all of these have.
+
+    Made by `cloudio.open`.  ``len(ds)`` is the number of patches; patch k of the second split
+    follows the last of the first.  Files are mapped when first needed and stay so while anything
+    uses them.  Immutable; threads may share it, a forked child may go on using it, and it pickles
+    as a path (and, for a subset, its index).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        splits: Sequence[Split],
+        *,
+        index: np.ndarray | None = None,
+        sources: "_Sources | None" = None,
+    ) -> None:
+        self.path = path
+        self.layout = layout
+        self._splits = tuple(splits)
+        self._index = index
+        self._sources = _Sources() if sources is None else sources
+
+    # ---- what there is -----------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._n_stored if self._index is None else len(self._index)
+
+    @property
+    def _n_stored(self) -> int:
+        return sum(split.n_patches for split in self._splits)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Arrays that every split has, in the layout's order; those it does not know come last."""
+        common = set.intersection(*(set(split.arrays) for split in self._splits))
+        known = [band.name for band in self.layout.bands if band.name in common]
+        return (*known, *sorted(common.difference(known)))
+
+    @property
+    def splits(self) -> Mapping[str, range | np.ndarray]:
+        """Which patches each split has: a range, or for a subset an array of positions."""
+        parts: dict[str, range | np.ndarray] = {}
+        start = 0
+        for split in self._splits:
+            stop = start + split.n_patches
+            parts[split.name] = (
+                range(start, stop)
+                if self._index is None
+                else np.flatnonzero((self._index >= start) & (self._index < stop))
+            )
+            start = stop
+        return types.MappingProxyType(parts)
+
+    @property
+    def valid_window(self) -> Window:
+        """Where a patch holds real pixels."""
+        return self.layout.valid
+
+    @cached_property
+    def metadata(self) -> Mapping[str, np.ndarray]:
+        """One array per column of metadata.csv, in patch order; empty where a split has none.
+
+        Whole numbers are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with
+        NaT, everything else text.
+        """
+        tables = [split.metadata for split in self._splits]
+        if not all(tables):
+            return types.MappingProxyType({})
+        shared = [name for name in tables[0] if all(name in table for table in tables)]
+        whole = {name: typed([x for table in tables for x in table[name]]) for name in shared}
+        if self._index is not None:
+            whole = {name: column[self._index] for name, column in whole.items()}
+        return types.MappingProxyType(whole)
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What is unusual about the files, one sentence each."""
+        found = []
+        for split in self._splits:
+            for name, array in split.arrays.items():
+                band = self.layout.band(name)
+                if band is None:
+                    found.append(
+                        f"{split.name}: {array.path.name} is not an array of {self.layout.name}; "
+                        f"taken as {array.dtype} by its size"
+                    )
+                elif array.dtype != band.dtype:
+                    found.append(
+                        f"{split.name}: {array.path.name} is {array.dtype} by its size, where "
+                        f"{self.layout.name} has {band.dtype}"
+                    )
+            if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
+                found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
+        return tuple(found)
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """The stored type of an array; RequestError where splits differ."""
+        name = self.find(name)
+        found = {split.arrays[name].dtype: split.name for split in self._splits}
+        if len(found) > 1:
+            each = ", ".join(f"{dtype} in {split}" for dtype, split in found.items())
+            raise RequestError(f"{name} is {each}; read these splits one by one")
+        return next(iter(found))
+
+    def band(self, name: str) -> Band:
+        """What is known of an array: its row of the layout, corrected by what the files say."""
+        name = self.find(name)
+        known, dtype = self.layout.band(name), self.dtype(name).name
+        if known is not None and known.dtype == dtype:
+            return known
+        if known is not None and known.kind == "label":
+            return Band(name, "label", dtype)
+        return Band(name, "band", dtype, scale=None)
+
+    def find(self, name: str) -> str:
+        """The array that ``name`` means, in any spelling; RequestError where none or several."""
+        return self.layout.find(name, self.names, str(self.path))
+
+    # ---- parts -------------------------------------------------------------------------------
+
+    def split(self, name: str) -> "Dataset":
+        """One split, as a data set of its own."""
+        names = [split.name for split in self._splits]
+        if name not in names:
+            raise RequestError(f"no split {name!r}; {self.path} has {', '.join(names)}")
+        if self._index is not None:
+            return self.subset(self.splits[name])
+        return self._view((self._splits[names.index(name)],), None)
+
+    def subset(self, index: Any) -> "Dataset":
+        """The patches of ``index``, in that order, as a data set of their own.
+
+        ``index`` is what `Reader.read` takes.  Its order and repeats are kept; nothing is copied
+        but the index.
+        """
+        picked = resolved(index, len(self))
+        return self._view(self._splits, picked if self._index is None else self._index[picked])
+
+    def _view(self, splits: tuple[Split, ...], index: np.ndarray | None) -> "Dataset":
+        return Dataset(self.path, self.layout, splits, index=index, sources=self._sources)
+
+    # ---- pixels ------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """An array of a one-split data set, (patch, row, column): a read-only view of its file."""
+        name = self.find(name)
+        if len(self._splits) > 1 or self._index is not None:
+            raise RequestError(
+                f"{name} is a view of one file, and this data set is "
+                + ("a subset of one" if len(self._splits) == 1 else "several splits")
+                + "; take ds.split(name) of the whole data set, or ds.reader"
+            )
+        return self.sources(name)[0].array
+
+    def sources(self, name: str) -> list[Source]:
+        """The open files of an array, one per split."""
+        return [self._sources.get(split.arrays[name]) for split in self._splits]
+
+    def stored_index(self, positions: np.ndarray) -> np.ndarray:
+        """Which stored patches the patches at ``positions`` of this data set are."""
+        return positions if self._index is None else self._index[positions]
+
+    def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> "Reader":
+        """Decide what to read, and how; see `Reader` for every setting."""
+        from .reader import Reader
+
+        return Reader(self, bands, labels, **settings)
+
+    # ---- as a thing --------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        counts = {split.name: split.n_patches for split in self._splits}
+        layout = None if self.layout is CLOUDSEN12 else self.layout
+        return _reopen, (os.fspath(self.path), layout, counts, self._index)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
+        return (
+            f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
+            f"({parts}), {len(self.names)} arrays>"
+        )
+
+
+def _reopen(
+    path: str, layout: Layout | None, counts: dict[str, int], index: np.ndarray | None
+) -> Dataset:
+    """The data set that was pickled; LayoutError where its files have changed since."""
+    whole = open(path, layout=layout)
+    splits = [split for split in whole._splits if split.name in counts]
+    found = {split.name: split.n_patches for split in splits}
+    if found != counts:
+        raise LayoutError(f"{path} now has patches {found}; it had {counts} when it was pickled")
+    return Dataset(whole.path, whole.layout, splits, index=index, sources=whole._sources)
+
+
+class _Sources:
+    """Files opened once, however many readers, parts and threads ask for them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened: dict[Path, Source] = {}
+
+    def get(self, array: Array) -> Source:
+        with self._lock:
+            source = self._opened.get(array.path)
+            if source is None:
+                source = Source(array.path, array.dtype, array.shape)
+                self._opened[array.path] = source
+            return source
+
+
+# ---- opening -------------------------------------------------------------------------------------
+
+
+def open(
+    path: str | os.PathLike[str], *, layout: Layout | None = None, io: str = "mmap"
+) -> Dataset:
+    """Open a folder of flat files: one split, or a root whose sub-folders are splits.
+
+    No pixel is read.  Element types and the number of patches follow from the sizes of the files,
+    and from metadata.csv where there is one.  LayoutError where these do not fit together;
+    OSError where something cannot be read.
+    """
+    if io != "mmap":
+        raise RequestError(f"io={io!r}; only 'mmap' is there")
+    layout = CLOUDSEN12 if layout is None else layout
+    if not isinstance(layout, Layout):
+        raise RequestError(f"layout={layout!r}; a cloudio.Layout is needed")
+    root = Path(path)
+    if not root.exists():
+        raise FileNotFoundError(f"no folder {root}")
+    if not root.is_dir():
+        raise NotADirectoryError(f"{root} is a file; a folder of .dat files is needed")
+    root = root.resolve()
+    groups = _split_files(root)
+    if not groups:
+        raise LayoutError(f"no .dat files in {root}, nor in folders in it")
+    order = {name: k for k, name in enumerate(_SPLITS)}
+    names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
+    return Dataset(root, layout, [_split(name, *groups[name], layout) for name in names])
+
+
+def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
+    """For each split, its folder and its .dat files by stem."""
+    files = _dat_files(root)
+    if files:
+        # One folder may hold several splits, told apart as train_B01.dat, val_B01.dat, ...
+        marked = {stem: re.fullmatch(r"(train|val|test)_(.+)", stem) for stem in files}
+        if not all(marked.values()):
+            return {_split_name(root.name): (root, files)}
+        groups: dict[str, tuple[Path, dict[str, Path]]] = {}
+        for stem, match in marked.items():
+            if match:
+                groups.setdefault(match[1], (root, {}))[1][match[2]] = files[stem]
+        return groups
+    groups = {}
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
+        if files := _dat_files(folder):
+            name = _split_name(folder.name)
+            if name in groups:
+                raise LayoutError(f"{folder} and {groups[name][0]} are both the split {name!r}")
+            groups[name] = folder, files
+    return groups
+
+
+def _dat_files(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.suffix.lower() == ".dat" and not entry.name.startswith("."):
+            if entry.stem in files:
+                raise LayoutError(f"{entry} and {files[entry.stem]} have the same name")
+            files[entry.stem] = entry
+    return files
+
+
+def _split_name(folder: str) -> str:
+    """``high_train`` is the release's name of ``train``."""
+    match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
+    return match[1] if match else folder
+
+
+def _split(name: str, folder: Path, files: dict[str, Path], layout: Layout) -> Split:
+    """Prove that the files of one split fit together."""
+    paths: dict[str, Path] = {}
+    for stem, path in files.items():
+        array = layout.name_of_file(stem)
+        if array in paths:
+            raise LayoutError(f"{path} and {paths[array]} are both {array}")
+        paths[array] = path
+    sizes = {array: size_of(path) for array, path in paths.items()}
+
+    csv = folder / _METADATA
+    metadata = read_columns(csv) if csv.exists() else {}
+    counted = len(next(iter(metadata.values()), []))
+    n_patches = counted or _most_common_count(sizes, layout)
+
+    arrays = {}
+    for array, size in sizes.items():
+        fitting = {_bytes(n_patches, layout, dtype): dtype for dtype in _types(array, layout)}
+        if size not in fitting:
+            by = f"the rows of {_METADATA}" if counted else "most files"
+            fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
+            raise LayoutError(
+                f"{paths[array]} holds {size:,} bytes; {n_patches:,} patches of "
+                f"{layout.patch[0]} x {layout.patch[1]}, by {by}, need {fit}"
+            )
+        dtype = np.dtype(fitting[size])
+        arrays[array] = Array(paths[array], dtype, (n_patches, *layout.patch))
+    return Split(name, folder, n_patches, arrays, metadata)
+
+
+def _types(array: str, layout: Layout) -> tuple[str, ...]:
+    """The types an array may be stored as, the layout's own first."""
+    band = layout.band(array)
+    return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
+
+
+def _bytes(n_patches: int, layout: Layout, dtype: str) -> int:
+    return n_patches * layout.patch[0] * layout.patch[1] * np.dtype(dtype).itemsize
+
+
+def _most_common_count(sizes: dict[str, int], layout: Layout) -> int:
+    """The number of patches that most files would have, each stored as the layout says."""
+    counts: Counter[int] = Counter()
+    for array, size in sizes.items():
+        n, rest = divmod(size, _bytes(1, layout, _types(array, layout)[0]))
+        if n and not rest:
+            counts[n] += 1
+    if not counts:
+        array, size = next(iter(sizes.items()))
+        raise LayoutError(
+            f"{array}.dat holds {size:,} bytes, and no file holds a whole number of patches of "
+            f"{layout.patch[0]} x {layout.patch[1]}: one of {_types(array, layout)[0]} needs "
+            f"{_bytes(1, layout, _types(array, layout)[0]):,}"
+        )
+    return counts.most_common(1)[0][0]
+
+
+# ---- which patches -------------------------------------------------------------------------------
+
+
+def resolved(index: Any, n_patches: int) -> np.ndarray:
+    """``index`` as a new int64 array of numbers 0..n_patches - 1.
+
+    RequestError where it is no whole numbers in one dimension; IndexError where one is out of
+    range.
+    """
+    given = np.asarray(index)
+    if given.ndim != 1:
+        if given.ndim > 1:
+            raise RequestError(f"index has shape {given.shape}; one dimension is needed")
+        given = given.reshape(1)
+    if given.dtype.kind not in "iu" and given.size:
+        raise RequestError(f"index is of {given.dtype}; whole numbers are needed")
+    if given.dtype == np.uint64 and given.size and given.max() >= n_patches:
+        k = int(given.argmax())
+        raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")
+    numbers = np.array(given, dtype=np.int64)
+    _kernels.resolve(numbers, n_patches)
+    return numbers

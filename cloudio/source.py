@@ -1,0 +1,58 @@
+"""One flat file, open and mapped: its size is checked, its pages are read-only."""
+
+import mmap
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import LayoutError, TruncatedError
+
+
+def size_of(path: Path) -> int:
+    """Bytes in a file of a data set; LayoutError where it is no regular file or is empty."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise LayoutError(f"{path} is not a regular file")
+    if status.st_size == 0:
+        raise LayoutError(f"{path} is empty")
+    return status.st_size
+
+
+class Source:
+    """A file of patches, mapped: ``array`` is (patch, row, column), read-only, without a copy.
+
+    The mapping lives as long as any array that views it; the descriptor, by which a reader asks
+    for the size again, as long as this object.  OSError where the file cannot be opened or mapped,
+    TruncatedError where it holds less than ``shape`` needs.
+    """
+
+    __slots__ = ("_descriptor", "array", "path")
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        n_bytes = int(np.prod(shape)) * dtype.itemsize
+        self.check_size(n_bytes)
+        pages = mmap.mmap(self._descriptor, n_bytes, access=mmap.ACCESS_READ)
+        self.array = np.frombuffer(pages, dtype).reshape(shape)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def check_size(self, n_bytes: int | None = None) -> None:
+        """Raise TruncatedError where the file holds less than ``n_bytes``, or than is mapped."""
+        needed = self.array.nbytes if n_bytes is None else n_bytes
+        given = os.fstat(self._descriptor).st_size
+        if given < needed:
+            raise TruncatedError(
+                f"{self.path} holds {given:,} bytes; it held {needed:,} when the data set was "
+                "opened"
+            )
+
+    def __del__(self) -> None:
+        # Unset where os.open failed.
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)

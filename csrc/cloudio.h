@@ -1,0 +1,79 @@
+/* The C contract of cloudio: what one row is turned into, and how many threads turn rows.
+ *
+ * A row function is total: it cannot fail, allocates nothing, locks nothing and touches exactly the
+ * n elements it is given at `src` and `dst`, which never overlap. Whoever calls it has proved that
+ * they are there. Alignment is never required, only faster.
+ */
+#ifndef CLOUDIO_H
+#define CLOUDIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* Element types a source may have. All are little-endian, as the machine is. */
+enum { CIO_U8, CIO_I8, CIO_I16, CIO_U16, CIO_F32, CIO_N_TYPES };
+
+/* How a row is written: through the cache, or past it (whole lines, non-temporal stores).
+ * Past the cache pays once a batch is too large to stay there. */
+enum { CIO_CACHED, CIO_STREAMED, CIO_N_STORES };
+
+/* Widths of the classes that a look-up writes. */
+enum { CIO_TO_U8, CIO_TO_I64, CIO_N_CLASSES };
+
+/* dst[i] = (float)src[i] * scale + offset, rounded to float32 after each of the two steps.
+ * An offset of -0.0f adds nothing, to no bit of any number. */
+typedef void (*cio_scale_fn)(const void *src, float *dst, size_t n, float scale, float offset);
+
+/* dst[i] = src[i], in bytes. */
+typedef void (*cio_copy_fn)(const void *src, void *dst, size_t n_bytes);
+
+/* dst[i] = table[src[i]], where src holds codes of one byte (a table of 256 entries) or of two
+ * (65,536), read as unsigned, and the table's entries are what dst holds. */
+typedef void (*cio_look_up_fn)(const void *src, void *dst, size_t n, const void *table);
+
+/* The row functions of one instruction set: the only place that knows element types. */
+typedef struct cio_rows {
+    const char *isa;
+    cio_scale_fn scale[CIO_N_TYPES][CIO_N_STORES];
+    cio_copy_fn copy[CIO_N_STORES];
+    cio_look_up_fn look_up[2][CIO_N_CLASSES][CIO_N_STORES]; /* [bytes of a code - 1] */
+} cio_rows;
+
+/* Table k of those this CPU can run, slowest first; NULL past the last. The first is plain C. */
+const cio_rows *cio_rows_available(size_t k);
+
+/* Make every streamed row visible to other threads: once at the end of a run of rows. */
+void cio_store_fence(void);
+
+/* Ask for a row that will be read soon. */
+void cio_prefetch_row(const void *src, size_t n_bytes);
+
+/* ---- the team of threads --------------------------------------------------------------------- */
+
+/* Do items [begin, end) of the work that `context` describes. */
+typedef void (*cio_task)(void *context, size_t begin, size_t end);
+
+/* Call `task` until each of `n_items` has been done once, `chunk` (at least 1) at a time, on at
+ * most `n_threads` threads, the caller among them; return when all is done. Cannot fail: with the
+ * team busy, missing or forgotten by a fork, the caller does everything itself. Every thread
+ * works in the default floating-point environment, and the caller gets its own back. */
+void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads);
+
+/* Workers of this process that are alive. */
+int cio_team_size(void);
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* Bytes the open file holds now, or -1 where the system will not say. */
+int64_t cio_file_size(int descriptor);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

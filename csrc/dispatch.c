@@ -1,0 +1,72 @@
+/* Which row functions this CPU can run, and its two words about memory. */
+#include "cloudio.h"
+#include "targets.h"
+
+#ifdef CIO_X86
+#include <immintrin.h>
+#ifdef _MSC_VER
+#include <windows.h>
+#endif
+#endif
+
+/* Into the second level of cache: the first has too few lines in flight, and fetching a window of
+ * 224 x 224 there takes 1.3 to 1.5 times as long (docs/design.md, "Rows ahead"). */
+#if defined(__GNUC__)
+#define PREFETCH(line) __builtin_prefetch(line, 0, 2)
+#elif defined(CIO_X86)
+#define PREFETCH(line) _mm_prefetch(line, _MM_HINT_T1)
+#else
+#define PREFETCH(line) ((void)(line))
+#endif
+
+extern const cio_rows cio_rows_base;
+#ifdef CIO_X86
+extern const cio_rows cio_rows_avx2, cio_rows_avx512, cio_rows_avx512vbmi;
+
+/* How many of the three this CPU runs; each needs what the one before it needs. */
+static size_t n_extensions(void)
+{
+#ifdef _MSC_VER
+    return IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE) ? 1 : 0;
+#else
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2"))
+        return 0;
+    if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))
+        return 1;
+    return __builtin_cpu_supports("avx512vbmi") ? 3 : 2;
+#endif
+}
+
+static const cio_rows *const extensions[] = {&cio_rows_avx2, &cio_rows_avx512,
+                                             &cio_rows_avx512vbmi};
+#elif defined(CIO_ARM64)
+extern const cio_rows cio_rows_neon;
+static size_t n_extensions(void) { return 1; }
+static const cio_rows *const extensions[] = {&cio_rows_neon};
+#else
+static size_t n_extensions(void) { return 0; }
+static const cio_rows *const extensions[] = {NULL};
+#endif
+
+const cio_rows *cio_rows_available(size_t k)
+{
+    if (k == 0)
+        return &cio_rows_base;
+    return k <= n_extensions() ? extensions[k - 1] : NULL;
+}
+
+void cio_store_fence(void)
+{
+#ifdef CIO_X86
+    _mm_sfence();
+#endif
+}
+
+void cio_prefetch_row(const void *src, size_t n_bytes)
+{
+    const char *end = (const char *)src + n_bytes;
+    for (const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63); line < end; line += 64)
+        PREFETCH(line);
+}

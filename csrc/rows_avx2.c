@@ -1,0 +1,71 @@
+/* Rows in vectors of 32 bytes, for x86-64 with AVX2. */
+#include "targets.h"
+
+#ifdef CIO_X86
+CIO_TARGET_BEGIN("avx2")
+#include <immintrin.h>
+
+#define LANES 8
+#define HAS_STREAM
+#define HAS_LOOK_UP
+typedef __m256 V;
+typedef __m256i B;
+typedef struct { __m256i part[16]; } Table; /* entries 16 * k .. 16 * k + 15, in both halves */
+
+static inline V set_f32(float x) { return _mm256_set1_ps(x); }
+static inline V mul_add(V x, V a, V b) { return _mm256_add_ps(_mm256_mul_ps(x, a), b); }
+static inline void put_f32(float *p, V x) { _mm256_storeu_ps(p, x); }
+static inline void stream_f32(float *p, V x) { _mm256_stream_ps(p, x); }
+static inline B get_bytes(const void *p) { return _mm256_loadu_si256(p); }
+static inline void put_bytes(void *p, B x) { _mm256_storeu_si256(p, x); }
+static inline void stream_bytes(void *p, B x) { _mm256_stream_si256(p, x); }
+
+static inline __m128i get8(const void *p) { return _mm_loadl_epi64(p); }
+static inline __m128i get16(const void *p) { return _mm_loadu_si128(p); }
+static inline V load_u8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(get8(p)));
+}
+static inline V load_i8(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(get8(p)));
+}
+static inline V load_i16(const int16_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(get16(p)));
+}
+static inline V load_u16(const uint16_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(get16(p)));
+}
+static inline V load_f32(const float *p) { return _mm256_loadu_ps(p); }
+
+static inline Table load_table(const uint8_t *entries)
+{
+    Table table;
+    for (int k = 0; k < 16; ++k)
+        table.part[k] = _mm256_broadcastsi128_si256(get16(entries + 16 * k));
+    return table;
+}
+
+/* A shuffle writes 0 where bit 7 of its index is set. For part k the exclusive or takes codes of
+ * that part to 0..15 and all others past 15; adding 0x70 with saturation then sets bit 7 of the
+ * others alone. So each code is found in one part, and the sixteen results are or-ed. */
+static inline B look_up(Table table, B codes)
+{
+    B classes = _mm256_setzero_si256();
+    for (int k = 0; k < 16; ++k) {
+        const B in_part = _mm256_xor_si256(codes, _mm256_set1_epi8((char)(16 * k)));
+        const B at = _mm256_adds_epu8(in_part, _mm256_set1_epi8(0x70));
+        classes = _mm256_or_si256(classes, _mm256_shuffle_epi8(table.part[k], at));
+    }
+    return classes;
+}
+
+#include "rows_body.h"
+
+const cio_rows cio_rows_avx2 = ROWS("avx2");
+CIO_TARGET_END
+#else
+typedef int cio_nothing_here;
+#endif

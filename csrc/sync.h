@@ -1,0 +1,67 @@
+/* The few words of threading that team.c needs, spelled for POSIX and for Windows. */
+#ifndef CLOUDIO_SYNC_H
+#define CLOUDIO_SYNC_H
+
+#ifdef _WIN32
+#include <windows.h>
+
+typedef SRWLOCK cio_mutex;
+typedef CONDITION_VARIABLE cio_condition;
+#define CIO_MUTEX_INIT SRWLOCK_INIT
+#define CIO_CONDITION_INIT CONDITION_VARIABLE_INIT
+static inline void cio_lock(cio_mutex *m) { AcquireSRWLockExclusive(m); }
+static inline void cio_unlock(cio_mutex *m) { ReleaseSRWLockExclusive(m); }
+static inline void cio_wait(cio_condition *c, cio_mutex *m)
+{
+    SleepConditionVariableSRW(c, m, INFINITE, 0);
+}
+static inline void cio_wake_one(cio_condition *c) { WakeConditionVariable(c); }
+
+typedef DWORD cio_thread_result;
+#define CIO_THREAD_CALL WINAPI
+static inline int cio_start_detached(cio_thread_result(CIO_THREAD_CALL *body)(void *), size_t stack)
+{
+    HANDLE thread = CreateThread(NULL, stack, body, NULL, 0, NULL);
+    if (thread == NULL)
+        return 0;
+    CloseHandle(thread);
+    return 1;
+}
+static inline void cio_after_fork(void (*forget)(void)) { (void)forget; }
+
+#else
+#include <pthread.h>
+#include <signal.h>
+
+typedef pthread_mutex_t cio_mutex;
+typedef pthread_cond_t cio_condition;
+#define CIO_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+#define CIO_CONDITION_INIT PTHREAD_COND_INITIALIZER
+static inline void cio_lock(cio_mutex *m) { pthread_mutex_lock(m); }
+static inline void cio_unlock(cio_mutex *m) { pthread_mutex_unlock(m); }
+static inline void cio_wait(cio_condition *c, cio_mutex *m) { pthread_cond_wait(c, m); }
+static inline void cio_wake_one(cio_condition *c) { pthread_cond_signal(c); }
+
+typedef void *cio_thread_result;
+#define CIO_THREAD_CALL
+/* Signals stay with the threads of the program: handlers of Python's must not run here. */
+static inline int cio_start_detached(cio_thread_result (*body)(void *), size_t stack)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigset_t all, before;
+    if (pthread_attr_init(&attributes) != 0)
+        return 0;
+    pthread_attr_setstacksize(&attributes, stack);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(&thread, &attributes, body, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return !failed;
+}
+static inline void cio_after_fork(void (*forget)(void)) { pthread_atfork(NULL, NULL, forget); }
+#endif
+
+#endif
