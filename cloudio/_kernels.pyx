@@ -323,7 +323,7 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
     ``label`` is (n, arrays, h, w), or (n, h, w) for one array; either plan may be None with its
     output.  ``index`` is (n,), ``origin`` (2,) or (n, 2), both int64.  All is checked first:
     IndexError for ``index``, ValueError for the rest.  Returns None, or the first file found to
-    hold less than was mapped: before the copy, when nothing is written, or after it.
+    hold less than was mapped: before the copy, when nothing is written, or after a long one.
     """
     cdef Stack stack = remap if gather is None else gather
     if stack is None:
@@ -369,7 +369,9 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
             job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
             n_threads = <int>min(<Py_ssize_t>n_threads, 1 + n_bytes // tuning.thread_bytes)
             c.cio_team_run(walk, &job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
-        return short_file(gather, remap, touched)
+        # Again where the copy took long enough for a file to shrink meanwhile: asking costs as
+        # much as copying a small window does.
+        return None if n_bytes < tuning.thread_bytes else short_file(gather, remap, touched)
     finally:
         free(touched)
         free(<void *>job.places)

@@ -26,6 +26,7 @@ from .source import Source, size_of
 if TYPE_CHECKING:
     from .reader import Reader
 
+_INT64 = np.dtype(np.int64)
 _METADATA = "metadata.csv"
 _SPLITS = ("train", "val", "test")
 # What else an array of a type may be stored as: labels of two bytes, bands already scaled.
@@ -77,15 +78,13 @@ class Dataset:
         self._splits = tuple(splits)
         self._index = index
         self._sources = _Sources() if sources is None else sources
+        stored = sum(split.n_patches for split in self._splits)
+        self._n_patches = stored if index is None else len(index)
 
     # ---- what there is -----------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._n_stored if self._index is None else len(self._index)
-
-    @property
-    def _n_stored(self) -> int:
-        return sum(split.n_patches for split in self._splits)
+        return self._n_patches
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -403,16 +402,20 @@ def resolved(index: Any, n_patches: int) -> np.ndarray:
     RequestError where it is no whole numbers in one dimension; IndexError where one is out of
     range.
     """
-    given = np.asarray(index)
-    if given.ndim != 1:
-        if given.ndim > 1:
-            raise RequestError(f"index has shape {given.shape}; one dimension is needed")
-        given = given.reshape(1)
-    if given.dtype.kind not in "iu" and given.size:
-        raise RequestError(f"index is of {given.dtype}; whole numbers are needed")
-    if given.dtype == np.uint64 and given.size and given.max() >= n_patches:
-        k = int(given.argmax())
-        raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")
-    numbers = np.array(given, dtype=np.int64)
+    numbers = np.array(index)
+    if numbers.dtype is not _INT64 or numbers.ndim != 1:
+        numbers = _as_int64(numbers, n_patches)
     _kernels.resolve(numbers, n_patches)
     return numbers
+
+
+def _as_int64(given: np.ndarray, n_patches: int) -> np.ndarray:
+    if given.ndim > 1:
+        raise RequestError(f"index has shape {given.shape}; one dimension is needed")
+    given = given.reshape(-1)
+    if given.dtype.kind not in "iu" and given.size:
+        raise RequestError(f"index is of {given.dtype}; whole numbers are needed")
+    if given.dtype.kind == "u" and given.size and given.max() >= n_patches:
+        k = int(given.argmax())
+        raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")
+    return given.astype(_INT64)

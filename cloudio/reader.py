@@ -151,7 +151,7 @@ class Reader:
         except ValueError as error:
             raise RequestError(str(error)) from None
         if short is not None:
-            short.check_size()
+            raise short.truncated()
         return Batch(image, label, positions)
 
     def allocate(self, n: int) -> Batch:
@@ -464,8 +464,7 @@ def _check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[An
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    n_bytes = math.prod(shape) * dtype.itemsize
-    memory = np.empty(n_bytes + _LINE, np.uint8)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
     return np.ndarray(shape, dtype, memory, -_kernels.address(memory) % _LINE)
 
 

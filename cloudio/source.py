@@ -35,22 +35,21 @@ class Source:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         n_bytes = int(np.prod(shape)) * dtype.itemsize
-        self.check_size(n_bytes)
+        if os.fstat(self._descriptor).st_size < n_bytes:
+            raise self.truncated(n_bytes)
         pages = mmap.mmap(self._descriptor, n_bytes, access=mmap.ACCESS_READ)
         self.array = np.frombuffer(pages, dtype).reshape(shape)
 
     def fileno(self) -> int:
         return self._descriptor
 
-    def check_size(self, n_bytes: int | None = None) -> None:
-        """Raise TruncatedError where the file holds less than ``n_bytes``, or than is mapped."""
-        needed = self.array.nbytes if n_bytes is None else n_bytes
-        given = os.fstat(self._descriptor).st_size
-        if given < needed:
-            raise TruncatedError(
-                f"{self.path} holds {given:,} bytes; it held {needed:,} when the data set was "
-                "opened"
-            )
+    def truncated(self, needed: int | None = None) -> TruncatedError:
+        """The error to raise where the file holds less than ``needed``, or than is mapped."""
+        needed = self.array.nbytes if needed is None else needed
+        return TruncatedError(
+            f"{self.path} holds {os.fstat(self._descriptor).st_size:,} bytes; it held {needed:,} "
+            "when the data set was opened"
+        )
 
     def __del__(self) -> None:
         # Unset where os.open failed.

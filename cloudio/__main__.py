@@ -1,0 +1,8 @@
+"""``python -m cloudio`` is the command ``cloudio``."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

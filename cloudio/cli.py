@@ -1,0 +1,78 @@
+"""The command line: words to arguments, errors to sentences. What it prints is made elsewhere."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .errors import CloudioError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 where it did its work, 2 where it could not."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except (CloudioError, OSError) as error:
+        print(f"cloudio: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cloudio",
+        description="Satellite patches from flat memmap files to training batches.",
+    )
+    parser.add_argument("--version", action="version", version=f"cloudio {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    info = commands.add_parser("info", help="what a data set holds; or, alone, what this machine is")
+    info.add_argument("path", nargs="?", type=Path, help="a split folder, or a folder of splits")
+    info.set_defaults(command=_info)
+
+    synth = commands.add_parser("synth", help="write a data set in the true on-disk form")
+    synth.add_argument("path", type=Path, help="the folder to make; it must not exist")
+    synth.add_argument(
+        "--patches",
+        nargs="+",
+        metavar="SPLIT=N",
+        default=["train=8", "val=2", "test=2"],
+        help="patches of each split, 24.6 MB each (default: train=8 val=2 test=2)",
+    )
+    synth.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
+    synth.set_defaults(command=_synth)
+
+    bench = commands.add_parser("bench", help="time the main job against numpy, on this machine")
+    bench.add_argument("path", nargs="?", type=Path, help="a data set; none: one made for the day")
+    bench.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
+    bench.add_argument("--rounds", type=int, default=9, help="times each is run (default: 9)")
+    bench.add_argument("--json", action="store_true", help="print results as JSON")
+    bench.set_defaults(command=_bench)
+    return parser
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from . import info
+
+    print(info.machine() if arguments.path is None else info.dataset(arguments.path))
+    return 0
+
+
+def _synth(arguments: argparse.Namespace) -> int:
+    from .synth import parse_patches, synthesize
+
+    patches = parse_patches(arguments.patches)
+    synthesize(arguments.path, patches, seed=arguments.seed, progress=True)
+    print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from . import bench
+
+    report = bench.run(arguments.path, threads=arguments.threads, rounds=arguments.rounds)
+    print(report.json() if arguments.json else report)
+    return 0
