@@ -5,6 +5,7 @@ lies inside them and inside its outputs, drops the GIL once, and walks sample, a
 the team of threads. Nothing is written before all is proved. Imports nothing else of cloudio.
 """
 import os
+import sys
 
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
@@ -92,12 +93,15 @@ cdef class Buffer:
 
     cdef str described(self):
         shape = tuple([self.view.shape[k] for k in range(self.view.ndim)])
-        return f"{shape} of format {self.view.format.decode()!r}"
+        format = "unknown" if self.view.format == NULL else self.view.format.decode()
+        return f"{shape} of format {format}"
 
     cdef bint holds(self, const char *formats, Py_ssize_t itemsize) noexcept:
         """Whether the elements are of one of these native formats and of this size."""
         cdef const char *given = self.view.format
-        if given[0] == b"<"[0] or given[0] == b"@"[0] or given[0] == b"="[0]:
+        if given == NULL:
+            return False
+        if given[0] == b"@"[0] or given[0] == b"="[0] or (LITTLE and given[0] == b"<"[0]):
             given += 1
         if given[0] == 0 or given[1] != 0 or self.view.itemsize != itemsize:
             return False
@@ -107,9 +111,34 @@ cdef class Buffer:
             formats += 1
         return False
 
-    cdef bint overlaps(self, const char *begin, const char *end) noexcept:
-        cdef const char *data = <const char *>self.view.buf
-        return begin < data + self.view.len and data < end
+    cdef bint aligned(self) noexcept:
+        """Whether every element is at a multiple of its size."""
+        cdef Py_ssize_t k, misfit = <uintptr_t>self.view.buf % self.view.itemsize
+        for k in range(self.view.ndim):
+            misfit |= self.view.strides[k] % self.view.itemsize
+        return misfit == 0
+
+    cdef const char *begin(self) noexcept:
+        """The lowest address of any element; `end` is past the highest."""
+        return self.corner(-1)
+
+    cdef const char *end(self) noexcept:
+        return self.corner(1) + self.view.itemsize if self.view.len else self.corner(-1)
+
+    cdef const char *corner(self, int sign) noexcept:
+        cdef const char *at = <const char *>self.view.buf
+        cdef Py_ssize_t k, reach
+        for k in range(self.view.ndim):
+            reach = (self.view.shape[k] - 1) * self.view.strides[k]
+            if self.view.len and reach * sign > 0:
+                at += reach
+        return at
+
+    cdef bint overlaps(self, Buffer other) noexcept:
+        return self.begin() < other.end() and other.begin() < self.end()
+
+
+cdef bint LITTLE = sys.byteorder == "little"
 
 
 cdef int type_of(Buffer buffer) except -1:
@@ -183,6 +212,8 @@ cdef class Stack:
             raise ValueError(
                 f"an array has strides {tuple([view.strides[k] for k in range(3)])}; "
                 f"pixels of a row must be contiguous, {view.itemsize} bytes apart")
+        if not buffer.aligned():
+            raise ValueError("an array is not aligned to its type")
         if a == 0 and s == 0:
             self.patch_height, self.patch_width = view.shape[1], view.shape[2]
         if view.shape[1] != self.patch_height or view.shape[2] != self.patch_width:
@@ -231,7 +262,7 @@ cdef class Gather(Stack):
 
     cdef readonly bint stored
 
-    def __init__(self, arrays, files, scale, offset):
+    def __cinit__(self, arrays, files, scale, offset):
         cdef Py_ssize_t a
         cdef float b
         self.stored = scale is None
@@ -262,7 +293,7 @@ cdef class Remap(Stack):
     cdef int64_t fill
     cdef list tables
 
-    def __init__(self, arrays, files, tables, windows, fill):
+    def __cinit__(self, arrays, files, tables, windows, fill):
         cdef Py_ssize_t a, needed, row, col, height, width
         cdef Buffer table
         cdef Deed *deed
@@ -278,7 +309,7 @@ cdef class Remap(Stack):
                 raise ValueError(f"array {a} is float32; codes are whole numbers")
             needed = 256 if deed.item == 1 else 65536
             if (table.view.ndim != 1 or table.view.shape[0] != needed
-                    or not PyBuffer_IsContiguous(&table.view, b"C")):
+                    or not PyBuffer_IsContiguous(&table.view, b"C") or not table.aligned()):
                 raise ValueError(
                     f"table {a} is {table.described()}; {needed} contiguous entries are needed")
             if not table.holds(b"B", 1) and not table.holds(b"lq", 8):
@@ -328,6 +359,8 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
     cdef Stack stack = remap if gather is None else gather
     if stack is None:
         raise ValueError("neither a Gather nor a Remap")
+    if n_threads < 1:
+        raise ValueError(f"{n_threads} threads; 1 or more are needed")
     if gather is not None and remap is not None:
         same_patches(gather, remap)
     cdef Buffer numbers = Buffer(index, 0)
@@ -395,7 +428,8 @@ cdef int same_patches(Stack one, Stack other) except -1:
 
 
 cdef void *whole_numbers(Buffer buffer) except NULL:
-    if not buffer.holds(b"lq", 8) or not PyBuffer_IsContiguous(&buffer.view, b"C"):
+    if (not buffer.holds(b"lq", 8) or not PyBuffer_IsContiguous(&buffer.view, b"C")
+            or not buffer.aligned()):
         raise ValueError(f"numbers are {buffer.described()}; contiguous int64 is needed")
     # An empty array may have no memory.
     return buffer.view.buf if buffer.view.buf != NULL else <void *>buffer.view.shape
@@ -457,8 +491,8 @@ cdef int aim(Job *job, Stack stack, Buffer out) except -1:
         raise ValueError(
             f"an output is {out.described()}; ({job.n_samples}, {stack.n_arrays}, {job.height}, "
             f"{job.width}) is needed")
-    if not PyBuffer_IsContiguous(view, b"C"):
-        raise ValueError("an output is not contiguous")
+    if not PyBuffer_IsContiguous(view, b"C") or not out.aligned():
+        raise ValueError("an output is not contiguous, or not aligned to its type")
     output.planes, output.deeds, output.n_arrays = stack.planes, stack.deeds, stack.n_arrays
     output.item, output.data = view.itemsize, <char *>view.buf
     job.n_outputs += 1
@@ -484,20 +518,15 @@ cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
 
 cdef int check_overlap(Gather gather, Remap remap, Buffer image, Buffer label) except -1:
     cdef Buffer source
-    sources = (gather.buffers if gather is not None else []) + (
-        remap.buffers if remap is not None else [])
-    for out in (image, label):
-        for source in sources if out is not None else ():
-            if source.overlaps(begin_of(out), begin_of(out) + (<Buffer>out).view.len):
+    cdef Stack stack
+    for stack in (gather, remap):
+        for source in () if stack is None else stack.buffers:
+            if ((image is not None and image.overlaps(source))
+                    or (label is not None and label.overlaps(source))):
                 raise ValueError("an output overlaps an array that is read")
-    if image is not None and label is not None:
-        if image.overlaps(begin_of(label), begin_of(label) + label.view.len):
-            raise ValueError("image and label overlap")
+    if image is not None and label is not None and image.overlaps(label):
+        raise ValueError("image and label overlap")
     return 0
-
-
-cdef const char *begin_of(Buffer buffer) noexcept:
-    return <const char *>buffer.view.buf
 
 
 cdef Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:

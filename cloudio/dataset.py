@@ -361,7 +361,7 @@ def _split(name: str, folder: Path, files: dict[str, Path], layout: Layout) -> S
                 f"{paths[array]} holds {size:,} bytes; {n_patches:,} patches of "
                 f"{layout.patch[0]} x {layout.patch[1]}, by {by}, need {fit}"
             )
-        dtype = np.dtype(fitting[size])
+        dtype = np.dtype(np.dtype(fitting[size]).newbyteorder("<").str)
         arrays[array] = Array(paths[array], dtype, (n_patches, *layout.patch))
     return Split(name, folder, n_patches, arrays, metadata)
 

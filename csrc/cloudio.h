@@ -2,7 +2,7 @@
  *
  * A row function is total: it cannot fail, allocates nothing, locks nothing and touches exactly the
  * n elements it is given at `src` and `dst`, which never overlap. Whoever calls it has proved that
- * they are there. Alignment is never required, only faster.
+ * they are there, and aligned to their type; more alignment is only faster.
  */
 #ifndef CLOUDIO_H
 #define CLOUDIO_H

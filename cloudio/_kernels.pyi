@@ -1,0 +1,53 @@
+# The compiled module as Python sees it; tests/test_source.py compares the two.
+from collections.abc import Sequence
+from typing import Any
+
+ISAS: tuple[str, ...]
+
+class Buffer:
+    def __init__(self, source: Any, flags: int) -> None: ...
+
+class Stack:
+    n_patches: int
+    n_arrays: int
+    n_splits: int
+    patch_height: int
+    patch_width: int
+
+class Gather(Stack):
+    stored: bool
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        scale: Sequence[float] | None,
+        offset: Sequence[float] | None,
+    ) -> None: ...
+
+class Remap(Stack):
+    class_type: int
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        tables: Sequence[Any],
+        windows: Sequence[tuple[int, int, int, int]],
+        fill: int,
+    ) -> None: ...
+
+def resolve(index: Any, n_patches: int) -> None: ...
+def run(
+    gather: Gather | None,
+    remap: Remap | None,
+    index: Any,
+    origin: Any,
+    image: Any,
+    label: Any,
+    n_threads: int,
+) -> Any: ...
+def available() -> tuple[str, ...]: ...
+def isa() -> str: ...
+def use(name: str) -> None: ...
+def tune(**numbers: int) -> dict[str, int]: ...
+def team_size() -> int: ...
+def address(source: Any) -> int: ...
