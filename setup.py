@@ -24,6 +24,7 @@ kernels = Extension(
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
     py_limited_api=STABLE,
     extra_compile_args=FLAGS,
+    libraries=[] if sys.platform == "win32" else ["m"],
 )
 setup(
     ext_modules=cythonize(

@@ -1,0 +1,51 @@
+"""What all tests share: every instruction set, both ways of storing, and the real data."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cloudio
+from cloudio import _kernels
+
+
+@pytest.fixture(params=_kernels.available())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set this CPU has, in turn."""
+    before = _kernels.isa()
+    _kernels.use(request.param)
+    yield request.param
+    _kernels.use(before)
+
+
+@pytest.fixture(params=["cached", "streamed"])
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Outputs written through the cache, and past it, whatever their size."""
+    before = _kernels.tune()
+    _kernels.tune(stream_bytes=1 if request.param == "streamed" else 1 << 60)
+    yield request.param
+    _kernels.tune(**before)
+
+
+@pytest.fixture
+def all_threads() -> Iterator[None]:
+    """Even the smallest work is cut up and shared."""
+    before = _kernels.tune()
+    _kernels.tune(thread_bytes=1, strip_bytes=256)
+    yield
+    _kernels.tune(**before)
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """The folder of real Sentinel-2 patches."""
+    folder = os.environ.get("CLOUDIO_REALDATA")
+    if not folder:
+        pytest.skip("CLOUDIO_REALDATA does not name the folder of real patches")
+    return Path(folder) / "cloudsen12-mini"
+
+
+@pytest.fixture(scope="session")
+def mini(realdata: Path) -> cloudio.Dataset:
+    return cloudio.open(realdata)
