@@ -48,18 +48,17 @@ def label(
 
     ``classes`` None: codes as they are stored.  Codes are compared as unsigned numbers.
     """
-    whole = np.array(array)
-    if classes is not None:
-        codes = whole.view(f"u{array.itemsize}").astype(np.int64)
-        whole = np.full(array.shape, ignore, np.int64)
+    out = np.empty((len(index), *size), dtype)
+    for k, (i, (row, col)) in enumerate(zip(index, origins, strict=True)):
+        stored = np.array(array[i, row : row + size[0], col : col + size[1]])
+        if classes is None:
+            out[k] = stored.astype(dtype)
+            continue
+        codes = stored.view(f"u{array.itemsize}").astype(np.int64)
+        out[k] = ignore
         for code, to in classes.items():
-            whole[codes == code % 256**array.itemsize] = to
-        inside = np.zeros(array.shape[1:], bool)
-        inside[valid.row : valid.row + valid.height, valid.col : valid.col + valid.width] = True
-        whole[:, ~inside] = ignore
-    return np.stack(
-        [
-            whole[i, row : row + size[0], col : col + size[1]].astype(dtype)
-            for i, (row, col) in zip(index, origins, strict=True)
-        ]
-    ).reshape(len(index), *size)
+            out[k][codes == code % 256**array.itemsize] = to
+        rows, cols = np.arange(row, row + size[0]), np.arange(col, col + size[1])
+        out[k][(rows < valid.row) | (rows >= valid.row + valid.height)] = ignore
+        out[k][:, (cols < valid.col) | (cols >= valid.col + valid.width)] = ignore
+    return out

@@ -1,0 +1,567 @@
+"""Reads against numpy, bit for bit; requests that are refused before anything is written."""
+
+import pickle
+from pathlib import Path
+
+import builders
+import numpy as np
+import oracle
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cloudio
+from cloudio import Batch, LabelMap, RequestError, TruncatedError, _kernels
+
+L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
+COUNTS = {"train": 4, "val": 1, "test": 2}
+
+
+class Arrays(dict):
+    """Arrays by name, shown as no more than that when a test fails."""
+
+    def __repr__(self):
+        return f"<{len(self)} arrays>"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A root of three splits with every stored type, and its arrays in memory."""
+    root = tmp_path_factory.mktemp("small")
+    arrays = Arrays(builders.write_root(root, COUNTS))
+    return cloudio.open(root, layout=builders.SMALL), arrays
+
+
+@pytest.fixture
+def reader(small):
+    return small[0].reader(L1C, "hq", size=(8, 9))
+
+
+def folded(scale, mean, std):
+    """Factor and summand as documented, by hand."""
+    return scale / std, -mean / std
+
+
+# ---- the right numbers ---------------------------------------------------------------------------
+
+
+@st.composite
+def requests(draw):
+    """Any request a reader allows: what to read, how, which patches, where, on what."""
+    names = [band.name for band in builders.SMALL.bands]
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 48))
+    n = draw(st.integers(0, 9))
+    corner = st.tuples(st.integers(0, 40 - height), st.integers(0, 48 - width))
+    number = st.floats(-1e4, 1e4).filter(lambda x: abs(x) > 1e-6)
+    bands = draw(st.lists(st.sampled_from(names), min_size=1, max_size=5))
+    return {
+        "bands": bands,
+        "labels": draw(
+            st.lists(st.sampled_from(["LABEL_hq", "LABEL_sc", "LABEL_percent"]), unique=True)
+        ),
+        "policy": draw(st.sampled_from(["card", "authors", None])),
+        "size": (height, width),
+        "scale": draw(
+            st.sampled_from(["reflectance", None])
+            | number
+            | st.lists(number, min_size=len(bands), max_size=len(bands))
+        ),
+        "mean": draw(st.none() | number),
+        "std": draw(st.none() | st.floats(1e-3, 1e3)),
+        "label_dtype": draw(st.sampled_from(["uint8", "int64"])),
+        "threads": draw(st.integers(1, 4)),
+        "index": draw(st.lists(st.integers(-7, 6), min_size=n, max_size=n)),
+        "origin": draw(st.none() | corner | st.lists(corner, min_size=n, max_size=n)),
+        "out": draw(st.booleans()),
+        "isa": draw(st.sampled_from(_kernels.available())),
+        "stream": draw(st.booleans()),
+        "strip": draw(st.sampled_from([64, 1024, 65536])),
+    }
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(asked=requests())
+def test_any_read_equals_numpy(small, asked):
+    dataset, arrays = small
+    before, isa = _kernels.tune(), _kernels.isa()
+    _kernels.use(asked["isa"])
+    _kernels.tune(
+        thread_bytes=1, strip_bytes=asked["strip"], stream_bytes=1 if asked["stream"] else 1 << 60
+    )
+    try:
+        batch = read_as_asked(dataset, asked)
+    finally:
+        _kernels.use(isa)
+        _kernels.tune(**before)
+    check_batch(batch, arrays, asked)
+
+
+def read_as_asked(dataset, asked):
+    labels = dict.fromkeys(asked["labels"], asked["policy"]) or None
+    how = {k: asked[k] for k in ("size", "scale", "mean", "std", "label_dtype", "threads")}
+    reader = dataset.reader(asked["bands"], labels, ignore=200, **how)
+    out = None
+    if asked["out"]:
+        out = reader.allocate(len(asked["index"]))
+        out.image.fill(np.nan)
+        if out.label is not None:
+            out.label.fill(77)
+    batch = reader.read(asked["index"], asked["origin"] or None, out=out)
+    assert out is None or batch.image is out.image
+    return batch
+
+
+def check_batch(batch, arrays, asked):
+    index = [i % 7 for i in asked["index"]]
+    assert batch.index.tolist() == index
+    height, width = asked["size"]
+    centre = (
+        min(max(1 + (35 - height) // 2, 0), 40 - height),
+        min(max(2 + (41 - width) // 2, 0), 48 - width),
+    )
+    origin = asked["origin"] or centre
+    origins = origin if isinstance(origin, list) else [origin] * len(index)
+    scale = asked["scale"]
+    own = [builders.SMALL.band(name).scale for name in asked["bands"]]
+    scales = own if scale == "reflectance" else np.broadcast_to(scale or 1.0, len(own))
+    pairs = [folded(float(s), asked["mean"] or 0.0, asked["std"] or 1.0) for s in scales]
+    bands = [arrays[name] for name in asked["bands"]]
+    wanted = oracle.image(bands, index, origins, asked["size"], *zip(*pairs, strict=True))
+    assert oracle.same_bits(batch.image, wanted)
+    for k, name in enumerate(asked["labels"]):
+        policy = asked["policy"]
+        label_map = builders.SMALL.label_maps[name][policy] if policy else None
+        classes = {code: 200 if to is None else to for code, to in label_map.classes.items()}\
+            if label_map else None  # fmt: skip
+        if label_map and label_map.unlisted is not None:
+            classes = {code: label_map.unlisted for code in range(256)} | classes
+        wanted = oracle.label(
+            arrays[name], index, origins, asked["size"], classes,
+            builders.SMALL.valid, 200, asked["label_dtype"],
+        )  # fmt: skip
+        assert oracle.same_bits(np.ascontiguousarray(batch.label[:, k]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands"),
+    [("int16", L1C), ("uint16", ["EXTRA_count", "EXTRA_depth"]), ("uint8", ["cover", "LABEL_hq"])],
+)
+@pytest.mark.parametrize("scale", ["reflectance", None])
+def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, bands, scale):
+    dataset, arrays = small
+    reader = dataset.reader(bands, size=(33, 31), dtype=dtype, scale=scale, threads=2)
+    batch = reader.read([6, 0, 3], origin=(5, 7))
+    wanted = np.stack([arrays[name][[6, 0, 3], 5:38, 7:38] for name in reader.bands], axis=1)
+    assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
+
+
+def test_a_label_array_and_a_float_array_can_be_bands(small):
+    dataset, arrays = small
+    batch = dataset.reader(["S1_VV", "LABEL_percent", "L1C_B2"], scale=None).read([5])
+    assert np.array_equal(batch.image[0, 1], arrays["LABEL_percent"][5, 1:36, 2:43])
+    assert oracle.same_bits(batch.image[0, 0], arrays["S1_VV"][5, 1:36, 2:43].copy())
+    assert np.isnan(batch.image[0, 0]).any()
+
+
+def test_shapes_follow_what_was_asked(small):
+    dataset, _ = small
+    plain = dataset.reader()
+    assert (plain.image_shape, plain.label_shape) == ((4, 35, 41), None)
+    assert plain.read([0, 1]).label is None
+    assert dataset.reader("B8A", "hq", size=8).label_shape == (8, 8)
+    assert dataset.reader(["B8A"], ["hq"], size=8).label_shape == (1, 8, 8)
+    two = dataset.reader(["rgb", "S1"], {"hq": "card", "sc": None}, size=(8, 9))
+    assert two.bands == ("L1C_B4", "L1C_B3", "L1C_B2", "S1_VV", "S1_VH")
+    assert two.read([1, 2, 3]).image.shape == (3, 5, 8, 9)
+    assert two.read([1, 2, 3]).label.shape == (3, 2, 8, 9)
+    assert two.read([]).image.shape == (0, 5, 8, 9)
+
+
+@pytest.mark.parametrize(
+    ("index", "wanted"),
+    [
+        (range(2, 5), [2, 3, 4]),
+        ((6, 6, -1), [6, 6, 6]),
+        (np.array([1, 2], np.uint8), [1, 2]),
+        (np.array([5, 0, 5])[::-1], [5, 0, 5]),
+        (np.array([-7, 3], ">i4"), [0, 3]),
+        (3, [3]),
+        (np.int32(-1), [6]),
+        ([], []),
+    ],
+)
+def test_any_whole_numbers_are_an_index(reader, index, wanted):
+    batch = reader.read(index)
+    assert batch.index.tolist() == wanted
+    assert np.array_equal(batch.image, reader.read(wanted).image)
+
+
+def test_the_index_that_was_given_is_left_alone(reader):
+    index = np.array([-1, -2])
+    assert reader.read(index).index.tolist() == [6, 5]
+    assert index.tolist() == [-1, -2]
+
+
+def test_samples_slices_and_batches_by_subscript(reader):
+    sample = reader[-1]
+    assert (sample.image.shape, sample.label.shape, sample.index) == ((4, 8, 9), (8, 9), 6)
+    assert np.array_equal(sample.image, reader.read([6]).image[0])
+    assert reader[5:100].index.tolist() == [5, 6]
+    assert reader[[3, 1]].index.tolist() == [3, 1]
+    assert reader.__getitems__([3, 1]).image.shape == (2, 4, 8, 9)
+    assert [sample.index for sample in reader] == list(range(7))
+
+
+def test_a_subset_reads_its_own_patches_in_its_own_order(small):
+    dataset, arrays = small
+    reader = dataset.subset([6, 2, 2, 0]).reader("B8A", scale=None)
+    batch = reader.read([0, -1, 1])
+    assert batch.index.tolist() == [0, 3, 1]
+    assert np.array_equal(batch.image[:, 0], arrays["L1C_B8A"][[6, 0, 2], 1:36, 2:43])
+    with pytest.raises(IndexError, match=r"index\[0\] = 4; there are 4 patches"):
+        reader.read([4])
+
+
+def test_one_split_reads_as_its_part_of_the_root(small):
+    dataset, _ = small
+    for name, which in dataset.splits.items():
+        part = dataset.split(name).reader(L1C, "hq").read(range(len(which)))
+        whole = dataset.reader(L1C, "hq").read(which)
+        assert oracle.same_bits(part.image, whole.image)
+        assert oracle.same_bits(part.label, whole.label)
+
+
+def test_nan_and_signed_zero_of_radar_are_kept(small):
+    dataset, arrays = small
+    window = arrays["S1_VH"][:, 1:36, 2:43]
+    assert np.isnan(window).any() and np.signbit(window[window == 0]).any()
+    batch = dataset.reader("S1_VH").read(range(7))
+    assert oracle.same_bits(batch.image[:, 0], np.ascontiguousarray(window))
+
+
+def test_a_batch_is_aligned_to_cache_lines(reader):
+    for n in range(1, 9):
+        for array in reader.allocate(n)[:2]:
+            assert array.ctypes.data % 64 == 0
+
+
+# ---- out -----------------------------------------------------------------------------------------
+
+
+def test_out_may_be_a_batch_a_pair_or_the_image_alone(small):
+    dataset, _ = small
+    with_label, without = dataset.reader(L1C, "hq"), dataset.reader(L1C)
+    wanted = with_label.read([2, 4])
+    for out in (with_label.allocate(2), with_label.allocate(2)[:2]):
+        got = with_label.read([2, 4], out=out)
+        assert got.image is out[0] and got.label is out[1]
+        assert oracle.same_bits(got.image, wanted.image)
+        assert oracle.same_bits(got.label, wanted.label)
+    image = without.allocate(2).image
+    assert without.read([2, 4], out=image).image is image
+    assert oracle.same_bits(image, wanted.image)
+
+
+def wrong_outs():
+    image, label = np.full((2, 4, 8, 9), np.nan, np.float32), np.full((2, 8, 9), 77, np.uint8)
+    locked = image.copy()
+    locked.flags.writeable = False
+    wide = np.zeros((2, 4, 8, 18), np.float32)[..., ::2]
+    return {
+        "image of 3 samples": ((np.zeros((3, 4, 8, 9), "f4"), label), r"\(2, 4, 8, 9\) float32 is"),
+        "float64": ((image.astype("f8"), label), "image is .* float64; .* float32 is needed"),
+        "big-endian": ((image.astype(">f4"), label), "float32 is needed"),
+        "strided": ((wide, label), "strides .*; it must be contiguous"),
+        "read-only": ((locked, label), "image is read-only"),
+        "label of int64": ((image, label.astype("i8")), r"label is .* int64; .* uint8 is needed"),
+        "label missing": (image, "label is NoneType"),
+        "no array": (([1, 2], label), "image is list; a numpy array is needed"),
+        "one too many": ((image, label, None, None), "out is a tuple of 4"),
+    }
+
+
+@pytest.mark.parametrize("case", wrong_outs())
+def test_a_wrong_out_is_refused_and_not_written(reader, case):
+    out, message = wrong_outs()[case]
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], out=out)
+    for array in out if isinstance(out, tuple) else (out,):
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            assert np.isnan(array).all() or not array.any()
+
+
+def test_a_label_nobody_reads_is_refused(small):
+    reader = small[0].reader(L1C)
+    batch = reader.allocate(1)
+    with pytest.raises(RequestError, match="out has a label, but this reader reads none"):
+        reader.read([0], out=(batch.image, np.zeros((1, 35, 41), np.uint8)))
+
+
+def test_an_out_that_overlaps_a_mapping_is_refused(tmp_path):
+    """A writable mapping of what is read, which numpy lets a user make."""
+    memory = np.zeros((3, 40, 48), np.int16)
+    plan = _kernels.Gather([[memory]], [[None]], None, None)
+    with pytest.raises(ValueError, match="an output overlaps an array that is read"):
+        _kernels.run(plan, None, np.array([0]), np.array([0, 0]), memory[:1, None], None, 1)
+    builders.write_root(tmp_path / "d", {"train": 2})
+    split = cloudio.open(tmp_path / "d", layout=builders.SMALL).split("train")
+    out = split["L1C_B2"][:1, None]
+    with pytest.raises(RequestError, match="image is read-only"):
+        split.reader("L1C_B2", size=(40, 48), dtype="int16").read([0], out=out)
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        ([0, 7], IndexError, r"index\[1\] = 7; there are 7 patches"),
+        ([-8], IndexError, r"index\[0\] = -8; there are 7 patches"),
+        (np.array([2**64 - 1], np.uint64), IndexError, r"index\[0\] = 18446744073709551615"),
+        ([2**63], IndexError, "there are 7 patches"),
+        ([True, False], RequestError, "index is of bool; whole numbers are needed"),
+        ([1.0], RequestError, "index is of float64"),
+        (["1"], RequestError, "index is of <U1"),
+        (None, RequestError, "index is of object"),
+        ([2**70], RequestError, "index is of object"),
+        ([[0, 1]], RequestError, r"index has shape \(1, 2\); one dimension is needed"),
+        (np.zeros((0, 2), int), RequestError, "one dimension"),
+    ],
+)
+def test_a_bad_index_writes_nothing(reader, index, error, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    out.label.fill(77)
+    with pytest.raises(error, match=message):
+        reader.read(index, out=out)
+    assert np.isnan(out.image).all() and (out.label == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        ((33, 0), r"origin = \(33, 0\); a window of 8 x 9 lies inside .* from \(0, 0\) to \(32, 39"),
+        ([(0, 0), (0, 40)], r"origin\[1\] = \(0, 40\)"),
+        ((-1, 0), r"origin = \(-1, 0\)"),
+        ((0.0, 1.0), "origin is of float64; whole numbers are needed"),
+        ((True, False), "origin is of bool"),
+        ((1, 2, 3), r"origin has shape \(3,\); \(2,\) or \(2, 2\) is needed"),
+        ([(0, 0)], r"origin has shape \(1, 2\)"),
+        (5, r"origin has shape \(\)"),
+        (np.array([2**64 - 1, 0], np.uint64), "origin ="),
+    ],
+)
+def test_a_bad_origin_writes_nothing(reader, origin, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], origin, out=out)
+    assert np.isnan(out.image).all()
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"bands": "B5"}, "no array 'B5'; .* has L1C_B2, L1C_B3"),
+        ({"bands": "B4"}, "'B4' can be L1C_B4 or L2A_B4 in .*; name one"),
+        ({"bands": []}, "bands is empty"),
+        ({"bands": None}, "bands=None; a preset, a name or a sequence"),
+        ({"bands": [1]}, r"bands=\[1\]; a preset"),
+        ({"labels": "nothing"}, "no array 'nothing'"),
+        ({"labels": []}, "labels is empty"),
+        ({"labels": 3}, "labels=3; a name, names, or a mapping"),
+        ({"labels": ["hq", "LABEL_hq"]}, "names LABEL_hq twice"),
+        ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors': or give"),
+        ({"labels": "L1C_B2"}, "L1C_B2 under 'card'; there is no policy: or give a LabelMap"),
+        ({"labels": "S1_VV"}, "S1_VV is float32; label codes are whole numbers"),
+        ({"labels": {"hq": {0: 300}}}, "LABEL_hq: class 300 does not fit uint8"),
+        ({"labels": {"L1C_B2": None}}, "codes of 2 bytes, which uint8 cannot"),
+        ({"size": 0}, "size=0; 1 x 1 to 40 x 48 pixels are needed"),
+        ({"size": -3}, "size=-3; 1 x 1"),
+        ({"size": 41}, "size=41; 1 x 1 to 40 x 48"),
+        ({"size": (8, 49)}, r"size=\(8, 49\)"),
+        ({"size": 8.0}, "size=8.0; a whole number or"),
+        ({"size": True}, "size=True; a whole number"),
+        ({"size": (1, 2, 3)}, r"size=\(1, 2, 3\); a whole number"),
+        ({"dtype": "float16"}, "dtype='float16'; float32 or, as stored, int16, uint16, uint8"),
+        ({"dtype": "nonsense"}, "dtype='nonsense'"),
+        ({"dtype": ">f4"}, "dtype='>f4'"),
+        ({"dtype": "uint16"}, "L1C_B2 is stored as int16, not uint16"),
+        ({"dtype": "int16", "scale": 2.0}, "scale=2.0 with dtype='int16'"),
+        ({"dtype": "int16", "mean": 0.0}, "mean=0.0 with dtype='int16'"),
+        ({"layout": "NHWC"}, "layout='NHWC'; only 'NCHW' is there"),
+        ({"scale": "radiance"}, "scale='radiance'; 'reflectance', None or numbers"),
+        ({"scale": [1.0]}, r"scale has shape \(1,\); there are 4 bands"),
+        ({"scale": float("nan")}, "scale=nan; finite numbers"),
+        ({"scale": 1e39}, "overflow float32"),
+        ({"mean": "x"}, "mean='x'; a number or one per band"),
+        ({"std": 0.0}, "std=0.0; numbers above 0"),
+        ({"std": [1, 1, -1, 1]}, "numbers above 0"),
+        ({"std": float("inf")}, "finite numbers"),
+        ({"label_dtype": "int32"}, "label_dtype='int32'; 'uint8' or 'int64'"),
+        ({"labels": "hq", "ignore": -1}, "ignore=-1 is no uint8; label_dtype='int64'"),
+        ({"labels": "hq", "ignore": 1.5}, "ignore=1.5 is no uint8"),
+        ({"threads": 0}, "threads=0; a whole number from 1 on"),
+        ({"threads": True}, "threads=True"),
+        ({"threads": 2.0}, "threads=2.0"),
+    ],
+)
+def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
+    with pytest.raises(RequestError, match=message):
+        small[0].reader(**{"bands": "L1C", **settings_})
+
+
+def test_a_symmetry_is_refused_until_there_are_any(reader):
+    with pytest.raises(RequestError, match="symmetry=3; only None is there"):
+        reader.read([0], symmetry=3)
+
+
+def test_negative_ignore_needs_int64(small):
+    batch = small[0].reader("B8A", "hq", label_dtype="int64", ignore=-100).read([0])
+    assert set(np.unique(batch.label)) == {-100, 0, 1, 2, 3}
+
+
+def test_threads_come_from_the_environment(small, monkeypatch):
+    monkeypatch.setenv("CLOUDIO_THREADS", "3")
+    assert small[0].reader()._threads == 3
+    assert small[0].reader(threads=1)._threads == 1
+    monkeypatch.setenv("CLOUDIO_THREADS", "many")
+    with pytest.raises(RequestError, match="CLOUDIO_THREADS='many'; a whole number"):
+        small[0].reader()
+    monkeypatch.delenv("CLOUDIO_THREADS")
+    assert small[0].reader()._threads >= 1
+
+
+def test_splits_of_two_types_are_refused_by_name(tmp_path):
+    builders.write_split(tmp_path / "train", 2)
+    builders.write_split(tmp_path / "val", 1, dtypes={"LABEL_hq": "int16"})
+    dataset = cloudio.open(tmp_path, layout=builders.SMALL)
+    with pytest.raises(RequestError, match="LABEL_hq is uint8 in train, int16 in val; read these"):
+        dataset.reader(L1C, "hq")
+    assert dataset.split("val").reader(L1C, "hq").read([0]).label.dtype == np.uint8
+
+
+# ---- files that change ---------------------------------------------------------------------------
+
+
+def test_a_file_cut_after_opening_is_found_before_anything_is_written(tmp_path):
+    builders.write_root(tmp_path, {"train": 2, "val": 2})
+    dataset = cloudio.open(tmp_path, layout=builders.SMALL)
+    reader = dataset.reader(L1C, "hq")
+    out = reader.allocate(1)
+    out.image.fill(np.nan)
+    path = tmp_path / "val" / "L1C_B3.dat"
+    with open(path, "r+b") as file:
+        file.truncate(5000)
+    reader.read([0, 1])  # the other split is whole
+    with pytest.raises(TruncatedError, match=r"val/L1C_B3.dat holds 5,000 bytes; it held 7,680"):
+        reader.read([3], out=out)
+    assert np.isnan(out.image).all()
+    with open(tmp_path / "train" / "LABEL_hq.dat", "r+b") as file:
+        file.truncate(0)
+    with pytest.raises(TruncatedError, match="train/LABEL_hq.dat holds 0 bytes"):
+        reader.read([0], out=out)
+
+
+# ---- as a thing ----------------------------------------------------------------------------------
+
+
+def test_a_reader_pickles_as_paths(small):
+    dataset, _ = small
+    own = LabelMap({0: 1})
+    for reader in (
+        dataset.reader(L1C, "hq", size=8),
+        dataset.split("test").reader(["B8A", "S1"], {"hq": own, "sc": None}, mean=0.1, std=2),
+    ):
+        frozen = pickle.dumps(reader)
+        again = pickle.loads(frozen)
+        assert (again.bands, again.labels, again.size) == (reader.bands, reader.labels, reader.size)
+        one, other = again.read([1, 0]), reader.read([1, 0])
+        assert oracle.same_bits(one.image, other.image)
+        assert oracle.same_bits(one.label, other.label)
+
+
+def test_a_pickled_reader_of_the_real_layout_is_small(mini):
+    reader = mini.reader("L1C", ["manual_hq", "sen2cor"], size=224, mean=[0.1] * 13, std=[0.2] * 13)
+    assert len(pickle.dumps(reader)) < 2048
+    assert len(pickle.dumps(mini)) < 2048
+
+
+def test_repr_says_what_is_read(reader):
+    assert repr(reader) == (
+        "<cloudio.Reader of 7 patches: (4, 8, 9) float32, bands L1C_B2, L1C_B3, L1C_B4, L1C_B8A, "
+        "labels LABEL_hq>"
+    )
+
+
+def test_a_batch_outlives_everything_it_came_from(tmp_path):
+    arrays = builders.write_root(tmp_path, {"train": 2})
+    view = cloudio.open(tmp_path, layout=builders.SMALL)["L1C_B2"]
+    batch = cloudio.open(tmp_path, layout=builders.SMALL).reader("L1C_B2", scale=None).read([1])
+    for path in tmp_path.glob("*/*.dat"):
+        path.unlink()
+    assert np.array_equal(view, arrays["L1C_B2"])
+    assert np.array_equal(batch.image[0, 0], arrays["L1C_B2"][1, 1:36, 2:43])
+
+
+# ---- the real data -------------------------------------------------------------------------------
+
+
+def real_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """Every file of a split, opened as people do."""
+    types = {"L1C": "<i2", "S1_": "<f4", "LAB": "u1"}
+    return {
+        path.stem: np.memmap(path, types[path.stem[:3]], "r").reshape(-1, 512, 512)
+        for path in folder.glob("*.dat")
+    }
+
+
+# The card's codes, written out once more: an oracle that shares nothing with the package.
+CARD = {
+    "manual_hq": {0: 0, 1: 1, 2: 2, 3: 3},
+    "manual_sc": {0: 0, 1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3},
+    "fmask": {0: 0, 1: 0, 3: 0, 4: 1, 2: 3},
+    "qa60": {0: 0},
+    "s2cloudless": {code: int(code >= 40) for code in range(101)},
+    "sen2cor": {2: 0, 4: 0, 5: 0, 6: 0, 11: 0, 8: 1, 9: 1, 10: 2, 3: 3},
+    "cd_fcnn_rgbi": {code: int(code >= 50) for code in range(101)},
+    "cd_fcnn_rgbi_swir": {code: int(code >= 50) for code in range(101)},
+    "kappamask_L1C": {1: 0, 4: 1, 3: 2, 2: 3},
+    "kappamask_L2A": {1: 0, 4: 1, 3: 2, 2: 3},
+}
+WINDOWS = {"the valid window": (509, (1, 1)), "the whole patch": (512, (0, 0))}
+
+
+@pytest.mark.filterwarnings("ignore:LABEL_qa60 is stored in 1 byte")
+@pytest.mark.parametrize("window", [*WINDOWS, "200 random crops"])
+@pytest.mark.parametrize("where", ["train", "val", "test", "the root"])
+def test_every_real_array_equals_numpy(mini, realdata, window, where):
+    dataset = mini if where == "the root" else cloudio.open(realdata / where)
+    parts = [real_arrays(realdata / name) for name in dataset.splits]
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    bands = [name for name in arrays if not name.startswith("LABEL_")]
+    rng = np.random.default_rng(7)
+    if window in WINDOWS:
+        requests_ = [(*WINDOWS[window], list(range(len(dataset))))]
+    else:
+        sizes = rng.integers(1, 300, 200)
+        requests_ = [
+            (int(s), tuple(rng.integers(0, 513 - s, 2).tolist()), [int(rng.integers(len(dataset)))])
+            for s in sizes
+        ]
+    scales = [1.0 if name.startswith("S1_") else 1e-4 for name in bands]
+    valid = cloudio.Window(1, 1, 509, 509)
+    for size, origin, index in requests_:
+        reader = dataset.reader(bands, [f"LABEL_{name}" for name in CARD], size=size)
+        got = reader.read(index, origin)
+        origins = [origin] * len(index)
+        wanted = oracle.image(
+            [arrays[name] for name in bands], index, origins, (size, size), scales, [0.0] * 99
+        )
+        assert oracle.same_bits(got.image, wanted)
+        for k, (name, classes) in enumerate(CARD.items()):
+            wanted = oracle.label(
+                arrays[f"LABEL_{name}"], index, origins, (size, size), classes, valid, 255, "u1"
+            )
+            assert oracle.same_bits(np.ascontiguousarray(got.label[:, k]), wanted), name

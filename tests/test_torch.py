@@ -1,0 +1,74 @@
+"""torch's DataLoader over a Reader, with worker processes of every kind."""
+
+import builders
+import numpy as np
+import pytest
+
+import cloudio
+
+torch = pytest.importorskip("torch", reason="torch is an extra")
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, Subset  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    root = tmp_path_factory.mktemp("torch")
+    return builders.write_root(root, {"train": 5, "val": 3}), cloudio.open(
+        root, layout=builders.SMALL
+    )
+
+
+@pytest.fixture
+def reader(small):
+    reader = small[1].reader("L1C", "hq", size=(30, 40), threads=2)
+    reader.read(range(8))  # the parent has a team before anything forks
+    return reader
+
+
+def check(batches, reader):
+    seen = 0
+    for image, label, index in batches:
+        wanted = reader.read(index.numpy())
+        assert np.array_equal(image.numpy(), wanted.image)
+        assert np.array_equal(label.numpy(), wanted.label)
+        seen += len(index)
+    assert seen == len(reader)
+
+
+@pytest.mark.parametrize("start", ["none", "fork", "spawn", "forkserver"])
+def test_workers_deliver_whole_batches(reader, start):
+    workers = {} if start == "none" else {"num_workers": 2, "multiprocessing_context": start}
+    loader = DataLoader(
+        reader, batch_size=3, shuffle=True, collate_fn=cloudio.torch.collate, **workers
+    )
+    check(loader, reader)
+
+
+def test_a_batch_sampler_needs_no_collate(small, reader):
+    sampler = BatchSampler(SequentialSampler(reader), 3, drop_last=False)
+    check(DataLoader(reader, batch_size=None, sampler=sampler), reader)
+    unlabelled = small[1].reader("L1C")
+    assert next(iter(DataLoader(unlabelled, batch_size=None, sampler=sampler))).label is None
+
+
+def test_samples_that_a_wrapper_hands_on_are_stacked(reader):
+    class Wrapper(torch.utils.data.Dataset):
+        def __getitem__(self, index):
+            return reader[index]
+
+        def __len__(self):
+            return len(reader)
+
+    for collate in (cloudio.torch.collate, None):
+        check(DataLoader(Wrapper(), batch_size=3, collate_fn=collate), reader)
+    check(
+        DataLoader(Subset(reader, range(8)), batch_size=3, collate_fn=cloudio.torch.collate), reader
+    )
+
+
+def test_tensors_share_the_arrays_memory(reader):
+    batch = reader.read([0, 1])
+    tensors = cloudio.torch.collate(batch)
+    assert tensors.image.data_ptr() == batch.image.ctypes.data
+    assert tensors.label.data_ptr() == batch.label.ctypes.data
+    assert tensors.index.tolist() == [0, 1]
