@@ -1,11 +1,13 @@
 """Satellite patches from flat memmap files to training batches, in one pass over the pages.
 
-    import cloudio
+import cloudio
 
-    ds = cloudio.open("CloudSEN12/")
-    reader = ds.split("train").reader("L1C", "manual_hq", size=224)
-    image, label, index = reader.read([3, 1, 4])
+ds = cloudio.open("CloudSEN12/")
+reader = ds.split("train").reader("L1C", "manual_hq", size=224)
+image, label, index = reader.read([3, 1, 4])
 """
+
+from typing import Any
 
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
@@ -13,6 +15,7 @@ from .errors import CloudioError, LayoutError, RequestError, TruncatedError
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, Reader
+from .synth import synthesize
 
 __version__ = "0.1.0"
 
@@ -31,4 +34,14 @@ __all__ = [
     "TruncatedError",
     "Window",
     "open",
+    "synthesize",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the doors to other packages when they are first used."""
+    if name == "torch":
+        import importlib
+
+        return importlib.import_module(".torch", __name__)
+    raise AttributeError(f"module 'cloudio' has no attribute {name!r}")

@@ -12,7 +12,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer)
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset, strcmp
+from libc.string cimport memset
 
 from cloudio cimport _csrc as c
 
@@ -180,7 +180,7 @@ cdef class Stack:
     cdef list files
 
     def __cinit__(self, arrays, files, *_):
-        cdef Py_ssize_t a, s, itemsize
+        cdef Py_ssize_t a, s
         cdef Buffer buffer
         self.buffers, self.files = [], []
         self.n_arrays, self.n_splits = len(arrays), len(arrays[0]) if len(arrays) else 0

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__
@@ -13,7 +13,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 where it did its work, 2 where it could not."""
     arguments = _parser().parse_args(argv)
     try:
-        return arguments.command(arguments)
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        return command(arguments)
     except (CloudioError, OSError) as error:
         print(f"cloudio: {error}", file=sys.stderr)
         return 2
@@ -29,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cloudio {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    info = commands.add_parser("info", help="what a data set holds; or, alone, what this machine is")
+    info = commands.add_parser(
+        "info", help="what a data set holds; or, alone, what this machine is"
+    )
     info.add_argument("path", nargs="?", type=Path, help="a split folder, or a folder of splits")
     info.set_defaults(command=_info)
 

@@ -83,6 +83,10 @@ CLOUDSEN12 = Layout(
         "rgb": (("L1C_B4", "L1C_B3", "L1C_B2"), ("L2A_B4", "L2A_B3", "L2A_B2")),
     },
     label_maps=_LABEL_MAPS,
-    aliases={"target": "LABEL_manual_hq", "EXTRA_occurrence": "EXTRA_ocurrence"},
+    aliases={
+        "target": "LABEL_manual_hq",
+        "occurrence": "EXTRA_ocurrence",
+        "EXTRA_occurrence": "EXTRA_ocurrence",
+    },
     prefixes=("L1C_", "L2A_", "S1_", "EXTRA_", "LABEL_"),
 )

@@ -5,7 +5,6 @@ Names are the layout's to know, files are source.py's to open; how to read them 
 
 import os
 import re
-import threading
 import types
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -115,7 +114,9 @@ class Dataset:
 
     @cached_property
     def metadata(self) -> Mapping[str, np.ndarray]:
-        """One array per column of metadata.csv, in patch order; empty where a split has none.
+        """One read-only array per column of metadata.csv, in patch order.
+
+        Columns that every split has; none where a split has no metadata.csv.
 
         Whole numbers are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with
         NaT, everything else text.
@@ -127,6 +128,8 @@ class Dataset:
         whole = {name: typed([x for table in tables for x in table[name]]) for name in shared}
         if self._index is not None:
             whole = {name: column[self._index] for name, column in whole.items()}
+        for column in whole.values():
+            column.setflags(write=False)
         return types.MappingProxyType(whole)
 
     @cached_property
@@ -148,6 +151,8 @@ class Dataset:
                     )
             if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
                 found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
+            if not split.metadata and any(s.metadata for s in self._splits):
+                found.append(f"{split.name}: no {_METADATA}, which others have")
         return tuple(found)
 
     def dtype(self, name: str) -> np.dtype[Any]:
@@ -171,18 +176,36 @@ class Dataset:
 
     def find(self, name: str) -> str:
         """The array that ``name`` means, in any spelling; RequestError where none or several."""
+        if not isinstance(name, str):
+            raise RequestError(
+                f"{name!r} is no name of an array; ds.reader() reads patches, ds.subset(index) "
+                "picks them"
+            )
+        if not self.layout.matches(name, self.names):
+            for split in self._splits:
+                if found := self.layout.matches(name, split.arrays):
+                    lacking = ", ".join(s.name for s in self._splits if found[0] not in s.arrays)
+                    raise RequestError(
+                        f"{found[0]} is not in {lacking} of {self.path}; "
+                        f"ds.split({split.name!r}) has it"
+                    )
         return self.layout.find(name, self.names, str(self.path))
 
     # ---- parts -------------------------------------------------------------------------------
 
     def split(self, name: str) -> "Dataset":
         """One split, as a data set of its own."""
-        names = [split.name for split in self._splits]
-        if name not in names:
-            raise RequestError(f"no split {name!r}; {self.path} has {', '.join(names)}")
-        if self._index is not None:
-            return self.subset(self.splits[name])
-        return self._view((self._splits[names.index(name)],), None)
+        start = 0
+        for split in self._splits:
+            stop = start + split.n_patches
+            if split.name == name:
+                index = self._index
+                if index is not None:
+                    index = index[(index >= start) & (index < stop)] - start
+                return self._view((split,), index)
+            start = stop
+        names = ", ".join(split.name for split in self._splits)
+        raise RequestError(f"no split {name!r}; {self.path} has {names}")
 
     def subset(self, index: Any) -> "Dataset":
         """The patches of ``index``, in that order, as a data set of their own.
@@ -251,19 +274,20 @@ def _reopen(
 
 
 class _Sources:
-    """Files opened once, however many readers, parts and threads ask for them."""
+    """Files opened once, however many readers, parts and threads ask for them.
+
+    No lock, for a forked child could find it held by a thread that it does not have: of two
+    threads that open a file at once, the later one closes its own and takes the other's.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._opened: dict[Path, Source] = {}
 
     def get(self, array: Array) -> Source:
-        with self._lock:
-            source = self._opened.get(array.path)
-            if source is None:
-                source = Source(array.path, array.dtype, array.shape)
-                self._opened[array.path] = source
+        if source := self._opened.get(array.path):
             return source
+        source = Source(array.path, array.dtype, array.shape)
+        return self._opened.setdefault(array.path, source)
 
 
 # ---- opening -------------------------------------------------------------------------------------
@@ -288,7 +312,8 @@ def open(
         raise FileNotFoundError(f"no folder {root}")
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is a file; a folder of .dat files is needed")
-    root = root.resolve()
+    # A link keeps its name, which may be that of a split; ".." names nothing.
+    root = root.resolve() if ".." in root.parts else root.absolute()
     groups = _split_files(root)
     if not groups:
         raise LayoutError(f"no .dat files in {root}, nor in folders in it")
@@ -297,26 +322,42 @@ def open(
     return Dataset(root, layout, [_split(name, *groups[name], layout) for name in names])
 
 
-def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path]]]:
-    """For each split, its folder and its .dat files by stem."""
+def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path], Path]]:
+    """For each split, its folder, its .dat files by stem, and where its metadata would be."""
     files = _dat_files(root)
-    if files:
-        # One folder may hold several splits, told apart as train_B01.dat, val_B01.dat, ...
-        marked = {stem: re.fullmatch(r"(train|val|test)_(.+)", stem) for stem in files}
-        if not all(marked.values()):
-            return {_split_name(root.name): (root, files)}
-        groups: dict[str, tuple[Path, dict[str, Path]]] = {}
-        for stem, match in marked.items():
-            if match:
-                groups.setdefault(match[1], (root, {}))[1][match[2]] = files[stem]
-        return groups
-    groups = {}
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
-        if files := _dat_files(folder):
-            name = _split_name(folder.name)
+    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
+    for folder in sorted(root.iterdir()):
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        name = _split_name(folder.name)
+        if files and name not in _SPLITS:
+            continue
+        if inner := _dat_files(folder):
+            if files:
+                raise LayoutError(f"{root} has .dat files of its own beside the split {folder}")
             if name in groups:
                 raise LayoutError(f"{folder} and {groups[name][0]} are both the split {name!r}")
-            groups[name] = folder, files
+            groups[name] = folder, inner, folder / _METADATA
+    return _marked(root, files) if files else groups
+
+
+def _marked(root: Path, files: dict[str, Path]) -> dict[str, tuple[Path, dict[str, Path], Path]]:
+    """The splits of one folder: one, or several told apart as train_B01.dat, val_B01.dat, ..."""
+    csv = root / _METADATA
+    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
+    for stem, path in files.items():
+        match = re.fullmatch(r"(train|val|test)_(.+)", stem, re.IGNORECASE)
+        if match is None:
+            return {_split_name(root.name): (root, files, csv)}
+        name = match[1].lower()
+        groups.setdefault(name, (root, {}, root / f"{name}_{_METADATA}"))[1][match[2]] = path
+    if csv.exists():
+        if len(groups) > 1:
+            raise LayoutError(
+                f"{csv} is beside the splits {', '.join(groups)}; each needs its own, such as "
+                f"{next(iter(groups.values()))[2].name}"
+            )
+        groups = {name: (root, marked, csv) for name, (_, marked, _) in groups.items()}
     return groups
 
 
@@ -336,7 +377,7 @@ def _split_name(folder: str) -> str:
     return match[1] if match else folder
 
 
-def _split(name: str, folder: Path, files: dict[str, Path], layout: Layout) -> Split:
+def _split(name: str, folder: Path, files: dict[str, Path], csv: Path, layout: Layout) -> Split:
     """Prove that the files of one split fit together."""
     paths: dict[str, Path] = {}
     for stem, path in files.items():
@@ -346,16 +387,18 @@ def _split(name: str, folder: Path, files: dict[str, Path], layout: Layout) -> S
         paths[array] = path
     sizes = {array: size_of(path) for array, path in paths.items()}
 
-    csv = folder / _METADATA
     metadata = read_columns(csv) if csv.exists() else {}
     counted = len(next(iter(metadata.values()), []))
-    n_patches = counted or _most_common_count(sizes, layout)
+    if csv.exists() and not counted:
+        raise LayoutError(f"{csv} has no rows; it needs one per patch, or not to be there")
+    n_patches = counted or _n_patches(sizes, paths, layout)
 
     arrays = {}
     for array, size in sizes.items():
         fitting = {_bytes(n_patches, layout, dtype): dtype for dtype in _types(array, layout)}
         if size not in fitting:
-            by = f"the rows of {_METADATA}" if counted else "most files"
+            agreed = sum(_allows(n_patches, other, sizes[other], layout) for other in sizes)
+            by = f"the rows of {csv.name}" if counted else f"{agreed} of {len(sizes)} files"
             fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
             raise LayoutError(
                 f"{paths[array]} holds {size:,} bytes; {n_patches:,} patches of "
@@ -376,21 +419,37 @@ def _bytes(n_patches: int, layout: Layout, dtype: str) -> int:
     return n_patches * layout.patch[0] * layout.patch[1] * np.dtype(dtype).itemsize
 
 
-def _most_common_count(sizes: dict[str, int], layout: Layout) -> int:
-    """The number of patches that most files would have, each stored as the layout says."""
-    counts: Counter[int] = Counter()
+def _n_patches(sizes: dict[str, int], paths: dict[str, Path], layout: Layout) -> int:
+    """The number of patches that all files allow, or as many as can be.
+
+    Of several, the one by which most files are stored as the layout says; files that it does not
+    know count last.
+    """
+    known: Counter[int] = Counter()
+    unknown: Counter[int] = Counter()
     for array, size in sizes.items():
         n, rest = divmod(size, _bytes(1, layout, _types(array, layout)[0]))
         if n and not rest:
-            counts[n] += 1
-    if not counts:
+            (unknown if layout.band(array) is None else known)[n] += 1
+    if not known and not unknown:
         array, size = next(iter(sizes.items()))
+        dtype = _types(array, layout)[0]
         raise LayoutError(
-            f"{array}.dat holds {size:,} bytes, and no file holds a whole number of patches of "
-            f"{layout.patch[0]} x {layout.patch[1]}: one of {_types(array, layout)[0]} needs "
-            f"{_bytes(1, layout, _types(array, layout)[0]):,}"
+            f"{paths[array]} holds {size:,} bytes, and no file here holds a whole number of "
+            f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {dtype} needs "
+            f"{_bytes(1, layout, dtype):,}"
         )
-    return counts.most_common(1)[0][0]
+
+    def rank(n: int) -> tuple[bool, int, int]:
+        allowed = all(_allows(n, array, size, layout) for array, size in sizes.items())
+        return allowed, known[n], unknown[n]
+
+    return max(known | unknown, key=rank)
+
+
+def _allows(n_patches: int, array: str, size: int, layout: Layout) -> bool:
+    """Whether a file of ``size`` bytes can hold so many patches of the array."""
+    return any(size == _bytes(n_patches, layout, dtype) for dtype in _types(array, layout))
 
 
 # ---- which patches -------------------------------------------------------------------------------
@@ -414,7 +473,8 @@ def _as_int64(given: np.ndarray, n_patches: int) -> np.ndarray:
         raise RequestError(f"index has shape {given.shape}; one dimension is needed")
     given = given.reshape(-1)
     if given.dtype.kind not in "iu" and given.size:
-        raise RequestError(f"index is of {given.dtype}; whole numbers are needed")
+        hint = " (of a mask, np.flatnonzero gives them)" if given.dtype.kind == "b" else ""
+        raise RequestError(f"index is of {given.dtype}; whole numbers are needed{hint}")
     if given.dtype.kind == "u" and given.size and given.max() >= n_patches:
         k = int(given.argmax())
         raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")

@@ -38,6 +38,7 @@ class LabelMap:
     @classmethod
     def threshold(cls, at: int, *, top: int = 100) -> "LabelMap":
         """Probabilities 0..``top``: 1 from ``at`` on, 0 below; codes past ``top`` are ignored."""
+        at, top = _whole(at, "threshold"), _whole(top, "top")
         if not 0 < at <= top:
             raise RequestError(f"threshold {at}; 1..{top} is needed")
         return cls({code: int(code >= at) for code in range(top + 1)})
@@ -68,7 +69,7 @@ class LabelMap:
             warnings.warn(
                 f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes "
                 f"{', '.join(map(str, lost))}: no pixel will be given their classes",
-                stacklevel=4,
+                stacklevel=5,  # who calls Dataset.reader
             )
         unlisted = ignore if self._unlisted is None else self._unlisted
         table = np.full(n_codes, fitting(unlisted, dtype, name), dtype)

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import RequestError
+from .errors import LayoutError, RequestError
 from .labels import LabelMap
+
+_DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Layout:
     preset names bands in order, or several such lists, of which the first that is there is meant.
     ``label_maps`` holds, for a label, its map under each policy.  ``aliases`` are other names of
     arrays; ``prefixes`` the groups a name may leave out, in the order they are tried for files.
+    LayoutError where the window leaves the patch, or an array is named twice or of another type
+    than uint8, int8, uint16, int16 and float32.
     """
 
     name: str
@@ -61,6 +65,23 @@ class Layout:
     label_maps: Mapping[str, Mapping[str, LabelMap]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, first, extent, whole in (
+            ("rows", self.valid.row, self.valid.height, self.patch[0]),
+            ("columns", self.valid.col, self.valid.width, self.patch[1]),
+        ):
+            if first < 0 or extent < 1 or first + extent > whole:
+                raise LayoutError(
+                    f"the valid window has {what} {first}..{first + extent - 1}; the patch has "
+                    f"0..{whole - 1}"
+                )
+        names = [band.name for band in self.bands]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise LayoutError(f"{', '.join(twice)} is in the layout twice")
+        for band in self.bands:
+            if band.dtype not in _DTYPES:
+                raise LayoutError(f"{band.name} is {band.dtype!r}; {', '.join(_DTYPES)} are read")
 
     def band(self, name: str) -> Band | None:
         """The array of exactly that name, or None."""

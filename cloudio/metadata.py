@@ -9,10 +9,13 @@ import numpy as np
 
 from .errors import LayoutError
 
-# What a column must be made of to be more than text. A number with leading zeros is a name.
-_WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?inf|nan", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?)?Z?")
+# What a column must be made of to be more than text. Digits after leading zeros are a name, and so
+# are more of them than a float64 tells apart; nanoseconds would leave no room for the year 9999.
+_WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
+_NUMBER = re.compile(
+    r"[-+]?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)(e[-+]?\d+)?|[-+]?inf|nan", re.ASCII | re.IGNORECASE
+)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?Z?", re.ASCII)
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:
@@ -21,24 +24,23 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     LayoutError, naming the line, where a row has more or fewer fields than the header.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
-        names = next(lines, [])
-        if len(set(names)) != len(names):
-            raise LayoutError(f"{path} names a column twice: {', '.join(names)}")
+        lines = csv.reader(file, strict=True)
         rows = []
         try:
-            for row in lines:
-                if row and len(row) != len(names):
+            names = next(filter(None, lines), [])
+            for row in filter(None, lines):
+                if len(row) != len(names):
                     raise LayoutError(
                         f"{path}, line {lines.line_num}: {len(row)} fields; "
                         f"the header has {len(names)}"
                     )
-                if row:
-                    rows.append(row)
+                rows.append(row)
         except csv.Error as error:
             raise LayoutError(f"{path}, line {lines.line_num}: {error}") from None
         except UnicodeDecodeError as error:
             raise LayoutError(f"{path} is not UTF-8: {error}") from None
+    if twice := [name for k, name in enumerate(names) if name in names[:k]]:
+        raise LayoutError(f"{path} names a column twice: {', '.join(map(repr, twice))}")
     return {name: [row[k] for row in rows] for k, name in enumerate(names)}
 
 

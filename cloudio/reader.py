@@ -7,7 +7,7 @@ import math
 import operator
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,7 +21,11 @@ _STORED = ("int16", "uint16", "uint8")
 _LINE = 64
 
 
-class Batch(NamedTuple):
+# numpy's arrays, or the tensors another package makes of them.
+A = TypeVar("A")
+
+
+class Batch(NamedTuple, Generic[A]):
     """What a read returns: pixels, labels or None, and the number of each patch.
 
     ``image`` is (sample, band, row, column); ``label`` (sample, row, column), or (sample, array,
@@ -29,9 +33,9 @@ class Batch(NamedTuple):
     without the sample axis.
     """
 
-    image: np.ndarray
-    label: np.ndarray | None
-    index: np.ndarray | int
+    image: A
+    label: A | None
+    index: A | int  # type: ignore[assignment]  # a tuple's method of that name gives way
 
 
 class Reader:
@@ -96,11 +100,11 @@ class Reader:
         self._origin = _centred(dataset, self.size)
         self._threads = _threads(threads)
 
+        factors: tuple[Any, Any] = None, None
         if self.dtype == np.float32:
             factors = _factors(dataset, self.bands, scale, mean, std)
         else:
             _check_stored(dataset, self.bands, self.dtype, scale, mean, std)
-            factors = None, None
         sources = [dataset.sources(name) for name in self.bands]
         self._gather = _kernels.Gather(*_opened(sources), *factors)
         self.image_shape: tuple[int, ...] = (len(self.bands), *self.size)
@@ -122,7 +126,7 @@ class Reader:
 
     def read(
         self, index: Any, origin: Any = None, symmetry: None = None, out: Any = None
-    ) -> Batch:
+    ) -> Batch[np.ndarray]:
         """Return the patches of ``index``, cropped, scaled and remapped, in that order.
 
         ``index``: whole numbers, in any order; repeats are allowed and negative numbers count
@@ -154,7 +158,7 @@ class Reader:
             raise short.truncated()
         return Batch(image, label, positions)
 
-    def allocate(self, n: int) -> Batch:
+    def allocate(self, n: int) -> Batch[np.ndarray]:
         """An uninitialised batch of ``n`` samples, its arrays aligned to cache lines.
 
         What `read` takes as ``out``; its ``index`` is all zeros.
@@ -163,7 +167,7 @@ class Reader:
             raise RequestError(f"n = {n}; 0 or more samples")
         return Batch(*self._allocate(n), np.zeros(n, np.int64))
 
-    def __getitem__(self, index: Any) -> Batch:
+    def __getitem__(self, index: Any) -> Batch[np.ndarray]:
         """One sample for a whole number; a batch for a slice or for what `read` takes."""
         if isinstance(index, slice):
             return self.read(range(*index.indices(len(self))))
@@ -173,7 +177,7 @@ class Reader:
         label = None if batch.label is None else batch.label[0]
         return Batch(batch.image[0], label, int(batch.index[0]))  # type: ignore[index]
 
-    def __getitems__(self, index: Any) -> Batch:
+    def __getitems__(self, index: Any) -> Batch[np.ndarray]:
         """A whole batch: the hook through which torch's DataLoader fetches one."""
         return self.read(index)
 
@@ -267,24 +271,24 @@ def _centred(dataset: Dataset, size: tuple[int, int]) -> np.ndarray:
     )
 
 
-def _dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or found.name not in ("float32", *_STORED) or not found.isnative:
-        raise RequestError(f"dtype={dtype!r}; float32 or, as stored, {', '.join(_STORED)} are there")
-    return found
+def _dtype(asked: Any) -> np.dtype[Any]:
+    return _one_of("dtype", asked, ("float32", *_STORED), "float32 or, as stored, ")
 
 
-def _label_dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found not in (np.dtype(np.uint8), np.dtype(np.int64)):
-        raise RequestError(f"label_dtype={dtype!r}; 'uint8' or 'int64' is needed")
-    return found
+def _label_dtype(asked: Any) -> np.dtype[Any]:
+    return _one_of("label_dtype", asked, ("uint8", "int64"))
+
+
+def _one_of(what: str, asked: Any, names: Sequence[str], but: str = "") -> np.dtype[Any]:
+    """The type that ``asked`` is, where it is one of these in this machine's byte order."""
+    for name in names:
+        try:
+            if np.dtype(asked) == np.dtype(name):
+                return np.dtype(name)
+        except TypeError:
+            break
+    there = ", ".join(name for name in names if name not in but)
+    raise RequestError(f"{what}={asked!r}; {but}{there} can be had")
 
 
 def _threads(threads: int | None) -> int:
@@ -454,9 +458,7 @@ def _check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[An
     if not isinstance(array, np.ndarray):
         raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
     if array.shape != shape or array.dtype != dtype:
-        raise RequestError(
-            f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed"
-        )
+        raise RequestError(f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed")
     if not array.flags.c_contiguous:
         raise RequestError(f"out: {what} has strides {array.strides}; it must be contiguous")
     if not array.flags.writeable:

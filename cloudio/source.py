@@ -13,7 +13,10 @@ from .errors import LayoutError, TruncatedError
 
 def size_of(path: Path) -> int:
     """Bytes in a file of a data set; LayoutError where it is no regular file or is empty."""
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is a link to a file that does not exist") from None
     if not stat.S_ISREG(status.st_mode):
         raise LayoutError(f"{path} is not a regular file")
     if status.st_size == 0:

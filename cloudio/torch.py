@@ -1,6 +1,7 @@
 """PyTorch's door: batches as tensors that share the memory of the arrays they come from."""
 
 from collections.abc import Sequence
+from typing import Any
 
 try:
     import torch
@@ -10,7 +11,7 @@ except ImportError as error:
 from .reader import Batch
 
 
-def collate(batch: Batch | Sequence[Batch]) -> Batch:
+def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
     """Turn what a DataLoader fetched from a Reader into a Batch of tensors.
 
     For ``DataLoader(reader, collate_fn=cloudio.torch.collate)``: there a batch is one read, and

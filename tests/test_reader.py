@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import Batch, LabelMap, RequestError, TruncatedError, _kernels
+from cloudio import LabelMap, RequestError, TruncatedError, _kernels
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
 COUNTS = {"train": 4, "val": 1, "test": 2}
@@ -131,10 +131,11 @@ def check_batch(batch, arrays, asked):
     for k, name in enumerate(asked["labels"]):
         policy = asked["policy"]
         label_map = builders.SMALL.label_maps[name][policy] if policy else None
-        classes = {code: 200 if to is None else to for code, to in label_map.classes.items()}\
-            if label_map else None  # fmt: skip
-        if label_map and label_map.unlisted is not None:
-            classes = {code: label_map.unlisted for code in range(256)} | classes
+        classes = None
+        if label_map:
+            unlisted = 200 if label_map.unlisted is None else label_map.unlisted
+            classes = dict.fromkeys(range(256), unlisted)
+            classes |= {code: 200 if to is None else to for code, to in label_map.classes.items()}
         wanted = oracle.label(
             arrays[name], index, origins, asked["size"], classes,
             builders.SMALL.valid, 200, asked["label_dtype"],
@@ -234,7 +235,8 @@ def test_one_split_reads_as_its_part_of_the_root(small):
 def test_nan_and_signed_zero_of_radar_are_kept(small):
     dataset, arrays = small
     window = arrays["S1_VH"][:, 1:36, 2:43]
-    assert np.isnan(window).any() and np.signbit(window[window == 0]).any()
+    assert np.isnan(window).any()
+    assert np.signbit(window[window == 0]).any()
     batch = dataset.reader("S1_VH").read(range(7))
     assert oracle.same_bits(batch.image[:, 0], np.ascontiguousarray(window))
 
@@ -254,7 +256,8 @@ def test_out_may_be_a_batch_a_pair_or_the_image_alone(small):
     wanted = with_label.read([2, 4])
     for out in (with_label.allocate(2), with_label.allocate(2)[:2]):
         got = with_label.read([2, 4], out=out)
-        assert got.image is out[0] and got.label is out[1]
+        assert got.image is out[0]
+        assert got.label is out[1]
         assert oracle.same_bits(got.image, wanted.image)
         assert oracle.same_bits(got.label, wanted.label)
     image = without.allocate(2).image
@@ -335,13 +338,14 @@ def test_a_bad_index_writes_nothing(reader, index, error, message):
     out.label.fill(77)
     with pytest.raises(error, match=message):
         reader.read(index, out=out)
-    assert np.isnan(out.image).all() and (out.label == 77).all()
+    assert np.isnan(out.image).all()
+    assert (out.label == 77).all()
 
 
 @pytest.mark.parametrize(
     ("origin", "message"),
     [
-        ((33, 0), r"origin = \(33, 0\); a window of 8 x 9 lies inside .* from \(0, 0\) to \(32, 39"),
+        ((33, 0), r"origin = \(33, 0\); a window of 8 x 9 lies inside .* from \(0, 0\) to"),
         ([(0, 0), (0, 40)], r"origin\[1\] = \(0, 40\)"),
         ((-1, 0), r"origin = \(-1, 0\)"),
         ((0.0, 1.0), "origin is of float64; whole numbers are needed"),
@@ -372,7 +376,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"labels": []}, "labels is empty"),
         ({"labels": 3}, "labels=3; a name, names, or a mapping"),
         ({"labels": ["hq", "LABEL_hq"]}, "names LABEL_hq twice"),
-        ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors': or give"),
+        ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors'"),
         ({"labels": "L1C_B2"}, "L1C_B2 under 'card'; there is no policy: or give a LabelMap"),
         ({"labels": "S1_VV"}, "S1_VV is float32; label codes are whole numbers"),
         ({"labels": {"hq": {0: 300}}}, "LABEL_hq: class 300 does not fit uint8"),
@@ -384,7 +388,10 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"size": 8.0}, "size=8.0; a whole number or"),
         ({"size": True}, "size=True; a whole number"),
         ({"size": (1, 2, 3)}, r"size=\(1, 2, 3\); a whole number"),
-        ({"dtype": "float16"}, "dtype='float16'; float32 or, as stored, int16, uint16, uint8"),
+        (
+            {"dtype": "float16"},
+            "dtype='float16'; float32 or, as stored, int16, uint16, uint8 can be had",
+        ),
         ({"dtype": "nonsense"}, "dtype='nonsense'"),
         ({"dtype": ">f4"}, "dtype='>f4'"),
         ({"dtype": "uint16"}, "L1C_B2 is stored as int16, not uint16"),
@@ -399,7 +406,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"std": 0.0}, "std=0.0; numbers above 0"),
         ({"std": [1, 1, -1, 1]}, "numbers above 0"),
         ({"std": float("inf")}, "finite numbers"),
-        ({"label_dtype": "int32"}, "label_dtype='int32'; 'uint8' or 'int64'"),
+        ({"label_dtype": "int32"}, "label_dtype='int32'; uint8, int64 can be had"),
         ({"labels": "hq", "ignore": -1}, "ignore=-1 is no uint8; label_dtype='int64'"),
         ({"labels": "hq", "ignore": 1.5}, "ignore=1.5 is no uint8"),
         ({"threads": 0}, "threads=0; a whole number from 1 on"),
@@ -460,7 +467,7 @@ def test_a_file_cut_after_opening_is_found_before_anything_is_written(tmp_path):
     assert np.isnan(out.image).all()
     with open(tmp_path / "train" / "LABEL_hq.dat", "r+b") as file:
         file.truncate(0)
-    with pytest.raises(TruncatedError, match="train/LABEL_hq.dat holds 0 bytes"):
+    with pytest.raises(TruncatedError, match=r"train/LABEL_hq\.dat holds 0 bytes"):
         reader.read([0], out=out)
 
 

@@ -45,6 +45,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the tests run without the source")
 @pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
 @pytest.mark.parametrize("sanitizer", ["none", "thread"])
 def test_every_item_is_done_once_under_load_and_in_forked_children(tmp_path, sanitizer):

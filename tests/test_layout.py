@@ -1,0 +1,242 @@
+"""The tables of CloudSEN12, and how names in a layout are found."""
+
+import dataclasses
+import pickle
+
+import builders
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudio import CLOUDSEN12, Band, Layout, LayoutError, RequestError, Window
+
+SPECTRAL = "B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B10 B11 B12".split()
+# Sentinel-2A and 2B, from ESA's spectral responses.
+WAVELENGTHS = {
+    "B1": (443.9, 442.3),
+    "B2": (496.6, 492.1),
+    "B3": (560, 559),
+    "B4": (664.5, 665),
+    "B5": (703.9, 703.8),
+    "B6": (740.2, 739.1),
+    "B7": (782.5, 779.7),
+    "B8": (835.1, 833),
+    "B8A": (864.8, 864),
+    "B9": (945, 943.2),
+    "B10": (1373.5, 1376.9),
+    "B11": (1613.7, 1610.4),
+    "B12": (2202.4, 2185.7),
+}
+FILES = {
+    **{f"L1C_{name}": ("int16", 1e-4) for name in SPECTRAL},
+    **{f"L2A_{name}": ("int16", 1e-4) for name in SPECTRAL if name != "B10"},
+    **{f"L2A_{name}": ("int16", 1e-3) for name in ("AOT", "WVP")},
+    **{f"L2A_TCI_{name}": ("int16", 1) for name in "RGB"},
+    **{f"S1_{name}": ("float32", 1) for name in ("VV", "VH", "angle")},
+    "EXTRA_CDI": ("int16", 1e-4),
+    "EXTRA_Shwdirection": ("int16", 1e-2),
+    "EXTRA_elevation": ("int16", 1),
+    "EXTRA_ocurrence": ("int16", 1),
+    "EXTRA_lc100": ("int16", 1),
+    "EXTRA_lc10": ("int16", 1),
+    **{
+        f"LABEL_{name}": ("uint8", 1)
+        for name in "manual_hq manual_sc fmask qa60 s2cloudless sen2cor cd_fcnn_rgbi "
+        "cd_fcnn_rgbi_swir kappamask_L1C kappamask_L2A".split()
+    },
+}
+# What only one array can be meant by without its group.
+UNIQUE = [
+    name.partition("_")[2]
+    for name in FILES
+    if [other.partition("_")[2] for other in FILES].count(name.partition("_")[2]) == 1
+]
+PADDED = {"B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9"}
+
+
+# ---- CloudSEN12 ----------------------------------------------------------------------------------
+
+
+def test_every_file_of_the_release_is_in_the_table():
+    assert {band.name: (band.dtype, band.scale) for band in CLOUDSEN12.bands} == FILES
+    assert len(FILES) == 49
+
+
+def test_labels_are_labels_and_bands_are_bands():
+    kinds = {band.name: band.kind for band in CLOUDSEN12.bands}
+    assert kinds == {name: "label" if name.startswith("LABEL_") else "band" for name in FILES}
+
+
+def test_wavelengths_are_those_of_sentinel_2a():
+    given_nm = {band.name: band.wavelength for band in CLOUDSEN12.bands if band.wavelength}
+    assert given_nm == {
+        name: WAVELENGTHS[name.partition("_")[2]][0]
+        for name in FILES
+        if name.partition("_")[2] in WAVELENGTHS
+    }
+    for name, nm in given_nm.items():
+        assert nm == pytest.approx(WAVELENGTHS[name.partition("_")[2]][1], abs=18)
+
+
+def test_no_data_is_99_below_zero_where_the_producer_wrote_it():
+    groups = {name: name.partition("_")[0] for name in FILES}
+    for band in CLOUDSEN12.bands:
+        assert band.nodata == (-99 if groups[band.name] in ("S1", "EXTRA") else None)
+
+
+def test_a_patch_holds_509_real_pixels_a_side_from_1_on():
+    assert CLOUDSEN12.patch == (512, 512)
+    assert Window(row=1, col=1, height=509, width=509) == CLOUDSEN12.valid
+    assert CLOUDSEN12.valid.size == (509, 509)
+
+
+def test_presets_are_in_the_order_of_the_sensor():
+    presets = CLOUDSEN12.presets
+    assert presets["L1C"] == (tuple(f"L1C_{name}" for name in SPECTRAL),)
+    assert presets["L2A"] == (tuple(f"L2A_{name}" for name in SPECTRAL if name != "B10"),)
+    assert presets["S1"] == (("S1_VV", "S1_VH", "S1_angle"),)
+    assert presets["EXTRA"] == (tuple(name for name in FILES if name.startswith("EXTRA_")),)
+    assert presets["rgb"] == tuple(
+        tuple(f"{group}_{name}" for name in ("B4", "B3", "B2")) for group in ("L1C", "L2A")
+    )
+
+
+@pytest.mark.parametrize("layout", [CLOUDSEN12, builders.SMALL], ids=lambda layout: layout.name)
+def test_what_a_layout_points_at_is_in_it(layout):
+    names = [band.name for band in layout.bands]
+    assert {n for choices in layout.presets.values() for c in choices for n in c} <= {*names}
+    assert {*layout.label_maps} <= {band.name for band in layout.bands if band.kind == "label"}
+    assert {*layout.aliases.values()} <= {*names}
+    assert not {*layout.aliases, *layout.presets} & {*names}
+    assert all(name.startswith(layout.prefixes) for name in names)
+
+
+def test_a_layout_pickles():
+    for layout in (CLOUDSEN12, builders.SMALL):
+        assert pickle.loads(pickle.dumps(layout)) == layout
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+@st.composite
+def spelled(draw, names):
+    """A name, and another way to write it: other case, zeros before the number of a band."""
+    name = draw(st.sampled_from(sorted(names)))
+    head, _, tail = name.rpartition("_")
+    if tail in PADDED:
+        tail = f"{tail[0]}{'0' * draw(st.integers(0, 2))}{tail[1:]}"
+    text = f"{head}_{tail}" if head else tail
+    flips = draw(st.lists(st.booleans(), min_size=len(text), max_size=len(text)))
+    return name, "".join(
+        c.swapcase() if flip else c for c, flip in zip(text, flips, strict=True)
+    )
+
+
+@given(spelled(FILES))
+def test_any_spelling_finds_its_array_and_names_its_file(pair):
+    name, spelling = pair
+    assert CLOUDSEN12.find(spelling, FILES, "here") == name
+    assert CLOUDSEN12.name_of_file(spelling) == name
+
+
+@given(spelled(UNIQUE))
+def test_a_group_can_be_left_out_where_one_array_has_the_name(pair):
+    short, spelling = pair
+    found = CLOUDSEN12.find(spelling, FILES, "here")
+    assert found.partition("_")[2] == short
+    assert CLOUDSEN12.name_of_file(spelling) == found
+
+
+@pytest.mark.parametrize(
+    ("card", "name"),
+    [
+        ("L1C_B04", "L1C_B4"),
+        ("L2A_B8A", "L2A_B8A"),
+        ("L1C_B10", "L1C_B10"),
+        ("l1c_b08a", "L1C_B8A"),
+        ("manual_hq", "LABEL_manual_hq"),
+        ("target", "LABEL_manual_hq"),
+        ("QA60", "LABEL_qa60"),
+        ("LC10", "EXTRA_lc10"),
+        ("LC100", "EXTRA_lc100"),
+        ("occurrence", "EXTRA_ocurrence"),
+        ("EXTRA_occurrence", "EXTRA_ocurrence"),
+        ("vv", "S1_VV"),
+        ("TCI_r", "L2A_TCI_R"),
+        ("B010", "L1C_B10"),
+    ],
+)
+def test_names_of_the_card_and_of_older_copies_are_known(card, name):
+    assert CLOUDSEN12.name_of_file(card) == name
+    assert CLOUDSEN12.find(card, FILES, "here") == name
+
+
+def test_a_file_without_its_group_is_of_the_first_group_that_has_it():
+    assert CLOUDSEN12.name_of_file("B04") == "L1C_B4"
+
+
+@pytest.mark.parametrize("stem", ["B13", "L1C_B1_old", "B40", "L1CB4", "B", "", "L1C_", "L1C_B1 "])
+def test_a_file_that_the_layout_does_not_know_keeps_its_name(stem):
+    assert CLOUDSEN12.name_of_file(stem) == stem
+
+
+def test_a_name_as_written_wins_over_any_other_reading():
+    layout = dataclasses.replace(builders.SMALL, bands=(Band("B04"), Band("B4"), Band("L1C_B4")))
+    names = [band.name for band in layout.bands]
+    assert [layout.find(name, names, "here") for name in names] == names
+    assert [layout.name_of_file(name) for name in names] == names
+
+
+def test_a_name_that_can_be_two_arrays_lists_them():
+    with pytest.raises(RequestError, match="'b04' can be L1C_B4 or L2A_B4 in here; name one"):
+        CLOUDSEN12.find("b04", FILES, "here")
+    assert CLOUDSEN12.find("b04", ["L2A_B4", "L1C_B3"], "here") == "L2A_B4"
+
+
+def test_a_name_that_nothing_has_lists_what_there_is():
+    with pytest.raises(RequestError, match="no array 'B13'; here has L1C_B4, S1_VV"):
+        CLOUDSEN12.find("B13", ["L1C_B4", "S1_VV"], "here")
+
+
+# ---- layouts of one's own ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("valid", "words"),
+    [
+        (Window(0, 0, 41, 48), r"rows 0\.\.40; the patch has 0\.\.39"),
+        (Window(6, 0, 35, 48), r"rows 6\.\.40; the patch has 0\.\.39"),
+        (Window(0, 0, 40, 49), r"columns 0\.\.48; the patch has 0\.\.47"),
+        (Window(0, -1, 40, 48), r"columns -1\.\.46; the patch has 0\.\.47"),
+        (Window(0, 0, 0, 48), r"rows 0\.\.-1; the patch has 0\.\.39"),
+    ],
+)
+def test_a_valid_window_outside_the_patch_is_refused(valid, words):
+    with pytest.raises(LayoutError, match=f"the valid window has {words}"):
+        dataclasses.replace(builders.SMALL, valid=valid)
+
+
+def test_the_whole_patch_may_be_valid():
+    layout = dataclasses.replace(builders.SMALL, valid=Window(0, 0, 40, 48))
+    assert layout.valid.size == layout.patch
+
+
+def test_an_array_named_twice_is_refused():
+    with pytest.raises(LayoutError, match="a, b is in the layout twice"):
+        Layout("X", (4, 4), Window(0, 0, 4, 4), tuple(map(Band, "bacabb")))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float64", "<i2", "bool", "", None, int])
+def test_a_type_that_cannot_be_read_is_refused(dtype):
+    with pytest.raises(LayoutError, match=r"^x is .*; uint8, int8, uint16, int16, float32 are"):
+        Layout("X", (4, 4), Window(0, 0, 4, 4), (Band("x", dtype=dtype),))
+
+
+def test_tables_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CLOUDSEN12.patch = (1, 1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CLOUDSEN12.bands[0].scale = 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CLOUDSEN12.valid.row = 0
