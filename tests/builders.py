@@ -1,4 +1,4 @@
-"""Small data sets for the tests: a layout of every stored type, and folders full of random pixels."""
+"""Small data sets for the tests: a layout of every stored type, folders of random pixels."""
 
 import csv
 import zlib

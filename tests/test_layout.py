@@ -101,8 +101,8 @@ def test_presets_are_in_the_order_of_the_sensor():
     )
 
 
-@pytest.mark.parametrize("layout", [CLOUDSEN12, builders.SMALL], ids=lambda layout: layout.name)
-def test_what_a_layout_points_at_is_in_it(layout):
+def test_what_the_tables_point_at_is_in_them():
+    layout = CLOUDSEN12
     names = [band.name for band in layout.bands]
     assert {n for choices in layout.presets.values() for c in choices for n in c} <= {*names}
     assert {*layout.label_maps} <= {band.name for band in layout.bands if band.kind == "label"}
@@ -128,9 +128,7 @@ def spelled(draw, names):
         tail = f"{tail[0]}{'0' * draw(st.integers(0, 2))}{tail[1:]}"
     text = f"{head}_{tail}" if head else tail
     flips = draw(st.lists(st.booleans(), min_size=len(text), max_size=len(text)))
-    return name, "".join(
-        c.swapcase() if flip else c for c, flip in zip(text, flips, strict=True)
-    )
+    return name, "".join(c.swapcase() if flip else c for c, flip in zip(text, flips, strict=True))
 
 
 @given(spelled(FILES))
