@@ -122,8 +122,6 @@ class Dataset:
         NaT, everything else text.
         """
         tables = [split.metadata for split in self._splits]
-        if not all(tables):
-            return types.MappingProxyType({})
         shared = [name for name in tables[0] if all(name in table for table in tables)]
         whole = {name: typed([x for table in tables for x in table[name]]) for name in shared}
         if self._index is not None:
@@ -461,7 +459,10 @@ def resolved(index: Any, n_patches: int) -> np.ndarray:
     RequestError where it is no whole numbers in one dimension; IndexError where one is out of
     range.
     """
-    numbers = np.array(index)
+    try:
+        numbers = np.array(index)
+    except ValueError as error:  # rows of different lengths
+        raise RequestError(f"index is no array of whole numbers: {error}") from None
     if numbers.dtype is not _INT64 or numbers.ndim != 1:
         numbers = _as_int64(numbers, n_patches)
     _kernels.resolve(numbers, n_patches)

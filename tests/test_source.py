@@ -16,7 +16,7 @@ PACKAGE = ROOT / "cloudio"
 # Each may import what stands before it. Dataset.reader, the door to the next floor, is named.
 ORDER = (
     "_kernels", "errors", "labels", "layout", "cloudsen12", "source", "metadata", "dataset",
-    "reader", "synth", "torch", "info", "bench", "__init__", "cli", "__main__",
+    "reader", "scene", "synth", "torch", "info", "bench", "__init__", "cli", "__main__",
 )  # fmt: skip
 DOORS = {("dataset", "reader")}
 

@@ -433,7 +433,7 @@ def test_a_missing_parent_is_named_and_not_made(tmp_path):
     ],
 )
 def test_an_error_midway_leaves_nothing_behind(tmp_path, monkeypatch, error, raised, message):
-    draw, left = synth._draw, [3]
+    draw, left = synth.draw, [3]
 
     def fail_at_last(*arguments):
         left[0] -= 1
@@ -443,7 +443,7 @@ def test_an_error_midway_leaves_nothing_behind(tmp_path, monkeypatch, error, rai
             raise error
         draw(*arguments)
 
-    monkeypatch.setattr(synth, "_draw", fail_at_last)
+    monkeypatch.setattr(synth, "draw", fail_at_last)
     with pytest.raises(raised, match=message) as caught:
         made(tmp_path / "made", arrays=["LABEL_fmask", "LABEL_qa60"])
     assert left == [0]
