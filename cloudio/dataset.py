@@ -348,7 +348,10 @@ def _marked(root: Path, files: dict[str, Path]) -> dict[str, tuple[Path, dict[st
         if match is None:
             return {_split_name(root.name): (root, files, csv)}
         name = match[1].lower()
-        groups.setdefault(name, (root, {}, root / f"{name}_{_METADATA}"))[1][match[2]] = path
+        _, own, _ = groups.setdefault(name, (root, {}, root / f"{name}_{_METADATA}"))
+        if match[2] in own:
+            raise LayoutError(f"{path} and {own[match[2]]} are both {match[2]} of {name}")
+        own[match[2]] = path
     if csv.exists():
         if len(groups) > 1:
             raise LayoutError(
