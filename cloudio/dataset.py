@@ -1,14 +1,12 @@
-"""What is there: a folder of flat files becomes splits, arrays, and a number of patches.
+"""A data set: patches of one or more splits, and the arrays that all of these have.
 
-Names are the layout's to know, files are source.py's to open; how to read them is reader.py's.
+Which files a folder has is folder.py's to find out, files are source.py's to open, and how to read
+them is reader.py's to decide.
 """
 
 import os
-import re
 import types
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,40 +16,15 @@ import numpy as np
 from . import _kernels
 from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
+from .folder import METADATA, Array, Split, splits_of
 from .layout import Band, Layout, Window
-from .metadata import read_columns, typed
-from .source import Source, size_of
+from .metadata import typed
+from .source import Source
 
 if TYPE_CHECKING:
     from .reader import Reader
 
 _INT64 = np.dtype(np.int64)
-_METADATA = "metadata.csv"
-_SPLITS = ("train", "val", "test")
-# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
-_STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
-# A file that the layout does not know tells its type by its size alone.
-_UNKNOWN_AS = ("int16", "uint8", "float32")
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """One array of one split: the file, and the type and shape its size implies."""
-
-    path: Path
-    dtype: np.dtype[Any]
-    shape: tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One folder's worth of patches."""
-
-    name: str
-    folder: Path
-    n_patches: int
-    arrays: dict[str, Array]
-    metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
 
 
 class Dataset:
@@ -133,25 +106,26 @@ class Dataset:
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What is unusual about the files, one sentence each."""
-        found = []
+        found: list[str] = []
         for split in self._splits:
-            for name, array in split.arrays.items():
-                band = self.layout.band(name)
-                if band is None:
-                    found.append(
-                        f"{split.name}: {array.path.name} is not an array of {self.layout.name}; "
-                        f"taken as {array.dtype} by its size"
-                    )
-                elif array.dtype != band.dtype:
-                    found.append(
-                        f"{split.name}: {array.path.name} is {array.dtype} by its size, where "
-                        f"{self.layout.name} has {band.dtype}"
-                    )
+            found += filter(None, (self._doubt(split, name) for name in split.arrays))
             if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
                 found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
             if not split.metadata and any(s.metadata for s in self._splits):
-                found.append(f"{split.name}: no {_METADATA}, which others have")
+                found.append(f"{split.name}: no {METADATA}, which others have")
         return tuple(found)
+
+    def _doubt(self, split: Split, name: str) -> str | None:
+        """What is unusual about an array of a split."""
+        array, band = split.arrays[name], self.layout.band(name)
+        what = f"{split.name}: {array.path.name}"
+        if band is None:
+            return (
+                f"{what} is not an array of {self.layout.name}; taken as {array.dtype} by its size"
+            )
+        if array.dtype != band.dtype:
+            return f"{what} is {array.dtype} by its size, where {self.layout.name} has {band.dtype}"
+        return None
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The stored type of an array; RequestError where splits differ."""
@@ -312,145 +286,7 @@ def open(
         raise NotADirectoryError(f"{root} is a file; a folder of .dat files is needed")
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
-    groups = _split_files(root)
-    if not groups:
-        raise LayoutError(f"no .dat files in {root}, nor in folders in it")
-    order = {name: k for k, name in enumerate(_SPLITS)}
-    names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
-    return Dataset(root, layout, [_split(name, *groups[name], layout) for name in names])
-
-
-def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path], Path]]:
-    """For each split, its folder, its .dat files by stem, and where its metadata would be."""
-    files = _dat_files(root)
-    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
-    for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        name = _split_name(folder.name)
-        if files and name not in _SPLITS:
-            continue
-        if inner := _dat_files(folder):
-            if files:
-                raise LayoutError(f"{root} has .dat files of its own beside the split {folder}")
-            if name in groups:
-                raise LayoutError(f"{folder} and {groups[name][0]} are both the split {name!r}")
-            groups[name] = folder, inner, folder / _METADATA
-    return _marked(root, files) if files else groups
-
-
-def _marked(root: Path, files: dict[str, Path]) -> dict[str, tuple[Path, dict[str, Path], Path]]:
-    """The splits of one folder: one, or several told apart as train_B01.dat, val_B01.dat, ..."""
-    csv = root / _METADATA
-    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
-    for stem, path in files.items():
-        match = re.fullmatch(r"(train|val|test)_(.+)", stem, re.IGNORECASE)
-        if match is None:
-            return {_split_name(root.name): (root, files, csv)}
-        name = match[1].lower()
-        _, own, _ = groups.setdefault(name, (root, {}, root / f"{name}_{_METADATA}"))
-        if match[2] in own:
-            raise LayoutError(f"{path} and {own[match[2]]} are both {match[2]} of {name}")
-        own[match[2]] = path
-    if csv.exists():
-        if len(groups) > 1:
-            raise LayoutError(
-                f"{csv} is beside the splits {', '.join(groups)}; each needs its own, such as "
-                f"{next(iter(groups.values()))[2].name}"
-            )
-        groups = {name: (root, marked, csv) for name, (_, marked, _) in groups.items()}
-    return groups
-
-
-def _dat_files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.suffix.lower() == ".dat" and not entry.name.startswith("."):
-            if entry.stem in files:
-                raise LayoutError(f"{entry} and {files[entry.stem]} have the same name")
-            files[entry.stem] = entry
-    return files
-
-
-def _split_name(folder: str) -> str:
-    """``high_train`` is the release's name of ``train``."""
-    match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
-    return match[1] if match else folder
-
-
-def _split(name: str, folder: Path, files: dict[str, Path], csv: Path, layout: Layout) -> Split:
-    """Prove that the files of one split fit together."""
-    paths: dict[str, Path] = {}
-    for stem, path in files.items():
-        array = layout.name_of_file(stem)
-        if array in paths:
-            raise LayoutError(f"{path} and {paths[array]} are both {array}")
-        paths[array] = path
-    sizes = {array: size_of(path) for array, path in paths.items()}
-
-    metadata = read_columns(csv) if csv.exists() else {}
-    counted = len(next(iter(metadata.values()), []))
-    if csv.exists() and not counted:
-        raise LayoutError(f"{csv} has no rows; it needs one per patch, or not to be there")
-    n_patches = counted or _n_patches(sizes, paths, layout)
-
-    arrays = {}
-    for array, size in sizes.items():
-        fitting = {_bytes(n_patches, layout, dtype): dtype for dtype in _types(array, layout)}
-        if size not in fitting:
-            agreed = sum(_allows(n_patches, other, sizes[other], layout) for other in sizes)
-            by = f"the rows of {csv.name}" if counted else f"{agreed} of {len(sizes)} files"
-            fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
-            raise LayoutError(
-                f"{paths[array]} holds {size:,} bytes; {n_patches:,} patches of "
-                f"{layout.patch[0]} x {layout.patch[1]}, by {by}, need {fit}"
-            )
-        dtype = np.dtype(np.dtype(fitting[size]).newbyteorder("<").str)
-        arrays[array] = Array(paths[array], dtype, (n_patches, *layout.patch))
-    return Split(name, folder, n_patches, arrays, metadata)
-
-
-def _types(array: str, layout: Layout) -> tuple[str, ...]:
-    """The types an array may be stored as, the layout's own first."""
-    band = layout.band(array)
-    return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
-
-
-def _bytes(n_patches: int, layout: Layout, dtype: str) -> int:
-    return n_patches * layout.patch[0] * layout.patch[1] * np.dtype(dtype).itemsize
-
-
-def _n_patches(sizes: dict[str, int], paths: dict[str, Path], layout: Layout) -> int:
-    """The number of patches that all files allow, or as many as can be.
-
-    Of several, the one by which most files are stored as the layout says; files that it does not
-    know count last.
-    """
-    known: Counter[int] = Counter()
-    unknown: Counter[int] = Counter()
-    for array, size in sizes.items():
-        n, rest = divmod(size, _bytes(1, layout, _types(array, layout)[0]))
-        if n and not rest:
-            (unknown if layout.band(array) is None else known)[n] += 1
-    if not known and not unknown:
-        array, size = next(iter(sizes.items()))
-        dtype = _types(array, layout)[0]
-        raise LayoutError(
-            f"{paths[array]} holds {size:,} bytes, and no file here holds a whole number of "
-            f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {dtype} needs "
-            f"{_bytes(1, layout, dtype):,}"
-        )
-
-    def rank(n: int) -> tuple[bool, int, int]:
-        allowed = all(_allows(n, array, size, layout) for array, size in sizes.items())
-        return allowed, known[n], unknown[n]
-
-    return max(known | unknown, key=rank)
-
-
-def _allows(n_patches: int, array: str, size: int, layout: Layout) -> bool:
-    """Whether a file of ``size`` bytes can hold so many patches of the array."""
-    return any(size == _bytes(n_patches, layout, dtype) for dtype in _types(array, layout))
+    return Dataset(root, layout, splits_of(root, layout))
 
 
 # ---- which patches -------------------------------------------------------------------------------

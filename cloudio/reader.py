@@ -6,6 +6,7 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 import math
 import operator
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -423,7 +424,14 @@ def _remap(
         )
     tables, windows = [], []
     for name, label_map in maps.items():
-        stored = dataset.dtype(name)
+        stored, known = dataset.dtype(name), dataset.layout.band(name)
+        if known is not None and stored != known.dtype:
+            # A band in this case has no known scale, and nobody reads it unawares.
+            warnings.warn(
+                f"{name} is {stored} by the sizes of its files, where {dataset.layout.name} has "
+                f"{known.dtype}; read as {stored}",
+                stacklevel=4,
+            )
         if label_map is None:
             tables.append(raw_table(stored, dtype, name))
             windows.append((0, 0, *dataset.layout.patch))

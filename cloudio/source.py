@@ -3,12 +3,18 @@
 import mmap
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .errors import LayoutError, TruncatedError
+
+# A mapping keeps a second descriptor of its own, where it can be told not to.
+_ONE_DESCRIPTOR: dict[str, Any] = (
+    {"trackfd": False} if sys.version_info >= (3, 13) and sys.platform != "win32" else {}
+)
 
 
 def size_of(path: Path) -> int:
@@ -28,8 +34,8 @@ class Source:
     """A file of patches, mapped: ``array`` is (patch, row, column), read-only, without a copy.
 
     The mapping lives as long as any array that views it; the descriptor, by which a reader asks
-    for the size again, as long as this object.  OSError where the file cannot be opened or mapped,
-    TruncatedError where it holds less than ``shape`` needs.
+    for the size again, as long as this object.  OSError where the file cannot be opened or mapped;
+    TruncatedError where it holds less than ``shape`` needs, LayoutError where more.
     """
 
     __slots__ = ("_descriptor", "array", "path")
@@ -38,9 +44,12 @@ class Source:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         n_bytes = int(np.prod(shape)) * dtype.itemsize
-        if os.fstat(self._descriptor).st_size < n_bytes:
+        found = os.fstat(self._descriptor).st_size
+        if found < n_bytes:
             raise self.truncated(n_bytes)
-        pages = mmap.mmap(self._descriptor, n_bytes, access=mmap.ACCESS_READ)
+        if found > n_bytes:
+            raise LayoutError(f"{path} now holds {found:,} bytes; it held {n_bytes:,} before")
+        pages = mmap.mmap(self._descriptor, n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
         self.array = np.frombuffer(pages, dtype).reshape(shape)
 
     def fileno(self) -> int:

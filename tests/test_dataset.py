@@ -300,7 +300,9 @@ def test_labels_of_two_bytes_are_read_as_such(tmp_path):
     ds = open_small(tmp_path)
     assert ds.dtype("hq") == np.int16
     assert ds.band("hq").kind == "label"
-    label = ds.reader("B2", "hq", size=(40, 48)).read([2]).label[0]
+    with pytest.warns(UserWarning, match="LABEL_hq is int16 by the sizes .* Small has uint8"):
+        reader = ds.reader("B2", "hq", size=(40, 48))
+    label = reader.read([2]).label[0]
     expected = np.full((40, 48), 255)
     inside = codes[2, 1:36, 2:43]
     expected[1:36, 2:43] = np.where(inside < 0, 255, inside)
@@ -586,7 +588,9 @@ def test_splits_of_two_types_are_read_one_by_one(tmp_path):
             ask("hq")
     for part in (ds.split("val"), ds.subset([1]).split("val")):
         assert part.dtype("hq") == np.int16
-        assert part.reader("B2", "hq").read([0]).label.shape == (1, 35, 41)
+        with pytest.warns(UserWarning, match="LABEL_hq is int16"):
+            reader = part.reader("B2", "hq")
+        assert reader.read([0]).label.shape == (1, 35, 41)
 
 
 def test_a_file_cut_before_its_first_use_is_told(tmp_path):
