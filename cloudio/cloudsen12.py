@@ -31,9 +31,7 @@ _LABELS = (
 )  # fmt: skip
 
 
-def _policies(
-    classes: dict[int, int | None], cleared: tuple[int, ...] = ()
-) -> dict[str, LabelMap]:
+def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> dict[str, LabelMap]:
     """Codes the card does not list: ignored by "card", clear by the "authors"' code."""
     return {
         "card": LabelMap(classes),

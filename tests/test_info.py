@@ -1,0 +1,82 @@
+"""What `cloudio info` says of a machine and of a data set."""
+
+import numpy as np
+import pytest
+from builders import write_root, write_split
+
+import cloudio
+from cloudio import CLOUDSEN12, _kernels, info
+from cloudio.cli import main
+
+FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
+
+
+def test_machine_has_what_a_bug_report_needs(monkeypatch):
+    monkeypatch.setenv("CLOUDIO_THREADS", "3")
+    lines = dict(line.split(None, 1) for line in info.machine().splitlines())
+    assert lines["cloudio"] == cloudio.__version__
+    assert lines["numpy"] == np.__version__
+    assert _kernels.isa() in lines["instruction"]
+    assert all(isa in lines["instruction"] for isa in _kernels.available())
+    assert "CLOUDIO_THREADS=3" in lines["variables"]
+    assert {"threads", "Python", "system", "CPU"} <= lines.keys()
+
+
+def test_machine_says_so_where_no_variable_is_set(monkeypatch):
+    for name in info.os.environ.copy():
+        if name.startswith("CLOUDIO_"):
+            monkeypatch.delenv(name)
+    assert "no CLOUDIO_* is set" in info.machine()
+
+
+def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, capsys):
+    monkeypatch.setenv("CLOUDIO_THREADS", "many")
+    assert main(["info"]) == 0
+    assert "CLOUDIO_THREADS=many" in capsys.readouterr().out
+
+
+def test_columns_are_aligned():
+    assert info.table([("a", "1"), ("bcd", "23")], {1}) == "a     1\nbcd  23"
+    assert info.table([("a", "1"), ("bcd", "23")]) == "a    1\nbcd  23"
+
+
+def test_dataset_lists_splits_and_arrays(tmp_path):
+    write_root(tmp_path, {"train": 2, "val": 1}, CLOUDSEN12, names=FEW)
+    text = info.dataset(tmp_path)
+    rows = [line.split() for line in text.splitlines()]
+    assert f"{tmp_path}: CloudSEN12, 3 patches, 4 arrays, 0.007 GB" in text
+    assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
+    assert ["train", "2", "6", "columns", str(tmp_path / "train")] in rows
+    assert ["val", "1", "6", "columns", str(tmp_path / "val")] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "0.002"] in rows
+    assert ["L2A_AOT", "band", "int16", "0.001", "0.002"] in rows
+    assert ["S1_VV", "band", "float32", "1", "0.003"] in rows
+    assert ["LABEL_manual_hq", "label", "uint8", "-", "0.001"] in rows
+    assert text.endswith("no warnings")
+
+
+def test_dataset_lists_what_is_unusual(tmp_path):
+    write_split(
+        tmp_path / "train",
+        2,
+        CLOUDSEN12,
+        names=[*FEW, "own"],
+        dtypes={"LABEL_manual_hq": "int16"},
+        metadata=False,
+    )
+    write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
+    text = info.dataset(tmp_path)
+    rows = [line.split() for line in text.splitlines()]
+    assert ["own", "band", "int16", "unknown", "0.001"] in rows
+    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "0.001"] in rows
+    assert ["train", "2", "none", str(tmp_path / "train")] in rows
+    for warning in cloudio.open(tmp_path).warnings:
+        assert warning in text.splitlines()
+    assert "no warnings" not in text
+
+
+def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
+    assert main(["info", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
+    with pytest.raises(cloudio.LayoutError, match=r"no \.dat files"):
+        info.dataset(tmp_path)
