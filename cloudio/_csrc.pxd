@@ -12,9 +12,16 @@ cdef extern from "cloudio.h" nogil:
     int CIO_TO_U8
     int CIO_TO_I64
 
+    ctypedef struct cio_line:
+        pass
+
+    void cio_end_line(cio_line *line) noexcept
+
     ctypedef void (*cio_scale_fn)(
-        const void *src, float *dst, size_t n, float scale, float offset) noexcept nogil
-    ctypedef void (*cio_copy_fn)(const void *src, void *dst, size_t n_bytes) noexcept nogil
+        const void *src, float *dst, size_t n, float scale, float offset,
+        cio_line *line) noexcept nogil
+    ctypedef void (*cio_copy_fn)(
+        const void *src, void *dst, size_t n_bytes, cio_line *line) noexcept nogil
     ctypedef void (*cio_look_up_fn)(
         const void *src, void *dst, size_t n, const void *table) noexcept nogil
 

@@ -65,6 +65,7 @@ cdef struct Output:
 cdef struct Job:
     const c.cio_rows *rows
     const Place *places
+    const char *touched  # [split]: whether a sample lies in it
     Py_ssize_t n_samples, n_splits, height, width, rows_ahead
     int store
     Output outputs[2]
@@ -240,19 +241,6 @@ cdef class Stack:
         self.files.append(file)
         return 0
 
-    cdef object short_file(self, const char *touched):
-        """The first file among the touched splits that holds less than is mapped, or None."""
-        cdef Py_ssize_t k, found = -1
-        cdef const Plane *plane
-        with nogil:
-            for k in range(self.n_arrays * self.n_splits):
-                plane = &self.planes[k]
-                if (touched[k % self.n_splits] and plane.descriptor >= 0
-                        and c.cio_file_size(plane.descriptor) < plane.n_bytes):
-                    found = k
-                    break
-        return None if found < 0 else self.files[found]
-
 
 cdef class Gather(Stack):
     """Bands to float32, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
@@ -336,25 +324,30 @@ def resolve(index, Py_ssize_t n_patches):
 
     IndexError names the first one that no patch has; ``index`` is then partly resolved.
     """
-    cdef Buffer buffer = Buffer(index, PyBUF_WRITABLE)
+    resolve_buffer(Buffer(index, PyBUF_WRITABLE), n_patches)
+
+
+cdef int resolve_buffer(Buffer index, Py_ssize_t n_patches) except -1:
+    cdef int64_t *numbers = <int64_t *>whole_numbers(index)
     cdef Py_ssize_t k
-    cdef int64_t *numbers = <int64_t *>whole_numbers(buffer)
-    if buffer.view.ndim != 1:
-        raise ValueError(f"index is {buffer.described()}; one dimension is needed")
-    for k in range(buffer.view.shape[0]):
+    if index.view.ndim != 1:
+        raise ValueError(f"index is {index.described()}; one dimension is needed")
+    for k in range(index.view.shape[0]):
         if not -n_patches <= numbers[k] < n_patches:
             raise IndexError(f"index[{k}] = {numbers[k]}; there are {n_patches} patches")
         if numbers[k] < 0:
             numbers[k] += n_patches
+    return 0
 
 
 def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
     """Write the windows of ``index`` to ``image`` (n, bands, h, w) and ``label``.
 
     ``label`` is (n, arrays, h, w), or (n, h, w) for one array; either plan may be None with its
-    output.  ``index`` is (n,), ``origin`` (2,) or (n, 2), both int64.  All is checked first:
-    IndexError for ``index``, ValueError for the rest.  Returns None, or the first file found to
-    hold less than was mapped: before the copy, when nothing is written, or after a long one.
+    output.  ``index`` is (n,), ``origin`` (2,) or (n, 2), both int64; ``index`` is resolved, as
+    by `resolve`.  All is checked first: IndexError for ``index``, ValueError for the rest.
+    Returns None, or the first file found to hold less than was mapped: before the copy, when
+    nothing is written, or after a long one.
     """
     cdef Stack stack = remap if gather is None else gather
     if stack is None:
@@ -363,7 +356,7 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
         raise ValueError(f"{n_threads} threads; 1 or more are needed")
     if gather is not None and remap is not None:
         same_patches(gather, remap)
-    cdef Buffer numbers = Buffer(index, 0)
+    cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
     cdef Buffer corners = Buffer(origin, 0)
     cdef Buffer image_out = None if gather is None else Buffer(image, PyBUF_WRITABLE)
     cdef Buffer label_out = None if remap is None else Buffer(label, PyBUF_WRITABLE)
@@ -371,14 +364,15 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
     if shaped.view.ndim < 3:
         raise ValueError(f"the output is {shaped.described()}; (n, arrays, h, w) is needed")
     cdef Job job
-    cdef Py_ssize_t n_bytes = 0, n_tasks = 0, k
+    cdef Py_ssize_t missing
     cdef char *touched = NULL
+    cdef Place *places = NULL
     memset(&job, 0, sizeof(job))
-    job.rows = rows
+    job.rows, job.n_splits = rows, stack.n_splits
+    job.rows_ahead = tuning.rows_ahead
     job.n_samples = shaped.view.shape[0]
     job.height = shaped.view.shape[shaped.view.ndim - 2]
     job.width = shaped.view.shape[shaped.view.ndim - 1]
-    job.n_splits = stack.n_splits
     if gather is not None:
         aim(&job, gather, image_out)
         check_image(gather, image_out)
@@ -387,32 +381,18 @@ def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
         check_label(remap, label_out, &job.outputs[job.n_outputs - 1])
     check_overlap(gather, remap, image_out, label_out)
     try:
-        touched = <char *>zeros(stack.n_splits, 1)
-        job.places = places_of(stack, numbers, corners, &job, touched)
-        if job.n_samples == 0:
-            return None
-        short = short_file(gather, remap, touched)
-        if short is not None:
-            return short
+        job.touched = touched = <char *>zeros(stack.n_splits, 1)
+        job.places = places = <Place *>zeros(job.n_samples, sizeof(Place))
+        place(places, stack, numbers, corners, &job, touched)
         with nogil:
-            for k in range(job.n_outputs):
-                n_bytes += cut(&job, &job.outputs[k], tuning.strip_bytes)
-                n_tasks += job.n_samples * job.outputs[k].n_arrays * job.outputs[k].n_strips
-            job.rows_ahead = tuning.rows_ahead
-            job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
-            n_threads = <int>min(<Py_ssize_t>n_threads, 1 + n_bytes // tuning.thread_bytes)
-            c.cio_team_run(walk, &job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
-        # Again where the copy took long enough for a file to shrink meanwhile: asking costs as
-        # much as copying a small window does.
-        return None if n_bytes < tuning.thread_bytes else short_file(gather, remap, touched)
+            missing = do(&job, n_threads, tuning)
     finally:
         free(touched)
-        free(<void *>job.places)
-
-
-cdef object short_file(Gather gather, Remap remap, const char *touched):
-    short = None if gather is None else gather.short_file(touched)
-    return short if short is not None or remap is None else remap.short_file(touched)
+        free(places)
+    if missing < 0:
+        return None
+    files = ([] if gather is None else gather.files) + ([] if remap is None else remap.files)
+    return files[missing]
 
 
 cdef int same_patches(Stack one, Stack other) except -1:
@@ -435,17 +415,17 @@ cdef void *whole_numbers(Buffer buffer) except NULL:
     return buffer.view.buf if buffer.view.buf != NULL else <void *>buffer.view.shape
 
 
-cdef Place *places_of(
-        Stack stack, Buffer index, Buffer origin, const Job *job, char *touched) except NULL:
-    """The place of each sample, after the proof that its window lies inside its patch."""
-    cdef const int64_t *number = <const int64_t *>whole_numbers(index)
+cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Job *job,
+               char *touched) except -1:
+    """Fill in the place of each sample, after the proof that its window lies inside its patch."""
     cdef const int64_t *corner = <const int64_t *>whole_numbers(origin)
     cdef Py_ssize_t rows_left = stack.patch_height - job.height
     cdef Py_ssize_t cols_left = stack.patch_width - job.width
     cdef bint each = origin.view.ndim == 2
     cdef Py_ssize_t k, s = 0
-    cdef int64_t patch
-    if index.view.ndim != 1 or index.view.shape[0] != job.n_samples:
+    cdef int64_t patch, row, col
+    resolve_buffer(index, stack.n_patches)
+    if index.view.shape[0] != job.n_samples:
         raise ValueError(f"index is {index.described()}; the output has {job.n_samples} samples")
     if (origin.view.ndim not in (1, 2) or origin.view.shape[origin.view.ndim - 1] != 2
             or (each and origin.view.shape[0] != job.n_samples)):
@@ -454,29 +434,27 @@ cdef Place *places_of(
         raise ValueError(
             f"a window of {job.height} x {job.width} does not fit a patch of "
             f"{stack.patch_height} x {stack.patch_width}")
-    # The origin that all share is checked even where there is no sample.
-    for k in range(job.n_samples if each else 1):
-        if not (0 <= corner[2 * k] <= rows_left and 0 <= corner[2 * k + 1] <= cols_left):
+    # An origin that all share is checked even where there is no sample.
+    for k in range(job.n_samples if each else max(1, job.n_samples)):
+        # Each number is read once: without the GIL another thread may write to it meanwhile.
+        row, col = corner[2 * k * each], corner[2 * k * each + 1]
+        if not (0 <= row <= rows_left and 0 <= col <= cols_left):
             raise ValueError(
-                f"origin{f'[{k}]' if each else ''} = ({corner[2 * k]}, {corner[2 * k + 1]}); "
-                f"a window of {job.height} x {job.width} lies inside a patch of "
-                f"{stack.patch_height} x {stack.patch_width} "
+                f"origin{f'[{k}]' if each else ''} = ({row}, {col}); a window of {job.height} x "
+                f"{job.width} lies inside a patch of {stack.patch_height} x {stack.patch_width} "
                 f"from (0, 0) to ({rows_left}, {cols_left})")
-    cdef Place *places = <Place *>zeros(job.n_samples, sizeof(Place))
-    for k in range(job.n_samples):
-        patch = number[k]
+        if k == job.n_samples:
+            break
+        patch = (<const int64_t *>index.view.buf)[k]
         if not 0 <= patch < stack.n_patches:
-            free(places)
             raise IndexError(f"index[{k}] = {patch}; there are {stack.n_patches} patches")
         while patch < stack.starts[s]:
             s -= 1
         while patch >= stack.starts[s + 1]:
             s += 1
         touched[s] = 1
-        # Kept as proved: another thread may write to index and origin meanwhile.
-        places[k] = Place(s, patch - stack.starts[s], corner[2 * k * each],
-                          corner[2 * k * each + 1])
-    return places
+        places[k] = Place(s, patch - stack.starts[s], row, col)
+    return 0
 
 
 cdef int aim(Job *job, Stack stack, Buffer out) except -1:
@@ -529,6 +507,40 @@ cdef int check_overlap(Gather gather, Remap remap, Buffer image, Buffer label) e
     return 0
 
 
+# ---- without the GIL -----------------------------------------------------------------------------
+
+cdef Py_ssize_t do(Job *job, int n_threads, Tuning tuned) noexcept nogil:
+    """Do a job that is proved; the number of a file that is too short, or -1."""
+    cdef Py_ssize_t n_bytes = 0, n_tasks = 0, k
+    cdef Py_ssize_t missing = short_file(job)
+    if missing >= 0 or job.n_samples == 0:
+        return missing
+    for k in range(job.n_outputs):
+        n_bytes += cut(job, &job.outputs[k], tuned.strip_bytes)
+        n_tasks += job.n_samples * job.outputs[k].n_arrays * job.outputs[k].n_strips
+    job.store = c.CIO_STREAMED if n_bytes >= tuned.stream_bytes else c.CIO_CACHED
+    n_threads = <int>min(<Py_ssize_t>n_threads, 1 + n_bytes // tuned.thread_bytes)
+    c.cio_team_run(walk, job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
+    # Again where the copy took long enough for a file to shrink meanwhile: asking costs as much
+    # as copying a small window does.
+    return -1 if n_bytes < tuned.thread_bytes else short_file(job)
+
+
+cdef Py_ssize_t short_file(const Job *job) noexcept nogil:
+    """The first touched plane, counted through the outputs, whose file is too short, or -1."""
+    cdef Py_ssize_t o, k, n, before = 0
+    cdef const Plane *plane
+    for o in range(job.n_outputs):
+        n = job.outputs[o].n_arrays * job.n_splits
+        for k in range(n):
+            plane = &job.outputs[o].planes[k]
+            if (job.touched[k % job.n_splits] and plane.descriptor >= 0
+                    and c.cio_file_size(plane.descriptor) < plane.n_bytes):
+                return before + k
+        before += n
+    return -1
+
+
 cdef Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:
     """Cut an output into strips of about that many bytes, as even as rows allow; its bytes."""
     cdef Py_ssize_t row_bytes = job.width * output.item
@@ -538,8 +550,6 @@ cdef Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noex
     output.n_strips = (job.height + output.strip_rows - 1) // output.strip_rows
     return job.n_samples * output.n_arrays * job.height * row_bytes
 
-
-# ---- without the GIL -----------------------------------------------------------------------------
 
 cdef Strip strip_of(const Job *job, Py_ssize_t task) noexcept nogil:
     cdef Strip strip
@@ -569,6 +579,8 @@ cdef void walk(void *context, size_t begin, size_t end) noexcept nogil:
     cdef Strip strip = strip_of(job, begin), following
     cdef Py_ssize_t y, ahead
     cdef size_t task
+    cdef c.cio_line line
+    memset(&line, 0, sizeof(line))
     for y in range(min(job.rows_ahead, strip.n_rows)):
         c.cio_prefetch_row(strip.src + y * strip.src_step, job.width * strip.deed.item)
     for task in range(begin, end):
@@ -582,20 +594,22 @@ cdef void walk(void *context, size_t begin, size_t end) noexcept nogil:
                 c.cio_prefetch_row(
                     following.src + (ahead - strip.n_rows) * following.src_step,
                     job.width * following.deed.item)
-            write_row(job, &strip, y)
+            write_row(job, &strip, y, &line)
         strip = following
+    c.cio_end_line(&line)
     c.cio_store_fence()
 
 
-cdef void write_row(const Job *job, const Strip *strip, Py_ssize_t y) noexcept nogil:
+cdef void write_row(
+        const Job *job, const Strip *strip, Py_ssize_t y, c.cio_line *line) noexcept nogil:
     cdef const Deed *deed = strip.deed
     cdef const char *src = strip.src + y * strip.src_step
     cdef char *dst = strip.dst + y * strip.dst_step
     if deed.verb == SCALE:
         job.rows.scale[deed.type][job.store](
-            src, <float *>dst, job.width, deed.scale, deed.offset)
+            src, <float *>dst, job.width, deed.scale, deed.offset, line)
     elif deed.verb == COPY:
-        job.rows.copy[job.store](src, dst, job.width * deed.item)
+        job.rows.copy[job.store](src, dst, job.width * deed.item, line)
     else:
         look_up_row(job, strip, strip.row + y, src, dst)
 

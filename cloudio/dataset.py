@@ -208,9 +208,15 @@ class Dataset:
         """The open files of an array, one per split."""
         return [self._sources.get(split.arrays[name]) for split in self._splits]
 
-    def stored_index(self, positions: np.ndarray) -> np.ndarray:
-        """Which stored patches the patches at ``positions`` of this data set are."""
-        return positions if self._index is None else self._index[positions]
+    def stored_index(self, numbers: np.ndarray) -> np.ndarray:
+        """Which stored patches those of ``numbers`` are; of a subset, ``numbers`` is resolved.
+
+        Otherwise it is returned as it is, for the kernels to resolve.
+        """
+        if self._index is None:
+            return numbers
+        _kernels.resolve(numbers, self._n_patches)
+        return self._index[numbers]
 
     def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> "Reader":
         """Decide what to read, and how; see `Reader` for every setting."""
@@ -298,14 +304,20 @@ def resolved(index: Any, n_patches: int) -> np.ndarray:
     RequestError where it is no whole numbers in one dimension; IndexError where one is out of
     range.
     """
+    numbers = whole_numbers(index, n_patches)
+    _kernels.resolve(numbers, n_patches)
+    return numbers
+
+
+def whole_numbers(index: Any, n_patches: int) -> np.ndarray:
+    """``index`` as a new int64 array, in which negative numbers still count from the end."""
     try:
         numbers = np.array(index)
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"index is no array of whole numbers: {error}") from None
-    if numbers.dtype is not _INT64 or numbers.ndim != 1:
-        numbers = _as_int64(numbers, n_patches)
-    _kernels.resolve(numbers, n_patches)
-    return numbers
+    if numbers.dtype is _INT64 and numbers.ndim == 1:
+        return numbers
+    return _as_int64(numbers, n_patches)
 
 
 def _as_int64(given: np.ndarray, n_patches: int) -> np.ndarray:

@@ -13,10 +13,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from . import _kernels
-from .dataset import Dataset, resolved
+from .dataset import Dataset, whole_numbers
 from .errors import RequestError
 from .labels import LabelMap, raw_table
 
+_INT64 = np.dtype(np.int64)
 _STORED = ("int16", "uint16", "uint8")
 # Rows of an aligned batch leave the CPU in whole cache lines.
 _LINE = 64
@@ -142,13 +143,11 @@ class Reader:
         """
         if symmetry is not None:
             raise RequestError(f"symmetry={symmetry!r}; only None is there")
-        positions = resolved(index, len(self.dataset))
-        corners = self._origin if origin is None else _corners(origin, len(positions))
-        if out is None:
-            image, label = self._allocate(len(positions))
-        else:
-            image, label = self._checked(out, len(positions))
-        stored = self.dataset.stored_index(positions)
+        numbers = whole_numbers(index, len(self.dataset))
+        n = len(numbers)
+        corners = self._origin if origin is None else _corners(origin, n)
+        image, label = self._allocate(n) if out is None else self._fitting(out, n)
+        stored = self.dataset.stored_index(numbers)
         try:
             short = _kernels.run(
                 self._gather, self._remap, stored, corners, image, label, self._threads
@@ -157,7 +156,7 @@ class Reader:
             raise RequestError(str(error)) from None
         if short is not None:
             raise short.truncated()
-        return Batch(image, label, positions)
+        return Batch(image, label, numbers)
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
         """An uninitialised batch of ``n`` samples, its arrays aligned to cache lines.
@@ -188,19 +187,18 @@ class Reader:
             return image, None
         return image, _aligned((n, *self.label_shape), self.label_dtype)
 
-    def _checked(self, out: Any, n: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The two arrays of ``out``, once they are what the kernels will write to."""
+    def _fitting(self, out: Any, n: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The two arrays of ``out``, once they are what a batch of ``n`` samples needs."""
         if not isinstance(out, tuple):
             out = (out, None)
         if len(out) not in (2, 3):
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
-        image, label = out[:2]
+        image, label = out[0], out[1]
         _check_out("image", image, (n, *self.image_shape), self.dtype)
-        if self.label_shape is None:
-            if label is not None:
-                raise RequestError("out has a label, but this reader reads none")
-        else:
+        if self.label_shape is not None:
             _check_out("label", label, (n, *self.label_shape), self.label_dtype)
+        elif label is not None:
+            raise RequestError("out has a label, but this reader reads none")
         return image, label
 
     # ---- as a thing --------------------------------------------------------------------------
@@ -451,25 +449,26 @@ def _opened(sources: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], Sequence
 
 
 def _corners(origin: Any, n: int) -> np.ndarray:
-    given = np.asarray(origin)
-    if given.dtype.kind not in "iu" and given.size:
-        raise RequestError(f"origin is of {given.dtype}; whole numbers are needed")
-    if given.shape not in ((2,), (n, 2)):
+    given = np.array(origin, order="C")
+    if given.dtype is not _INT64:
+        if given.dtype.kind not in "iu" and given.size:
+            raise RequestError(f"origin is of {given.dtype}; whole numbers are needed")
+        # Past int64 no patch has a row; the largest number that it holds is refused as well.
+        given = np.minimum(given, np.iinfo(_INT64).max).astype(_INT64)
+    if given.shape != (2,) and given.shape != (n, 2):
         raise RequestError(f"origin has shape {given.shape}; (2,) or ({n}, 2) is needed")
-    # Beyond int64 nothing fits a patch, and clipping says so with a number.
-    if given.dtype == np.uint64:
-        given = np.minimum(given, np.uint64(np.iinfo(np.int64).max))
-    return np.ascontiguousarray(given, np.int64)
+    return given
 
 
 def _check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if not isinstance(array, np.ndarray):
         raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
-    if array.shape != shape or array.dtype != dtype:
+    if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
         raise RequestError(f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed")
-    if not array.flags.c_contiguous:
+    flags = array.flags
+    if not flags.c_contiguous:
         raise RequestError(f"out: {what} has strides {array.strides}; it must be contiguous")
-    if not array.flags.writeable:
+    if not flags.writeable:
         raise RequestError(f"out: {what} is read-only")
 
 

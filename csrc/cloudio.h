@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#if defined(_MSC_VER) && defined(_M_X64)
+#include <intrin.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,12 +29,25 @@ enum { CIO_CACHED, CIO_STREAMED, CIO_N_STORES };
 /* Widths of the classes that a look-up writes. */
 enum { CIO_TO_U8, CIO_TO_I64, CIO_N_CLASSES };
 
-/* dst[i] = (float)src[i] * scale + offset, rounded to float32 after each of the two steps.
- * An offset of -0.0f adds nothing, to no bit of any number. */
-typedef void (*cio_scale_fn)(const void *src, float *dst, size_t n, float scale, float offset);
+/* The cache line that a streamed row leaves unfinished. Rows follow each other in memory, so the
+ * next one ends it, and it too is written whole: a line written in two parts is read first.
+ * Begins as zeros; after the last row its owner calls cio_end_line. */
+typedef struct cio_line {
+    uint8_t bytes[64];
+    uint8_t *at;       /* where the line belongs */
+    size_t begin, end; /* the bytes that are held; none where equal */
+} cio_line;
 
-/* dst[i] = src[i], in bytes. */
-typedef void (*cio_copy_fn)(const void *src, void *dst, size_t n_bytes);
+void cio_end_line(cio_line *line);
+
+/* dst[i] = (float)src[i] * scale + offset, rounded to float32 after each of the two steps.
+ * An offset of -0.0f adds nothing, to no bit of any number. What is streamed may still be held by
+ * `line`; what is cached never is. */
+typedef void (*cio_scale_fn)(const void *src, float *dst, size_t n, float scale, float offset,
+                             cio_line *line);
+
+/* dst[i] = src[i], in bytes; `line` likewise. */
+typedef void (*cio_copy_fn)(const void *src, void *dst, size_t n_bytes, cio_line *line);
 
 /* dst[i] = table[src[i]], where src holds codes of one byte (a table of 256 entries) or of two
  * (65,536), read as unsigned, and the table's entries are what dst holds. */
@@ -51,8 +67,21 @@ const cio_rows *cio_rows_available(size_t k);
 /* Make every streamed row visible to other threads: once at the end of a run of rows. */
 void cio_store_fence(void);
 
-/* Ask for a row that will be read soon. */
-void cio_prefetch_row(const void *src, size_t n_bytes);
+/* Ask for a row that will be read soon. Into the second level of cache: the first has too few
+ * lines in flight (docs/design.md, "Rows ahead"). */
+static inline void cio_prefetch_row(const void *src, size_t n_bytes)
+{
+    const char *end = (const char *)src + n_bytes;
+    const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63);
+    for (; line < end; line += 64)
+#if defined(__GNUC__)
+        __builtin_prefetch(line, 0, 2);
+#elif defined(_M_X64)
+        _mm_prefetch(line, 2); /* _MM_HINT_T1 */
+#else
+        (void)line;
+#endif
+}
 
 /* ---- the team of threads --------------------------------------------------------------------- */
 

@@ -1,4 +1,6 @@
 /* Which row functions this CPU can run, and its two words about memory. */
+#include <string.h>
+
 #include "cloudio.h"
 #include "targets.h"
 
@@ -7,16 +9,6 @@
 #ifdef _MSC_VER
 #include <windows.h>
 #endif
-#endif
-
-/* Into the second level of cache: the first has too few lines in flight, and fetching a window of
- * 224 x 224 there takes 1.3 to 1.5 times as long (docs/design.md, "Rows ahead"). */
-#if defined(__GNUC__)
-#define PREFETCH(line) __builtin_prefetch(line, 0, 2)
-#elif defined(CIO_X86)
-#define PREFETCH(line) _mm_prefetch(line, _MM_HINT_T1)
-#else
-#define PREFETCH(line) ((void)(line))
 #endif
 
 extern const cio_rows cio_rows_base;
@@ -57,16 +49,16 @@ const cio_rows *cio_rows_available(size_t k)
     return k <= n_extensions() ? extensions[k - 1] : NULL;
 }
 
+void cio_end_line(cio_line *line)
+{
+    if (line->end > line->begin)
+        memcpy(line->at + line->begin, line->bytes + line->begin, line->end - line->begin);
+    line->begin = line->end = 0;
+}
+
 void cio_store_fence(void)
 {
 #ifdef CIO_X86
     _mm_sfence();
 #endif
-}
-
-void cio_prefetch_row(const void *src, size_t n_bytes)
-{
-    const char *end = (const char *)src + n_bytes;
-    for (const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63); line < end; line += 64)
-        PREFETCH(line);
 }

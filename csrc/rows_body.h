@@ -11,22 +11,53 @@
 
 enum { LINE = 64, LINE_F32 = LINE / (int)sizeof(float) };
 
-/* Elements of `size` bytes to write before dst meets a cache line; all n if it never does. */
+#ifdef HAS_STREAM
+/* Elements of `size` bytes, at most n, that are written before dst meets a cache line. */
 static inline size_t head_of(const void *dst, size_t size, size_t n)
 {
-    const size_t bytes = (size_t)(-(uintptr_t)dst % LINE);
-    const size_t head = bytes % size ? n : bytes / size;
+    const size_t head = (size_t)(-(uintptr_t)dst % LINE) / size;
     return head < n ? head : n;
 }
+
+/* Room in the held line for n bytes that belong at dst. */
+static inline uint8_t *hold(cio_line *line, void *dst, size_t n)
+{
+    const size_t offset = (uintptr_t)dst % LINE;
+    uint8_t *at = (uint8_t *)dst - offset;
+    if (line->at != at || line->end != offset) {
+        cio_end_line(line);
+        line->at = at;
+        line->begin = offset;
+    }
+    line->end = offset + n;
+    return line->bytes + offset;
+}
+
+/* Write the held line, if its last byte is there. */
+static inline void let_go(cio_line *line)
+{
+    if (line->end < LINE)
+        return;
+    if (line->begin > 0) {
+        cio_end_line(line);
+        return;
+    }
+    for (size_t j = 0; j < LINE; j += sizeof(B))
+        stream_bytes(line->at + j, get_bytes(line->bytes + j));
+    line->end = 0;
+}
+#endif
 
 /* ---- scale ----------------------------------------------------------------------------------- */
 
 #define SCALE_CACHED(name, type)                                                                   \
-    static void scale_##name(const void *source, float *dst, size_t n, float scale, float offset)  \
+    static void scale_##name(const void *source, float *dst, size_t n, float scale, float offset,  \
+                             cio_line *line)                                                       \
     {                                                                                              \
         const type *src = source;                                                                  \
         const V a = set_f32(scale), b = set_f32(offset);                                           \
         size_t i = 0;                                                                              \
+        (void)line;                                                                                \
         for (; i + LANES <= n; i += LANES)                                                         \
             put_f32(dst + i, mul_add(load_##name(src + i), a, b));                                 \
         for (; i < n; ++i)                                                                         \
@@ -36,16 +67,21 @@ static inline size_t head_of(const void *dst, size_t size, size_t n)
 #ifdef HAS_STREAM
 #define SCALE_STREAMED(name, type)                                                                 \
     static void scale_##name##_streamed(const void *source, float *dst, size_t n, float scale,     \
-                                        float offset)                                              \
+                                        float offset, cio_line *line)                              \
     {                                                                                              \
         const type *src = source;                                                                  \
         const V a = set_f32(scale), b = set_f32(offset);                                           \
         size_t i = head_of(dst, sizeof *dst, n);                                                   \
-        scale_##name(src, dst, i, scale, offset);                                                  \
+        if (i > 0) {                                                                               \
+            scale_##name(src, (float *)hold(line, dst, i * sizeof *dst), i, scale, offset, NULL);  \
+            let_go(line);                                                                          \
+        }                                                                                          \
         for (; i + LINE_F32 <= n; i += LINE_F32)                                                   \
             for (size_t j = i; j < i + LINE_F32; j += LANES)                                       \
                 stream_f32(dst + j, mul_add(load_##name(src + j), a, b));                          \
-        scale_##name(src + i, dst + i, n - i, scale, offset);                                      \
+        if (i < n)                                                                                 \
+            scale_##name(src + i, (float *)hold(line, dst + i, (n - i) * sizeof *dst), n - i,      \
+                         scale, offset, NULL);                                                     \
     }
 #define SCALE(name, type) SCALE_CACHED(name, type) SCALE_STREAMED(name, type)
 #define BOTH(function) {function, function##_streamed}
@@ -62,22 +98,27 @@ SCALE(f32, float)
 
 /* ---- copy ------------------------------------------------------------------------------------ */
 
-static void copy(const void *src, void *dst, size_t n)
+static void copy(const void *src, void *dst, size_t n, cio_line *line)
 {
+    (void)line;
     memcpy(dst, src, n);
 }
 
 #ifdef HAS_STREAM
-static void copy_streamed(const void *source, void *destination, size_t n)
+static void copy_streamed(const void *source, void *destination, size_t n, cio_line *line)
 {
     const uint8_t *src = source;
     uint8_t *dst = destination;
     size_t i = head_of(dst, 1, n);
-    memcpy(dst, src, i);
+    if (i > 0) {
+        memcpy(hold(line, dst, i), src, i);
+        let_go(line);
+    }
     for (; i + LINE <= n; i += LINE)
         for (size_t j = i; j < i + LINE; j += sizeof(B))
             stream_bytes(dst + j, get_bytes(src + j));
-    memcpy(dst + i, src + i, n - i);
+    if (i < n)
+        memcpy(hold(line, dst + i, n - i), src + i, n - i);
 }
 #endif
 
@@ -104,13 +145,13 @@ static void copy_streamed(const void *source, void *destination, size_t n)
         const code *src = source;                                                                  \
         class *dst = destination;                                                                  \
         class block[BLOCK];                                                                        \
-        size_t i = head_of(dst, sizeof(class), n);                                                 \
-        name(src, dst, i, table);                                                                  \
-        for (size_t m; i < n; i += m) {                                                            \
+        cio_line line = {{0}, NULL, 0, 0};                                                         \
+        for (size_t i = 0, m; i < n; i += m) {                                                     \
             m = n - i < BLOCK ? n - i : BLOCK;                                                     \
             name(src + i, block, m, table);                                                        \
-            copy_streamed(block, dst + i, m * sizeof(class));                                      \
+            copy_streamed(block, dst + i, m * sizeof(class), &line);                               \
         }                                                                                          \
+        cio_end_line(&line);                                                                       \
     }
 #define LOOK_UP(name, code, class)                                                                 \
     LOOK_UP_PLAIN(name, code, class) LOOK_UP_STREAMED(name, code, class)

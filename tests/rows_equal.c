@@ -42,12 +42,21 @@ int main(void)
                         const uint8_t *src = source + sizes[type] * shift;
                         memset(wanted, 7, sizeof wanted);
                         memset(got, 7, sizeof got);
-                        base->scale[type][store](src, (float *)wanted + shift, n, 1e-4f, -0.3f);
-                        rows->scale[type][store](src, (float *)got + shift, n, 1e-4f, -0.3f);
+                        float *to = (float *)wanted + shift, *other = (float *)got + shift;
+                        /* Two rows, the second of which ends the line that the first began. */
+                        const size_t rest = n / 3, first = n - rest;
+                        const uint8_t *next = src + sizes[type] * first;
+                        cio_line line = {{0}, NULL, 0, 0};
+                        base->scale[type][store](src, to, n, 1e-4f, -0.3f, NULL);
+                        rows->scale[type][store](src, other, first, 1e-4f, -0.3f, &line);
+                        rows->scale[type][store](next, other + first, rest, 1e-4f, -0.3f, &line);
+                        cio_end_line(&line);
                         failures += differ(rows->isa, "scale", wanted, got, sizeof got);
                     }
                     memset(got, 7, sizeof got);
-                    rows->copy[store](source + shift, got + 3, n);
+                    cio_line line = {{0}, NULL, 0, 0};
+                    rows->copy[store](source + shift, got + 3, n, &line);
+                    cio_end_line(&line);
                     failures += differ(rows->isa, "copy", source + shift, got + 3, n);
                     for (size_t bytes = 1; bytes <= 2; ++bytes)
                         for (int to = 0; to < CIO_N_CLASSES; ++to) {

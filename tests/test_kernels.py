@@ -303,9 +303,9 @@ OUT = np.zeros((1, 1, 4, 4), np.float32)
     ("index", "origin", "out", "error", "message"),
     [
         ([2], ZERO, OUT, IndexError, r"index\[0\] = 2; there are 2 patches"),
-        ([-1], ZERO, OUT, IndexError, r"index\[0\] = -1; there are 2 patches"),
+        ([-3], ZERO, OUT, IndexError, r"index\[0\] = -3; there are 2 patches"),
         ([0, 1], ZERO, OUT, ValueError, "the output has 1 samples"),
-        ([[0]], ZERO, OUT, ValueError, "the output has 1 samples"),
+        ([[0]], ZERO, OUT, ValueError, r"index is \(1, 1\) of format l; one dimension"),
         ([0], [5, 0], OUT, ValueError, r"origin = \(5, 0\).*from \(0, 0\) to \(4, 5\)"),
         ([0], [0, 6], OUT, ValueError, r"origin = \(0, 6\)"),
         ([0], [[0, -1]], OUT, ValueError, r"origin\[0\] = \(0, -1\)"),

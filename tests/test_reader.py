@@ -333,7 +333,7 @@ def test_an_out_that_overlaps_a_mapping_is_refused(tmp_path):
     ],
 )
 def test_a_bad_index_writes_nothing(reader, index, error, message):
-    out = reader.allocate(2)
+    out = reader.allocate(np.size(index))
     out.image.fill(np.nan)
     out.label.fill(77)
     with pytest.raises(error, match=message):
