@@ -7,7 +7,7 @@ import pytest
 from conftest import Timed
 
 from cloudio import Batch, Dataset, bench
-from cloudio.bench import Contender, Work, best_recipe, check, contenders, roof
+from cloudio.contenders import Contender, Work, best_recipe, check, contenders, roof
 
 WAYS = (
     "the idiom", "best numpy, 1", "best numpy, all", "cloudio, 1", "cloudio, all",

@@ -9,7 +9,7 @@ from conftest import Timed
 from ways import label_and_table, look_ups, using
 
 from cloudio import _kernels
-from cloudio.bench import LOOK_UPS
+from cloudio.contenders import LOOK_UPS
 
 
 @pytest.mark.parametrize("way", [*LOOK_UPS, *_kernels.available()])

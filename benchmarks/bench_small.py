@@ -5,7 +5,7 @@ from conftest import Timed
 from ways import small_reads
 
 from cloudio import Dataset, bench
-from cloudio.bench import SCALINGS, Work, check
+from cloudio.contenders import SCALINGS, Work, check
 
 
 @pytest.mark.parametrize("way", [*SCALINGS, "cloudio"])

@@ -8,7 +8,7 @@ from conftest import Timed
 from ways import N_TASKS, busy_thread, shared_reads
 
 from cloudio import Dataset, bench
-from cloudio.bench import Work, by_cloudio, check
+from cloudio.contenders import Work, by_cloudio, check
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -11,7 +11,7 @@ import pytest
 from conftest import Timed
 
 from cloudio import Batch, Dataset, _kernels, bench
-from cloudio.bench import Contender, Work, by_cloudio, check
+from cloudio.contenders import Contender, Work, by_cloudio, check
 
 DEFAULTS = _kernels.tune()
 KIB = [64 << k for k in range(10)]

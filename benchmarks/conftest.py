@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cloudio import Dataset, _kernels, bench, info
-from cloudio.bench import Contender
+from cloudio.contenders import Contender
 from cloudio.reader import available_cpus
 
 Timed = Callable[[str, Contender, Any], None]

@@ -21,7 +21,7 @@ import numpy as np
 from ways import busy_thread, label_and_table, look_ups, repeated, shared_reads, small_reads
 
 from cloudio import Dataset, _kernels, bench, info
-from cloudio.bench import (
+from cloudio.contenders import (
     Contender,
     Timing,
     Work,

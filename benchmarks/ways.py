@@ -1,6 +1,6 @@
 """Contenders that only the benchmarks have: look-ups, one small read, reads beside a busy thread.
 
-Those of the main job are in cloudio/bench.py.
+Those of the main job are in cloudio/contenders.py.
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from cloudio import Batch, _kernels
-from cloudio.bench import LOOK_UPS, SCALINGS, Contender, Work
+from cloudio.contenders import LOOK_UPS, SCALINGS, Contender, Work
 
 #: Pixels of a look-up: one label of 512 x 512.
 SIDE = 512

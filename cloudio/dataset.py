@@ -216,7 +216,8 @@ class Dataset:
         if self._index is None:
             return numbers
         _kernels.resolve(numbers, self._n_patches)
-        return self._index[numbers]
+        stored: np.ndarray = self._index[numbers]
+        return stored
 
     def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> "Reader":
         """Decide what to read, and how; see `Reader` for every setting."""

@@ -100,7 +100,7 @@ class Reader:
         self.size = _size(dataset, size)
         self.dtype = _dtype(dtype)
         self._origin = _centred(dataset, self.size)
-        self._threads = _threads(threads)
+        self._threads = threads_to_use(threads)
 
         factors: tuple[Any, Any] = None, None
         if self.dtype == np.float32:
@@ -290,7 +290,8 @@ def _one_of(what: str, asked: Any, names: Sequence[str], but: str = "") -> np.dt
     raise RequestError(f"{what}={asked!r}; {but}{there} can be had")
 
 
-def _threads(threads: int | None) -> int:
+def threads_to_use(threads: int | None) -> int:
+    """How many threads a read may use: as told, or by CLOUDIO_THREADS, or one per CPU."""
     said = "threads"
     given: Any = threads
     if given is None:

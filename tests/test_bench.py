@@ -14,7 +14,7 @@ import pytest
 from builders import write_split
 
 import cloudio
-from cloudio import CLOUDSEN12, Reader, bench
+from cloudio import CLOUDSEN12, Reader, bench, contenders
 from cloudio.cli import main
 
 L1C, L2A = CLOUDSEN12.presets["L1C"][0], CLOUDSEN12.presets["L2A"][0]
@@ -49,7 +49,7 @@ def temporary(tmp_path, monkeypatch):
 
 
 def work_of(folder, size=(64, 64), label="LABEL_manual_hq", n=N):
-    return bench.Work(cloudio.open(folder), L1C, label, size, n)
+    return contenders.Work(cloudio.open(folder), L1C, label, size, n)
 
 
 def test_report_has_both_windows_and_every_contender(report):
@@ -142,7 +142,7 @@ def test_a_wrong_answer_of_numpy_is_an_error(folder, monkeypatch):
     def twice(window, scale, out):
         np.multiply(window, scale + scale, out=out, casting="unsafe")
 
-    monkeypatch.setattr(bench, "SCALINGS", {"twice": twice})
+    monkeypatch.setattr(contenders, "SCALINGS", {"twice": twice})
     with pytest.raises(cloudio.CloudioError, match="best numpy, 1 thread: the image of sample 0"):
         bench.run(folder, threads=2, rounds=1)
 
@@ -152,7 +152,7 @@ def test_an_answer_of_the_wrong_form_is_an_error(folder):
     out, expected = work.allocate(), work.expected()
 
     def judge(run):
-        bench.check(bench.Contender("it", 1, run), out, expected)
+        contenders.check(contenders.Contender("it", 1, run), out, expected)
 
     with pytest.raises(cloudio.CloudioError, match=r"it: its image is \(2, 13, 64, 64\) float32"):
         judge(lambda out: out._replace(image=expected.image[:2]))
@@ -168,11 +168,11 @@ def test_only_the_idiom_may_miss_the_last_bit(folder):
     out, expected = work.allocate(), work.expected()
     near = expected._replace(image=np.nextafter(expected.image, np.float32(np.inf)))
     far = expected._replace(image=np.nextafter(near.image, np.float32(np.inf)))
-    bench.check(bench.Contender("it", 1, lambda out: near, ulps=1), out, expected)
+    contenders.check(contenders.Contender("it", 1, lambda out: near, ulps=1), out, expected)
     for answer, ulps in ((near, 0), (far, 1)):
-        way = bench.Contender("it", 1, lambda out, answer=answer: answer, ulps=ulps)
+        way = contenders.Contender("it", 1, lambda out, answer=answer: answer, ulps=ulps)
         with pytest.raises(cloudio.CloudioError):
-            bench.check(way, out, expected)
+            contenders.check(way, out, expected)
 
 
 @pytest.mark.parametrize("label", ["LABEL_manual_hq", None])
@@ -180,21 +180,21 @@ def test_every_recipe_of_numpy_gives_the_answer(folder, label):
     work = work_of(folder, label=label)
     out, expected = work.allocate(), work.expected()
     with ThreadPoolExecutor(5) as pool:
-        for recipe in bench.recipes(work):
-            bench.check(bench.by_numpy(work, recipe), out, expected)
-            bench.check(bench.by_numpy(work, recipe, pool, 5), out, expected)
+        for recipe in contenders.recipes(work):
+            contenders.check(contenders.by_numpy(work, recipe), out, expected)
+            contenders.check(contenders.by_numpy(work, recipe, pool, 5), out, expected)
 
 
 @pytest.mark.parametrize("n_bands", [1, 13])
 @pytest.mark.parametrize("label", ["LABEL_manual_hq", None])
 def test_the_roof_copies_as_many_bytes_from_as_many_patches(folder, label, n_bands):
-    work = bench.Work(cloudio.open(folder), L1C[:n_bands], label, (96, 80), N)
+    work = contenders.Work(cloudio.open(folder), L1C[:n_bands], label, (96, 80), N)
     spare, out = work.expected(), work.allocate()
     n_bytes = (work.bytes_read + work.bytes_written) // 2 // N
     source = spare.image.reshape(-1).view(np.uint8)
     with ThreadPoolExecutor(2) as pool:
-        for way in bench.roof(work, pool, 2, spare):
-            bench.spoil(out)
+        for way in contenders.roof(work, pool, 2, spare):
+            contenders.spoil(out)
             way.run(out)
             copied = out.image.reshape(-1).view(np.uint8)
             per = n_bytes // 2048 * 2048
@@ -205,9 +205,11 @@ def test_the_roof_copies_as_many_bytes_from_as_many_patches(folder, label, n_ban
 
 def test_all_take_turns_and_none_is_always_first():
     turns = []
-    ways = [bench.Contender(name, 1, lambda _, name=name: turns.append(name)) for name in "abc"]
+    ways = [
+        contenders.Contender(name, 1, lambda _, name=name: turns.append(name)) for name in "abc"
+    ]
     ticks = []
-    timings = bench.race(ways, None, 4, lambda: ticks.append(1))
+    timings = contenders.race(ways, None, 4, lambda: ticks.append(1))
     assert [turns[k : k + 3] for k in range(0, 12, 3)] == [
         ["a", "b", "c"],
         ["a", "c", "b"],
