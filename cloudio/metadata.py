@@ -59,7 +59,9 @@ def typed(column: list[str]) -> np.ndarray[Any, Any]:
         return np.array([float(field or "nan") for field in fields])
     if all(map(_DATE.fullmatch, filled)):
         try:
-            return np.array([np.datetime64(field.rstrip("Z") or "NaT") for field in fields])
+            units = {np.datetime64(field.rstrip("Z")).dtype for field in filled}
+            dates = [field.rstrip("Z") or "NaT" for field in fields]
+            return np.array(dates, np.result_type(*units))
         except ValueError:  # such as a thirteenth month
             pass
     return np.array(column, dtype=str)
