@@ -2,7 +2,7 @@
 
 Sources: the release's files (names, types, padding), its card (scales, codes), ESA's Sentinel-2A
 spectral response functions (wavelengths). Where card and files disagree the files are right here
-and the card's name is an alias; docs/guide.md tells where.
+and the card's name is an alias.
 """
 
 from .labels import LabelMap
