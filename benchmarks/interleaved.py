@@ -133,6 +133,7 @@ class Run:
         yield of(ours, "times the best numpy in 1 thread", seconds[numpy] / mine, goal_one)
         for way in one:
             yield of(ours, f"times {way.name}", seconds[way.name] / mine)
+        yield Line(f"{size}: the roof, times the best numpy in 1 thread", seconds[numpy] / top)
         yield of(alone, "times the best numpy in 1 thread", seconds[numpy] / seconds[alone.name])
         yield of(ours, "times the best numpy in as many", numpy_threads / mine, goal_many)
         yield of(ours, "times the idiom", seconds[idiom.name] / mine, IDIOM_GOAL)
@@ -142,6 +143,8 @@ class Run:
             ours, "of the best numpy's CPU seconds", cpu[ours.name] / cpu[numpy], None, CPU_GOAL
         )
         yield of(alone, "of the best numpy's CPU seconds", cpu[alone.name] / cpu[numpy])
+        for way in one:
+            yield of(alone, f"of the CPU seconds of {way.name}", cpu[alone.name] / cpu[way.name])
 
     def look_up(self, dtype: str) -> Iterator[Line]:
         """The codes of one label, on every instruction set, against the fastest of numpy."""
