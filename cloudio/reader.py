@@ -149,9 +149,9 @@ class Reader:
         image, label = self._allocate(n) if out is None else self._fitting(out, n)
         stored = self.dataset.stored_index(numbers)
         try:
-            short = _kernels.run(
-                self._gather, self._remap, stored, corners, image, label, self._threads
-            )
+            plans = [self._gather] if self._remap is None else [self._gather, self._remap]
+            outs = [image] if label is None else [image, label]
+            short = _kernels.run(plans, outs, stored, corners, None, self._threads)
         except ValueError as error:
             raise RequestError(str(error)) from None
         if short is not None:

@@ -38,12 +38,12 @@ class Source:
     TruncatedError where it holds less than ``shape`` needs, LayoutError where more.
     """
 
-    __slots__ = ("_descriptor", "array", "path")
+    __slots__ = ("_descriptor", "array", "n_bytes", "path")
 
     def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        n_bytes = int(np.prod(shape)) * dtype.itemsize
+        self.n_bytes = n_bytes = int(np.prod(shape)) * dtype.itemsize
         found = os.fstat(self._descriptor).st_size
         if found < n_bytes:
             raise self.truncated(n_bytes)

@@ -305,7 +305,7 @@ def test_an_out_that_overlaps_a_mapping_is_refused(tmp_path):
     memory = np.zeros((3, 40, 48), np.int16)
     plan = _kernels.Gather([[memory]], [[None]], None, None)
     with pytest.raises(ValueError, match="an output overlaps an array that is read"):
-        _kernels.run(plan, None, np.array([0]), np.array([0, 0]), memory[:1, None], None, 1)
+        _kernels.run([plan], [memory[:1, None]], np.array([0]), np.array([0, 0]), None, 1)
     builders.write_root(tmp_path / "d", {"train": 2})
     split = cloudio.open(tmp_path / "d", layout=builders.SMALL).split("train")
     out = split["L1C_B2"][:1, None]
