@@ -61,7 +61,10 @@ cdef class Buffer:
 
     cdef bint aligned(self) noexcept:
         """Whether every element is at a multiple of its size."""
-        cdef Py_ssize_t k, misfit = <uintptr_t>self.view.buf % self.view.itemsize
+        cdef Py_ssize_t k, misfit
+        if self.view.itemsize < 1:
+            return False
+        misfit = <uintptr_t>self.view.buf % self.view.itemsize
         for k in range(self.view.ndim):
             misfit |= self.view.strides[k] % self.view.itemsize
         return misfit == 0
@@ -299,8 +302,8 @@ cdef class Remap(Stack):
         for a in range(self.n_arrays):
             deed = &self.deeds[a]
             table = Buffer(tables[a], 0)
-            if deed.type == c.CIO_F32:
-                raise ValueError(f"array {a} is float32; codes are whole numbers")
+            if deed.type == c.CIO_F32 or deed.item > 2:
+                raise ValueError(f"array {a} is no array of codes: whole numbers of 1 or 2 bytes")
             needed = 256 if deed.item == 1 else 65536
             if (table.view.ndim != 1 or table.view.shape[0] != needed
                     or not PyBuffer_IsContiguous(&table.view, b"C") or not table.aligned()):

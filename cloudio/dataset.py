@@ -19,12 +19,11 @@ from .errors import LayoutError, RequestError
 from .folder import METADATA, Array, Split, splits_of
 from .layout import Band, Layout, Window
 from .metadata import typed
+from .request import resolved
 from .source import Source
 
 if TYPE_CHECKING:
     from .reader import Reader
-
-_INT64 = np.dtype(np.int64)
 
 
 class Dataset:
@@ -294,41 +293,3 @@ def open(
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
     return Dataset(root, layout, splits_of(root, layout))
-
-
-# ---- which patches -------------------------------------------------------------------------------
-
-
-def resolved(index: Any, n_patches: int) -> np.ndarray:
-    """``index`` as a new int64 array of numbers 0..n_patches - 1.
-
-    RequestError where it is no whole numbers in one dimension; IndexError where one is out of
-    range.
-    """
-    numbers = whole_numbers(index, n_patches)
-    _kernels.resolve(numbers, n_patches)
-    return numbers
-
-
-def whole_numbers(index: Any, n_patches: int) -> np.ndarray:
-    """``index`` as a new int64 array, in which negative numbers still count from the end."""
-    try:
-        numbers = np.array(index)
-    except ValueError as error:  # rows of different lengths
-        raise RequestError(f"index is no array of whole numbers: {error}") from None
-    if numbers.dtype is _INT64 and numbers.ndim == 1:
-        return numbers
-    return _as_int64(numbers, n_patches)
-
-
-def _as_int64(given: np.ndarray, n_patches: int) -> np.ndarray:
-    if given.ndim > 1:
-        raise RequestError(f"index has shape {given.shape}; one dimension is needed")
-    given = given.reshape(-1)
-    if given.dtype.kind not in "iu" and given.size:
-        hint = " (of a mask, np.flatnonzero gives them)" if given.dtype.kind == "b" else ""
-        raise RequestError(f"index is of {given.dtype}; whole numbers are needed{hint}")
-    if given.dtype.kind == "u" and given.size and given.max() >= n_patches:
-        k = int(given.argmax())
-        raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")
-    return given.astype(_INT64)

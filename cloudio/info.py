@@ -14,7 +14,7 @@ import numpy as np
 
 from . import __version__, _kernels
 from .dataset import Dataset, open
-from .reader import available_cpus
+from .request import available_cpus
 
 
 def facts() -> dict[str, str]:

@@ -288,7 +288,7 @@ def test_arrays_that_no_row_function_reads_are_refused(array, message):
         (lambda: _kernels.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 256), "fill 256"),
         (
             lambda: _kernels.Remap([[I16.astype("f4")]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
-            "codes are whole numbers",
+            "array 0 is no array of codes: whole numbers of 1 or 2 bytes",
         ),
     ],
 )

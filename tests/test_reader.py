@@ -45,12 +45,20 @@ def folded(scale, mean, std):
 # ---- the right numbers ---------------------------------------------------------------------------
 
 
+def in_order(clip):
+    return None in clip or clip[0] <= clip[1]
+
+
 @st.composite
 def requests(draw):
     """Any request a reader allows: what to read, how, which patches, where, on what."""
     names = [band.name for band in builders.SMALL.bands]
     height, width = draw(st.integers(1, 40)), draw(st.integers(1, 48))
+    if draw(st.booleans()):
+        width = height
     n = draw(st.integers(0, 9))
+    turns = st.integers(0, 7) if width == height else st.sampled_from([0, 2, 4, 6])
+    limit = st.none() | st.floats(-100, 100)
     corner = st.tuples(st.integers(0, 40 - height), st.integers(0, 48 - width))
     number = st.floats(-1e4, 1e4).filter(lambda x: abs(x) > 1e-6)
     bands = draw(st.lists(st.sampled_from(names), min_size=1, max_size=5))
@@ -72,6 +80,12 @@ def requests(draw):
         "threads": draw(st.integers(1, 4)),
         "index": draw(st.lists(st.integers(-7, 6), min_size=n, max_size=n)),
         "origin": draw(st.none() | corner | st.lists(corner, min_size=n, max_size=n)),
+        "symmetry": draw(st.none() | turns | st.lists(turns, min_size=n, max_size=n)),
+        "dtype": draw(st.sampled_from(["float32", "float16", "bfloat16"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "clip": draw(st.none() | st.tuples(limit, limit).filter(in_order)),
+        "fill": draw(st.none() | st.sampled_from([0.0, -9.5, float("nan")])),
+        "valid": draw(st.booleans()),
         "out": draw(st.booleans()),
         "isa": draw(st.sampled_from(_kernels.available())),
         "stream": draw(st.booleans()),
@@ -98,7 +112,11 @@ def test_any_read_equals_numpy(small, asked):
 
 def read_as_asked(dataset, asked):
     labels = dict.fromkeys(asked["labels"], asked["policy"]) or None
-    how = {k: asked[k] for k in ("size", "scale", "mean", "std", "label_dtype", "threads")}
+    settings_ = (
+        "size", "scale", "mean", "std", "label_dtype", "threads", "dtype", "layout", "clip",
+        "fill", "valid",
+    )  # fmt: skip
+    how = {k: asked[k] for k in settings_}
     reader = dataset.reader(asked["bands"], labels, ignore=200, **how)
     out = None
     if asked["out"]:
@@ -106,7 +124,10 @@ def read_as_asked(dataset, asked):
         out.image.fill(np.nan)
         if out.label is not None:
             out.label.fill(77)
-    batch = reader.read(asked["index"], asked["origin"] or None, out=out)
+        if asked["valid"]:
+            out.valid.fill(77)
+    symmetry = None if asked["symmetry"] == [] else asked["symmetry"]
+    batch = reader.read(asked["index"], asked["origin"] or None, symmetry, out)
     assert out is None or batch.image is out.image
     return batch
 
@@ -126,8 +147,22 @@ def check_batch(batch, arrays, asked):
     scales = own if scale == "reflectance" else np.broadcast_to(scale or 1.0, len(own))
     pairs = [folded(float(s), asked["mean"] or 0.0, asked["std"] or 1.0) for s in scales]
     bands = [arrays[name] for name in asked["bands"]]
-    wanted = oracle.image(bands, index, origins, asked["size"], *zip(*pairs, strict=True))
+    turned = np.broadcast_to(asked["symmetry"] or 0, len(index)).tolist()
+    nodata = [builders.SMALL.band(name).nodata for name in asked["bands"]]
+    wanted = oracle.image(
+        bands, index, origins, asked["size"], *zip(*pairs, strict=True),
+        clip=asked["clip"] or (None, None), nodata=nodata, fill=asked["fill"], symmetries=turned,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        wanted = wanted.astype(asked["dtype"])
+    if asked["layout"] == "NHWC":
+        wanted = np.ascontiguousarray(wanted.transpose(0, 2, 3, 1))
     assert oracle.same_bits(batch.image, wanted)
+    if asked["valid"]:
+        wanted = oracle.valid(
+            bands, index, origins, asked["size"], builders.SMALL.valid, nodata, turned
+        )
+        assert oracle.same_bits(batch.valid, wanted)
     for k, name in enumerate(asked["labels"]):
         policy = asked["policy"]
         label_map = builders.SMALL.label_maps[name][policy] if policy else None
@@ -140,6 +175,8 @@ def check_batch(batch, arrays, asked):
             arrays[name], index, origins, asked["size"], classes,
             builders.SMALL.valid, 200, asked["label_dtype"],
         )  # fmt: skip
+        wanted = np.array([oracle.seen(x, t) for x, t in zip(wanted, turned, strict=True)])
+        wanted = wanted.reshape(-1, height, width).astype(asked["label_dtype"])
         assert oracle.same_bits(np.ascontiguousarray(batch.label[:, k]), wanted)
 
 
@@ -389,15 +426,26 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"size": True}, "size=True; a whole number"),
         ({"size": (1, 2, 3)}, r"size=\(1, 2, 3\); a whole number"),
         (
-            {"dtype": "float16"},
-            "dtype='float16'; float32 or, as stored, int16, uint16, uint8 can be had",
+            {"dtype": "float64"},
+            "dtype='float64'; a float, or as stored, float32, float16, bfloat16, int16, uint16, ",
         ),
         ({"dtype": "nonsense"}, "dtype='nonsense'"),
         ({"dtype": ">f4"}, "dtype='>f4'"),
         ({"dtype": "uint16"}, "L1C_B2 is stored as int16, not uint16"),
         ({"dtype": "int16", "scale": 2.0}, "scale=2.0 with dtype='int16'"),
         ({"dtype": "int16", "mean": 0.0}, "mean=0.0 with dtype='int16'"),
-        ({"layout": "NHWC"}, "layout='NHWC'; only 'NCHW' is there"),
+        ({"dtype": "int16", "clip": (0, 1)}, r"clip=\(0, 1\) with dtype='int16'"),
+        ({"dtype": "int16", "fill": 0}, "fill=0 with dtype='int16'"),
+        ({"layout": "NWHC"}, "layout='NWHC'; 'NCHW' or 'NHWC' can be had"),
+        ({"clip": (1, 0)}, r"clip=\(1, 0\) is reversed; \(least, most\) is needed"),
+        ({"clip": 1}, r"clip=1; \(least, most\) is needed, numbers or None"),
+        ({"clip": (0, float("nan"))}, r"clip=\(0, nan\); \(least, most\)"),
+        ({"clip": (0, True)}, r"clip=\(0, True\); \(least, most\)"),
+        ({"fill": "zero"}, "fill='zero'; a number is needed"),
+        ({"fill": 1e6, "dtype": "float16"}, "fill=1000000.0 overflows float16"),
+        ({"std": [1, 1, 1]}, r"std has shape \(3,\); there are 4 bands"),
+        ({"std": float("nan")}, "std=nan; finite numbers"),
+        ({"scale": 10**400}, "scale=1000.*; a number or one per band"),
         ({"scale": "radiance"}, "scale='radiance'; 'reflectance', None or numbers"),
         ({"scale": [1.0]}, r"scale has shape \(1,\); there are 4 bands"),
         ({"scale": float("nan")}, "scale=nan; finite numbers"),
@@ -419,9 +467,26 @@ def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
         small[0].reader(**{"bands": "L1C", **settings_})
 
 
-def test_a_symmetry_is_refused_until_there_are_any(reader):
-    with pytest.raises(RequestError, match="symmetry=3; only None is there"):
-        reader.read([0], symmetry=3)
+@pytest.mark.parametrize(
+    ("symmetry", "message"),
+    [
+        (8, "symmetry = 8; 0..7 are needed"),
+        (-1, "symmetry = -1; 0..7"),
+        ([0, 9], r"symmetry\[1\] = 9; 0..7 are needed"),
+        ([0, 5], r"symmetry\[1\] = 5 is a quarter turn, for which a window must be square; it is 8"),
+        (1.0, "symmetry is of float64; whole numbers are needed"),
+        (True, "symmetry is of bool"),
+        ([0, True], "symmetry holds True or False"),
+        ([0], r"symmetry has shape \(1,\); one number or \(2,\) is needed"),
+        ([[0, 0]], r"symmetry has shape \(1, 2\)"),
+    ],
+)
+def test_a_bad_symmetry_writes_nothing(reader, symmetry, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], symmetry=symmetry, out=out)
+    assert np.isnan(out.image).all()
 
 
 def test_negative_ignore_needs_int64(small):
