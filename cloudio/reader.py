@@ -34,12 +34,15 @@ from .request import (
     is_whole,
     numpy_dtype,
     per_band,
+    refuse_files,
     symmetries,
     threads_to_use,
     window_size,
 )
 
 _UINT8 = np.dtype(np.uint8)
+# A label named alone follows the first policy that its layout has for it.
+_DEFAULT: Any = object()
 
 
 # numpy's arrays, or the tensors another package makes of them.
@@ -87,7 +90,8 @@ class Reader:
     ``bands``: a preset (``"L1C"``, ``"L2A"``, ``"S1"``, ``"EXTRA"``, ``"rgb"``), a name, or a
     sequence of these; they come in that order.  ``labels``: a name, a sequence of names, or a
     mapping of names to a `LabelMap`, a plain mapping of codes to classes, a policy (``"card"``,
-    ``"authors"``) or None for codes as stored; names alone follow ``"card"``.
+    ``"authors"``) or None for codes as stored; names alone follow the first policy that the
+    layout has for them, in CloudSEN12 ``"card"``.
 
     ``size``: (height, width) of what is read, an int for a square, None for the valid window.
     ``dtype``: ``"float32"``, ``"float16"`` or ``"bfloat16"`` (the float32 result, rounded to
@@ -131,22 +135,6 @@ class Reader:
         fill: float | None = None,
         valid: bool = False,
     ) -> None:
-        self._settings = {
-            "bands": bands,
-            "labels": labels,
-            "size": size,
-            "dtype": dtype,
-            "layout": layout,
-            "scale": scale,
-            "mean": mean,
-            "std": std,
-            "label_dtype": label_dtype,
-            "ignore": ignore,
-            "threads": threads,
-            "clip": clip,
-            "fill": fill,
-            "valid": valid,
-        }
         self.dataset = dataset
         self.bands = _bands(dataset, bands)
         window, patch = dataset.valid_window, dataset.layout.patch
@@ -178,12 +166,31 @@ class Reader:
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
         if labels is not None:
-            maps = _label_maps(dataset, labels)
+            meanings = _label_meanings(dataset, labels)
+            maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore)
+            labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
+        # What was decided, not what was given: a list may change before this is pickled.
+        self._settings = {
+            "bands": self.bands,
+            "labels": labels,
+            "size": self.size,
+            "dtype": self._dtype,
+            "layout": layout,
+            "scale": _kept(scale),
+            "mean": _kept(mean),
+            "std": _kept(std),
+            "label_dtype": self.label_dtype.name,
+            "ignore": ignore,
+            "threads": threads,
+            "clip": None if clip is None else clip_limits(clip),
+            "fill": fill,
+            "valid": valid,
+        }
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -224,6 +231,8 @@ class Reader:
             raise RequestError(str(error)) from None
         if short is not None:
             raise short.truncated()
+        if isinstance(out, (Batch, MaskedBatch)) and isinstance(out.index, np.ndarray):
+            out.index[...] = numbers
         return _batch(image, label, numbers, valid)
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
@@ -270,6 +279,7 @@ class Reader:
         if self._mask is None and len(out) not in (2, 3):
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
         image, label = out[0], out[1]
+        refuse_files(out, self._plans)
         check_image(image, (n, *self.image_shape), self._dtype)
         if self.label_shape is not None:
             check_out("label", label, (n, *self.label_shape), self.label_dtype)
@@ -347,6 +357,11 @@ def _factors(
     return factors, summands
 
 
+def _kept(given: Any) -> Any:
+    """Numbers as a list of their own."""
+    return given if given is None or isinstance(given, str) else np.asarray(given).tolist()
+
+
 def _own_scale(dataset: Dataset, name: str) -> float:
     band = dataset.band(name)
     if band.scale is None:
@@ -373,27 +388,27 @@ def _check_stored(
             )
 
 
-def _label_maps(dataset: Dataset, labels: Any) -> dict[str, LabelMap | None]:
-    """A map, or None for raw codes, for each label asked for."""
+def _label_meanings(dataset: Dataset, labels: Any) -> dict[str, Any]:
+    """For each label asked for, a LabelMap, None for raw codes, or what should be a policy."""
     if isinstance(labels, str):
-        asked: dict[Any, Any] = {labels: "card"}
+        asked = [(labels, _DEFAULT)]
     elif isinstance(labels, Mapping):
-        asked = dict(labels)
-    elif isinstance(labels, Sequence):
-        if not all(isinstance(name, str) for name in labels):
-            raise RequestError(f"labels={labels!r}; names are needed")
-        asked = dict.fromkeys(labels, "card")
+        asked = list(labels.items())
+    elif isinstance(labels, Sequence) and all(isinstance(name, str) for name in labels):
+        asked = [(name, _DEFAULT) for name in labels]
     else:
         raise RequestError(f"labels={labels!r}; a name, names, or a mapping of names is needed")
     if not asked:
         raise RequestError("labels is empty; name at least one, or None for no labels")
-    maps: dict[str, LabelMap | None] = {}
-    for name, meaning in asked.items():
+    meanings: dict[str, Any] = {}
+    for name, meaning in asked:
         array = dataset.find(name)
-        if array in maps:
+        if array in meanings:
             raise RequestError(f"labels={labels!r} names {array} twice")
-        maps[array] = _label_map(dataset, array, meaning)
-    return maps
+        if meaning is _DEFAULT:
+            meaning = next(iter(dataset.layout.label_maps.get(array, {})), "card")
+        meanings[array] = LabelMap(meaning) if isinstance(meaning, Mapping) else meaning
+    return meanings
 
 
 def _label_map(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:
@@ -401,8 +416,6 @@ def _label_map(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:
         raise RequestError(f"{array} is {dataset.dtype(array)}; label codes are whole numbers")
     if meaning is None or isinstance(meaning, LabelMap):
         return meaning
-    if isinstance(meaning, Mapping):
-        return LabelMap(meaning)
     policies = dataset.layout.label_maps.get(array, {})
     if not isinstance(meaning, str) or meaning not in policies:
         there = ", ".join(map(repr, policies)) or "no policy"

@@ -276,6 +276,27 @@ def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise RequestError(f"out: {what} is read-only")
 
 
+def refuse_files(outs: Sequence[Any], plans: Sequence[_kernels.Stack]) -> None:
+    """Refuse to write into a mapping of a file that is read.
+
+    As np.memmap shows it; a bare mmap object does not tell its file.
+    """
+    for out in outs:
+        if name := _file_behind(out):
+            file = os.stat(name)
+            for source in (source for plan in plans for source in plan.files):
+                if os.path.samestat(file, os.fstat(source.fileno())):
+                    raise RequestError(f"out is mapped from {name}, which is read")
+
+
+def _file_behind(array: Any) -> Any:
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return array.filename
+        array = array.base
+    return None
+
+
 def for_kernels(image: np.ndarray, dtype: str) -> np.ndarray:
     """The image as a buffer the kernels know: bfloat16 has no letter among buffers."""
     return image.view(_BITS) if dtype == "bfloat16" else image

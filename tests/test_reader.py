@@ -1,7 +1,9 @@
 """Reads against numpy, bit for bit; requests that are refused before anything is written."""
 
+import dataclasses
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 
 import builders
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import LabelMap, RequestError, TruncatedError, _kernels
+from cloudio import Band, LabelMap, RequestError, TruncatedError, _kernels
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
 COUNTS = {"train": 4, "val": 1, "test": 2}
@@ -184,13 +186,17 @@ def check_batch(batch, arrays, asked):
     ("dtype", "bands"),
     [("int16", L1C), ("uint16", ["EXTRA_count", "EXTRA_depth"]), ("uint8", ["cover", "LABEL_hq"])],
 )
-@pytest.mark.parametrize("scale", ["reflectance", None])
-def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, bands, scale):
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, bands, layout):
     dataset, arrays = small
-    reader = dataset.reader(bands, size=(33, 31), dtype=dtype, scale=scale, threads=2)
-    batch = reader.read([6, 0, 3], origin=(5, 7))
-    wanted = np.stack([arrays[name][[6, 0, 3], 5:38, 7:38] for name in reader.bands], axis=1)
-    assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
+    reader = dataset.reader(bands, size=33, dtype=dtype, layout=layout, threads=2)
+    index = [6, 0, 3, 5, 1, 2, 4, 0]
+    stored = np.stack([arrays[name][index, 5:38, 7:40] for name in reader.bands], axis=1)
+    for turned in ([0] * 8, list(range(8)), list(range(7, -1, -1))):
+        batch = reader.read(index, (5, 7), turned if any(turned) else None)
+        seen = [[oracle.seen(x, s) for x in xs] for xs, s in zip(stored, turned, strict=True)]
+        wanted = np.array(seen).transpose(0, 2, 3, 1) if layout == "NHWC" else np.array(seen)
+        assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
 
 
 def test_a_label_array_and_a_float_array_can_be_bands(small):
@@ -201,8 +207,65 @@ def test_a_label_array_and_a_float_array_can_be_bands(small):
     assert np.isnan(batch.image[0, 0]).any()
 
 
+def test_a_mask_says_where_every_band_is_real(small):
+    dataset, arrays = small
+    reader = dataset.reader(["L1C_B2", "S1_VV"], "hq", size=(40, 48), fill=0, valid=True)
+    image, label, _, valid = batch = reader.read([4, 1])
+    assert isinstance(batch, cloudio.MaskedBatch)
+    radar = arrays["S1_VV"][[4, 1]]
+    data = ~np.isnan(radar) & (radar != -99)
+    inside = np.zeros((40, 48), bool)
+    inside[1:36, 2:43] = True
+    assert 0 < valid.mean() < 1
+    assert oracle.same_bits(valid, (inside & data).astype(np.uint8))
+    assert (image[:, 1][~data] == 0).all()
+    assert np.array_equal(image[:, 1][data], radar[data], equal_nan=True)
+    sample = reader[4]
+    assert (sample.valid.shape, sample.index) == ((40, 48), 4)
+    assert reader.read([1], out=reader.allocate(1)).valid.shape == (1, 40, 48)
+    with pytest.raises(RequestError, match="out is a tuple of 2; a MaskedBatch is needed"):
+        reader.read([4, 1], out=(image, label))
+    stored = dataset.reader("L1C", dtype="int16", size=8, valid=True).read([0], (0, 0))
+    assert stored.valid[0].tolist() == [[0] * 8] + [[0, 0, 1, 1, 1, 1, 1, 1]] * 7
+
+
+def test_a_radiometric_offset_is_added_before_the_scale(tmp_path):
+    layout = dataclasses.replace(
+        builders.SMALL, bands=(Band("L1C_B2", scale=1e-4, offset=-1000.0), Band("L1C_B3"))
+    )
+    arrays = builders.write_split(tmp_path, 2, layout, names=["L1C_B2", "L1C_B3"])
+    dataset = cloudio.open(tmp_path, layout=layout)
+    for mean, std in ((None, None), (0.25, 0.125)):
+        batch = dataset.reader(["B2", "B3"], mean=mean, std=std).read([1])
+        for b, (name, scale, offset) in enumerate([("B2", 1e-4, -1000.0), ("B3", 1.0, 0.0)]):
+            factor = np.float32(scale / (std or 1.0))
+            summand = np.float32((offset * scale - (mean or 0.0)) / (std or 1.0))
+            stored = arrays[f"L1C_{name}"][1, 1:36, 2:43].astype(np.float32)
+            assert np.array_equal(batch.image[0, b], stored * factor + summand)
+    own = dataset.reader("B2", scale=1.0).read([1])
+    assert np.array_equal(own.image[0, 0], arrays["L1C_B2"][1, 1:36, 2:43])
+
+
+def test_bfloat16_without_its_package_still_has_bits(small, monkeypatch):
+    reader = small[0].reader("L1C", dtype="bfloat16", size=8)
+    wanted = reader.read([0, 3]).image
+    assert wanted.dtype.name == "bfloat16"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    reader = small[0].reader("L1C", dtype="bfloat16", size=8)
+    for act in (lambda: reader.allocate(1), lambda: reader.read([0])):
+        with pytest.raises(RequestError, match=r"pip install 'cloudio\[bfloat16\]'; without it"):
+            act()
+    bits = np.zeros((2, 4, 8, 8), np.uint16)
+    assert reader.read([0, 3], out=bits).image is bits
+    assert bits.tobytes() == wanted.tobytes()
+
+
 def test_shapes_follow_what_was_asked(small):
     dataset, _ = small
+    last = dataset.reader(layout="NHWC", dtype="float16")
+    assert (last.image_shape, last.dtype) == ((35, 41, 4), np.float16)
+    assert last.read([0, 1]).image.shape == (2, 35, 41, 4)
+    assert last[0].image.shape == (35, 41, 4)
     plain = dataset.reader()
     assert (plain.image_shape, plain.label_shape) == ((4, 35, 41), None)
     assert plain.read([0, 1]).label is None
@@ -232,6 +295,27 @@ def test_any_whole_numbers_are_an_index(reader, index, wanted):
     batch = reader.read(index)
     assert batch.index.tolist() == wanted
     assert np.array_equal(batch.image, reader.read(wanted).image)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+def test_whole_numbers_of_any_width_are_taken(reader, dtype):
+    wanted = reader.read([1, 2], [(3, 4), (5, 6)], [3 * 2, 4])
+    index, origin = np.array([1, 2], dtype), np.array([(3, 4), (5, 6)], dtype)
+    got = reader.read(index, origin, np.array([6, 4], dtype))
+    assert oracle.same_bits(got.image, wanted.image)
+
+
+@pytest.mark.parametrize("index", [[True, 2], (1, np.True_), [0, False]])
+def test_true_and_false_among_numbers_are_no_patches(reader, index):
+    with pytest.raises(RequestError, match="index holds True or False; whole numbers are needed"):
+        reader.read(index)
+    with pytest.raises(RequestError, match="origin holds True or False"):
+        reader.read([0, 1], [(0, 0), index])
+
+
+def test_rows_of_different_lengths_are_no_origin(reader):
+    with pytest.raises(RequestError, match="origin is no array of whole numbers"):
+        reader.read([0, 1], [(1, 2), (3,)])
 
 
 def test_the_index_that_was_given_is_left_alone(reader):
@@ -300,6 +384,27 @@ def test_out_may_be_a_batch_a_pair_or_the_image_alone(small):
     image = without.allocate(2).image
     assert without.read([2, 4], out=image).image is image
     assert oracle.same_bits(image, wanted.image)
+
+
+def test_the_index_of_an_out_is_filled_too(reader):
+    out = reader.allocate(2)
+    assert reader.read([-1, 3], out=out).index.tolist() == [6, 3]
+    assert out.index.tolist() == [6, 3]
+
+
+def test_out_must_not_be_mapped_from_a_file_that_is_read(tmp_path):
+    """Another mapping of it has other addresses, and is still the same pixels."""
+    arrays = builders.write_split(tmp_path, 3, names=["S1_VV", "S1_VH"])
+    reader = cloudio.open(tmp_path, layout=builders.SMALL).reader("S1_VV", size=(40, 48))
+    shape = (3, 1, 40, 48)
+    own = np.memmap(tmp_path / "S1_VV.dat", np.float32, "r+", shape=shape)
+    for out in (own, own[:2], (own, None)):
+        n = len(out[0]) if isinstance(out, tuple) else len(out)
+        with pytest.raises(RequestError, match=r"out is mapped from .*S1_VV\.dat, which is read"):
+            reader.read(range(n), out=out)
+    assert oracle.same_bits(np.array(own[:, 0]), arrays["S1_VV"])
+    other = np.memmap(tmp_path / "other.dat", np.float32, "w+", shape=shape)
+    assert oracle.same_bits(reader.read([2, 0, 1], out=other).image[1, 0], arrays["S1_VV"][0])
 
 
 def wrong_outs():
@@ -413,6 +518,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"labels": []}, "labels is empty"),
         ({"labels": 3}, "labels=3; a name, names, or a mapping"),
         ({"labels": ["hq", "LABEL_hq"]}, "names LABEL_hq twice"),
+        ({"labels": ["hq", "hq"]}, "names LABEL_hq twice"),
         ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors'"),
         ({"labels": "L1C_B2"}, "L1C_B2 under 'card'; there is no policy: or give a LabelMap"),
         ({"labels": "S1_VV"}, "S1_VV is float32; label codes are whole numbers"),
@@ -473,7 +579,10 @@ def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
         (8, "symmetry = 8; 0..7 are needed"),
         (-1, "symmetry = -1; 0..7"),
         ([0, 9], r"symmetry\[1\] = 9; 0..7 are needed"),
-        ([0, 5], r"symmetry\[1\] = 5 is a quarter turn, for which a window must be square; it is 8"),
+        (
+            [0, 5],
+            r"symmetry\[1\] = 5 is a quarter turn, for which a window must be square; it is 8",
+        ),
         (1.0, "symmetry is of float64; whole numbers are needed"),
         (True, "symmetry is of bool"),
         ([0, True], "symmetry holds True or False"),
@@ -554,6 +663,17 @@ def test_a_reader_pickles_as_paths(small):
         one, other = again.read([1, 0]), reader.read([1, 0])
         assert oracle.same_bits(one.image, other.image)
         assert oracle.same_bits(one.label, other.label)
+
+
+def test_a_reader_pickles_what_it_does_not_what_became_of_its_arguments(small):
+    bands, scale, classes = ["B8A", "S1_VV"], np.array([2.0, 3.0]), {0: 1}
+    reader = small[0].reader(bands, {"hq": MappingProxyType(classes)}, scale=scale, clip=[0, 9])
+    bands.append("B4")
+    scale[:] = 7
+    classes[0] = 2
+    one, other = pickle.loads(pickle.dumps(reader)).read([1, 0]), reader.read([1, 0])
+    assert oracle.same_bits(one.image, other.image)
+    assert oracle.same_bits(one.label, other.label)
 
 
 def test_a_pickled_reader_of_the_real_layout_is_small(mini):
