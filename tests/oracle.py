@@ -43,7 +43,7 @@ def image(
             for b, array in enumerate(arrays):
                 stored = array[i, row : row + size[0], col : col + size[1]].astype(np.float32)
                 pixels = stored * np.float32(scale[b])
-                if offset[b]:
+                if np.float32(offset[b]) != 0:
                     pixels = pixels + np.float32(offset[b])
                 for limit, beyond in zip(clip, (np.less, np.greater), strict=True):
                     if limit is not None:
