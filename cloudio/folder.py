@@ -64,7 +64,7 @@ def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path], Path]]:
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
             continue
-        name = _split_name(folder.name)
+        name = split_name(folder.name)
         if files and name not in _SPLITS:
             continue
         if inner := _dat_files(folder):
@@ -83,7 +83,7 @@ def _marked(root: Path, files: dict[str, Path]) -> dict[str, tuple[Path, dict[st
     for stem, path in files.items():
         match = re.fullmatch(r"(train|val|test)_(.+)", stem, re.IGNORECASE)
         if match is None:
-            return {_split_name(root.name): (root, files, csv)}
+            return {split_name(root.name): (root, files, csv)}
         name = match[1].lower()
         _, own, _ = groups.setdefault(name, (root, {}, root / f"{name}_{METADATA}"))
         if match[2] in own:
@@ -109,7 +109,7 @@ def _dat_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _split_name(folder: str) -> str:
+def split_name(folder: str) -> str:
     """``high_train`` is the release's name of ``train``."""
     match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
     return match[1] if match else folder
