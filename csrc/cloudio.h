@@ -39,9 +39,9 @@ enum { CIO_MOVE_1, CIO_MOVE_2, CIO_MOVE_4, CIO_N_MOVES };
  * next one ends it, and it too is written whole: a line written in two parts is read first.
  * Begins as zeros; after the last row its owner calls cio_end_line. */
 typedef struct cio_line {
-    uint8_t bytes[64];
-    uint8_t *at;       /* where the line belongs */
-    size_t begin, end; /* the bytes that are held; none where equal */
+    uint8_t before[64], bytes[64], after[64]; /* a vector that holds an end of a row may reach out */
+    uint8_t *at;                              /* where the line belongs */
+    size_t begin, end;                        /* the bytes that are held; none where equal */
 } cio_line;
 
 void cio_end_line(cio_line *line);

@@ -10,7 +10,7 @@ CIO_TARGET_BEGIN("avx2,f16c")
 #define HAS_LOOK_UP
 typedef __m256 V;
 typedef __m256i B;
-typedef __m128i H;
+typedef __m256i H;
 typedef struct { __m256i part[16]; } Table; /* entries 16 * k .. 16 * k + 15, in both halves */
 
 static inline V set_f32(float x) { return _mm256_set1_ps(x); }
@@ -22,23 +22,30 @@ static inline V choose(V x, V nodata, V y, V fill)
     const V equal = _mm256_cmp_ps(x, nodata, _CMP_EQ_OQ), nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
     return _mm256_blendv_ps(y, fill, _mm256_or_ps(equal, nan));
 }
-static inline H to_f16(V x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
-static inline H to_bf16(V x)
+static inline H to_f16(V x, V y)
 {
-    const __m256i bits = _mm256_castps_si256(x), top = _mm256_srli_epi32(bits, 16);
-    const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
-    const __m256i up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
-    const __m256i near = _mm256_srli_epi32(_mm256_add_epi32(bits, up), 16);
-    const __m256i quiet = _mm256_or_si256(_mm256_and_si256(top, _mm256_set1_epi32(0x8000)),
-                                          _mm256_set1_epi32(0x7fc0));
+    return _mm256_set_m128i(_mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT),
+                            _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+}
+/* In the upper half of each lane. */
+static inline __m256i near_bf16(V x)
+{
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i near = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32((int)0x80000000));
+    const __m256i quiet = _mm256_or_si256(sign, _mm256_set1_epi32(0x7fc00000));
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
-    const __m256i all = _mm256_blendv_epi8(near, quiet, nan);
-    return _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    return _mm256_srli_epi32(_mm256_blendv_epi8(near, quiet, nan), 16);
+}
+static inline H to_bf16(V x, V y)
+{
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(near_bf16(x), near_bf16(y)), 0xd8);
 }
 static inline void put_f32(float *p, V x) { _mm256_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm256_stream_ps(p, x); }
-static inline void put_half(uint16_t *p, H x) { _mm_storeu_si128((H *)p, x); }
-static inline void stream_half(uint16_t *p, H x) { _mm_stream_si128((H *)p, x); }
+static inline void put_halves(uint16_t *p, H x) { _mm256_storeu_si256((H *)p, x); }
+static inline void stream_halves(uint16_t *p, H x) { _mm256_stream_si256((H *)p, x); }
 static inline B get_bytes(const void *p) { return _mm256_loadu_si256(p); }
 static inline void put_bytes(void *p, B x) { _mm256_storeu_si256(p, x); }
 static inline void stream_bytes(void *p, B x) { _mm256_stream_si256(p, x); }

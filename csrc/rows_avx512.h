@@ -6,7 +6,7 @@
 #define HAS_LOOK_UP
 typedef __m512 V;
 typedef __m512i B;
-typedef __m256i H;
+typedef __m512i H;
 
 static inline V set_f32(float x) { return _mm512_set1_ps(x); }
 static inline V mul_add(V x, V a, V b) { return _mm512_add_ps(_mm512_mul_ps(x, a), b); }
@@ -18,22 +18,43 @@ static inline V choose(V x, V nodata, V y, V fill)
                            _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
     return _mm512_mask_blend_ps(none, y, fill);
 }
-static inline H to_f16(V x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
-static inline H to_bf16(V x)
+static inline H to_f16(V x, V y)
 {
-    const __m512i bits = _mm512_castps_si512(x), top = _mm512_srli_epi32(bits, 16);
-    const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
-    const __m512i up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
-    const __m512i near = _mm512_srli_epi32(_mm512_add_epi32(bits, up), 16);
-    const __m512i quiet = _mm512_or_si512(_mm512_and_si512(top, _mm512_set1_epi32(0x8000)),
-                                          _mm512_set1_epi32(0x7fc0));
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(near, nan, quiet));
+    const __m512i low = _mm512_castsi256_si512(_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+    return _mm512_inserti64x4(low, _mm512_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT), 1);
+}
+/* In the upper half of each lane: half a unit less a bit is added, and a bit where the last that
+ * stays is set. */
+static inline __m512i near_bf16(V x)
+{
+    const __m512i bits = _mm512_castps_si512(x);
+    const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    const __m512i up = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    return _mm512_mask_add_epi32(up, odd, up, _mm512_set1_epi32(1));
+}
+static inline __m512i quiet_bf16(__m512i near, __mmask16 nan, V x)
+{
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000), quiet = _mm512_set1_epi32(0x7fc00000);
+    return _mm512_mask_or_epi32(near, nan, _mm512_and_si512(_mm512_castps_si512(x), sign), quiet);
+}
+static inline H to_bf16(V x, V y)
+{
+    const __m512i upper = _mm512_set_epi16(
+        63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21, 19,
+        17, 15, 13, 11, 9, 7, 5, 3, 1);
+    const __mmask16 nan_x = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    const __mmask16 nan_y = _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q);
+    __m512i low = near_bf16(x), high = near_bf16(y);
+    if (nan_x | nan_y) {
+        low = quiet_bf16(low, nan_x, x);
+        high = quiet_bf16(high, nan_y, y);
+    }
+    return _mm512_permutex2var_epi16(low, upper, high);
 }
 static inline void put_f32(float *p, V x) { _mm512_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm512_stream_ps(p, x); }
-static inline void put_half(uint16_t *p, H x) { _mm256_storeu_si256((H *)p, x); }
-static inline void stream_half(uint16_t *p, H x) { _mm256_stream_si256((H *)p, x); }
+static inline void put_halves(uint16_t *p, H x) { _mm512_storeu_si512((H *)p, x); }
+static inline void stream_halves(uint16_t *p, H x) { _mm512_stream_si512((H *)p, x); }
 static inline B get_bytes(const void *p) { return _mm512_loadu_si512(p); }
 static inline void put_bytes(void *p, B x) { _mm512_storeu_si512(p, x); }
 static inline void stream_bytes(void *p, B x) { _mm512_stream_si512(p, x); }

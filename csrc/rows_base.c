@@ -5,7 +5,7 @@
 
 #define LANES 1
 typedef float V;
-typedef uint16_t H;
+typedef struct { uint16_t x, y; } H;
 
 static inline V set_f32(float x) { return x; }
 static inline V mul_add(V x, V a, V b) { return x * a + b; }
@@ -16,9 +16,21 @@ static inline V limit(V x, V lo, V hi)
 }
 static inline V choose(V x, V nodata, V y, V fill) { return x == nodata || x != x ? fill : y; }
 static inline void put_f32(float *p, V x) { *p = x; }
-static inline H to_f16(V x) { return f16_of(x); }
-static inline H to_bf16(V x) { return bf16_of(x); }
-static inline void put_half(uint16_t *p, H x) { *p = x; }
+static inline H to_f16(V x, V y)
+{
+    const H both = {f16_of(x), f16_of(y)};
+    return both;
+}
+static inline H to_bf16(V x, V y)
+{
+    const H both = {bf16_of(x), bf16_of(y)};
+    return both;
+}
+static inline void put_halves(uint16_t *p, H both)
+{
+    p[0] = both.x;
+    p[1] = both.y;
+}
 static inline V load_u8(const uint8_t *p) { return *p; }
 static inline V load_i8(const int8_t *p) { return *p; }
 static inline V load_i16(const int16_t *p) { return *p; }

@@ -1,9 +1,10 @@
 /* Every row function, once. A file rows_<isa>.c says what a vector is there and includes this.
  *
- * What it must define: LANES (floats in a vector), V and H (vectors of as many floats and halves),
- * set_f32, mul_add, limit, choose, load_{u8,i8,i16,u16,f32}, put_f32, to_f16, to_bf16, put_half;
- * with HAS_STREAM also B (a vector of bytes), get_bytes, and stream_{f32,half,bytes} (to addresses
- * aligned to a vector); with HAS_LOOK_UP also get_bytes, put_bytes, Table, load_table and look_up;
+ * What it must define: LANES (floats in a vector), V and H (vectors of so many floats, and of twice
+ * as many halves), set_f32, mul_add, limit, choose, load_{u8,i8,i16,u16,f32}, to_f16 and to_bf16
+ * (of two vectors), put_f32, put_halves; with HAS_STREAM also B (a vector of bytes), get_bytes, and
+ * stream_{f32,halves,bytes} (to addresses aligned to a vector); with HAS_LOOK_UP also get_bytes,
+ * put_bytes, Table, load_table and look_up;
  * with HAS_TILE also Q (a vector of 16 bytes), get_q, put_q, and for elements of 1, 2 and 4 bytes
  * low_* and high_* (the halves of two vectors, element by element in turns) and turned_* (from
  * back to front). No file includes this twice.
@@ -67,6 +68,17 @@ static inline Affine spread(const cio_affine *how)
 static inline V kept(V x, Affine a) { return limit(mul_add(x, a.scale, a.offset), a.lo, a.hi); }
 static inline V filled(V x, Affine a) { return choose(x, a.nodata, kept(x, a), a.fill); }
 
+typedef float f32;
+typedef uint16_t f16, bf16;
+
+/* Of each output: how many pixels are written at once, and how, to `to` from those at `from`. */
+enum { AT_ONCE_f32 = LANES, AT_ONCE_f16 = 2 * LANES, AT_ONCE_bf16 = 2 * LANES };
+#define WRITE_f32(how, to, in, fills, from) how##_f32(to, fills(load_##in(from), a))
+#define WRITE_HALVES(how, to, in, fills, from, convert)                                            \
+    how##_halves(to, convert(fills(load_##in(from), a), fills(load_##in((from) + LANES), a)))
+#define WRITE_f16(how, to, in, fills, from) WRITE_HALVES(how, to, in, fills, from, to_f16)
+#define WRITE_bf16(how, to, in, fills, from) WRITE_HALVES(how, to, in, fills, from, to_bf16)
+
 static inline float one_kept(float x, const cio_affine *how)
 {
     const float y = x * how->scale + how->offset, z = y < how->lo ? how->lo : y;
@@ -76,32 +88,24 @@ static inline float one_filled(float x, const cio_affine *how)
 {
     return x == how->nodata || x != x ? how->fill : one_kept(x, how);
 }
-
 static inline float f32_of(float x) { return x; }
-typedef float f32;
-typedef uint16_t f16, bf16;
-static inline void put_f16(f16 *p, V x) { put_half(p, to_f16(x)); }
-static inline void put_bf16(bf16 *p, V x) { put_half(p, to_bf16(x)); }
-#ifdef HAS_STREAM
-static inline void stream_f16(f16 *p, V x) { stream_half(p, to_f16(x)); }
-static inline void stream_bf16(bf16 *p, V x) { stream_half(p, to_bf16(x)); }
-#endif
 
-/* Rows of `type`, loaded by load_<in>, to rows of `out`; `fills` is kept or filled. */
+/* Rows of `type`, loaded by load_<in>, to rows of `out`; `fills` is kept or filled. A last vector
+ * overlaps what is done; only rows shorter than one are done pixel by pixel. */
 #define SCALE_CACHED(name, in, type, out, fills)                                                   \
     static void name(const void *source, void *destination, size_t n, const cio_affine *how,       \
                      cio_line *line)                                                               \
     {                                                                                              \
+        enum { N = AT_ONCE_##out };                                                                \
         const type *src = source;                                                                  \
         out *dst = destination;                                                                    \
         const Affine a = spread(how);                                                              \
         size_t i = 0;                                                                              \
         (void)line;                                                                                \
-        for (; i + LANES <= n; i += LANES)                                                         \
-            put_##out(dst + i, fills(load_##in(src + i), a));                                      \
-        if (i < n && n > LANES) {                                                                  \
-            i = n - LANES;                                                                         \
-            put_##out(dst + i, fills(load_##in(src + i), a));                                      \
+        for (; i + N <= n; i += N)                                                                 \
+            WRITE_##out(put, dst + i, in, fills, src + i);                                         \
+        if (i < n && n > N) {                                                                      \
+            WRITE_##out(put, dst + n - N, in, fills, src + n - N);                                 \
             return;                                                                                \
         }                                                                                          \
         for (; i < n; ++i)                                                                         \
@@ -109,7 +113,20 @@ static inline void stream_bf16(bf16 *p, V x) { stream_half(p, to_bf16(x)); }
     }
 
 #ifdef HAS_STREAM
+/* Pixels [first, first + count) of a row of n to a held line, at `to`: as one vector of the row
+ * that reaches past them on one side, where the line has room to spare. */
 #define SCALE_STREAMED(name, in, type, out, fills)                                                 \
+    static inline void name##_edge(const type *src, size_t n, size_t first, size_t count, out *to, \
+                                   const cio_affine *how, Affine a)                                \
+    {                                                                                              \
+        enum { N = AT_ONCE_##out };                                                                \
+        if (n < N || count >= N) {                                                                 \
+            name(src + first, to, count, how, NULL);                                               \
+            return;                                                                                \
+        }                                                                                          \
+        const size_t begin = first < n - N ? first : n - N;                                        \
+        WRITE_##out(put, to - (first - begin), in, fills, src + begin);                            \
+    }                                                                                              \
     static void name##_streamed(const void *source, void *destination, size_t n,                   \
                                 const cio_affine *how, cio_line *line)                             \
     {                                                                                              \
@@ -119,14 +136,14 @@ static inline void stream_bf16(bf16 *p, V x) { stream_half(p, to_bf16(x)); }
         const Affine a = spread(how);                                                              \
         size_t i = head_of(dst, SIZE, n);                                                          \
         if (i > 0) {                                                                               \
-            name(src, hold(line, dst, i * SIZE), i, how, NULL);                                    \
+            name##_edge(src, n, 0, i, (out *)hold(line, dst, i * SIZE), how, a);                   \
             let_go(line);                                                                          \
         }                                                                                          \
         for (; i + PER_LINE <= n; i += PER_LINE)                                                   \
-            for (size_t j = i; j < i + PER_LINE; j += LANES)                                       \
-                stream_##out(dst + j, fills(load_##in(src + j), a));                               \
+            for (size_t j = i; j < i + PER_LINE; j += AT_ONCE_##out)                               \
+                WRITE_##out(stream, dst + j, in, fills, src + j);                                  \
         if (i < n)                                                                                 \
-            name(src + i, hold(line, dst + i, (n - i) * SIZE), n - i, how, NULL);                  \
+            name##_edge(src, n, i, n - i, (out *)hold(line, dst + i, (n - i) * SIZE), how, a);     \
     }
 #define BOTH(function) {function, function##_streamed}
 #else
@@ -214,7 +231,7 @@ static void copy_streamed(const void *source, void *destination, size_t n, cio_l
         const code *src = source;                                                                  \
         class *dst = destination;                                                                  \
         class block[BLOCK];                                                                        \
-        cio_line line = {{0}, NULL, 0, 0};                                                         \
+        cio_line line = {0};                                                         \
         for (size_t i = 0, m; i < n; i += m) {                                                     \
             m = n - i < BLOCK ? n - i : BLOCK;                                                     \
             name(src + i, block, m, table);                                                        \

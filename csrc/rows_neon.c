@@ -10,7 +10,7 @@
 #define HAS_LOOK_UP
 #define HAS_TILE
 typedef float32x4_t V;
-typedef uint16x4_t H;
+typedef uint16x8_t H;
 typedef uint8x16_t Q;
 typedef uint8x16_t B;
 typedef struct { uint8x16x4_t part[4]; } Table; /* entries 64 * k .. 64 * k + 63 */
@@ -27,18 +27,22 @@ static inline V choose(V x, V nodata, V y, V fill)
     const uint32x4_t some = vbicq_u32(vceqq_f32(x, x), vceqq_f32(x, nodata));
     return vbslq_f32(some, y, fill);
 }
-static inline H to_f16(V x) { return vreinterpret_u16_f16(vcvt_f16_f32(x)); }
-static inline H to_bf16(V x)
+static inline H to_f16(V x, V y)
 {
-    const uint32x4_t bits = vreinterpretq_u32_f32(x), top = vshrq_n_u32(bits, 16);
-    const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));
-    const uint32x4_t up = vaddq_u32(odd, vdupq_n_u32(0x7fff));
-    const uint32x4_t near = vshrq_n_u32(vaddq_u32(bits, up), 16);
-    const uint32x4_t quiet = vorrq_u32(vandq_u32(top, vdupq_n_u32(0x8000)), vdupq_n_u32(0x7fc0));
-    return vmovn_u32(vbslq_u32(vceqq_f32(x, x), near, quiet));
+    return vreinterpretq_u16_f16(vcombine_f16(vcvt_f16_f32(x), vcvt_f16_f32(y)));
 }
+static inline uint16x4_t near_bf16(V x)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(x);
+    const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t near = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+    const uint32x4_t sign = vandq_u32(bits, vdupq_n_u32(0x80000000));
+    const uint32x4_t quiet = vorrq_u32(sign, vdupq_n_u32(0x7fc00000));
+    return vshrn_n_u32(vbslq_u32(vceqq_f32(x, x), near, quiet), 16);
+}
+static inline H to_bf16(V x, V y) { return vcombine_u16(near_bf16(x), near_bf16(y)); }
 static inline void put_f32(float *p, V x) { vst1q_f32(p, x); }
-static inline void put_half(uint16_t *p, H x) { vst1_u16(p, x); }
+static inline void put_halves(uint16_t *p, H x) { vst1q_u16(p, x); }
 static inline B get_bytes(const uint8_t *p) { return vld1q_u8(p); }
 static inline void put_bytes(uint8_t *p, B x) { vst1q_u8(p, x); }
 

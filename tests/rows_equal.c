@@ -45,7 +45,7 @@ static int scales(const cio_rows *base, const cio_rows *rows, size_t n, size_t s
                 uint8_t *other = got + float_sizes[to] * shift;
                 /* Two rows, the second of which ends the line that the first began. */
                 const size_t rest = n / 3, first = n - rest;
-                cio_line line = {{0}, NULL, 0, 0};
+                cio_line line = {0};
                 spoil();
                 base->scale[type][to][fills][store](src, one, n, &how, NULL);
                 rows->scale[type][to][fills][store](src, other, first, &how, &line);
@@ -113,7 +113,7 @@ static int copies_and_checks(const cio_rows *base, const cio_rows *rows, size_t 
                              int store)
 {
     int failures = 0;
-    cio_line line = {{0}, NULL, 0, 0};
+    cio_line line = {0};
     spoil();
     rows->copy[store](source + shift, got + 3, n, &line);
     cio_end_line(&line);
