@@ -236,7 +236,7 @@ cdef class Stack:
         plane.base = <const char *>view.buf
         plane.patch_step, plane.row_step = view.strides[0], view.strides[1]
         plane.descriptor = -1 if file is None else file.fileno()
-        plane.n_bytes = view.len
+        plane.n_bytes = 0 if file is None else file.n_bytes
         self.buffers.append(buffer)
         self.files.append(file)
         return 0

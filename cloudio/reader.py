@@ -376,13 +376,13 @@ def _check_stored(
 def _label_maps(dataset: Dataset, labels: Any) -> dict[str, LabelMap | None]:
     """A map, or None for raw codes, for each label asked for."""
     if isinstance(labels, str):
-        asked: dict[Any, Any] = {labels: "card"}
+        asked: dict[Any, Any] = {labels: _policy(dataset, labels)}
     elif isinstance(labels, Mapping):
         asked = dict(labels)
     elif isinstance(labels, Sequence):
         if not all(isinstance(name, str) for name in labels):
             raise RequestError(f"labels={labels!r}; names are needed")
-        asked = dict.fromkeys(labels, "card")
+        asked = {name: _policy(dataset, name) for name in labels}
     else:
         raise RequestError(f"labels={labels!r}; a name, names, or a mapping of names is needed")
     if not asked:
@@ -394,6 +394,11 @@ def _label_maps(dataset: Dataset, labels: Any) -> dict[str, LabelMap | None]:
             raise RequestError(f"labels={labels!r} names {array} twice")
         maps[array] = _label_map(dataset, array, meaning)
     return maps
+
+
+def _policy(dataset: Dataset, label: str) -> str:
+    """The layout's first policy for a label, which it follows where it is asked for by name."""
+    return next(iter(dataset.layout.label_maps.get(dataset.find(label), {})), "card")
 
 
 def _label_map(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:

@@ -48,10 +48,10 @@ def test_dataset_lists_splits_and_arrays(tmp_path):
     assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
     assert ["train", "2", "6", "columns", str(tmp_path / "train")] in rows
     assert ["val", "1", "6", "columns", str(tmp_path / "val")] in rows
-    assert ["L1C_B2", "band", "int16", "0.0001", "0.002"] in rows
-    assert ["L2A_AOT", "band", "int16", "0.001", "0.002"] in rows
-    assert ["S1_VV", "band", "float32", "1", "0.003"] in rows
-    assert ["LABEL_manual_hq", "label", "uint8", "-", "0.001"] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "-", "0.002"] in rows
+    assert ["L2A_AOT", "band", "int16", "0.001", "-", "0.002"] in rows
+    assert ["S1_VV", "band", "float32", "1", "-99", "0.003"] in rows
+    assert ["LABEL_manual_hq", "label", "uint8", "-", "-", "0.001"] in rows
     assert text.endswith("no warnings")
 
 
@@ -67,8 +67,8 @@ def test_dataset_lists_what_is_unusual(tmp_path):
     write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
     text = info.dataset(tmp_path)
     rows = [line.split() for line in text.splitlines()]
-    assert ["own", "band", "int16", "unknown", "0.001"] in rows
-    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "0.001"] in rows
+    assert ["own", "band", "int16", "unknown", "-", "0.001"] in rows
+    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "0.001"] in rows
     assert ["train", "2", "none", str(tmp_path / "train")] in rows
     for warning in cloudio.open(tmp_path).warnings:
         assert warning in text.splitlines()
@@ -78,5 +78,5 @@ def test_dataset_lists_what_is_unusual(tmp_path):
 def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
-    with pytest.raises(cloudio.LayoutError, match=r"no \.dat files"):
+    with pytest.raises(cloudio.LayoutError, match=r"no \.dat or \.npy files"):
         info.dataset(tmp_path)
