@@ -67,32 +67,33 @@ def dataset(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None 
 
 
 def toml(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None) -> str:
-    """What `cloudio.open` finds at ``path``, as a TOML file by which it would find the same.
+    """What `cloudio.open` finds at ``path``, as a TOML file by which it would find the same."""
+    return written(understood(open(path, layout=layout)))
 
-    Types are those of the files, and what is not there is left out.  So is an array that the
-    layout does not know and whose type differs between splits: no file could say that.
+
+def understood(whole: Dataset) -> Layout:
+    """The layout of what is there: arrays that some split has, of the types of their files.
+
+    An array that the layout does not know and whose type differs between splits stays unknown,
+    for no layout could say that.
     """
-    whole = open(path, layout=layout)
     known = whole.layout
     arrays = _arrays(whole, [whole.split(name) for name in whole.splits])
-    bands = [band for band, *_ in arrays if band is not None]
-    names = {band.name for band in bands}
-    labels = {band.name for band in bands if band.kind == "label"}
+    bands = {band.name: band for band, *_ in arrays if band is not None}
+    labels = {name for name, band in bands.items() if band.kind == "label"}
     presets = {
-        name: tuple(choice for choice in choices if names.issuperset(choice))
+        name: tuple(choice for choice in choices if bands.keys() >= {*choice})
         for name, choices in known.presets.items()
     }
-    return written(
-        Layout(
-            name=known.name,
-            patch=known.patch,
-            valid=known.valid,
-            bands=tuple(bands),
-            presets={name: choices for name, choices in presets.items() if choices},
-            label_maps={name: maps for name, maps in known.label_maps.items() if name in labels},
-            aliases={alias: name for alias, name in known.aliases.items() if name in names},
-            prefixes=tuple(p for p in known.prefixes if any(n.startswith(p) for n in names)),
-        )
+    return Layout(
+        name=known.name,
+        patch=known.patch,
+        valid=known.valid,
+        bands=tuple(bands.values()),
+        presets={name: choices for name, choices in presets.items() if choices},
+        label_maps={name: maps for name, maps in known.label_maps.items() if name in labels},
+        aliases={alias: name for alias, name in known.aliases.items() if name in bands},
+        prefixes=tuple(p for p in known.prefixes if any(n.startswith(p) for n in bands)),
     )
 
 
