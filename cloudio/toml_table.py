@@ -55,7 +55,8 @@ def _lines(text: str) -> dict[Place, int]:
         statement, pending = pending.lstrip(), ""
         if statement.startswith("["):
             table = _header(values, counts)
-            found.setdefault(table, first)
+            for n in range(1, len(table) + 1):
+                found.setdefault(table[:n], first)
         else:
             for place in _keys(values):
                 found.setdefault((*table, *place), first)

@@ -15,6 +15,8 @@ from .layout import Band, Layout
 _WIDTH = 100
 # Below, a map of two classes is easier to read as codes than as a threshold.
 _PERCENT = 10
+# Beyond, a float has more digits than it means.
+_EXACT = 1e15
 
 
 def written(layout: Layout) -> str:
@@ -116,7 +118,8 @@ def _value(value: Any, before: str = "") -> str:
         return f"{{ {', '.join(_entries(value))} }}" if value else "{}"
     if isinstance(value, (tuple, list)):
         return _list(value, before)
-    return repr(int(value) if isinstance(value, Integral) else float(value))
+    whole = isinstance(value, Integral) or (float(value).is_integer() and abs(value) < _EXACT)
+    return repr(int(value) if whole else float(value))
 
 
 def _list(values: Iterable[Any], before: str = "") -> str:
