@@ -438,6 +438,14 @@ def test_each_split_has_its_own_files_of_a_pattern(tmp_path):
         assert part["B3"].tobytes() == array[:, 1].tobytes()
 
 
+def test_a_folder_of_a_pattern_is_one_split(tmp_path):
+    write_split(tmp_path / "val", 2, names=["train_a", "test_b", "x"], metadata=False)
+    layout = layout_of(Band("x", file="x.dat"), Band("train_a"), Band("test_b"))
+    ds = cloudio.open(tmp_path / "val", layout=layout)
+    assert ds.splits == {"val": range(2)}
+    assert ds.names == ("x", "train_a", "test_b")
+
+
 def test_a_pattern_that_matches_no_file_or_two_is_refused(tmp_path):
     layout = layout_of(Band("a", file="*_{name}.dat"), Band("B2"))
     words = f"file = '*_{{name}}.dat' of a matches nothing in {tmp_path}; one file is needed"

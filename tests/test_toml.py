@@ -481,6 +481,36 @@ def test_what_is_written_is_read_back(tmp_path, layout):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_what_is_written_is_for_people():
+    bands = Band("a", kind="label", dtype="uint8"), Band("b", dtype="float32", nodata=-3.4e38)
+    maps = {"own": LabelMap({0: 0, 1: 1}), "half": LabelMap.threshold(50)}
+    layout = Layout("X", (4, 6), Window(0, 1, 4, 5), bands, label_maps={"a": maps})
+    assert (
+        written(layout)
+        == """\
+name = "X"
+patch = [4, 6]  # height, width
+valid = [0, 1, 4, 5]  # row, column, height, width
+
+[[arrays]]
+name = "a"
+kind = "label"
+dtype = "uint8"
+
+[[arrays]]
+name = "b"
+dtype = "float32"
+nodata = -3.4e+38
+
+[label_maps.a.own]
+classes = { 0 = 0, 1 = 1 }
+
+[label_maps.a.half]
+threshold = 50
+"""
+    )
+
+
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 CODES = st.integers(-(2**15), 2**16)
