@@ -63,7 +63,8 @@ def _is_whole(x: Any) -> bool:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, (int, float)) and not isinstance(x, bool)
+    # A float holds no larger whole number.
+    return isinstance(x, float) or (_is_whole(x) and abs(x) < 1e308)
 
 
 def _are(one: Callable[[Any], bool], x: Any, n: int | None = None) -> bool:

@@ -242,6 +242,7 @@ def test_tables_in_one_line_are_read(tmp_path):
         ('scale = "unknown"', "scale = true", 31, "scale = True; a number, or 'unknown', is"),
         ('scale = "unknown"', 'scale = "x"', 31, "scale = 'x'; a number, or 'unknown', is needed"),
         ("offset = -1000", 'offset = "-1000"', 16, "offset = '-1000'; a number is needed"),
+        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0; a number is needed"),
         ("nodata = nan", 'nodata = "nan"', 23, "nodata = 'nan'; a number is needed"),
         ("stacked = true", "stacked = 3", 13, "stacked = 3; true or false is needed"),
         ("channel = [0, 2]", 'channel = "a"', 29, "channel = 'a'; a whole number, or of names"),
