@@ -16,7 +16,7 @@ import pytest
 
 from cloudio import Dataset, _kernels, bench, info
 from cloudio.contenders import Contender
-from cloudio.reader import available_cpus
+from cloudio.request import available_cpus
 
 Timed = Callable[[str, Contender, Any], None]
 

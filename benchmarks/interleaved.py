@@ -33,7 +33,7 @@ from cloudio.contenders import (
     recipes,
     roof,
 )
-from cloudio.reader import available_cpus
+from cloudio.request import available_cpus
 
 # By crop, what is to be reached: times the best numpy in one thread, and in as many as cloudio;
 # fraction of the roof.

@@ -45,7 +45,7 @@ def look_ups(codes: np.ndarray, table: np.ndarray) -> list[Contender]:
     index, origin = np.zeros(1, np.int64), np.zeros(2, np.int64)
 
     def cloudio(out: np.ndarray) -> np.ndarray:
-        _kernels.run(None, remap, index, origin, None, out, 1)
+        _kernels.run([remap], [out], index, origin, None, 1)
         return out
 
     return [*map(numpy, LOOK_UPS), Contender("cloudio", 1, cloudio)]

@@ -9,12 +9,13 @@ image, label, index = reader.read([3, 1, 4])
 
 from typing import Any
 
+from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
 from .errors import CloudioError, LayoutError, RequestError, TruncatedError
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
-from .reader import Batch, Reader
+from .reader import Batch, MaskedBatch, Reader
 from .synth import synthesize
 
 __version__ = "0.1.0"
@@ -29,11 +30,14 @@ __all__ = [
     "LabelMap",
     "Layout",
     "LayoutError",
+    "MaskedBatch",
     "Reader",
     "RequestError",
     "TruncatedError",
     "Window",
+    "gather",
     "open",
+    "remap",
     "synthesize",
 ]
 

@@ -1,5 +1,5 @@
 # The C contract as Cython sees it; csrc/cloudio.h is the manual. The only `cdef extern` here.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
 cdef extern from "cloudio.h" nogil:
     int CIO_U8
@@ -7,35 +7,58 @@ cdef extern from "cloudio.h" nogil:
     int CIO_I16
     int CIO_U16
     int CIO_F32
+    int CIO_TO_F32
+    int CIO_TO_F16
+    int CIO_TO_BF16
     int CIO_CACHED
     int CIO_STREAMED
     int CIO_TO_U8
     int CIO_TO_I64
+    int CIO_MOVE_1
+    int CIO_MOVE_2
+    int CIO_MOVE_4
 
     ctypedef struct cio_line:
         pass
 
     void cio_end_line(cio_line *line) noexcept
 
+    ctypedef struct cio_affine:
+        float scale
+        float offset
+        float lo
+        float hi
+        float nodata
+        float fill
+
     ctypedef void (*cio_scale_fn)(
-        const void *src, float *dst, size_t n, float scale, float offset,
+        const void *src, void *dst, size_t n, const cio_affine *how,
         cio_line *line) noexcept nogil
     ctypedef void (*cio_copy_fn)(
         const void *src, void *dst, size_t n_bytes, cio_line *line) noexcept nogil
     ctypedef void (*cio_look_up_fn)(
         const void *src, void *dst, size_t n, const void *table) noexcept nogil
+    ctypedef void (*cio_check_fn)(
+        const void *src, uint8_t *dst, size_t n, float nodata) noexcept nogil
+    ctypedef void (*cio_reverse_fn)(const void *src, void *dst, size_t n) noexcept nogil
+    ctypedef void (*cio_transpose_fn)(
+        const void *src, Py_ssize_t src_step, void *dst, Py_ssize_t dst_step, size_t n_rows,
+        size_t n_cols) noexcept nogil
 
     ctypedef struct cio_rows:
         const char *isa
-        cio_scale_fn scale[5][2]
+        cio_scale_fn scale[5][3][2][2]
         cio_copy_fn copy[2]
         cio_look_up_fn look_up[2][2][2]
+        cio_check_fn check[5]
+        cio_reverse_fn reverse[3]
+        cio_transpose_fn transpose[3]
 
     const cio_rows *cio_rows_available(size_t k) noexcept
     void cio_store_fence() noexcept
     void cio_prefetch_row(const void *src, size_t n_bytes) noexcept
 
-    ctypedef void (*cio_task)(void *context, size_t begin, size_t end) noexcept nogil
+    ctypedef void (*cio_task)(void *context, size_t begin, size_t end, int seat) noexcept nogil
     void cio_team_run(
         cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept
     int cio_team_size() noexcept

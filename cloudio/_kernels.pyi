@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+FLOATS: tuple[str, ...]
 ISAS: tuple[str, ...]
 
 class Buffer:
@@ -13,15 +14,32 @@ class Stack:
     n_splits: int
     patch_height: int
     patch_width: int
+    files: list[Any]
 
 class Gather(Stack):
     stored: bool
+    interleaved: bool
     def __init__(
         self,
         arrays: Sequence[Sequence[Any]],
         files: Sequence[Sequence[Any]],
         scale: Sequence[float] | None,
         offset: Sequence[float] | None,
+        *,
+        clip: tuple[float | None, float | None] = (None, None),
+        nodata: Sequence[float | None] | None = None,
+        fill: float | None = None,
+        to: str = "float32",
+        interleaved: bool = False,
+    ) -> None: ...
+
+class Mask(Stack):
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        nodata: Sequence[float | None],
+        window: tuple[int, int, int, int],
     ) -> None: ...
 
 class Remap(Stack):
@@ -37,12 +55,11 @@ class Remap(Stack):
 
 def resolve(index: Any, n_patches: int) -> None: ...
 def run(
-    gather: Gather | None,
-    remap: Remap | None,
+    plans: Sequence[Stack],
+    outs: Sequence[Any],
     index: Any,
     origin: Any,
-    image: Any,
-    label: Any,
+    symmetry: Any,
     n_threads: int,
 ) -> Any: ...
 def available() -> tuple[str, ...]: ...

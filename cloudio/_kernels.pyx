@@ -1,8 +1,8 @@
 """Batches from mapped arrays: the only file of cloudio that holds pointers.
 
-`Gather` and `Remap` are what is decided once: arrays, scales, tables. `run` proves that a batch
-lies inside them and inside its outputs, drops the GIL once, and walks sample, array and row on
-the team of threads. Nothing is written before all is proved. Imports nothing else of cloudio.
+`Gather`, `Remap` and `Mask` are what is decided once: arrays, scales, tables. `run` proves that a
+batch lies inside them and inside its outputs, drops the GIL once, and has the team of threads walk
+it (_walk.pxd). Nothing is written before all is proved. Imports nothing else of cloudio.
 """
 import os
 import sys
@@ -10,17 +10,15 @@ import sys
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
     PyObject_GetBuffer)
+from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from cloudio cimport _csrc as c
-
-# How a pixel of one array becomes a pixel of the output.
-cdef enum Verb:
-    SCALE
-    COPY
-    LOOK_UP
+from cloudio._walk cimport (
+    CHECK, COPY, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, PLANAR, SCALE, SKIP, Deed, Form, Job, Output,
+    Place, Plane, cut, n_tasks_of, scratch_of, short_file, up_to_line, walk)
 
 # What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
 cdef struct Tuning:
@@ -28,57 +26,6 @@ cdef struct Tuning:
     Py_ssize_t strip_bytes  # of output in a strip, the unit of work
     Py_ssize_t thread_bytes  # of output for which one more thread is woken
     Py_ssize_t stream_bytes  # of output from which on it is written past the cache
-
-# One array of one split: patches one after another.
-cdef struct Plane:
-    const char *base
-    Py_ssize_t patch_step  # bytes
-    Py_ssize_t row_step  # bytes
-    int descriptor  # of the file behind it, or -1
-    int64_t n_bytes  # that the file must hold
-
-# What is done to one array, and within which stored rows and columns; elsewhere is `fill`.
-cdef struct Deed:
-    Verb verb
-    int type  # CIO_U8..
-    Py_ssize_t item  # bytes of a stored pixel
-    float scale
-    float offset
-    const void *table
-    Py_ssize_t top, left, bottom, right
-
-# Where a sample lies.
-cdef struct Place:
-    Py_ssize_t split, patch, row, col
-
-# One output of a job: an image or a label batch, cut into strips of rows.
-cdef struct Output:
-    const Plane *planes
-    const Deed *deeds
-    Py_ssize_t n_arrays
-    Py_ssize_t item  # bytes of a pixel written
-    int class_type  # CIO_TO_U8 or CIO_TO_I64, for LOOK_UP
-    int64_t fill
-    char *data
-    Py_ssize_t strip_rows, n_strips
-
-cdef struct Job:
-    const c.cio_rows *rows
-    const Place *places
-    const char *touched  # [split]: whether a sample lies in it
-    Py_ssize_t n_samples, n_splits, height, width, rows_ahead
-    int store
-    Output outputs[2]
-    Py_ssize_t n_outputs
-
-cdef struct Strip:
-    const Output *output
-    const Deed *deed
-    const char *src
-    Py_ssize_t src_step
-    char *dst
-    Py_ssize_t dst_step
-    Py_ssize_t n_rows, row, col  # row and col: of its first pixel, in the stored patch
 
 
 cdef class Buffer:
@@ -114,7 +61,10 @@ cdef class Buffer:
 
     cdef bint aligned(self) noexcept:
         """Whether every element is at a multiple of its size."""
-        cdef Py_ssize_t k, misfit = <uintptr_t>self.view.buf % self.view.itemsize
+        cdef Py_ssize_t k, misfit
+        if self.view.itemsize < 1:
+            return False
+        misfit = <uintptr_t>self.view.buf % self.view.itemsize
         for k in range(self.view.ndim):
             misfit |= self.view.strides[k] % self.view.itemsize
         return misfit == 0
@@ -158,6 +108,10 @@ cdef int type_of(Buffer buffer) except -1:
         "machine's byte order is needed")
 
 
+cdef int move_of(Py_ssize_t item) noexcept:
+    return c.CIO_MOVE_1 if item == 1 else c.CIO_MOVE_2 if item == 2 else c.CIO_MOVE_4
+
+
 cdef void *zeros(Py_ssize_t n, size_t size) except NULL:
     cdef void *memory = calloc(n if n > 0 else 1, size)
     if memory == NULL:
@@ -169,18 +123,18 @@ cdef class Stack:
     """Arrays over the same patches, each in one or more splits: what Gather and Remap share.
 
     ``arrays[a][s]`` is array ``a`` of split ``s``: a buffer (patch, row, column) whose rows are
-    contiguous.  ``files[a][s]`` is the open file it is mapped from, an object with ``fileno()``,
-    or None.  Both are kept alive.
+    contiguous.  ``files[a][s]`` is the open file it is mapped from, an object with ``fileno()``
+    and ``n_bytes``, what the file must hold, or None.  Both are kept alive.
     """
 
     cdef readonly Py_ssize_t n_patches, n_arrays, n_splits, patch_height, patch_width
+    cdef readonly list files
     cdef Plane *planes  # [array * n_splits + split]
     cdef Deed *deeds  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
     cdef list buffers
-    cdef list files
 
-    def __cinit__(self, arrays, files, *_):
+    def __cinit__(self, arrays, files, *_, **__):
         cdef Py_ssize_t a, s
         cdef Buffer buffer
         self.buffers, self.files = [], []
@@ -230,7 +184,7 @@ cdef class Stack:
                 f"{self.starts[s + 1] - self.starts[s]}")
         if s == 0:
             self.deeds[a].type, self.deeds[a].item = type, view.itemsize
-            self.deeds[a].bottom, self.deeds[a].right = self.patch_height, self.patch_width
+            self.deeds[a].move = move_of(view.itemsize)
         elif type != self.deeds[a].type:
             raise ValueError(f"array {a} changes its type in split {s}: {buffer.described()}")
         plane.base = <const char *>view.buf
@@ -241,32 +195,87 @@ cdef class Stack:
         self.files.append(file)
         return 0
 
+    cdef int confine(self, Deed *deed, window) except -1:
+        """Note the stored (row, column, height, width) outside which a deed is not done."""
+        cdef Py_ssize_t row, col, height, width
+        row, col, height, width = window
+        if (row < 0 or col < 0 or height < 0 or width < 0 or row > self.patch_height - height
+                or col > self.patch_width - width):
+            raise ValueError(f"window {window} leaves the patch")
+        deed.top, deed.left, deed.bottom, deed.right = row, col, row + height, col + width
+        return 0
+
 
 cdef class Gather(Stack):
-    """Bands to float32, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
+    """Bands to floats, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
 
-    ``scale`` and ``offset`` are one number per array, rounded here to float32.
+    ``scale`` and ``offset`` are one number per array, rounded here to float32; ``clip`` is the
+    least and the most that comes out.  With ``fill``, pixels that are NaN or equal ``nodata[a]``,
+    a number or None, become it.  ``to``: float32, float16 or bfloat16.  ``interleaved``: (sample,
+    row, column, array), not (sample, array, row, column).
     """
 
-    cdef readonly bint stored
+    cdef readonly bint stored, interleaved
+    cdef int to
 
-    def __cinit__(self, arrays, files, scale, offset):
+    def __cinit__(self, arrays, files, scale, offset, *, clip=(None, None), nodata=None, fill=None,
+                  to="float32", interleaved=False):
         cdef Py_ssize_t a
         cdef float b
-        self.stored = scale is None
+        cdef Deed *deed
+        if to not in FLOATS:
+            raise ValueError(f"to={to!r}; {', '.join(FLOATS)} are written")
+        self.to = FLOATS.index(to)
+        self.stored, self.interleaved = scale is None, interleaved
         if not self.stored and not len(scale) == len(offset) == self.n_arrays:
             raise ValueError(
                 f"{len(scale)} scales and {len(offset)} offsets for {self.n_arrays} arrays")
+        if fill is not None and len(nodata) != self.n_arrays:
+            raise ValueError(f"{len(nodata)} numbers for no data of {self.n_arrays} arrays")
         for a in range(self.n_arrays):
+            deed = &self.deeds[a]
             if self.stored:
-                self.deeds[a].verb = COPY
-                if self.deeds[a].type != self.deeds[0].type:
+                deed.verb = COPY
+                if deed.type != self.deeds[0].type:
                     raise ValueError(f"arrays 0 and {a} are of two types: no common stored type")
-            else:
-                self.deeds[a].verb = SCALE
-                b = offset[a]
-                # Adding -0.0 changes no float; adding 0.0 would turn -0.0 into 0.0.
-                self.deeds[a].scale, self.deeds[a].offset = scale[a], b if b != 0 else -0.0
+                continue
+            deed.verb = SCALE
+            b = offset[a]
+            # Adding -0.0 changes no float; adding 0.0 would turn -0.0 into 0.0.
+            deed.how.scale, deed.how.offset = scale[a], b if b != 0 else -0.0
+            deed.how.lo = -INFINITY if clip[0] is None else clip[0]
+            deed.how.hi = INFINITY if clip[1] is None else clip[1]
+            if not deed.how.lo <= deed.how.hi:
+                raise ValueError(f"clip from {deed.how.lo} to {deed.how.hi}")
+            if fill is not None:
+                deed.how.nodata, deed.how.fill = none_of(nodata[a]), fill
+                deed.fills = nodata[a] is not None or deed.type == c.CIO_F32
+
+
+FLOATS = ("float32", "float16", "bfloat16")
+
+
+cdef float none_of(nodata) except *:
+    """What a pixel is compared with: NaN, which nothing equals, where there is no such number."""
+    return NAN if nodata is None else nodata
+
+
+cdef class Mask(Stack):
+    """1 where every array holds data inside ``window``, the stored (row, column, height, width).
+
+    A pixel that is NaN or equals ``nodata[a]``, a number or None, is no data.
+    """
+
+    def __cinit__(self, arrays, files, nodata, window):
+        cdef Py_ssize_t a
+        cdef Deed *deed
+        if len(nodata) != self.n_arrays:
+            raise ValueError(f"{len(nodata)} numbers for no data of {self.n_arrays} arrays")
+        for a in range(self.n_arrays):
+            deed = &self.deeds[a]
+            deed.how.nodata = none_of(nodata[a])
+            deed.verb = CHECK if nodata[a] is not None or deed.type == c.CIO_F32 else SKIP
+            self.confine(deed, window)
 
 
 cdef class Remap(Stack):
@@ -282,7 +291,7 @@ cdef class Remap(Stack):
     cdef list tables
 
     def __cinit__(self, arrays, files, tables, windows, fill):
-        cdef Py_ssize_t a, needed, row, col, height, width
+        cdef Py_ssize_t a, needed
         cdef Buffer table
         cdef Deed *deed
         self.tables = []
@@ -293,8 +302,8 @@ cdef class Remap(Stack):
         for a in range(self.n_arrays):
             deed = &self.deeds[a]
             table = Buffer(tables[a], 0)
-            if deed.type == c.CIO_F32:
-                raise ValueError(f"array {a} is float32; codes are whole numbers")
+            if deed.type == c.CIO_F32 or deed.item > 2:
+                raise ValueError(f"array {a} is no array of codes: whole numbers of 1 or 2 bytes")
             needed = 256 if deed.item == 1 else 65536
             if (table.view.ndim != 1 or table.view.shape[0] != needed
                     or not PyBuffer_IsContiguous(&table.view, b"C") or not table.aligned()):
@@ -306,12 +315,8 @@ cdef class Remap(Stack):
                 self.class_type = c.CIO_TO_U8 if table.view.itemsize == 1 else c.CIO_TO_I64
             elif (table.view.itemsize == 1) != (self.class_type == c.CIO_TO_U8):
                 raise ValueError("tables of two types")
-            row, col, height, width = windows[a]
-            if (row < 0 or col < 0 or height < 0 or width < 0 or row > self.patch_height - height
-                    or col > self.patch_width - width):
-                raise ValueError(f"window {windows[a]} leaves the patch")
+            self.confine(deed, windows[a])
             deed.verb, deed.table = LOOK_UP, table.view.buf
-            deed.top, deed.left, deed.bottom, deed.right = row, col, row + height, col + width
             self.tables.append(table)
         if self.class_type == c.CIO_TO_U8 and not 0 <= self.fill <= 255:
             raise ValueError(f"fill {fill} does not fit uint8")
@@ -340,59 +345,53 @@ cdef int resolve_buffer(Buffer index, Py_ssize_t n_patches) except -1:
     return 0
 
 
-def run(Gather gather, Remap remap, index, origin, image, label, int n_threads):
-    """Write the windows of ``index`` to ``image`` (n, bands, h, w) and ``label``.
+def run(plans, outs, index, origin, symmetry, int n_threads):
+    """Write the windows of ``index``, by each of ``plans``, to the output in its place in ``outs``.
 
-    ``label`` is (n, arrays, h, w), or (n, h, w) for one array; either plan may be None with its
-    output.  ``index`` is (n,), ``origin`` (2,) or (n, 2), both int64; ``index`` is resolved, as
+    That of a `Gather` is (n, arrays, h, w), or (n, h, w, arrays) if interleaved; of a `Remap` (n,
+    arrays, h, w), or (n, h, w) for one array; of a `Mask` (n, h, w).  ``index`` is (n,),
+    ``origin`` (2,) or (n, 2), ``symmetry`` None, () or (n,), all int64; ``index`` is resolved, as
     by `resolve`.  All is checked first: IndexError for ``index``, ValueError for the rest.
     Returns None, or the first file found to hold less than was mapped: before the copy, when
     nothing is written, or after a long one.
     """
-    cdef Stack stack = remap if gather is None else gather
-    if stack is None:
-        raise ValueError("neither a Gather nor a Remap")
+    cdef Job job
+    cdef Place *places = NULL
+    cdef char *touched = NULL
+    cdef char *scratch = NULL
+    cdef Py_ssize_t missing
+    cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
+    cdef Stack plan, first
+    if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
+        raise ValueError(
+            f"{len(plans)} plans and {len(targets)} outputs; as many, 1..{MOST_OUTPUTS}, are needed")
     if n_threads < 1:
         raise ValueError(f"{n_threads} threads; 1 or more are needed")
-    if gather is not None and remap is not None:
-        same_patches(gather, remap)
-    cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
-    cdef Buffer corners = Buffer(origin, 0)
-    cdef Buffer image_out = None if gather is None else Buffer(image, PyBUF_WRITABLE)
-    cdef Buffer label_out = None if remap is None else Buffer(label, PyBUF_WRITABLE)
-    cdef Buffer shaped = label_out if gather is None else image_out
-    if shaped.view.ndim < 3:
-        raise ValueError(f"the output is {shaped.described()}; (n, arrays, h, w) is needed")
-    cdef Job job
-    cdef Py_ssize_t missing
-    cdef char *touched = NULL
-    cdef Place *places = NULL
+    first = plans[0]
     memset(&job, 0, sizeof(job))
-    job.rows, job.n_splits = rows, stack.n_splits
-    job.rows_ahead = tuning.rows_ahead
-    job.n_samples = shaped.view.shape[0]
-    job.height = shaped.view.shape[shaped.view.ndim - 2]
-    job.width = shaped.view.shape[shaped.view.ndim - 1]
-    if gather is not None:
-        aim(&job, gather, image_out)
-        check_image(gather, image_out)
-    if remap is not None:
-        aim(&job, remap, label_out)
-        check_label(remap, label_out, &job.outputs[job.n_outputs - 1])
-    check_overlap(gather, remap, image_out, label_out)
+    job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
+    measure(&job, first, targets[0])
+    for plan, out in zip(plans, targets):
+        same_patches(first, plan)
+        aim(&job, plan, out)
+    check_overlap(plans, targets)
     try:
-        job.touched = touched = <char *>zeros(stack.n_splits, 1)
+        job.touched = touched = <char *>zeros(first.n_splits, 1)
         job.places = places = <Place *>zeros(job.n_samples, sizeof(Place))
-        place(places, stack, numbers, corners, &job, touched)
+        place(places, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0), &job, touched)
+        if symmetry is not None:
+            orient(places, Buffer(symmetry, 0), &job)
+        n_threads = plan_strips(&job, n_threads)
+        # calloc's zeros cost nothing where memory is new, and little where it is not.
+        scratch = <char *>zeros(n_threads * job.scratch_bytes + LINE, 1)
+        job.scratch = scratch + -<uintptr_t>scratch % LINE
         with nogil:
-            missing = do(&job, n_threads, tuning)
+            missing = do(&job, n_threads, tuning.thread_bytes)
     finally:
         free(touched)
         free(places)
-    if missing < 0:
-        return None
-    files = ([] if gather is None else gather.files) + ([] if remap is None else remap.files)
-    return files[missing]
+        free(scratch)
+    return None if missing < 0 else [file for plan in plans for file in plan.files][missing]
 
 
 cdef int same_patches(Stack one, Stack other) except -1:
@@ -403,7 +402,7 @@ cdef int same_patches(Stack one, Stack other) except -1:
     for s in range(one.n_splits + 1 if same else 0):
         same = same and one.starts[s] == other.starts[s]
     if not same:
-        raise ValueError("bands and labels are not over the same patches")
+        raise ValueError("two plans are not over the same patches")
     return 0
 
 
@@ -412,7 +411,97 @@ cdef void *whole_numbers(Buffer buffer) except NULL:
             or not buffer.aligned()):
         raise ValueError(f"numbers are {buffer.described()}; contiguous int64 is needed")
     # An empty array may have no memory.
-    return buffer.view.buf if buffer.view.buf != NULL else <void *>buffer.view.shape
+    return buffer.view.buf if buffer.view.buf != NULL else <void *>&buffer.view
+
+
+cdef int measure(Job *job, Stack plan, Buffer out) except -1:
+    """Take from its first output how many samples a job has, and of what size."""
+    cdef Py_buffer *view = &out.view
+    cdef Py_ssize_t last = view.ndim - 1
+    if view.ndim < 3:
+        raise ValueError(f"the output is {out.described()}; (n, arrays, h, w) is needed")
+    if view.ndim == 4 and form_of(plan) == INTERLEAVED:
+        last -= 1
+    job.n_samples, job.height, job.width = view.shape[0], view.shape[last - 1], view.shape[last]
+    if not (1 <= job.height <= plan.patch_height and 1 <= job.width <= plan.patch_width):
+        raise ValueError(
+            f"a window of {job.height} x {job.width} does not fit a patch of "
+            f"{plan.patch_height} x {plan.patch_width}")
+    return 0
+
+
+cdef Form form_of(Stack plan) noexcept:
+    if isinstance(plan, Mask):
+        return MASK
+    return INTERLEAVED if isinstance(plan, Gather) and (<Gather>plan).interleaved else PLANAR
+
+
+cdef int aim(Job *job, Stack plan, Buffer out) except -1:
+    """Add an output to the job, after the proof that it has room for every sample."""
+    cdef Output *output = &job.outputs[job.n_outputs]
+    cdef Py_buffer *view = &out.view
+    cdef Form form = form_of(plan)
+    cdef tuple size = (job.height, job.width)
+    cdef tuple shape = (job.n_samples, plan.n_arrays, *size)
+    cdef tuple given = tuple([view.shape[k] for k in range(view.ndim)])
+    if form == INTERLEAVED:
+        shape = (job.n_samples, *size, plan.n_arrays)
+    if form == MASK:
+        shape = (job.n_samples, *size)
+    if given != shape and not (plan.n_arrays == 1 and given == (job.n_samples, *size)):
+        raise ValueError(f"an output is {out.described()}; {shape} is needed")
+    if not PyBuffer_IsContiguous(view, b"C") or not out.aligned():
+        raise ValueError("an output is not contiguous, or not aligned to its type")
+    output.form, output.planes, output.deeds = form, plan.planes, plan.deeds
+    output.n_arrays, output.item, output.move = plan.n_arrays, view.itemsize, move_of(view.itemsize)
+    output.data = <char *>view.buf
+    job.n_outputs += 1
+    if isinstance(plan, Gather):
+        check_image(plan, out, output)
+    elif isinstance(plan, Remap):
+        check_label(plan, out, output)
+    elif not out.holds(b"B?", 1):
+        raise ValueError(f"valid is {out.described()}; uint8 is needed")
+    return 0
+
+
+cdef int check_image(Gather gather, Buffer image, Output *output) except -1:
+    if gather.stored and type_of(image) != gather.deeds[0].type:
+        raise ValueError(f"image is {image.described()}; the stored type is needed")
+    if not gather.stored:
+        output.to = gather.to
+        if gather.to == c.CIO_TO_F32 and not image.holds(b"f", 4):
+            raise ValueError(f"image is {image.described()}; float32 is needed")
+        if gather.to == c.CIO_TO_F16 and not image.holds(b"e", 2):
+            raise ValueError(f"image is {image.described()}; float16 is needed")
+        if gather.to == c.CIO_TO_BF16 and not image.holds(b"H", 2):
+            raise ValueError(f"image is {image.described()}; bfloat16 as uint16 is needed")
+    return 0
+
+
+cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
+    if remap.class_type == c.CIO_TO_U8 and not label.holds(b"B", 1):
+        raise ValueError(f"label is {label.described()}; uint8 is needed")
+    if remap.class_type == c.CIO_TO_I64 and not label.holds(b"lq", 8):
+        raise ValueError(f"label is {label.described()}; int64 is needed")
+    output.to, output.fill = remap.class_type, remap.fill
+    return 0
+
+
+cdef int check_overlap(plans, list outs) except -1:
+    cdef Buffer out, source, other
+    cdef Stack plan
+    cdef Py_ssize_t k = 0
+    for out in outs:
+        for plan in plans:
+            for source in plan.buffers:
+                if out.overlaps(source):
+                    raise ValueError("an output overlaps an array that is read")
+        k += 1
+        for other in outs[k:]:
+            if out.overlaps(other):
+                raise ValueError("two outputs overlap")
+    return 0
 
 
 cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Job *job,
@@ -430,10 +519,6 @@ cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Jo
     if (origin.view.ndim not in (1, 2) or origin.view.shape[origin.view.ndim - 1] != 2
             or (each and origin.view.shape[0] != job.n_samples)):
         raise ValueError(f"origin is {origin.described()}; (2,) or ({job.n_samples}, 2) is needed")
-    if job.height < 1 or job.width < 1 or rows_left < 0 or cols_left < 0:
-        raise ValueError(
-            f"a window of {job.height} x {job.width} does not fit a patch of "
-            f"{stack.patch_height} x {stack.patch_width}")
     # An origin that all share is checked even where there is no sample.
     for k in range(job.n_samples if each else max(1, job.n_samples)):
         # Each number is read once: without the GIL another thread may write to it meanwhile.
@@ -453,194 +538,66 @@ cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Jo
         while patch >= stack.starts[s + 1]:
             s += 1
         touched[s] = 1
-        places[k] = Place(s, patch - stack.starts[s], row, col)
+        places[k] = Place(s, patch - stack.starts[s], row, col, False, False, False)
     return 0
 
 
-cdef int aim(Job *job, Stack stack, Buffer out) except -1:
-    """Add an output to the job, after the proof that it has room for every sample."""
-    cdef Output *output = &job.outputs[job.n_outputs]
-    cdef Py_buffer *view = &out.view
-    cdef bint flat = view.ndim == 3 and stack.n_arrays == 1
-    if (not (view.ndim == 4 or flat) or view.shape[0] != job.n_samples
-            or (not flat and view.shape[1] != stack.n_arrays)
-            or view.shape[view.ndim - 2] != job.height
-            or view.shape[view.ndim - 1] != job.width):
+cdef int orient(Place *places, Buffer symmetry, Job *job) except -1:
+    """Note how each sample is flipped and turned, after the proof that it can be."""
+    cdef const int64_t *numbers = <const int64_t *>whole_numbers(symmetry)
+    cdef bint each = symmetry.view.ndim == 1
+    cdef Py_ssize_t k
+    cdef int64_t s
+    cdef Place *place
+    if symmetry.view.ndim > 1 or (each and symmetry.view.shape[0] != job.n_samples):
         raise ValueError(
-            f"an output is {out.described()}; ({job.n_samples}, {stack.n_arrays}, {job.height}, "
-            f"{job.width}) is needed")
-    if not PyBuffer_IsContiguous(view, b"C") or not out.aligned():
-        raise ValueError("an output is not contiguous, or not aligned to its type")
-    output.planes, output.deeds, output.n_arrays = stack.planes, stack.deeds, stack.n_arrays
-    output.item, output.data = view.itemsize, <char *>view.buf
-    job.n_outputs += 1
+            f"symmetry is {symmetry.described()}; () or ({job.n_samples},) is needed")
+    # One that all share is checked even where there is no sample.
+    for k in range(job.n_samples if each else max(1, job.n_samples)):
+        s = numbers[k * each]
+        at = f"[{k}]" if each else ""
+        if not 0 <= s < 8:
+            raise ValueError(f"symmetry{at} = {s}; 0..7 are needed")
+        if s % 2 == 1 and job.height != job.width:
+            raise ValueError(
+                f"symmetry{at} = {s} is a quarter turn, for which a window must be square; it is "
+                f"{job.height} x {job.width}")
+        if k == job.n_samples:
+            break
+        # np.rot90(np.fliplr(x) if s >= 4 else x, s % 4): which stored row and column each pixel
+        # comes from.
+        place = &places[k]
+        place.turned = s & 1
+        place.up = s >> 1 & 1
+        place.back = place.up != (s >> 2 & 1)
+        if place.turned:
+            place.back = not place.back
+        job.any_turned |= place.turned
+        job.any_back |= place.back
     return 0
 
 
-cdef int check_image(Gather gather, Buffer image) except -1:
-    if gather.stored and type_of(image) != gather.deeds[0].type:
-        raise ValueError(f"image is {image.described()}; the stored type is needed")
-    if not gather.stored and not image.holds(b"f", 4):
-        raise ValueError(f"image is {image.described()}; float32 is needed")
-    return 0
-
-
-cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
-    if remap.class_type == c.CIO_TO_U8 and not label.holds(b"B", 1):
-        raise ValueError(f"label is {label.described()}; uint8 is needed")
-    if remap.class_type == c.CIO_TO_I64 and not label.holds(b"lq", 8):
-        raise ValueError(f"label is {label.described()}; int64 is needed")
-    output.class_type, output.fill = remap.class_type, remap.fill
-    return 0
-
-
-cdef int check_overlap(Gather gather, Remap remap, Buffer image, Buffer label) except -1:
-    cdef Buffer source
-    cdef Stack stack
-    for stack in (gather, remap):
-        for source in () if stack is None else stack.buffers:
-            if ((image is not None and image.overlaps(source))
-                    or (label is not None and label.overlaps(source))):
-                raise ValueError("an output overlaps an array that is read")
-    if image is not None and label is not None and image.overlaps(label):
-        raise ValueError("image and label overlap")
-    return 0
-
-
-# ---- without the GIL -----------------------------------------------------------------------------
-
-cdef Py_ssize_t do(Job *job, int n_threads, Tuning tuned) noexcept nogil:
-    """Do a job that is proved; the number of a file that is too short, or -1."""
+cdef int plan_strips(Job *job, int n_threads) noexcept:
+    """Cut the outputs into strips, and decide how they are written and by how many threads."""
     cdef Py_ssize_t n_bytes = 0, n_tasks = 0, k
+    for k in range(job.n_outputs):
+        n_bytes += cut(job, &job.outputs[k], tuning.strip_bytes)
+        n_tasks += n_tasks_of(job, &job.outputs[k])
+        job.scratch_bytes = max(job.scratch_bytes, up_to_line(scratch_of(&job.outputs[k])))
+    job.n_bytes, job.n_tasks = n_bytes, n_tasks
+    job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
+    return <int>max(1, min(n_threads, 1 + n_bytes // tuning.thread_bytes, n_tasks))
+
+
+cdef Py_ssize_t do(Job *job, int n_threads, Py_ssize_t thread_bytes) noexcept nogil:
+    """Do a job that is proved; the number of a file that is too short, or -1."""
     cdef Py_ssize_t missing = short_file(job)
     if missing >= 0 or job.n_samples == 0:
         return missing
-    for k in range(job.n_outputs):
-        n_bytes += cut(job, &job.outputs[k], tuned.strip_bytes)
-        n_tasks += job.n_samples * job.outputs[k].n_arrays * job.outputs[k].n_strips
-    job.store = c.CIO_STREAMED if n_bytes >= tuned.stream_bytes else c.CIO_CACHED
-    n_threads = <int>min(<Py_ssize_t>n_threads, 1 + n_bytes // tuned.thread_bytes)
-    c.cio_team_run(walk, job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
+    c.cio_team_run(walk, job, job.n_tasks, max(1, job.n_tasks // (16 * n_threads)), n_threads)
     # Again where the copy took long enough for a file to shrink meanwhile: asking costs as much
     # as copying a small window does.
-    return -1 if n_bytes < tuned.thread_bytes else short_file(job)
-
-
-cdef Py_ssize_t short_file(const Job *job) noexcept nogil:
-    """The first touched plane, counted through the outputs, whose file is too short, or -1."""
-    cdef Py_ssize_t o, k, n, before = 0
-    cdef const Plane *plane
-    for o in range(job.n_outputs):
-        n = job.outputs[o].n_arrays * job.n_splits
-        for k in range(n):
-            plane = &job.outputs[o].planes[k]
-            if (job.touched[k % job.n_splits] and plane.descriptor >= 0
-                    and c.cio_file_size(plane.descriptor) < plane.n_bytes):
-                return before + k
-        before += n
-    return -1
-
-
-cdef Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:
-    """Cut an output into strips of about that many bytes, as even as rows allow; its bytes."""
-    cdef Py_ssize_t row_bytes = job.width * output.item
-    cdef Py_ssize_t rows_at_most = max(1, strip_bytes // row_bytes)
-    output.n_strips = (job.height + rows_at_most - 1) // rows_at_most
-    output.strip_rows = (job.height + output.n_strips - 1) // output.n_strips
-    output.n_strips = (job.height + output.strip_rows - 1) // output.strip_rows
-    return job.n_samples * output.n_arrays * job.height * row_bytes
-
-
-cdef Strip strip_of(const Job *job, Py_ssize_t task) noexcept nogil:
-    cdef Strip strip
-    cdef const Output *output = &job.outputs[0]
-    cdef Py_ssize_t n_tasks = job.n_samples * output.n_arrays * output.n_strips
-    if task >= n_tasks:
-        task -= n_tasks
-        output = &job.outputs[1]
-    cdef Py_ssize_t y = task % output.n_strips * output.strip_rows
-    cdef Py_ssize_t at = task // output.n_strips  # sample * n_arrays + array
-    cdef Py_ssize_t array = at % output.n_arrays
-    cdef const Place *place = &job.places[at // output.n_arrays]
-    cdef const Plane *plane = &output.planes[array * job.n_splits + place.split]
-    strip.output, strip.deed = output, &output.deeds[array]
-    strip.row, strip.col = place.row + y, place.col
-    strip.n_rows = min(output.strip_rows, job.height - y)
-    strip.src_step, strip.dst_step = plane.row_step, job.width * output.item
-    strip.src = (plane.base + place.patch * plane.patch_step + strip.row * plane.row_step
-                 + strip.col * strip.deed.item)
-    strip.dst = output.data + (at * job.height + y) * strip.dst_step
-    return strip
-
-
-cdef void walk(void *context, size_t begin, size_t end) noexcept nogil:
-    """Strips [begin, end) of a job, row by row, with the rows to come asked for in time."""
-    cdef const Job *job = <const Job *>context
-    cdef Strip strip = strip_of(job, begin), following
-    cdef Py_ssize_t y, ahead
-    cdef size_t task
-    cdef c.cio_line line
-    memset(&line, 0, sizeof(line))
-    for y in range(min(job.rows_ahead, strip.n_rows)):
-        c.cio_prefetch_row(strip.src + y * strip.src_step, job.width * strip.deed.item)
-    for task in range(begin, end):
-        following = strip_of(job, task + 1 if task + 1 < end else task)
-        for y in range(strip.n_rows):
-            ahead = y + job.rows_ahead
-            if ahead < strip.n_rows:
-                c.cio_prefetch_row(
-                    strip.src + ahead * strip.src_step, job.width * strip.deed.item)
-            elif ahead - strip.n_rows < following.n_rows:
-                c.cio_prefetch_row(
-                    following.src + (ahead - strip.n_rows) * following.src_step,
-                    job.width * following.deed.item)
-            write_row(job, &strip, y, &line)
-        strip = following
-    c.cio_end_line(&line)
-    c.cio_store_fence()
-
-
-cdef void write_row(
-        const Job *job, const Strip *strip, Py_ssize_t y, c.cio_line *line) noexcept nogil:
-    cdef const Deed *deed = strip.deed
-    cdef const char *src = strip.src + y * strip.src_step
-    cdef char *dst = strip.dst + y * strip.dst_step
-    if deed.verb == SCALE:
-        job.rows.scale[deed.type][job.store](
-            src, <float *>dst, job.width, deed.scale, deed.offset, line)
-    elif deed.verb == COPY:
-        job.rows.copy[job.store](src, dst, job.width * deed.item, line)
-    else:
-        look_up_row(job, strip, strip.row + y, src, dst)
-
-
-cdef void look_up_row(const Job *job, const Strip *strip, Py_ssize_t row, const char *src,
-                      char *dst) noexcept nogil:
-    """Classes where the row is real; `fill` before and after."""
-    cdef const Deed *deed = strip.deed
-    cdef const Output *output = strip.output
-    cdef Py_ssize_t real = 0, before, rest
-    before = min(max(deed.left - strip.col, 0), job.width)
-    if deed.top <= row < deed.bottom:
-        real = max(min(deed.right - strip.col, job.width) - before, 0)
-    else:
-        before = 0
-    rest = job.width - before - real
-    fill_row(output, dst, before)
-    if real > 0:
-        job.rows.look_up[deed.item - 1][output.class_type][job.store](
-            src + before * deed.item, dst + before * output.item, real, deed.table)
-    fill_row(output, dst + (before + real) * output.item, rest)
-
-
-cdef void fill_row(const Output *output, char *dst, Py_ssize_t n) noexcept nogil:
-    cdef int64_t *wide = <int64_t *>dst
-    cdef Py_ssize_t i
-    if output.class_type == c.CIO_TO_U8:
-        memset(dst, <int>output.fill, n)
-    else:
-        for i in range(n):
-            wide[i] = output.fill
+    return -1 if job.n_bytes < thread_bytes else short_file(job)
 
 
 # ---- this machine --------------------------------------------------------------------------------

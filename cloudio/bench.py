@@ -33,7 +33,7 @@ from .contenders import (
 )
 from .dataset import Dataset, open
 from .errors import RequestError
-from .reader import threads_to_use
+from .request import threads_to_use
 from .synth import synthesize
 
 N_SAMPLES = 32

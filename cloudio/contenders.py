@@ -288,7 +288,7 @@ def roof(
 
     def streamed(out: Batch[np.ndarray]) -> Batch[np.ndarray]:
         target = _as_int16(out, len(work), shape)
-        _kernels.run(gather, None, index, origin, target, None, threads)
+        _kernels.run([gather], [target], index, origin, None, threads)
         return out
 
     return [

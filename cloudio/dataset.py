@@ -20,6 +20,7 @@ from .errors import LayoutError, RequestError
 from .folder import METADATA, Split, splits_of
 from .layout import Band, Layout, Window
 from .metadata import typed
+from .request import resolved
 from .source import File, Source
 from .stored import Array
 from .toml_text import digest
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 # The layout of the folder it lies in.
 LAYOUT = "cloudio.toml"
-_INT64 = np.dtype(np.int64)
 
 
 class Dataset:
@@ -354,41 +354,3 @@ def _layout_in(root: Path) -> Layout:
     if os.path.isfile(path) and path.stat().st_size:
         return Layout.from_toml(path)
     return CLOUDSEN12
-
-
-# ---- which patches -------------------------------------------------------------------------------
-
-
-def resolved(index: Any, n_patches: int) -> np.ndarray:
-    """``index`` as a new int64 array of numbers 0..n_patches - 1.
-
-    RequestError where it is no whole numbers in one dimension; IndexError where one is out of
-    range.
-    """
-    numbers = whole_numbers(index, n_patches)
-    _kernels.resolve(numbers, n_patches)
-    return numbers
-
-
-def whole_numbers(index: Any, n_patches: int) -> np.ndarray:
-    """``index`` as a new int64 array, in which negative numbers still count from the end."""
-    try:
-        numbers = np.array(index)
-    except ValueError as error:  # rows of different lengths
-        raise RequestError(f"index is no array of whole numbers: {error}") from None
-    if numbers.dtype is _INT64 and numbers.ndim == 1:
-        return numbers
-    return _as_int64(numbers, n_patches)
-
-
-def _as_int64(given: np.ndarray, n_patches: int) -> np.ndarray:
-    if given.ndim > 1:
-        raise RequestError(f"index has shape {given.shape}; one dimension is needed")
-    given = given.reshape(-1)
-    if given.dtype.kind not in "iu" and given.size:
-        hint = " (of a mask, np.flatnonzero gives them)" if given.dtype.kind == "b" else ""
-        raise RequestError(f"index is of {given.dtype}; whole numbers are needed{hint}")
-    if given.dtype.kind == "u" and given.size and given.max() >= n_patches:
-        k = int(given.argmax())
-        raise IndexError(f"index[{k}] = {given[k]}; there are {n_patches} patches")
-    return given.astype(_INT64)

@@ -15,7 +15,7 @@ import numpy as np
 from . import __version__, _kernels
 from .dataset import Dataset, open
 from .layout import Band, Layout
-from .reader import available_cpus
+from .request import available_cpus
 from .toml_text import written
 
 

@@ -65,9 +65,9 @@ class Band:
     kind: Literal["band", "label"] = "band"
     dtype: str = "int16"
     scale: float | None = 1.0
+    offset: float = 0.0
     nodata: float | None = None
     wavelength: float | None = None
-    offset: float = 0.0
     file: str | None = None
     channel: int | None = None
     channels: int | None = None

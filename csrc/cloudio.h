@@ -22,12 +22,18 @@ extern "C" {
 /* Element types a source may have. All are little-endian, as the machine is. */
 enum { CIO_U8, CIO_I8, CIO_I16, CIO_U16, CIO_F32, CIO_N_TYPES };
 
+/* What a scaled row is written as. */
+enum { CIO_TO_F32, CIO_TO_F16, CIO_TO_BF16, CIO_N_FLOATS };
+
 /* How a row is written: through the cache, or past it (whole lines, non-temporal stores).
  * Past the cache pays once a batch is too large to stay there. */
 enum { CIO_CACHED, CIO_STREAMED, CIO_N_STORES };
 
 /* Widths of the classes that a look-up writes. */
 enum { CIO_TO_U8, CIO_TO_I64, CIO_N_CLASSES };
+
+/* Elements that are moved as they are have 1, 2 or 4 bytes: 1 << CIO_MOVE_2 is 2. */
+enum { CIO_MOVE_1, CIO_MOVE_2, CIO_MOVE_4, CIO_N_MOVES };
 
 /* The cache line that a streamed row leaves unfinished. Rows follow each other in memory, so the
  * next one ends it, and it too is written whole: a line written in two parts is read first.
@@ -40,10 +46,19 @@ typedef struct cio_line {
 
 void cio_end_line(cio_line *line);
 
-/* dst[i] = (float)src[i] * scale + offset, rounded to float32 after each of the two steps.
- * An offset of -0.0f adds nothing, to no bit of any number. What is streamed may still be held by
- * `line`; what is cached never is. */
-typedef void (*cio_scale_fn)(const void *src, float *dst, size_t n, float scale, float offset,
+/* What a stored number x becomes: (float)x * scale + offset, rounded to float32 after each of the
+ * two steps; then, if it is less than lo, lo, and if it is more than hi, hi, so that NaN stays.
+ * An offset of -0.0f adds nothing, to no bit of any number. */
+typedef struct cio_affine {
+    float scale, offset;
+    float lo, hi;       /* -INFINITY and INFINITY: no limits */
+    float nodata, fill; /* of cio_scale_fn's [1] alone: x that equals nodata or is NaN becomes fill */
+} cio_affine;
+
+/* dst[i] = what src[i] becomes, rounded to nearest even where dst is float16 or bfloat16; a NaN
+ * becomes a quiet one, in bfloat16 always the same but for its sign. What is streamed may still be
+ * held by `line`; what is cached never is. */
+typedef void (*cio_scale_fn)(const void *src, void *dst, size_t n, const cio_affine *how,
                              cio_line *line);
 
 /* dst[i] = src[i], in bytes; `line` likewise. */
@@ -53,12 +68,26 @@ typedef void (*cio_copy_fn)(const void *src, void *dst, size_t n_bytes, cio_line
  * (65,536), read as unsigned, and the table's entries are what dst holds. */
 typedef void (*cio_look_up_fn)(const void *src, void *dst, size_t n, const void *table);
 
+/* dst[i] = 0 where src[i] equals nodata or is NaN; elsewhere dst[i] is left as it is. */
+typedef void (*cio_check_fn)(const void *src, uint8_t *dst, size_t n, float nodata);
+
+/* dst[i] = src[n - 1 - i]. */
+typedef void (*cio_reverse_fn)(const void *src, void *dst, size_t n);
+
+/* dst[x][y] = src[y][x] for y < n_rows and x < n_cols, where the rows of src and those of dst are
+ * so many bytes apart; the steps may be negative. */
+typedef void (*cio_transpose_fn)(const void *src, ptrdiff_t src_step, void *dst, ptrdiff_t dst_step,
+                                 size_t n_rows, size_t n_cols);
+
 /* The row functions of one instruction set: the only place that knows element types. */
 typedef struct cio_rows {
     const char *isa;
-    cio_scale_fn scale[CIO_N_TYPES][CIO_N_STORES];
+    cio_scale_fn scale[CIO_N_TYPES][CIO_N_FLOATS][2][CIO_N_STORES]; /* [whether no data is filled] */
     cio_copy_fn copy[CIO_N_STORES];
     cio_look_up_fn look_up[2][CIO_N_CLASSES][CIO_N_STORES]; /* [bytes of a code - 1] */
+    cio_check_fn check[CIO_N_TYPES];
+    cio_reverse_fn reverse[CIO_N_MOVES];
+    cio_transpose_fn transpose[CIO_N_MOVES];
 } cio_rows;
 
 /* Table k of those this CPU can run, slowest first; NULL past the last. The first is plain C. */
@@ -73,6 +102,10 @@ static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 {
     const char *end = (const char *)src + n_bytes;
     const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63);
+#if defined(__GNUC__)
+    /* gcc takes what only prefetches for a function without effects, and drops calls of it. */
+    __asm__ volatile("");
+#endif
     for (; line < end; line += 64)
 #if defined(__GNUC__)
         __builtin_prefetch(line, 0, 2);
@@ -85,8 +118,9 @@ static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 
 /* ---- the team of threads --------------------------------------------------------------------- */
 
-/* Do items [begin, end) of the work that `context` describes. */
-typedef void (*cio_task)(void *context, size_t begin, size_t end);
+/* Do items [begin, end) of the work that `context` describes. Of those at work at the same time
+ * each has a `seat` of its own, from 0, the caller's, to n_threads - 1. */
+typedef void (*cio_task)(void *context, size_t begin, size_t end, int seat);
 
 /* Call `task` until each of `n_items` has been done once, `chunk` (at least 1) at a time, on at
  * most `n_threads` threads, the caller among them; return when all is done. Cannot fail: with the

@@ -22,7 +22,7 @@ static size_t n_extensions(void)
     return IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE) ? 1 : 0;
 #else
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2"))
+    if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")))
         return 0;
     if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))

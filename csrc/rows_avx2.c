@@ -2,20 +2,43 @@
 #include "targets.h"
 
 #ifdef CIO_X86
-CIO_TARGET_BEGIN("avx2")
-#include <immintrin.h>
+CIO_TARGET_BEGIN("avx2,f16c")
+#include "rows_x86.h"
 
 #define LANES 8
 #define HAS_STREAM
 #define HAS_LOOK_UP
 typedef __m256 V;
 typedef __m256i B;
+typedef __m128i H;
 typedef struct { __m256i part[16]; } Table; /* entries 16 * k .. 16 * k + 15, in both halves */
 
 static inline V set_f32(float x) { return _mm256_set1_ps(x); }
 static inline V mul_add(V x, V a, V b) { return _mm256_add_ps(_mm256_mul_ps(x, a), b); }
+/* Of these two the second argument is the answer where the other is NaN, or both are zeros. */
+static inline V limit(V x, V lo, V hi) { return _mm256_min_ps(hi, _mm256_max_ps(lo, x)); }
+static inline V choose(V x, V nodata, V y, V fill)
+{
+    const V equal = _mm256_cmp_ps(x, nodata, _CMP_EQ_OQ), nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
+    return _mm256_blendv_ps(y, fill, _mm256_or_ps(equal, nan));
+}
+static inline H to_f16(V x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
+static inline H to_bf16(V x)
+{
+    const __m256i bits = _mm256_castps_si256(x), top = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    const __m256i near = _mm256_srli_epi32(_mm256_add_epi32(bits, up), 16);
+    const __m256i quiet = _mm256_or_si256(_mm256_and_si256(top, _mm256_set1_epi32(0x8000)),
+                                          _mm256_set1_epi32(0x7fc0));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    const __m256i all = _mm256_blendv_epi8(near, quiet, nan);
+    return _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+}
 static inline void put_f32(float *p, V x) { _mm256_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm256_stream_ps(p, x); }
+static inline void put_half(uint16_t *p, H x) { _mm_storeu_si128((H *)p, x); }
+static inline void stream_half(uint16_t *p, H x) { _mm_stream_si128((H *)p, x); }
 static inline B get_bytes(const void *p) { return _mm256_loadu_si256(p); }
 static inline void put_bytes(void *p, B x) { _mm256_storeu_si256(p, x); }
 static inline void stream_bytes(void *p, B x) { _mm256_stream_si256(p, x); }

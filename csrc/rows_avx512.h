@@ -1,16 +1,39 @@
 /* Rows in vectors of 64 bytes; included by the two files that differ in how they look codes up. */
-#include <immintrin.h>
+#include "rows_x86.h"
 
 #define LANES 16
 #define HAS_STREAM
 #define HAS_LOOK_UP
 typedef __m512 V;
 typedef __m512i B;
+typedef __m256i H;
 
 static inline V set_f32(float x) { return _mm512_set1_ps(x); }
 static inline V mul_add(V x, V a, V b) { return _mm512_add_ps(_mm512_mul_ps(x, a), b); }
+/* Of these two the second argument is the answer where the other is NaN, or both are zeros. */
+static inline V limit(V x, V lo, V hi) { return _mm512_min_ps(hi, _mm512_max_ps(lo, x)); }
+static inline V choose(V x, V nodata, V y, V fill)
+{
+    const __mmask16 none = _mm512_cmp_ps_mask(x, nodata, _CMP_EQ_OQ) |
+                           _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_mask_blend_ps(none, y, fill);
+}
+static inline H to_f16(V x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT); }
+static inline H to_bf16(V x)
+{
+    const __m512i bits = _mm512_castps_si512(x), top = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
+    const __m512i up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i near = _mm512_srli_epi32(_mm512_add_epi32(bits, up), 16);
+    const __m512i quiet = _mm512_or_si512(_mm512_and_si512(top, _mm512_set1_epi32(0x8000)),
+                                          _mm512_set1_epi32(0x7fc0));
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(near, nan, quiet));
+}
 static inline void put_f32(float *p, V x) { _mm512_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm512_stream_ps(p, x); }
+static inline void put_half(uint16_t *p, H x) { _mm256_storeu_si256((H *)p, x); }
+static inline void stream_half(uint16_t *p, H x) { _mm256_stream_si256((H *)p, x); }
 static inline B get_bytes(const void *p) { return _mm512_loadu_si512(p); }
 static inline void put_bytes(void *p, B x) { _mm512_storeu_si512(p, x); }
 static inline void stream_bytes(void *p, B x) { _mm512_stream_si512(p, x); }

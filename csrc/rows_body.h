@@ -1,15 +1,19 @@
 /* Every row function, once. A file rows_<isa>.c says what a vector is there and includes this.
  *
- * What it must define: LANES (floats in a vector), V and B (vectors of floats and of bytes),
- * set_f32, mul_add, put_f32, load_{u8,i8,i16,u16,f32}, get_bytes, put_bytes; with HAS_STREAM also
- * stream_f32 and stream_bytes (to addresses aligned to a vector); with HAS_LOOK_UP also Table,
- * load_table and look_up. No file includes this twice.
+ * What it must define: LANES (floats in a vector), V and H (vectors of as many floats and halves),
+ * set_f32, mul_add, limit, choose, load_{u8,i8,i16,u16,f32}, put_f32, to_f16, to_bf16, put_half;
+ * with HAS_STREAM also B (a vector of bytes), get_bytes, and stream_{f32,half,bytes} (to addresses
+ * aligned to a vector); with HAS_LOOK_UP also get_bytes, put_bytes, Table, load_table and look_up;
+ * with HAS_TILE also Q (a vector of 16 bytes), get_q, put_q, and for elements of 1, 2 and 4 bytes
+ * low_* and high_* (the halves of two vectors, element by element in turns) and turned_* (from
+ * back to front). No file includes this twice.
  */
 #include <string.h>
 
 #include "cloudio.h"
+#include "halves.h"
 
-enum { LINE = 64, LINE_F32 = LINE / (int)sizeof(float) };
+enum { LINE = 64 };
 
 #ifdef HAS_STREAM
 /* Elements of `size` bytes, at most n, that are written before dst meets a cache line. */
@@ -50,51 +54,116 @@ static inline void let_go(cio_line *line)
 
 /* ---- scale ----------------------------------------------------------------------------------- */
 
-#define SCALE_CACHED(name, type)                                                                   \
-    static void scale_##name(const void *source, float *dst, size_t n, float scale, float offset,  \
-                             cio_line *line)                                                       \
+/* cio_affine, each number in every lane. */
+typedef struct { V scale, offset, lo, hi, nodata, fill; } Affine;
+
+static inline Affine spread(const cio_affine *how)
+{
+    const Affine all = {set_f32(how->scale), set_f32(how->offset), set_f32(how->lo),
+                        set_f32(how->hi),    set_f32(how->nodata), set_f32(how->fill)};
+    return all;
+}
+
+static inline V kept(V x, Affine a) { return limit(mul_add(x, a.scale, a.offset), a.lo, a.hi); }
+static inline V filled(V x, Affine a) { return choose(x, a.nodata, kept(x, a), a.fill); }
+
+static inline float one_kept(float x, const cio_affine *how)
+{
+    const float y = x * how->scale + how->offset, z = y < how->lo ? how->lo : y;
+    return z > how->hi ? how->hi : z;
+}
+static inline float one_filled(float x, const cio_affine *how)
+{
+    return x == how->nodata || x != x ? how->fill : one_kept(x, how);
+}
+
+static inline float f32_of(float x) { return x; }
+typedef float f32;
+typedef uint16_t f16, bf16;
+static inline void put_f16(f16 *p, V x) { put_half(p, to_f16(x)); }
+static inline void put_bf16(bf16 *p, V x) { put_half(p, to_bf16(x)); }
+#ifdef HAS_STREAM
+static inline void stream_f16(f16 *p, V x) { stream_half(p, to_f16(x)); }
+static inline void stream_bf16(bf16 *p, V x) { stream_half(p, to_bf16(x)); }
+#endif
+
+/* Rows of `type`, loaded by load_<in>, to rows of `out`; `fills` is kept or filled. */
+#define SCALE_CACHED(name, in, type, out, fills)                                                   \
+    static void name(const void *source, void *destination, size_t n, const cio_affine *how,       \
+                     cio_line *line)                                                               \
     {                                                                                              \
         const type *src = source;                                                                  \
-        const V a = set_f32(scale), b = set_f32(offset);                                           \
+        out *dst = destination;                                                                    \
+        const Affine a = spread(how);                                                              \
         size_t i = 0;                                                                              \
         (void)line;                                                                                \
         for (; i + LANES <= n; i += LANES)                                                         \
-            put_f32(dst + i, mul_add(load_##name(src + i), a, b));                                 \
+            put_##out(dst + i, fills(load_##in(src + i), a));                                      \
+        if (i < n && n > LANES) {                                                                  \
+            i = n - LANES;                                                                         \
+            put_##out(dst + i, fills(load_##in(src + i), a));                                      \
+            return;                                                                                \
+        }                                                                                          \
         for (; i < n; ++i)                                                                         \
-            dst[i] = (float)src[i] * scale + offset;                                               \
+            dst[i] = out##_of(one_##fills((float)src[i], how));                                    \
     }
 
 #ifdef HAS_STREAM
-#define SCALE_STREAMED(name, type)                                                                 \
-    static void scale_##name##_streamed(const void *source, float *dst, size_t n, float scale,     \
-                                        float offset, cio_line *line)                              \
+#define SCALE_STREAMED(name, in, type, out, fills)                                                 \
+    static void name##_streamed(const void *source, void *destination, size_t n,                   \
+                                const cio_affine *how, cio_line *line)                             \
     {                                                                                              \
+        enum { SIZE = sizeof(out), PER_LINE = LINE / SIZE };                                       \
         const type *src = source;                                                                  \
-        const V a = set_f32(scale), b = set_f32(offset);                                           \
-        size_t i = head_of(dst, sizeof *dst, n);                                                   \
+        out *dst = destination;                                                                    \
+        const Affine a = spread(how);                                                              \
+        size_t i = head_of(dst, SIZE, n);                                                          \
         if (i > 0) {                                                                               \
-            scale_##name(src, (float *)hold(line, dst, i * sizeof *dst), i, scale, offset, NULL);  \
+            name(src, hold(line, dst, i * SIZE), i, how, NULL);                                    \
             let_go(line);                                                                          \
         }                                                                                          \
-        for (; i + LINE_F32 <= n; i += LINE_F32)                                                   \
-            for (size_t j = i; j < i + LINE_F32; j += LANES)                                       \
-                stream_f32(dst + j, mul_add(load_##name(src + j), a, b));                          \
+        for (; i + PER_LINE <= n; i += PER_LINE)                                                   \
+            for (size_t j = i; j < i + PER_LINE; j += LANES)                                       \
+                stream_##out(dst + j, fills(load_##in(src + j), a));                               \
         if (i < n)                                                                                 \
-            scale_##name(src + i, (float *)hold(line, dst + i, (n - i) * sizeof *dst), n - i,      \
-                         scale, offset, NULL);                                                     \
+            name(src + i, hold(line, dst + i, (n - i) * SIZE), n - i, how, NULL);                  \
     }
-#define SCALE(name, type) SCALE_CACHED(name, type) SCALE_STREAMED(name, type)
 #define BOTH(function) {function, function##_streamed}
 #else
-#define SCALE(name, type) SCALE_CACHED(name, type)
+#define SCALE_STREAMED(name, in, type, out, fills)
 #define BOTH(function) {function, function}
 #endif
+
+#define SCALE_ONE(name, in, type, out, fills)                                                      \
+    SCALE_CACHED(name, in, type, out, fills) SCALE_STREAMED(name, in, type, out, fills)
+#define SCALE_TO(in, type, out)                                                                    \
+    SCALE_ONE(scale_##in##_##out, in, type, out, kept)                                             \
+    SCALE_ONE(scale_##in##_##out##_filled, in, type, out, filled)
+#define SCALE(in, type) SCALE_TO(in, type, f32) SCALE_TO(in, type, f16) SCALE_TO(in, type, bf16)
 
 SCALE(u8, uint8_t)
 SCALE(i8, int8_t)
 SCALE(i16, int16_t)
 SCALE(u16, uint16_t)
 SCALE(f32, float)
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+#define CHECK(in, type)                                                                            \
+    static void check_##in(const void *source, uint8_t *dst, size_t n, float nodata)               \
+    {                                                                                              \
+        const type *src = source;                                                                  \
+        for (size_t i = 0; i < n; ++i) {                                                           \
+            const float x = (float)src[i];                                                         \
+            dst[i] = x == nodata || x != x ? 0 : dst[i];                                           \
+        }                                                                                          \
+    }
+
+CHECK(u8, uint8_t)
+CHECK(i8, int8_t)
+CHECK(i16, int16_t)
+CHECK(u16, uint16_t)
+CHECK(f32, float)
 
 /* ---- copy ------------------------------------------------------------------------------------ */
 
@@ -180,12 +249,136 @@ LOOK_UP(look_up_1_i64, uint8_t, int64_t)
 LOOK_UP(look_up_2_u8, uint16_t, uint8_t)
 LOOK_UP(look_up_2_i64, uint16_t, int64_t)
 
+/* ---- moves ----------------------------------------------------------------------------------- */
+
+/* In vectors of 16 bytes, whatever the machine has: all the loads and stores they need are to rows
+ * that are far apart. An edge that no tile fits is reached by one that overlaps its neighbour. */
+
+#ifdef HAS_TILE
+#define REVERSE_VECTORS(bytes, type)                                                               \
+    enum { N = 16 / bytes };                                                                       \
+    for (; i + N <= n; i += N)                                                                     \
+        put_q(dst + i, turned_##bytes(get_q(src + (n - i - N))));
+#else
+#define REVERSE_VECTORS(bytes, type)
+#endif
+
+#define REVERSE(bytes, type)                                                                       \
+    static void reverse_##bytes(const void *source, void *destination, size_t n)                   \
+    {                                                                                              \
+        const type *src = source;                                                                  \
+        type *dst = destination;                                                                   \
+        size_t i = 0;                                                                              \
+        REVERSE_VECTORS(bytes, type)                                                               \
+        for (; i < n; ++i)                                                                         \
+            dst[i] = src[n - 1 - i];                                                               \
+    }
+
+REVERSE(1, uint8_t)
+REVERSE(2, uint16_t)
+REVERSE(4, uint32_t)
+
+/* One element at a time, in blocks that stay in the first level of cache. */
+#define TRANSPOSE_PLAIN(name, type)                                                                \
+    static void name(const void *source, ptrdiff_t src_step, void *destination,                    \
+                     ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                             \
+    {                                                                                              \
+        enum { SIDE = 32 };                                                                        \
+        const char *src = source;                                                                  \
+        char *dst = destination;                                                                   \
+        for (size_t x0 = 0; x0 < n_cols; x0 += SIDE) {                                             \
+            const size_t x1 = n_cols - x0 < SIDE ? n_cols : x0 + SIDE;                             \
+            for (size_t y = 0; y < n_rows; ++y) {                                                  \
+                const type *from = (const type *)(src + (ptrdiff_t)y * src_step);                  \
+                for (size_t x = x0; x < x1; ++x)                                                   \
+                    ((type *)(dst + (ptrdiff_t)x * dst_step))[y] = from[x];                        \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#ifdef HAS_TILE
+/* N rows of N elements at src, column by column to dst. Taking the elements of the first half of
+ * all and of the second in turns, as often as N can be halved, turns rows into columns. With
+ * fewer rows than N the last is read again. */
+#define TILE(bytes)                                                                                \
+    static inline void turns_##bytes(const Q *from, Q *to)                                         \
+    {                                                                                              \
+        enum { N = 16 / bytes };                                                                   \
+        for (size_t k = 0; k < N / 2; ++k) {                                                       \
+            to[2 * k] = low_##bytes(from[k], from[k + N / 2]);                                     \
+            to[2 * k + 1] = high_##bytes(from[k], from[k + N / 2]);                                \
+        }                                                                                          \
+    }                                                                                              \
+    static inline void tile_##bytes(const char *src, ptrdiff_t src_step, char *dst,                \
+                                    ptrdiff_t dst_step, size_t n_rows)                             \
+    {                                                                                              \
+        enum { N = 16 / bytes };                                                                   \
+        Q one[N], other[N];                                                                        \
+        for (size_t k = 0; k < N; ++k)                                                             \
+            one[k] = get_q(src + (ptrdiff_t)(k < n_rows ? k : n_rows - 1) * src_step);             \
+        turns_##bytes(one, other);                                                                 \
+        turns_##bytes(other, one);                                                                 \
+        if (N >= 8)                                                                                \
+            turns_##bytes(one, other);                                                             \
+        if (N == 16)                                                                               \
+            turns_##bytes(other, one);                                                             \
+        for (size_t k = 0; k < N; ++k)                                                             \
+            put_q(dst + (ptrdiff_t)k * dst_step, N == 8 ? other[k] : one[k]);                      \
+    }
+
+/* Where fewer rows than a tile has lie side by side in dst, as the bands of a pixel do, each
+ * vector reaches into the next columns, which are written after it. */
+#define TRANSPOSE(bytes, type)                                                                     \
+    TRANSPOSE_PLAIN(transpose_plain_##bytes, type)                                                 \
+    TILE(bytes)                                                                                    \
+    static void transpose_##bytes(const void *source, ptrdiff_t src_step, void *destination,       \
+                                  ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                \
+    {                                                                                              \
+        enum { N = 16 / bytes };                                                                   \
+        const char *src = source;                                                                  \
+        char *dst = destination;                                                                   \
+        if (n_rows < N && dst_step == (ptrdiff_t)(n_rows * bytes)) {                               \
+            const size_t reach = (N + n_rows - 1) / n_rows;                                        \
+            size_t x = 0;                                                                          \
+            for (; x + N - 1 + reach <= n_cols; x += N)                                            \
+                tile_##bytes(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step,   \
+                             n_rows);                                                              \
+            transpose_plain_##bytes(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step,      \
+                                    dst_step, n_rows, n_cols - x);                                 \
+            return;                                                                                \
+        }                                                                                          \
+        if (n_rows < N || n_cols < N) {                                                            \
+            transpose_plain_##bytes(source, src_step, destination, dst_step, n_rows, n_cols);      \
+            return;                                                                                \
+        }                                                                                          \
+        for (size_t y = 0; y < n_rows; y += N) {                                                   \
+            const size_t row = y + N <= n_rows ? y : n_rows - N;                                   \
+            for (size_t x = 0; x < n_cols; x += N) {                                               \
+                const size_t col = x + N <= n_cols ? x : n_cols - N;                               \
+                tile_##bytes(src + (ptrdiff_t)row * src_step + col * bytes, src_step,              \
+                             dst + (ptrdiff_t)col * dst_step + row * bytes, dst_step, N);          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#else
+#define TRANSPOSE(bytes, type) TRANSPOSE_PLAIN(transpose_##bytes, type)
+#endif
+
+TRANSPOSE(1, uint8_t)
+TRANSPOSE(2, uint16_t)
+TRANSPOSE(4, uint32_t)
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
+#define FILLS(in, out) {BOTH(scale_##in##_##out), BOTH(scale_##in##_##out##_filled)}
+#define FLOATS(in) {FILLS(in, f32), FILLS(in, f16), FILLS(in, bf16)}
 #define ROWS(name)                                                                                 \
     {                                                                                              \
         name,                                                                                      \
-        {BOTH(scale_u8), BOTH(scale_i8), BOTH(scale_i16), BOTH(scale_u16), BOTH(scale_f32)},       \
+        {FLOATS(u8), FLOATS(i8), FLOATS(i16), FLOATS(u16), FLOATS(f32)},                           \
         BOTH(copy),                                                                                \
         {{BOTH(look_up_1_u8), BOTH(look_up_1_i64)}, {BOTH(look_up_2_u8), BOTH(look_up_2_i64)}},    \
+        {check_u8, check_i8, check_i16, check_u16, check_f32},                                     \
+        {reverse_1, reverse_2, reverse_4},                                                         \
+        {transpose_1, transpose_2, transpose_4},                                                   \
     }

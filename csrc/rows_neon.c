@@ -8,13 +8,37 @@
 
 #define LANES 4
 #define HAS_LOOK_UP
+#define HAS_TILE
 typedef float32x4_t V;
+typedef uint16x4_t H;
+typedef uint8x16_t Q;
 typedef uint8x16_t B;
 typedef struct { uint8x16x4_t part[4]; } Table; /* entries 64 * k .. 64 * k + 63 */
 
 static inline V set_f32(float x) { return vdupq_n_f32(x); }
 static inline V mul_add(V x, V a, V b) { return vaddq_f32(vmulq_f32(x, a), b); }
+static inline V limit(V x, V lo, V hi)
+{
+    const V y = vbslq_f32(vcltq_f32(x, lo), lo, x);
+    return vbslq_f32(vcgtq_f32(y, hi), hi, y);
+}
+static inline V choose(V x, V nodata, V y, V fill)
+{
+    const uint32x4_t some = vbicq_u32(vceqq_f32(x, x), vceqq_f32(x, nodata));
+    return vbslq_f32(some, y, fill);
+}
+static inline H to_f16(V x) { return vreinterpret_u16_f16(vcvt_f16_f32(x)); }
+static inline H to_bf16(V x)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(x), top = vshrq_n_u32(bits, 16);
+    const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));
+    const uint32x4_t up = vaddq_u32(odd, vdupq_n_u32(0x7fff));
+    const uint32x4_t near = vshrq_n_u32(vaddq_u32(bits, up), 16);
+    const uint32x4_t quiet = vorrq_u32(vandq_u32(top, vdupq_n_u32(0x8000)), vdupq_n_u32(0x7fc0));
+    return vmovn_u32(vbslq_u32(vceqq_f32(x, x), near, quiet));
+}
 static inline void put_f32(float *p, V x) { vst1q_f32(p, x); }
+static inline void put_half(uint16_t *p, H x) { vst1_u16(p, x); }
 static inline B get_bytes(const uint8_t *p) { return vld1q_u8(p); }
 static inline void put_bytes(uint8_t *p, B x) { vst1q_u8(p, x); }
 
@@ -47,6 +71,35 @@ static inline B look_up(Table table, B codes)
     for (uint8_t k = 1; k < 4; ++k)
         classes = vorrq_u8(classes, vqtbl4q_u8(table.part[k], vsubq_u8(codes, vdupq_n_u8(64 * k))));
     return classes;
+}
+
+static inline Q get_q(const void *p) { return vld1q_u8(p); }
+static inline void put_q(void *p, Q x) { vst1q_u8(p, x); }
+#define IN_TURNS(bytes, bits)                                                                      \
+    static inline Q low_##bytes(Q x, Q y)                                                          \
+    {                                                                                              \
+        return vreinterpretq_u8_u##bits(                                                           \
+            vzip1q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
+    }                                                                                              \
+    static inline Q high_##bytes(Q x, Q y)                                                         \
+    {                                                                                              \
+        return vreinterpretq_u8_u##bits(                                                           \
+            vzip2q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
+    }
+static inline Q low_1(Q x, Q y) { return vzip1q_u8(x, y); }
+static inline Q high_1(Q x, Q y) { return vzip2q_u8(x, y); }
+IN_TURNS(2, 16)
+IN_TURNS(4, 32)
+/* From back to front in each half, then the halves. */
+static inline Q swapped(Q x) { return vextq_u8(x, x, 8); }
+static inline Q turned_1(Q x) { return swapped(vrev64q_u8(x)); }
+static inline Q turned_2(Q x)
+{
+    return swapped(vreinterpretq_u8_u16(vrev64q_u16(vreinterpretq_u16_u8(x))));
+}
+static inline Q turned_4(Q x)
+{
+    return swapped(vreinterpretq_u8_u32(vrev64q_u32(vreinterpretq_u32_u8(x))));
 }
 
 #include "rows_body.h"

@@ -45,7 +45,7 @@ static void forget(void)
 }
 
 /* Library code may have set this thread to flush subnormals or to round otherwise. */
-static void work_through(region *r)
+static void work_through(region *r, int seat)
 {
     fenv_t callers;
     fegetenv(&callers);
@@ -55,7 +55,7 @@ static void work_through(region *r)
         if (begin >= r->n_items)
             break;
         const size_t rest = r->n_items - begin;
-        r->task(r->context, begin, begin + (rest < r->chunk ? rest : r->chunk));
+        r->task(r->context, begin, begin + (rest < r->chunk ? rest : r->chunk), seat);
     }
     fesetenv(&callers);
 }
@@ -67,11 +67,11 @@ static cio_thread_result CIO_THREAD_CALL worker(void *nothing)
     for (;;) {
         while (seats == 0)
             cio_wait(&work, &mutex);
-        --seats;
+        const int seat = seats--;
         ++inside;
         region *r = current;
         cio_unlock(&mutex);
-        work_through(r);
+        work_through(r, seat);
         cio_lock(&mutex);
         if (--inside == 0)
             cio_wake_one(&left);
@@ -100,7 +100,7 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
         helpers = n_chunks == 0 ? 0 : (int)(n_chunks - 1);
 
     if (helpers <= 0 || atomic_flag_test_and_set(&busy)) {
-        work_through(&r);
+        work_through(&r, 0);
         return;
     }
     hire(helpers);
@@ -113,7 +113,7 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
     for (int k = 0; k < helpers; ++k)
         cio_wake_one(&work);
 
-    work_through(&r);
+    work_through(&r, 0);
 
     cio_lock(&mutex);
     seats = 0;

@@ -15,6 +15,11 @@ def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     return one.tobytes() == other.tobytes()
 
 
+def seen(plane: np.ndarray, symmetry: int) -> np.ndarray:
+    """Rows and columns flipped and turned, as documented."""
+    return np.rot90(np.fliplr(plane) if symmetry >= 4 else plane, symmetry % 4)
+
+
 def image(
     arrays: Sequence[np.ndarray],
     index: Sequence[int],
@@ -22,15 +27,57 @@ def image(
     size: tuple[int, int],
     scale: Sequence[float],
     offset: Sequence[float],
+    *,
+    clip: tuple[float | None, float | None] = (None, None),
+    nodata: Sequence[float | None] = (),
+    fill: float | None = None,
+    symmetries: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """(sample, band, row, column) float32: one multiplication, one addition, where not of 0."""
+    """(sample, band, row, column) float32: one multiplication, one addition, where not of 0.
+
+    Then limits, then no data; rows and columns are turned last.
+    """
     out = np.empty((len(index), len(arrays), *size), np.float32)
     with np.errstate(all="ignore"):
         for k, (i, (row, col)) in enumerate(zip(index, origins, strict=True)):
             for b, array in enumerate(arrays):
-                window = array[i, row : row + size[0], col : col + size[1]]
-                pixels = window.astype(np.float32) * np.float32(scale[b])
-                out[k, b] = pixels + np.float32(offset[b]) if offset[b] else pixels
+                stored = array[i, row : row + size[0], col : col + size[1]].astype(np.float32)
+                pixels = stored * np.float32(scale[b])
+                if np.float32(offset[b]) != 0:
+                    pixels = pixels + np.float32(offset[b])
+                for limit, beyond in zip(clip, (np.less, np.greater), strict=True):
+                    if limit is not None:
+                        limit = np.float32(limit)
+                        pixels = np.where(beyond(pixels, limit), limit, pixels)
+                if fill is not None:
+                    pixels = np.where(missing(stored, nodata[b]), np.float32(fill), pixels)
+                out[k, b] = pixels if symmetries is None else seen(pixels, symmetries[k])
+    return out
+
+
+def missing(stored: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Where a float32 array holds no data."""
+    none = np.isnan(stored)
+    return none if nodata is None else none | (stored == np.float32(nodata))
+
+
+def valid(
+    arrays: Sequence[np.ndarray],
+    index: Sequence[int],
+    origins: Sequence[tuple[int, int]],
+    size: tuple[int, int],
+    window: Window,
+    nodata: Sequence[float | None],
+    symmetries: Sequence[int],
+) -> np.ndarray:
+    """(sample, row, column) uint8: 1 inside the window, where every array holds data."""
+    out = np.empty((len(index), *size), np.uint8)
+    for k, (i, (row, col)) in enumerate(zip(index, origins, strict=True)):
+        real = np.zeros(arrays[0].shape[1:], bool)
+        real[window.row : window.row + window.height, window.col : window.col + window.width] = True
+        for array, none in zip(arrays, nodata, strict=True):
+            real &= ~missing(array[i].astype(np.float32), none)
+        out[k] = seen(real[row : row + size[0], col : col + size[1]], symmetries[k])
     return out
 
 

@@ -6,7 +6,7 @@
 
 #include "cloudio.h"
 
-enum { WIDTH = 300, SHIFTS = 20 };
+enum { WIDTH = 300, SHIFTS = 10 };
 
 static uint32_t state = 1;
 static uint8_t noise(void)
@@ -23,52 +23,127 @@ static int differ(const char *isa, const char *what, const void *one, const void
     return 1;
 }
 
+static const size_t sizes[CIO_N_TYPES] = {1, 1, 2, 2, 4}, float_sizes[CIO_N_FLOATS] = {4, 2, 2};
+static const cio_affine how = {1e-4f, -0.3f, -0.5f, 1e30f, 5.0f, 0.25f};
+static _Alignas(64) uint8_t source[4 * (WIDTH + SHIFTS)], table[65536 * 8];
+static _Alignas(64) uint8_t wanted[8 * (WIDTH + SHIFTS)], got[8 * (WIDTH + SHIFTS)];
+
+static void spoil(void)
+{
+    memset(wanted, 7, sizeof wanted);
+    memset(got, 7, sizeof got);
+}
+
+static int scales(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift, int store)
+{
+    int failures = 0;
+    for (int type = 0; type < CIO_N_TYPES; ++type)
+        for (int to = 0; to < CIO_N_FLOATS; ++to)
+            for (int fills = 0; fills < 2; ++fills) {
+                const uint8_t *src = source + sizes[type] * shift;
+                uint8_t *one = wanted + float_sizes[to] * shift;
+                uint8_t *other = got + float_sizes[to] * shift;
+                /* Two rows, the second of which ends the line that the first began. */
+                const size_t rest = n / 3, first = n - rest;
+                cio_line line = {{0}, NULL, 0, 0};
+                spoil();
+                base->scale[type][to][fills][store](src, one, n, &how, NULL);
+                rows->scale[type][to][fills][store](src, other, first, &how, &line);
+                rows->scale[type][to][fills][store](src + sizes[type] * first,
+                                                    other + float_sizes[to] * first, rest, &how,
+                                                    &line);
+                cio_end_line(&line);
+                failures += differ(rows->isa, "scale", wanted, got, sizeof got);
+            }
+    return failures;
+}
+
+static int moves(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift)
+{
+    int failures = 0;
+    for (int move = 0; move < CIO_N_MOVES; ++move) {
+        const ptrdiff_t item = (ptrdiff_t)1 << move;
+        const uint8_t *src = source + (ptrdiff_t)shift * item;
+        spoil();
+        base->reverse[move](src, wanted + item, n);
+        rows->reverse[move](src, got + item, n);
+        failures += differ(rows->isa, "reverse", wanted, got, sizeof got);
+        /* Side by side, apart, and upside down. */
+        for (size_t n_rows = 1; n_rows <= 20; ++n_rows) {
+            const size_t n_cols = n / n_rows;
+            const ptrdiff_t src_step = (ptrdiff_t)n_cols * item, close = (ptrdiff_t)n_rows * item;
+            for (int apart = 0; apart < 2; ++apart) {
+                const ptrdiff_t dst_step = close + apart * item;
+                spoil();
+                base->transpose[move](src, src_step, wanted + item, dst_step, n_rows, n_cols);
+                rows->transpose[move](src, src_step, got + item, dst_step, n_rows, n_cols);
+                failures += differ(rows->isa, "transpose", wanted, got, sizeof got);
+            }
+            if (n_cols == 0)
+                continue;
+            const ptrdiff_t last_row = (ptrdiff_t)(n_rows - 1) * src_step;
+            const ptrdiff_t last_col = (ptrdiff_t)(n_cols - 1) * close;
+            spoil();
+            base->transpose[move](src + last_row, -src_step, wanted + last_col, -close, n_rows,
+                                  n_cols);
+            rows->transpose[move](src + last_row, -src_step, got + last_col, -close, n_rows,
+                                  n_cols);
+            failures += differ(rows->isa, "transpose", wanted, got, sizeof got);
+        }
+    }
+    return failures;
+}
+
+static int look_ups(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift, int store)
+{
+    int failures = 0;
+    for (size_t bytes = 1; bytes <= 2; ++bytes)
+        for (int to = 0; to < CIO_N_CLASSES; ++to) {
+            const size_t at = (to == CIO_TO_U8 ? 1 : 8) * shift;
+            const uint8_t *src = source + 2 * shift;
+            spoil();
+            base->look_up[bytes - 1][to][store](src, wanted + at, n, table);
+            rows->look_up[bytes - 1][to][store](src, got + at, n, table);
+            failures += differ(rows->isa, "look_up", wanted, got, sizeof got);
+        }
+    return failures;
+}
+
+static int copies_and_checks(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift,
+                             int store)
+{
+    int failures = 0;
+    cio_line line = {{0}, NULL, 0, 0};
+    spoil();
+    rows->copy[store](source + shift, got + 3, n, &line);
+    cio_end_line(&line);
+    failures += differ(rows->isa, "copy", source + shift, got + 3, n);
+    for (int type = 0; type < CIO_N_TYPES; ++type) {
+        spoil();
+        base->check[type](source + sizes[type] * shift, wanted + 1, n, 5.0f);
+        rows->check[type](source + sizes[type] * shift, got + 1, n, 5.0f);
+        failures += differ(rows->isa, "check", wanted, got, sizeof got);
+    }
+    return failures;
+}
+
 int main(void)
 {
-    static const size_t sizes[CIO_N_TYPES] = {1, 1, 2, 2, 4};
-    static _Alignas(64) uint8_t source[4 * (WIDTH + SHIFTS)], table[65536 * 8];
-    static _Alignas(64) uint8_t wanted[8 * (WIDTH + SHIFTS)], got[8 * (WIDTH + SHIFTS)];
     const cio_rows *base = cio_rows_available(0), *rows;
     int failures = 0;
     for (size_t i = 0; i < sizeof table; ++i)
         table[i] = noise();
     for (size_t k = 1; (rows = cio_rows_available(k)) != NULL; ++k)
         for (size_t n = 0; n <= WIDTH; ++n)
-            for (size_t shift = 0; shift < SHIFTS; ++shift)
+            for (size_t shift = 0; shift < SHIFTS; ++shift) {
+                for (size_t i = 0; i < sizeof source; ++i)
+                    source[i] = noise() % 16 ? noise() : 5;
+                failures += moves(base, rows, n, shift);
                 for (int store = 0; store < CIO_N_STORES; ++store) {
-                    for (size_t i = 0; i < sizeof source; ++i)
-                        source[i] = noise();
-                    for (int type = 0; type < CIO_N_TYPES; ++type) {
-                        const uint8_t *src = source + sizes[type] * shift;
-                        memset(wanted, 7, sizeof wanted);
-                        memset(got, 7, sizeof got);
-                        float *to = (float *)wanted + shift, *other = (float *)got + shift;
-                        /* Two rows, the second of which ends the line that the first began. */
-                        const size_t rest = n / 3, first = n - rest;
-                        const uint8_t *next = src + sizes[type] * first;
-                        cio_line line = {{0}, NULL, 0, 0};
-                        base->scale[type][store](src, to, n, 1e-4f, -0.3f, NULL);
-                        rows->scale[type][store](src, other, first, 1e-4f, -0.3f, &line);
-                        rows->scale[type][store](next, other + first, rest, 1e-4f, -0.3f, &line);
-                        cio_end_line(&line);
-                        failures += differ(rows->isa, "scale", wanted, got, sizeof got);
-                    }
-                    memset(got, 7, sizeof got);
-                    cio_line line = {{0}, NULL, 0, 0};
-                    rows->copy[store](source + shift, got + 3, n, &line);
-                    cio_end_line(&line);
-                    failures += differ(rows->isa, "copy", source + shift, got + 3, n);
-                    for (size_t bytes = 1; bytes <= 2; ++bytes)
-                        for (int to = 0; to < CIO_N_CLASSES; ++to) {
-                            const size_t at = (to == CIO_TO_U8 ? 1 : 8) * shift;
-                            memset(wanted, 7, sizeof wanted);
-                            memset(got, 7, sizeof got);
-                            base->look_up[bytes - 1][to][store](source + 2 * shift, wanted + at, n,
-                                                                table);
-                            rows->look_up[bytes - 1][to][store](source + 2 * shift, got + at, n,
-                                                                table);
-                            failures += differ(rows->isa, "look_up", wanted, got, sizeof got);
-                        }
+                    failures += scales(base, rows, n, shift, store);
+                    failures += copies_and_checks(base, rows, n, shift, store);
+                    failures += look_ups(base, rows, n, shift, store);
                 }
+            }
     return failures != 0;
 }

@@ -12,10 +12,11 @@
 
 #include "cloudio.h"
 
-enum { ITEMS = 1000, CALLERS = 4, REGIONS = 300 };
+enum { ITEMS = 1000, SEATS = 5, CALLERS = 4, REGIONS = 300 };
 
 typedef struct {
     unsigned char done[ITEMS];
+    atomic_flag taken[SEATS];
     int nested;
 } job;
 
@@ -28,9 +29,11 @@ static void fail(const char *what)
     atomic_fetch_add(&failures, 1);
 }
 
-static void count(void *context, size_t begin, size_t end)
+static void count(void *context, size_t begin, size_t end, int seat)
 {
     job *j = context;
+    if (seat < 0 || seat >= SEATS || atomic_flag_test_and_set(&j->taken[seat]))
+        fail("a seat was taken twice");
     for (size_t i = begin; i < end; ++i)
         ++j->done[i];
     if (j->nested) {
@@ -40,6 +43,7 @@ static void count(void *context, size_t begin, size_t end)
             if (inner.done[i] != 1)
                 fail("nested: an item was not done once");
     }
+    atomic_flag_clear(&j->taken[seat]);
 }
 
 static void one_region(unsigned seed)

@@ -38,7 +38,7 @@ def gather(arrays, index, origin, size, scale, offset=None, threads=1, out=None)
         dtype = arrays[0].dtype if scale is None else np.float32
         out = np.zeros((len(index), len(arrays), *size), dtype)
     numbers, corner = np.array(index, np.int64), np.array(origin, np.int64)
-    assert _kernels.run(plan, None, numbers, corner, out, None, threads) is None
+    assert _kernels.run([plan], [out], numbers, corner, None, threads) is None
     return out
 
 
@@ -47,7 +47,7 @@ def remap(array, index, origin, size, table, window=None, fill=255, threads=1):
     plan = _kernels.Remap([[array]], [[None]], [table], [window], fill)
     out = np.full((len(index), *size), 77, table.dtype)
     numbers, corner = np.array(index, np.int64), np.array(origin, np.int64)
-    assert _kernels.run(None, plan, numbers, corner, None, out, threads) is None
+    assert _kernels.run([plan], [out], numbers, corner, None, threads) is None
     return out
 
 
@@ -118,7 +118,7 @@ def test_a_caller_that_rounds_upwards_gets_the_same_bits(isa, all_threads, threa
     wanted = gather([array], [0], (0, 0), (8, 512), [1e-4])
     assert libm.fesetround(upward) == 0
     try:
-        _kernels.run(plan, None, ZERO[:1], ZERO, got, None, threads)
+        _kernels.run([plan], [got], ZERO[:1], ZERO, None, threads)
         kept = libm.fegetround()
     finally:
         libm.fesetround(0)
@@ -156,7 +156,7 @@ def test_splits_follow_each_other():
     assert (plan.n_patches, plan.n_splits, plan.n_arrays) == (8, 3, 1)
     order = np.array([7, 2, 3, 0, 4, 3, 6], np.int64)
     out = np.zeros((7, 1, 6, 7), np.int16)
-    _kernels.run(plan, None, order, np.zeros(2, np.int64), out, None, 2)
+    _kernels.run([plan], [out], order, np.zeros(2, np.int64), None, 2)
     assert np.array_equal(out[:, 0], np.concatenate(parts)[order])
 
 
@@ -193,11 +193,12 @@ def test_image_and_label_are_written_in_one_run(all_threads):
     table = rng.permutation(256).astype(np.uint8)
     none = [[None]] * 2
     image, label = np.zeros((2, 2, 4, 5), np.float32), np.zeros((2, 2, 4, 5), np.uint8)
-    _kernels.run(
+    plans = [
         _kernels.Gather([[b] for b in bands], none, [1.0, 2.0], [0.0, 0.0]),
         _kernels.Remap([[c] for c in codes], none, [table, table], [(0, 0, 8, 9)] * 2, 0),
-        np.array([2, 0]), np.array([[1, 2], [4, 4]]), image, label, 3,
-    )  # fmt: skip
+    ]
+    origins = np.array([[1, 2], [4, 4]])
+    _kernels.run(plans, [image, label], np.array([2, 0]), origins, None, 3)
     for k, (i, r, c) in enumerate([(2, 1, 2), (0, 4, 4)]):
         for b in range(2):
             assert np.array_equal(image[k, b], bands[b][i, r : r + 4, c : c + 5] * (b + 1.0))
@@ -287,7 +288,7 @@ def test_arrays_that_no_row_function_reads_are_refused(array, message):
         (lambda: _kernels.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 256), "fill 256"),
         (
             lambda: _kernels.Remap([[I16.astype("f4")]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
-            "codes are whole numbers",
+            "array 0 is no array of codes: whole numbers of 1 or 2 bytes",
         ),
     ],
 )
@@ -324,33 +325,33 @@ OUT = np.zeros((1, 1, 4, 4), np.float32)
 def test_bad_requests_write_nothing(index, origin, out, error, message):
     plan = one(np.ones((2, 8, 9), np.int16))
     if message is None:  # (n, h, w) will do where there is one array
-        assert _kernels.run(plan, None, np.array(index), origin, out.copy(), None, 1) is None
+        assert _kernels.run([plan], [out.copy()], np.array(index), origin, None, 1) is None
         return
     out = out.copy() if out.flags.c_contiguous else out
     with pytest.raises(error, match=message):
-        _kernels.run(plan, None, np.array(index, np.int64), np.array(origin), out, None, 1)
+        _kernels.run([plan], [out], np.array(index, np.int64), np.array(origin), None, 1)
     assert not out.any()
 
 
 def test_index_and_origin_must_be_int64():
     for wrong in (np.zeros(1, np.int32), np.zeros(1), np.zeros(4, np.int64)[::2]):
         with pytest.raises(ValueError, match="int64 is needed"):
-            _kernels.run(one(I16), None, wrong, ZERO, OUT, None, 1)
+            _kernels.run([one(I16)], [OUT], wrong, ZERO, None, 1)
         with pytest.raises(ValueError, match="int64 is needed"):
-            _kernels.run(one(I16), None, ZERO[:1], wrong, OUT, None, 1)
+            _kernels.run([one(I16)], [OUT], ZERO[:1], wrong, None, 1)
 
 
 def test_a_read_only_output_is_refused():
     out = OUT.copy()
     out.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
-        _kernels.run(one(I16), None, ZERO[:1], ZERO, out, None, 1)
+        _kernels.run([one(I16)], [out], ZERO[:1], ZERO, None, 1)
 
 
 @pytest.mark.parametrize("threads", [0, -3])
 def test_fewer_than_one_thread_is_refused(threads):
     with pytest.raises(ValueError, match="threads; 1 or more"):
-        _kernels.run(one(I16), None, ZERO[:1], ZERO, OUT, None, threads)
+        _kernels.run([one(I16)], [OUT], ZERO[:1], ZERO, None, threads)
 
 
 def test_an_output_that_overlaps_what_is_read_is_refused():
@@ -359,10 +360,10 @@ def test_an_output_that_overlaps_what_is_read_is_refused():
     for source in (array, array[:, ::-1], array[::-1]):
         plan = _kernels.Gather([[source]], [[None]], None, None)
         with pytest.raises(ValueError, match="overlaps an array that is read"):
-            _kernels.run(plan, None, ZERO[:1], ZERO, out, None, 1)
+            _kernels.run([plan], [out], ZERO[:1], ZERO, None, 1)
     free = memory[144:160].reshape(1, 1, 4, 4)
     plan = _kernels.Gather([[array[:, ::-1]]], [[None]], None, None)
-    assert _kernels.run(plan, None, ZERO[:1], ZERO, free, None, 1) is None
+    assert _kernels.run([plan], [free], ZERO[:1], ZERO, None, 1) is None
 
 
 def test_image_and_label_must_not_overlap():
@@ -370,23 +371,23 @@ def test_image_and_label_must_not_overlap():
     image = memory.view(np.float32).reshape(1, 1, 4, 4)
     label = memory[48:64].reshape(1, 4, 4)
     plan = _kernels.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
-    with pytest.raises(ValueError, match="image and label overlap"):
-        _kernels.run(one(I16), plan, ZERO[:1], ZERO, image, label, 1)
+    with pytest.raises(ValueError, match="two outputs overlap"):
+        _kernels.run([one(I16), plan], [image, label], ZERO[:1], ZERO, None, 1)
 
 
 def test_bands_and_labels_over_other_patches_are_refused():
     plan = _kernels.Remap([[U8[:1]]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
     with pytest.raises(ValueError, match="not over the same patches"):
-        _kernels.run(one(I16), plan, ZERO[:1], ZERO, OUT, np.zeros((1, 4, 4), "u1"), 1)
+        _kernels.run([one(I16), plan], [OUT, np.zeros((1, 4, 4), "u1")], ZERO[:1], ZERO, None, 1)
 
 
 def test_an_empty_batch_is_checked_too():
     plan = one(I16)
     nothing = np.zeros(0, np.int64)
     empty = np.zeros((0, 1, 4, 4), np.float32)
-    assert _kernels.run(plan, None, nothing, ZERO, empty, None, 1) is None
+    assert _kernels.run([plan], [empty], nothing, ZERO, None, 1) is None
     with pytest.raises(ValueError, match="origin ="):
-        _kernels.run(plan, None, nothing, ZERO + 9, empty, None, 1)
+        _kernels.run([plan], [empty], nothing, ZERO + 9, None, 1)
 
 
 def test_resolve_counts_negative_numbers_from_the_end():

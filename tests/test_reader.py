@@ -1,7 +1,9 @@
 """Reads against numpy, bit for bit; requests that are refused before anything is written."""
 
+import dataclasses
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 
 import builders
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import LabelMap, RequestError, TruncatedError, _kernels
+from cloudio import Band, LabelMap, RequestError, TruncatedError, _kernels
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
 COUNTS = {"train": 4, "val": 1, "test": 2}
@@ -45,12 +47,20 @@ def folded(scale, mean, std):
 # ---- the right numbers ---------------------------------------------------------------------------
 
 
+def in_order(clip):
+    return None in clip or clip[0] <= clip[1]
+
+
 @st.composite
 def requests(draw):
     """Any request a reader allows: what to read, how, which patches, where, on what."""
     names = [band.name for band in builders.SMALL.bands]
     height, width = draw(st.integers(1, 40)), draw(st.integers(1, 48))
+    if draw(st.booleans()):
+        width = height
     n = draw(st.integers(0, 9))
+    turns = st.integers(0, 7) if width == height else st.sampled_from([0, 2, 4, 6])
+    limit = st.none() | st.floats(-100, 100)
     corner = st.tuples(st.integers(0, 40 - height), st.integers(0, 48 - width))
     number = st.floats(-1e4, 1e4).filter(lambda x: abs(x) > 1e-6)
     bands = draw(st.lists(st.sampled_from(names), min_size=1, max_size=5))
@@ -72,6 +82,12 @@ def requests(draw):
         "threads": draw(st.integers(1, 4)),
         "index": draw(st.lists(st.integers(-7, 6), min_size=n, max_size=n)),
         "origin": draw(st.none() | corner | st.lists(corner, min_size=n, max_size=n)),
+        "symmetry": draw(st.none() | turns | st.lists(turns, min_size=n, max_size=n)),
+        "dtype": draw(st.sampled_from(["float32", "float16", "bfloat16"])),
+        "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
+        "clip": draw(st.none() | st.tuples(limit, limit).filter(in_order)),
+        "fill": draw(st.none() | st.sampled_from([0.0, -9.5, float("nan")])),
+        "valid": draw(st.booleans()),
         "out": draw(st.booleans()),
         "isa": draw(st.sampled_from(_kernels.available())),
         "stream": draw(st.booleans()),
@@ -98,7 +114,11 @@ def test_any_read_equals_numpy(small, asked):
 
 def read_as_asked(dataset, asked):
     labels = dict.fromkeys(asked["labels"], asked["policy"]) or None
-    how = {k: asked[k] for k in ("size", "scale", "mean", "std", "label_dtype", "threads")}
+    settings_ = (
+        "size", "scale", "mean", "std", "label_dtype", "threads", "dtype", "layout", "clip",
+        "fill", "valid",
+    )  # fmt: skip
+    how = {k: asked[k] for k in settings_}
     reader = dataset.reader(asked["bands"], labels, ignore=200, **how)
     out = None
     if asked["out"]:
@@ -106,7 +126,10 @@ def read_as_asked(dataset, asked):
         out.image.fill(np.nan)
         if out.label is not None:
             out.label.fill(77)
-    batch = reader.read(asked["index"], asked["origin"] or None, out=out)
+        if asked["valid"]:
+            out.valid.fill(77)
+    symmetry = None if asked["symmetry"] == [] else asked["symmetry"]
+    batch = reader.read(asked["index"], asked["origin"] or None, symmetry, out)
     assert out is None or batch.image is out.image
     return batch
 
@@ -126,8 +149,22 @@ def check_batch(batch, arrays, asked):
     scales = own if scale == "reflectance" else np.broadcast_to(scale or 1.0, len(own))
     pairs = [folded(float(s), asked["mean"] or 0.0, asked["std"] or 1.0) for s in scales]
     bands = [arrays[name] for name in asked["bands"]]
-    wanted = oracle.image(bands, index, origins, asked["size"], *zip(*pairs, strict=True))
+    turned = np.broadcast_to(asked["symmetry"] or 0, len(index)).tolist()
+    nodata = [builders.SMALL.band(name).nodata for name in asked["bands"]]
+    wanted = oracle.image(
+        bands, index, origins, asked["size"], *zip(*pairs, strict=True),
+        clip=asked["clip"] or (None, None), nodata=nodata, fill=asked["fill"], symmetries=turned,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        wanted = wanted.astype(asked["dtype"])
+    if asked["layout"] == "NHWC":
+        wanted = np.ascontiguousarray(wanted.transpose(0, 2, 3, 1))
     assert oracle.same_bits(batch.image, wanted)
+    if asked["valid"]:
+        wanted = oracle.valid(
+            bands, index, origins, asked["size"], builders.SMALL.valid, nodata, turned
+        )
+        assert oracle.same_bits(batch.valid, wanted)
     for k, name in enumerate(asked["labels"]):
         policy = asked["policy"]
         label_map = builders.SMALL.label_maps[name][policy] if policy else None
@@ -140,6 +177,8 @@ def check_batch(batch, arrays, asked):
             arrays[name], index, origins, asked["size"], classes,
             builders.SMALL.valid, 200, asked["label_dtype"],
         )  # fmt: skip
+        wanted = np.array([oracle.seen(x, t) for x, t in zip(wanted, turned, strict=True)])
+        wanted = wanted.reshape(-1, height, width).astype(asked["label_dtype"])
         assert oracle.same_bits(np.ascontiguousarray(batch.label[:, k]), wanted)
 
 
@@ -147,13 +186,17 @@ def check_batch(batch, arrays, asked):
     ("dtype", "bands"),
     [("int16", L1C), ("uint16", ["EXTRA_count", "EXTRA_depth"]), ("uint8", ["cover", "LABEL_hq"])],
 )
-@pytest.mark.parametrize("scale", ["reflectance", None])
-def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, bands, scale):
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, bands, layout):
     dataset, arrays = small
-    reader = dataset.reader(bands, size=(33, 31), dtype=dtype, scale=scale, threads=2)
-    batch = reader.read([6, 0, 3], origin=(5, 7))
-    wanted = np.stack([arrays[name][[6, 0, 3], 5:38, 7:38] for name in reader.bands], axis=1)
-    assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
+    reader = dataset.reader(bands, size=33, dtype=dtype, layout=layout, threads=2)
+    index = [6, 0, 3, 5, 1, 2, 4, 0]
+    stored = np.stack([arrays[name][index, 5:38, 7:40] for name in reader.bands], axis=1)
+    for turned in ([0] * 8, list(range(8)), list(range(7, -1, -1))):
+        batch = reader.read(index, (5, 7), turned if any(turned) else None)
+        seen = [[oracle.seen(x, s) for x in xs] for xs, s in zip(stored, turned, strict=True)]
+        wanted = np.array(seen).transpose(0, 2, 3, 1) if layout == "NHWC" else np.array(seen)
+        assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
 
 
 def test_a_label_array_and_a_float_array_can_be_bands(small):
@@ -164,8 +207,65 @@ def test_a_label_array_and_a_float_array_can_be_bands(small):
     assert np.isnan(batch.image[0, 0]).any()
 
 
+def test_a_mask_says_where_every_band_is_real(small):
+    dataset, arrays = small
+    reader = dataset.reader(["L1C_B2", "S1_VV"], "hq", size=(40, 48), fill=0, valid=True)
+    image, label, _, valid = batch = reader.read([4, 1])
+    assert isinstance(batch, cloudio.MaskedBatch)
+    radar = arrays["S1_VV"][[4, 1]]
+    data = ~np.isnan(radar) & (radar != -99)
+    inside = np.zeros((40, 48), bool)
+    inside[1:36, 2:43] = True
+    assert 0 < valid.mean() < 1
+    assert oracle.same_bits(valid, (inside & data).astype(np.uint8))
+    assert (image[:, 1][~data] == 0).all()
+    assert np.array_equal(image[:, 1][data], radar[data], equal_nan=True)
+    sample = reader[4]
+    assert (sample.valid.shape, sample.index) == ((40, 48), 4)
+    assert reader.read([1], out=reader.allocate(1)).valid.shape == (1, 40, 48)
+    with pytest.raises(RequestError, match="out is a tuple of 2; a MaskedBatch is needed"):
+        reader.read([4, 1], out=(image, label))
+    stored = dataset.reader("L1C", dtype="int16", size=8, valid=True).read([0], (0, 0))
+    assert stored.valid[0].tolist() == [[0] * 8] + [[0, 0, 1, 1, 1, 1, 1, 1]] * 7
+
+
+def test_a_radiometric_offset_is_added_before_the_scale(tmp_path):
+    layout = dataclasses.replace(
+        builders.SMALL, bands=(Band("L1C_B2", scale=1e-4, offset=-1000.0), Band("L1C_B3"))
+    )
+    arrays = builders.write_split(tmp_path, 2, layout, names=["L1C_B2", "L1C_B3"])
+    dataset = cloudio.open(tmp_path, layout=layout)
+    for mean, std in ((None, None), (0.25, 0.125)):
+        batch = dataset.reader(["B2", "B3"], mean=mean, std=std).read([1])
+        for b, (name, scale, offset) in enumerate([("B2", 1e-4, -1000.0), ("B3", 1.0, 0.0)]):
+            factor = np.float32(scale / (std or 1.0))
+            summand = np.float32((offset * scale - (mean or 0.0)) / (std or 1.0))
+            stored = arrays[f"L1C_{name}"][1, 1:36, 2:43].astype(np.float32)
+            assert np.array_equal(batch.image[0, b], stored * factor + summand)
+    own = dataset.reader("B2", scale=1.0).read([1])
+    assert np.array_equal(own.image[0, 0], arrays["L1C_B2"][1, 1:36, 2:43])
+
+
+def test_bfloat16_without_its_package_still_has_bits(small, monkeypatch):
+    reader = small[0].reader("L1C", dtype="bfloat16", size=8)
+    wanted = reader.read([0, 3]).image
+    assert wanted.dtype.name == "bfloat16"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    reader = small[0].reader("L1C", dtype="bfloat16", size=8)
+    for act in (lambda: reader.allocate(1), lambda: reader.read([0])):
+        with pytest.raises(RequestError, match=r"pip install 'cloudio\[bfloat16\]'; without it"):
+            act()
+    bits = np.zeros((2, 4, 8, 8), np.uint16)
+    assert reader.read([0, 3], out=bits).image is bits
+    assert bits.tobytes() == wanted.tobytes()
+
+
 def test_shapes_follow_what_was_asked(small):
     dataset, _ = small
+    last = dataset.reader(layout="NHWC", dtype="float16")
+    assert (last.image_shape, last.dtype) == ((35, 41, 4), np.float16)
+    assert last.read([0, 1]).image.shape == (2, 35, 41, 4)
+    assert last[0].image.shape == (35, 41, 4)
     plain = dataset.reader()
     assert (plain.image_shape, plain.label_shape) == ((4, 35, 41), None)
     assert plain.read([0, 1]).label is None
@@ -195,6 +295,27 @@ def test_any_whole_numbers_are_an_index(reader, index, wanted):
     batch = reader.read(index)
     assert batch.index.tolist() == wanted
     assert np.array_equal(batch.image, reader.read(wanted).image)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4"])
+def test_whole_numbers_of_any_width_are_taken(reader, dtype):
+    wanted = reader.read([1, 2], [(3, 4), (5, 6)], [3 * 2, 4])
+    index, origin = np.array([1, 2], dtype), np.array([(3, 4), (5, 6)], dtype)
+    got = reader.read(index, origin, np.array([6, 4], dtype))
+    assert oracle.same_bits(got.image, wanted.image)
+
+
+@pytest.mark.parametrize("index", [[True, 2], (1, np.True_), [0, False]])
+def test_true_and_false_among_numbers_are_no_patches(reader, index):
+    with pytest.raises(RequestError, match="index holds True or False; whole numbers are needed"):
+        reader.read(index)
+    with pytest.raises(RequestError, match="origin holds True or False"):
+        reader.read([0, 1], [(0, 0), index])
+
+
+def test_rows_of_different_lengths_are_no_origin(reader):
+    with pytest.raises(RequestError, match="origin is no array of whole numbers"):
+        reader.read([0, 1], [(1, 2), (3,)])
 
 
 def test_the_index_that_was_given_is_left_alone(reader):
@@ -265,6 +386,27 @@ def test_out_may_be_a_batch_a_pair_or_the_image_alone(small):
     assert oracle.same_bits(image, wanted.image)
 
 
+def test_the_index_of_an_out_is_filled_too(reader):
+    out = reader.allocate(2)
+    assert reader.read([-1, 3], out=out).index.tolist() == [6, 3]
+    assert out.index.tolist() == [6, 3]
+
+
+def test_out_must_not_be_mapped_from_a_file_that_is_read(tmp_path):
+    """Another mapping of it has other addresses, and is still the same pixels."""
+    arrays = builders.write_split(tmp_path, 3, names=["S1_VV", "S1_VH"])
+    reader = cloudio.open(tmp_path, layout=builders.SMALL).reader("S1_VV", size=(40, 48))
+    shape = (3, 1, 40, 48)
+    own = np.memmap(tmp_path / "S1_VV.dat", np.float32, "r+", shape=shape)
+    for out in (own, own[:2], (own, None)):
+        n = len(out[0]) if isinstance(out, tuple) else len(out)
+        with pytest.raises(RequestError, match=r"out is mapped from .*S1_VV\.dat, which is read"):
+            reader.read(range(n), out=out)
+    assert oracle.same_bits(np.array(own[:, 0]), arrays["S1_VV"])
+    other = np.memmap(tmp_path / "other.dat", np.float32, "w+", shape=shape)
+    assert oracle.same_bits(reader.read([2, 0, 1], out=other).image[1, 0], arrays["S1_VV"][0])
+
+
 def wrong_outs():
     image, label = np.full((2, 4, 8, 9), np.nan, np.float32), np.full((2, 8, 9), 77, np.uint8)
     locked = image.copy()
@@ -305,7 +447,7 @@ def test_an_out_that_overlaps_a_mapping_is_refused(tmp_path):
     memory = np.zeros((3, 40, 48), np.int16)
     plan = _kernels.Gather([[memory]], [[None]], None, None)
     with pytest.raises(ValueError, match="an output overlaps an array that is read"):
-        _kernels.run(plan, None, np.array([0]), np.array([0, 0]), memory[:1, None], None, 1)
+        _kernels.run([plan], [memory[:1, None]], np.array([0]), np.array([0, 0]), None, 1)
     builders.write_root(tmp_path / "d", {"train": 2})
     split = cloudio.open(tmp_path / "d", layout=builders.SMALL).split("train")
     out = split["L1C_B2"][:1, None]
@@ -376,6 +518,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"labels": []}, "labels is empty"),
         ({"labels": 3}, "labels=3; a name, names, or a mapping"),
         ({"labels": ["hq", "LABEL_hq"]}, "names LABEL_hq twice"),
+        ({"labels": ["hq", "hq"]}, "names LABEL_hq twice"),
         ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors'"),
         ({"labels": "L1C_B2"}, "L1C_B2 under 'card'; there is no policy: or give a LabelMap"),
         ({"labels": "S1_VV"}, "S1_VV is float32; label codes are whole numbers"),
@@ -389,15 +532,26 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"size": True}, "size=True; a whole number"),
         ({"size": (1, 2, 3)}, r"size=\(1, 2, 3\); a whole number"),
         (
-            {"dtype": "float16"},
-            "dtype='float16'; float32 or, as stored, int16, uint16, uint8 can be had",
+            {"dtype": "float64"},
+            "dtype='float64'; a float, or as stored, float32, float16, bfloat16, int16, uint16, ",
         ),
         ({"dtype": "nonsense"}, "dtype='nonsense'"),
         ({"dtype": ">f4"}, "dtype='>f4'"),
         ({"dtype": "uint16"}, "L1C_B2 is stored as int16, not uint16"),
         ({"dtype": "int16", "scale": 2.0}, "scale=2.0 with dtype='int16'"),
         ({"dtype": "int16", "mean": 0.0}, "mean=0.0 with dtype='int16'"),
-        ({"layout": "NHWC"}, "layout='NHWC'; only 'NCHW' is there"),
+        ({"dtype": "int16", "clip": (0, 1)}, r"clip=\(0, 1\) with dtype='int16'"),
+        ({"dtype": "int16", "fill": 0}, "fill=0 with dtype='int16'"),
+        ({"layout": "NWHC"}, "layout='NWHC'; 'NCHW' or 'NHWC' can be had"),
+        ({"clip": (1, 0)}, r"clip=\(1, 0\) is reversed; \(least, most\) is needed"),
+        ({"clip": 1}, r"clip=1; \(least, most\) is needed, numbers or None"),
+        ({"clip": (0, float("nan"))}, r"clip=\(0, nan\); \(least, most\)"),
+        ({"clip": (0, True)}, r"clip=\(0, True\); \(least, most\)"),
+        ({"fill": "zero"}, "fill='zero'; a number is needed"),
+        ({"fill": 1e6, "dtype": "float16"}, "fill=1000000.0 overflows float16"),
+        ({"std": [1, 1, 1]}, r"std has shape \(3,\); there are 4 bands"),
+        ({"std": float("nan")}, "std=nan; finite numbers"),
+        ({"scale": 10**400}, "scale=1000.*; a number or one per band"),
         ({"scale": "radiance"}, "scale='radiance'; 'reflectance', None or numbers"),
         ({"scale": [1.0]}, r"scale has shape \(1,\); there are 4 bands"),
         ({"scale": float("nan")}, "scale=nan; finite numbers"),
@@ -419,9 +573,29 @@ def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
         small[0].reader(**{"bands": "L1C", **settings_})
 
 
-def test_a_symmetry_is_refused_until_there_are_any(reader):
-    with pytest.raises(RequestError, match="symmetry=3; only None is there"):
-        reader.read([0], symmetry=3)
+@pytest.mark.parametrize(
+    ("symmetry", "message"),
+    [
+        (8, "symmetry = 8; 0..7 are needed"),
+        (-1, "symmetry = -1; 0..7"),
+        ([0, 9], r"symmetry\[1\] = 9; 0..7 are needed"),
+        (
+            [0, 5],
+            r"symmetry\[1\] = 5 is a quarter turn, for which a window must be square; it is 8",
+        ),
+        (1.0, "symmetry is of float64; whole numbers are needed"),
+        (True, "symmetry is of bool"),
+        ([0, True], "symmetry holds True or False"),
+        ([0], r"symmetry has shape \(1,\); one number or \(2,\) is needed"),
+        ([[0, 0]], r"symmetry has shape \(1, 2\)"),
+    ],
+)
+def test_a_bad_symmetry_writes_nothing(reader, symmetry, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], symmetry=symmetry, out=out)
+    assert np.isnan(out.image).all()
 
 
 def test_negative_ignore_needs_int64(small):
@@ -489,6 +663,17 @@ def test_a_reader_pickles_as_paths(small):
         one, other = again.read([1, 0]), reader.read([1, 0])
         assert oracle.same_bits(one.image, other.image)
         assert oracle.same_bits(one.label, other.label)
+
+
+def test_a_reader_pickles_what_it_does_not_what_became_of_its_arguments(small):
+    bands, scale, classes = ["B8A", "S1_VV"], np.array([2.0, 3.0]), {0: 1}
+    reader = small[0].reader(bands, {"hq": MappingProxyType(classes)}, scale=scale, clip=[0, 9])
+    bands.append("B4")
+    scale[:] = 7
+    classes[0] = 2
+    one, other = pickle.loads(pickle.dumps(reader)).read([1, 0]), reader.read([1, 0])
+    assert oracle.same_bits(one.image, other.image)
+    assert oracle.same_bits(one.label, other.label)
 
 
 def test_a_pickled_reader_of_the_real_layout_is_small(mini):

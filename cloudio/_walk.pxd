@@ -1,0 +1,413 @@
+# A job that is proved, and how it is walked: sample, array, strip of rows, row. All of it without
+# the GIL; _kernels.pyx makes the jobs, and answers for every bound.
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memset
+
+from cloudio cimport _csrc as c
+
+cdef enum:
+    MOST_OUTPUTS = 3  # image, label, mask
+    LINE = 64
+    # Rows that are turned together: tiles have up to 16, and as many are asked for ahead.
+    SLAB = 16
+    MIRRORED = 8  # rows that are mirrored together
+    # Of a block that is interleaved; it and what it came from fit the first level of cache.
+    BLOCK_BYTES = 8192
+
+# How a pixel of one array becomes a pixel of the output.
+cdef enum Verb:
+    SCALE
+    COPY
+    LOOK_UP
+    CHECK
+    SKIP
+
+# How an output lies in memory: array by array; pixel by pixel, the arrays of one side by side; or
+# one plane that all arrays have their say in.
+cdef enum Form:
+    PLANAR
+    INTERLEAVED
+    MASK
+
+# One array of one split: patches one after another.
+cdef struct Plane:
+    const char *base
+    Py_ssize_t patch_step  # bytes
+    Py_ssize_t row_step  # bytes
+    int descriptor  # of the file behind it, or -1
+    int64_t n_bytes  # that the file must hold
+
+# What is done to one array, and within which stored rows and columns; elsewhere is `fill`.
+cdef struct Deed:
+    Verb verb
+    int type  # CIO_U8..
+    Py_ssize_t item  # bytes of a stored pixel
+    int move  # CIO_MOVE_*, of such an item
+    c.cio_affine how
+    bint fills
+    const void *table
+    Py_ssize_t top, left, bottom, right
+
+# Where a sample lies, and which of the eight symmetries it is read in.
+cdef struct Place:
+    Py_ssize_t split, patch, row, col
+    bint turned  # rows become columns
+    bint up  # stored rows are taken from the last to the first
+    bint back  # stored columns likewise
+
+# One output of a job: images, labels or masks, cut into strips of rows.
+cdef struct Output:
+    Form form
+    const Plane *planes
+    const Deed *deeds
+    Py_ssize_t n_arrays
+    Py_ssize_t item  # bytes of a pixel written
+    int move  # CIO_MOVE_*, of such an item
+    int to  # CIO_TO_F32.. for SCALE, CIO_TO_U8 or CIO_TO_I64 for LOOK_UP
+    int64_t fill
+    char *data
+    Py_ssize_t strip_rows, n_strips
+    Py_ssize_t block  # pixels that are interleaved at a time
+    Py_ssize_t turned_bytes  # of scratch, for the rows of one array that are read in a symmetry
+
+cdef struct Job:
+    const c.cio_rows *rows
+    const Place *places
+    const char *touched  # [split]: whether a sample lies in it
+    Py_ssize_t n_samples, n_splits, height, width, rows_ahead
+    bint any_turned, any_back  # whether a sample is
+    int store
+    Output outputs[MOST_OUTPUTS]
+    Py_ssize_t n_outputs, n_tasks, n_bytes
+    char *scratch
+    Py_ssize_t scratch_bytes  # of each seat
+
+# A strip of one output: of one sample, and of one array unless the output takes them together.
+cdef struct Strip:
+    const Output *output
+    const Place *place
+    Py_ssize_t array, y, n_rows
+    char *dst
+    Py_ssize_t dst_step
+
+# The rows of one array in a strip, from its first. Of a turned strip they are in scratch.
+cdef struct View:
+    const Deed *deed
+    const char *src
+    Py_ssize_t step  # bytes
+    const char *row  # that is being read
+    Py_ssize_t top, left, bottom, right  # of the deed's window, in the sample
+
+cdef inline Py_ssize_t up_to_line(Py_ssize_t n_bytes) noexcept nogil:
+    return (n_bytes + LINE - 1) // LINE * LINE
+
+
+# ---- before ----------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:
+    """Cut an output into strips of about that many bytes, as even as rows allow; its bytes.
+
+    Strips that are turned read as many columns as they have rows: whole lines of cache, where
+    their arrays' rows fit the second level together.
+    """
+    cdef Py_ssize_t together = 1 if output.form == PLANAR else output.n_arrays
+    cdef Py_ssize_t pixel = output.item * (together if output.form == INTERLEAVED else 1)
+    cdef Py_ssize_t rows_at_most = max(1, strip_bytes // (job.width * pixel))
+    if job.any_turned:
+        rows_at_most = SLAB if output.form == INTERLEAVED else min(max(rows_at_most, 32), 64)
+    output.n_strips = (job.height + rows_at_most - 1) // rows_at_most
+    output.strip_rows = (job.height + output.n_strips - 1) // output.n_strips
+    output.n_strips = (job.height + output.strip_rows - 1) // output.strip_rows
+    output.block = max(LINE, BLOCK_BYTES // pixel // LINE * LINE)
+    output.turned_bytes = 0
+    if job.any_turned or job.any_back:
+        output.turned_bytes = line_bytes(job, 4) * (
+            max(output.strip_rows, MIRRORED) if job.any_turned else MIRRORED)
+    return job.n_samples * job.height * job.width * output.item * (
+        output.n_arrays if output.form != MASK else 1)
+
+
+cdef inline Py_ssize_t line_bytes(const Job *job, Py_ssize_t item) noexcept nogil:
+    """From one row in scratch to the next: not a power of two, so that columns do not collide."""
+    return up_to_line(job.width * item) + LINE
+
+
+cdef inline Py_ssize_t scratch_of(const Output *output) noexcept nogil:
+    """Bytes of scratch that a strip needs."""
+    if output.form != INTERLEAVED:
+        return output.turned_bytes
+    return (up_to_line(output.n_arrays * sizeof(View)) + output.n_arrays * output.turned_bytes
+            + 2 * output.n_arrays * output.block * output.item)
+
+
+cdef inline Py_ssize_t n_tasks_of(const Job *job, const Output *output) noexcept nogil:
+    return job.n_samples * output.n_strips * (output.n_arrays if output.form == PLANAR else 1)
+
+
+cdef inline Py_ssize_t short_file(const Job *job) noexcept nogil:
+    """The first touched plane, counted through the outputs, whose file is too short, or -1."""
+    cdef Py_ssize_t o, k, n, before = 0
+    cdef const Output *output
+    cdef const Plane *plane
+    for o in range(job.n_outputs):
+        output = &job.outputs[o]
+        n = output.n_arrays * job.n_splits
+        for k in range(n):
+            plane = &output.planes[k]
+            if (job.touched[k % job.n_splits] and plane.descriptor >= 0
+                    and output.deeds[k // job.n_splits].verb != SKIP
+                    and c.cio_file_size(plane.descriptor) < plane.n_bytes):
+                return before + k
+        before += n
+    return -1
+
+
+# ---- strips ----------------------------------------------------------------------------------
+
+cdef inline Strip strip_of(const Job *job, Py_ssize_t task) noexcept nogil:
+    cdef Strip strip
+    cdef const Output *output = &job.outputs[0]
+    cdef Py_ssize_t n_tasks = n_tasks_of(job, output)
+    while task >= n_tasks:
+        task -= n_tasks
+        output += 1
+        n_tasks = n_tasks_of(job, output)
+    cdef Py_ssize_t at = task // output.n_strips  # sample * n_arrays + array, or sample
+    cdef Py_ssize_t apart = output.n_arrays if output.form == PLANAR else 1
+    strip.output, strip.array = output, at % apart
+    strip.place = &job.places[at // apart]
+    strip.y = task % output.n_strips * output.strip_rows
+    strip.n_rows = min(output.strip_rows, job.height - strip.y)
+    strip.dst_step = job.width * output.item * (
+        output.n_arrays if output.form == INTERLEAVED else 1)
+    strip.dst = output.data + (at * job.height + strip.y) * strip.dst_step
+    return strip
+
+
+cdef inline View view_of(const Job *job, const Strip *strip, Py_ssize_t array) noexcept nogil:
+    """The rows of an array as they are stored; `turn` makes a turned strip's."""
+    cdef View view
+    cdef const Place *place = strip.place
+    cdef const Plane *plane = &strip.output.planes[array * job.n_splits + place.split]
+    cdef const Deed *deed = &strip.output.deeds[array]
+    # The stored row and column, within the window, of the first that the strip reads.
+    cdef Py_ssize_t y = 0 if place.turned else strip.y
+    cdef Py_ssize_t x = strip.y if place.turned else 0
+    if place.up:
+        y = job.height - 1 - y
+    if place.turned and place.back:
+        x = job.width - x - strip.n_rows
+    view.deed = deed
+    view.src = (plane.base + place.patch * plane.patch_step
+                + (place.row + y) * plane.row_step + (place.col + x) * deed.item)
+    view.step = -plane.row_step if place.up else plane.row_step
+    view.row = view.src
+    return view
+
+
+cdef inline void turn(const Job *job, const Strip *strip, View *view, char *scratch) noexcept nogil:
+    """Make the stored columns of a strip rows in scratch, some stored rows at a time."""
+    cdef Py_ssize_t item = view.deed.item
+    cdef Py_ssize_t step = line_bytes(job, item)
+    cdef Py_ssize_t y = 0, n, k
+    cdef char *dst = scratch
+    cdef Py_ssize_t dst_step = step
+    if strip.place.back:
+        dst, dst_step = scratch + (strip.n_rows - 1) * step, -step
+    for k in range(min(2 * SLAB, job.width)):
+        c.cio_prefetch_row(view.src + k * view.step, strip.n_rows * item)
+    while y < job.width:
+        # The last slab takes in what would be less than a tile.
+        n = job.width - y if job.width - y < 2 * SLAB else SLAB
+        for k in range(y + 2 * SLAB, min(y + 3 * SLAB, job.width)):
+            c.cio_prefetch_row(view.src + k * view.step, strip.n_rows * item)
+        job.rows.transpose[view.deed.move](
+            view.src + y * view.step, view.step, dst + y * item, dst_step, n, strip.n_rows)
+        y += n
+    view.src, view.step = scratch, step
+
+
+cdef inline void frame(const Job *job, const Strip *strip, View *view) noexcept nogil:
+    """Put a view's window where the symmetry puts it."""
+    cdef const Deed *deed = view.deed
+    cdef const Place *place = strip.place
+    cdef Py_ssize_t top = deed.top - place.row, bottom = deed.bottom - place.row
+    cdef Py_ssize_t left = deed.left - place.col, right = deed.right - place.col
+    if place.up:
+        top, bottom = job.height - bottom, job.height - top
+    if place.back:
+        left, right = job.width - right, job.width - left
+    if place.turned:
+        top, left, bottom, right = left, top, right, bottom
+    view.top, view.left, view.bottom, view.right = top, left, bottom, right
+
+
+cdef inline void go_to(const Job *job, const Strip *strip, View *view, Py_ssize_t y,
+                       char *scratch) noexcept nogil:
+    """Have row y of the strip as it is to be read; rows come one after another."""
+    cdef Py_ssize_t step = line_bytes(job, view.deed.item), k
+    if strip.place.turned or not strip.place.back:
+        view.row = view.src + y * view.step
+        return
+    # Some rows at once, for one that was just written in narrow stores is slow to load in wide.
+    if y % MIRRORED == 0:
+        for k in range(min(MIRRORED, strip.n_rows - y)):
+            job.rows.reverse[view.deed.move](
+                view.src + (y + k) * view.step, scratch + k * step, job.width)
+    view.row = scratch + y % MIRRORED * step
+
+
+cdef inline void ask_for(const Job *job, const Strip *strip, const View *view,
+                         Py_ssize_t y) noexcept nogil:
+    """Ask for row y of a strip that will be read soon; a turned one asks for itself."""
+    if strip.output.form == PLANAR and not strip.place.turned:
+        c.cio_prefetch_row(view.src + y * view.step, job.width * view.deed.item)
+
+
+# ---- rows ------------------------------------------------------------------------------------
+
+cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcept nogil:
+    """Strips [begin, end) of a job, row by row, with the rows to come asked for in time."""
+    cdef const Job *job = <const Job *>context
+    cdef char *scratch = job.scratch + seat * job.scratch_bytes
+    cdef Strip strip = strip_of(job, begin), following
+    cdef View view = view_of(job, &strip, strip.array), next_view
+    cdef size_t task
+    cdef Py_ssize_t y
+    cdef c.cio_line line
+    memset(&line, 0, sizeof(line))
+    for y in range(min(job.rows_ahead, strip.n_rows)):
+        ask_for(job, &strip, &view, y)
+    for task in range(begin, end):
+        following = strip_of(job, task + 1 if task + 1 < end else task)
+        next_view = view_of(job, &following, following.array)
+        if strip.output.form == PLANAR:
+            write_planar(job, &strip, &view, &following, &next_view, scratch, &line)
+        elif strip.output.form == INTERLEAVED:
+            write_interleaved(job, &strip, scratch, &line)
+        else:
+            write_mask(job, &strip, scratch)
+        strip, view = following, next_view
+    c.cio_end_line(&line)
+    c.cio_store_fence()
+
+
+cdef inline void write_planar(
+        const Job *job, const Strip *strip, View *view, const Strip *following,
+        const View *next_view, char *scratch, c.cio_line *line) noexcept nogil:
+    cdef Py_ssize_t y, ahead
+    if strip.place.turned:
+        turn(job, strip, view, scratch)
+    if view.deed.verb == LOOK_UP:
+        frame(job, strip, view)
+    for y in range(strip.n_rows):
+        ahead = y + job.rows_ahead
+        if ahead < strip.n_rows:
+            ask_for(job, strip, view, ahead)
+        elif ahead - strip.n_rows < following.n_rows:
+            ask_for(job, following, next_view, ahead - strip.n_rows)
+        go_to(job, strip, view, y, scratch)
+        write_row(job, strip, view, y, 0, job.width, strip.dst + y * strip.dst_step, job.store,
+                  line)
+
+
+cdef inline void write_interleaved(
+        const Job *job, const Strip *strip, char *scratch, c.cio_line *line) noexcept nogil:
+    """Block by block: a row of each array, then these as columns, then these as one row."""
+    cdef const Output *output = strip.output
+    cdef Py_ssize_t n = output.n_arrays, row_bytes = output.block * output.item
+    cdef View *views = <View *>scratch
+    cdef char *turned = scratch + up_to_line(n * sizeof(View))
+    cdef char *rows = turned + n * output.turned_bytes
+    cdef char *pixels = rows + n * row_bytes
+    cdef char *dst
+    cdef char *target
+    cdef Py_ssize_t a, y, x, width
+    for a in range(n):
+        views[a] = view_of(job, strip, a)
+        if strip.place.turned:
+            turn(job, strip, &views[a], turned + a * output.turned_bytes)
+    for y in range(strip.n_rows):
+        dst = strip.dst + y * strip.dst_step
+        for a in range(n):
+            go_to(job, strip, &views[a], y, turned + a * output.turned_bytes)
+        x = 0
+        while x < job.width:
+            width = min(output.block, job.width - x)
+            target = pixels if job.store == c.CIO_STREAMED else dst
+            for a in range(n):
+                if not strip.place.turned and y + 1 < strip.n_rows:
+                    c.cio_prefetch_row(
+                        views[a].src + (y + 1) * views[a].step + x * views[a].deed.item,
+                        width * views[a].deed.item)
+                write_row(job, strip, &views[a], y, x, width, rows + a * row_bytes, c.CIO_CACHED,
+                          NULL)
+            job.rows.transpose[output.move](rows, row_bytes, target, n * output.item, n, width)
+            if target != dst:
+                job.rows.copy[job.store](pixels, dst, width * n * output.item, line)
+            dst += width * n * output.item
+            x += width
+
+
+cdef inline void write_mask(const Job *job, const Strip *strip, char *scratch) noexcept nogil:
+    """1 inside the window of the first array, where every array holds data."""
+    cdef View view = view_of(job, strip, 0)
+    cdef Py_ssize_t a, y, left, right
+    cdef char *dst = strip.dst
+    frame(job, strip, &view)
+    left = min(max(view.left, 0), job.width)
+    right = max(min(view.right, job.width), left)
+    memset(dst, 0, strip.n_rows * strip.dst_step)
+    for y in range(max(view.top - strip.y, 0), min(view.bottom - strip.y, strip.n_rows)):
+        memset(dst + y * strip.dst_step + left, 1, right - left)
+    for a in range(strip.output.n_arrays):
+        if strip.output.deeds[a].verb == SKIP:
+            continue
+        view = view_of(job, strip, a)
+        if strip.place.turned:
+            turn(job, strip, &view, scratch)
+        for y in range(strip.n_rows):
+            go_to(job, strip, &view, y, scratch)
+            job.rows.check[view.deed.type](
+                view.row, <uint8_t *>dst + y * strip.dst_step, job.width, view.deed.how.nodata)
+
+
+cdef inline void write_row(
+        const Job *job, const Strip *strip, const View *view, Py_ssize_t y, Py_ssize_t x,
+        Py_ssize_t width, char *dst, int store, c.cio_line *line) noexcept nogil:
+    """Pixels [x, x + width) of row y of a strip."""
+    cdef const Deed *deed = view.deed
+    cdef const char *src = view.row + x * deed.item
+    if deed.verb == SCALE:
+        job.rows.scale[deed.type][strip.output.to][deed.fills][store](
+            src, dst, width, &deed.how, line)
+    elif deed.verb == COPY:
+        job.rows.copy[store](src, dst, width * deed.item, line)
+    else:
+        look_up_row(job, strip, view, y, src, dst)
+
+
+cdef inline void look_up_row(const Job *job, const Strip *strip, const View *view, Py_ssize_t y,
+                             const char *src, char *dst) noexcept nogil:
+    """Classes where the row is real; `fill` before and after."""
+    cdef const Deed *deed = view.deed
+    cdef const Output *output = strip.output
+    cdef Py_ssize_t real = 0, before = 0
+    if view.top <= strip.y + y < view.bottom:
+        before = min(max(view.left, 0), job.width)
+        real = max(min(view.right, job.width) - before, 0)
+    fill_row(output, dst, before)
+    if real > 0:
+        job.rows.look_up[deed.item - 1][output.to][job.store](
+            src + before * deed.item, dst + before * output.item, real, deed.table)
+    fill_row(output, dst + (before + real) * output.item, job.width - before - real)
+
+
+cdef inline void fill_row(const Output *output, char *dst, Py_ssize_t n) noexcept nogil:
+    cdef int64_t *wide = <int64_t *>dst
+    cdef Py_ssize_t i
+    if output.to == c.CIO_TO_U8:
+        memset(dst, <int>output.fill, n)
+    else:
+        for i in range(n):
+            wide[i] = output.fill

@@ -1,0 +1,302 @@
+"""What a call may ask for: types, sizes, threads, origins, symmetries and outputs, checked.
+
+Shared by readers (reader.py) and by the functions on any arrays (arrays.py).  What is returned is
+what the kernels take; RequestError says what was given and what is needed.
+"""
+
+import importlib.util
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _kernels
+from .errors import RequestError
+
+FLOATS = ("float32", "float16", "bfloat16")
+STORED = ("int16", "uint16", "uint8")
+LAYOUTS = ("NCHW", "NHWC")
+_INT64 = np.dtype(np.int64)
+_MOST = np.iinfo(_INT64).max
+_BITS = np.dtype(np.uint16)
+# Rows of an aligned batch leave the CPU in whole cache lines.
+_LINE = 64
+
+
+def is_whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
+# ---- types and layouts ---------------------------------------------------------------------------
+
+
+def image_dtype(asked: Any) -> str:
+    """The name of a type that images can have."""
+    # Only ml_dtypes teaches numpy the name bfloat16.
+    if isinstance(asked, str) and asked == "bfloat16":
+        return asked
+    return one_of("dtype", asked, (*FLOATS, *STORED), "a float, or as stored, ")
+
+
+def class_dtype(asked: Any) -> np.dtype[Any]:
+    return np.dtype(one_of("label_dtype", asked, ("uint8", "int64")))
+
+
+def one_of(what: str, asked: Any, names: Sequence[str], but: str = "") -> str:
+    """The name of the type that ``asked`` is, of these, in this machine's byte order."""
+    try:
+        given = np.dtype(asked)
+    except TypeError:
+        given = None
+    # Equal types have equal names; a name alone does not tell the byte order.
+    if given is None or given.name not in names or not given.isnative:
+        raise RequestError(f"{what}={asked!r}; {but}{', '.join(names)} can be had")
+    return str(given.name)
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """numpy's type of that name; of bfloat16, where ml_dtypes is missing, that of its bits."""
+    if name != "bfloat16":
+        return np.dtype(name)
+    if importlib.util.find_spec("ml_dtypes") is None:
+        return _BITS
+    import ml_dtypes
+
+    bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return bfloat16
+
+
+def check_layout(layout: Any) -> str:
+    if layout not in LAYOUTS:
+        raise RequestError(f"layout={layout!r}; {' or '.join(map(repr, LAYOUTS))} can be had")
+    return str(layout)
+
+
+def image_shape(layout: str, n_bands: int, size: tuple[int, int]) -> tuple[int, ...]:
+    return (*size, n_bands) if layout == "NHWC" else (n_bands, *size)
+
+
+# ---- numbers -------------------------------------------------------------------------------------
+
+
+def window_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
+    """(height, width), where a window of that size fits a patch."""
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2 or not all(is_whole(side) for side in pair):
+        raise RequestError(f"size={size!r}; a whole number or (height, width) is needed")
+    height, width = patch
+    if not (1 <= pair[0] <= height and 1 <= pair[1] <= width):
+        raise RequestError(f"size={size!r}; 1 x 1 to {height} x {width} pixels are needed")
+    return int(pair[0]), int(pair[1])
+
+
+def per_band(what: str, given: Any, n_bands: int) -> list[float]:
+    """One finite number per band, of one for all or as many."""
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"{what}={given!r}; a number or one per band is needed") from None
+    if numbers.ndim == 0:
+        numbers = np.full(n_bands, numbers)
+    if numbers.shape != (n_bands,):
+        raise RequestError(f"{what} has shape {numbers.shape}; there are {n_bands} bands")
+    if not np.isfinite(numbers).all():
+        raise RequestError(f"{what}={given!r}; finite numbers are needed")
+    return [float(x) for x in numbers]
+
+
+def clip_limits(clip: Any) -> tuple[float | None, float | None]:
+    """(least, most), either of which may be None."""
+    if clip is None:
+        return None, None
+    pair = tuple(clip) if isinstance(clip, (tuple, list, np.ndarray)) else ()
+    if len(pair) != 2 or not all(limit is None or _is_number(limit) for limit in pair):
+        raise RequestError(f"clip={clip!r}; (least, most) is needed, numbers or None")
+    lo, hi = (None if limit is None else float(limit) for limit in pair)
+    if lo is not None and hi is not None and lo > hi:
+        raise RequestError(f"clip={clip!r} is reversed; (least, most) is needed")
+    return lo, hi
+
+
+def fill_value(fill: Any, dtype: str) -> float | None:
+    """The number itself, where ``dtype`` holds it."""
+    if fill is None:
+        return None
+    if not (_is_number(fill) or (isinstance(fill, float) and math.isnan(fill))):
+        raise RequestError(f"fill={fill!r}; a number is needed")
+    most = 65504.0 if dtype == "float16" else float(np.finfo(np.float32).max)
+    if math.isfinite(fill) and abs(fill) > most:
+        raise RequestError(f"fill={fill!r} overflows {dtype}")
+    return float(fill)
+
+
+def _is_number(given: Any) -> bool:
+    real = isinstance(given, (int, float, np.integer, np.floating))
+    return real and not isinstance(given, bool) and not math.isnan(given)
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+def threads_to_use(threads: int | None) -> int:
+    """How many threads a read may use: as told, or by CLOUDIO_THREADS, or one per CPU."""
+    said = "threads"
+    given: Any = threads
+    if given is None:
+        said = "CLOUDIO_THREADS"
+        given = os.environ.get(said) or available_cpus()
+        if isinstance(given, str) and given.isdecimal():
+            given = int(given)
+    if not is_whole(given) or not 1 <= given < 2**31:
+        raise RequestError(f"{said}={given!r}; a whole number from 1 on is needed")
+    return int(given)
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# ---- which, where, and which way round -----------------------------------------------------------
+
+
+def centred(
+    size: tuple[int, int], corner: tuple[int, int], extent: tuple[int, int], patch: tuple[int, int]
+) -> np.ndarray:
+    """The origin that centres ``size`` on a window, moved into the patch if it must be."""
+    return np.array(
+        [
+            min(max(first + (whole - side) // 2, 0), stored - side)
+            for first, whole, side, stored in zip(corner, extent, size, patch, strict=True)
+        ],
+        _INT64,
+    )
+
+
+def index_numbers(index: Any, n_patches: int) -> np.ndarray:
+    """The numbers of patches as int64, (n,), in which negative ones still count from the end."""
+    if isinstance(index, np.ndarray) and index.dtype == np.uint64 and (index > _MOST).any():
+        k = int(index.argmax())
+        raise IndexError(f"index[{k}] = {index[k]}; there are {n_patches} patches")
+    given = whole_numbers("index", index)
+    if given.ndim > 1:
+        raise RequestError(f"index has shape {given.shape}; one dimension is needed")
+    return given.reshape(-1)
+
+
+def resolved(index: Any, n_patches: int) -> np.ndarray:
+    """Numbers 0..n_patches - 1; IndexError where one is out of range."""
+    numbers = index_numbers(index, n_patches)
+    _kernels.resolve(numbers, n_patches)
+    return numbers
+
+
+def corners(origin: Any, n: int) -> np.ndarray:
+    """The origins as int64, (2,) or (n, 2)."""
+    given = whole_numbers("origin", origin)
+    if given.shape != (2,) and given.shape != (n, 2):
+        raise RequestError(f"origin has shape {given.shape}; (2,) or ({n}, 2) is needed")
+    return given
+
+
+def symmetries(symmetry: Any, n: int) -> np.ndarray:
+    """The numbers of symmetries as int64, () or (n,)."""
+    given = whole_numbers("symmetry", symmetry)
+    if given.shape != () and given.shape != (n,):
+        raise RequestError(f"symmetry has shape {given.shape}; one number or ({n},) is needed")
+    return given
+
+
+def whole_numbers(what: str, given: Any) -> np.ndarray:
+    """A new contiguous int64 array; past what int64 holds, the largest number that it does."""
+    try:
+        numbers = np.array(given, order="C")
+    except ValueError as error:  # rows of different lengths
+        raise RequestError(f"{what} is no array of whole numbers: {error}") from None
+    if numbers.dtype.kind not in "iu" and numbers.size:
+        mask = " (of a mask, np.flatnonzero gives them)" if numbers.dtype.kind == "b" else ""
+        raise RequestError(f"{what} is of {numbers.dtype}; whole numbers are needed{mask}")
+    if isinstance(given, (list, tuple)) and _holds_bool(given):
+        raise RequestError(f"{what} holds True or False; whole numbers are needed")
+    # No patch has a number or a row past int64; the largest that it holds is refused as well.
+    if numbers.dtype.kind == "u" and numbers.itemsize == _INT64.itemsize:
+        numbers = np.minimum(numbers, np.uint64(_MOST))
+    return numbers if numbers.dtype is _INT64 else numbers.astype(_INT64)
+
+
+def _holds_bool(given: Sequence[Any]) -> bool:
+    """Whether True or False is among numbers, where numpy would take it for 1 or 0."""
+    kinds = set(map(type, given))
+    if kinds & {bool, np.bool_}:
+        return True
+    return any(_holds_bool(part) for part in given) if kinds & {list, tuple} else False
+
+
+# ---- outputs -------------------------------------------------------------------------------------
+
+
+def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """An uninitialised image, aligned; RequestError where numpy has no such type here."""
+    stored = numpy_dtype(dtype)
+    if dtype == "bfloat16" and stored == _BITS:
+        raise RequestError(
+            "arrays of bfloat16 need the package ml_dtypes: pip install 'cloudio[bfloat16]'; "
+            "without it pass out= with an image of uint16, which gets the bits, or use "
+            "cloudio.torch"
+        )
+    return aligned(shape, stored)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -_kernels.address(memory) % _LINE)
+
+
+def check_image(image: Any, shape: tuple[int, ...], dtype: str) -> None:
+    """Refuse what is no image of that shape and type; bfloat16 may come as uint16, its bits."""
+    if dtype == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
+        check_out("image", image, shape, _BITS)
+    else:
+        check_out("image", image, shape, numpy_dtype(dtype))
+
+
+def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if not isinstance(array, np.ndarray):
+        raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
+    if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
+        raise RequestError(f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed")
+    flags = array.flags
+    if not flags.c_contiguous:
+        raise RequestError(f"out: {what} has strides {array.strides}; it must be contiguous")
+    if not flags.writeable:
+        raise RequestError(f"out: {what} is read-only")
+
+
+def refuse_files(outs: Sequence[Any], plans: Sequence[_kernels.Stack]) -> None:
+    """Refuse to write into a mapping of a file that is read.
+
+    As np.memmap shows it; a bare mmap object does not tell its file.
+    """
+    for out in outs:
+        if name := _file_behind(out):
+            file = os.stat(name)
+            for source in (source for plan in plans for source in plan.files):
+                if os.path.samestat(file, os.fstat(source.fileno())):
+                    raise RequestError(f"out is mapped from {name}, which is read")
+
+
+def _file_behind(array: Any) -> Any:
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return array.filename
+        array = array.base
+    return None
+
+
+def for_kernels(image: np.ndarray, dtype: str) -> np.ndarray:
+    """The image as a buffer the kernels know: bfloat16 has no letter among buffers."""
+    return image.view(_BITS) if dtype == "bfloat16" else image
