@@ -363,6 +363,16 @@ def test_a_folder_is_opened_with_a_file(tmp_path):
         assert ds.valid_window == LAYOUT.valid
 
 
+def test_an_offset_is_added_before_the_scale(tmp_path):
+    arrays = write_whole(tmp_path)
+    ds = cloudio.open(tmp_path, layout=toml(tmp_path, WHOLE))
+    image = ds.reader(["S2_B3", "S1_VV"], size=(40, 48)).read([1, 0]).image
+    factor, summand = np.float32(1e-4), np.float32(-1000 * 1e-4)
+    expected = arrays["S2_B3"][[1, 0]].astype("f4") * factor + summand
+    assert np.array_equal(image[:, 0], expected)
+    assert np.array_equal(image[:, 1], arrays["S1_VV"][[1, 0]], equal_nan=True)
+
+
 def test_a_label_by_its_name_follows_its_first_policy(tmp_path):
     arrays = write_whole(tmp_path)
     ds = cloudio.open(tmp_path, layout=toml(tmp_path, WHOLE))
