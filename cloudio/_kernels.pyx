@@ -6,6 +6,7 @@ it (_walk.pxd). Nothing is written before all is proved. Imports nothing else of
 """
 import os
 import sys
+import warnings
 
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
@@ -655,4 +656,10 @@ def address(source):
     return <uintptr_t>Buffer(source, 0).view.buf
 
 
-use(os.environ.get("CLOUDIO_ISA") or "avx512vbmi")
+use(ISAS[-1])
+if os.environ.get("CLOUDIO_ISA"):
+    try:
+        use(os.environ["CLOUDIO_ISA"])
+    except ValueError as error:
+        # An import that fails would leave nothing to ask what is wrong.
+        warnings.warn(f"CLOUDIO_ISA is ignored: {error}")

@@ -1,6 +1,8 @@
 """The command line: words to arguments, errors to sentences. What it prints is made elsewhere."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +16,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         command: Callable[[argparse.Namespace], int] = arguments.command
-        return command(arguments)
+        status = command(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (CloudioError, OSError) as error:
         print(f"cloudio: {error}", file=sys.stderr)
         return 2
@@ -81,6 +88,8 @@ def _info(arguments: argparse.Namespace) -> int:
 def _synth(arguments: argparse.Namespace) -> int:
     from .synth import parse_patches, synthesize
 
+    # As after Ctrl-C: what is half-written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     patches = parse_patches(arguments.patches)
     synthesize(arguments.path, patches, seed=arguments.seed, progress=True)
     print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")

@@ -70,7 +70,7 @@ def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
             continue
-        name = _split_name(folder.name)
+        name = split_name(folder.name)
         if files and name not in _SPLITS:
             continue
         if inner := _files(folder, layout):
@@ -106,7 +106,7 @@ def _marked(files: _Files) -> dict[str, _Files]:
             groups = {name: replace(own, csv=files.csv) for name, own in groups.items()}
         if groups:
             return groups
-    return {_split_name(files.folder.name): files}
+    return {split_name(files.folder.name): files}
 
 
 def _files(folder: Path, layout: Layout) -> _Files:
@@ -151,7 +151,7 @@ def _no_array(path: Path, layout: Layout) -> str | None:
     return fault and f"left out: {path} {fault}"
 
 
-def _split_name(folder: str) -> str:
+def split_name(folder: str) -> str:
     """``high_train`` is the release's name of ``train``."""
     match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
     return match[1] if match else folder

@@ -140,25 +140,26 @@ class Reader:
         window, patch = dataset.valid_window, dataset.layout.patch
         self.size = window.size if size is None else window_size(size, patch)
         self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
-        self._dtype = image_dtype(dtype)
-        self.dtype = numpy_dtype(self._dtype)
+        self.dtype_name = image_dtype(dtype)
+        self.dtype = numpy_dtype(self.dtype_name)
         self._origin = centred(self.size, (window.row, window.col), window.size, patch)
         self._threads = threads_to_use(threads)
 
         how: dict[str, Any] = {"interleaved": layout == "NHWC"}
         factors: tuple[Any, Any] = None, None
         nodata = [dataset.band(name).nodata for name in self.bands]
-        if self._dtype in FLOATS:
+        if self.dtype_name in FLOATS:
             factors = _factors(dataset, self.bands, scale, mean, std)
-            how |= {"to": self._dtype, "clip": clip_limits(clip), "nodata": nodata}
-            how["fill"] = fill_value(fill, self._dtype)
+            how |= {"to": self.dtype_name, "clip": clip_limits(clip), "nodata": nodata}
+            how["fill"] = fill_value(fill, self.dtype_name)
         else:
             asked = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
             _check_stored(dataset, self.bands, self.dtype, asked)
         sources = [dataset.sources(name) for name in self.bands]
         self._gather = _kernels.Gather(*_opened(sources), *factors, **how)
         self._mask = None
-        if valid:
+        self.valid = bool(valid)
+        if self.valid:
             self._mask = _kernels.Mask(*_opened(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
@@ -179,7 +180,7 @@ class Reader:
             "bands": self.bands,
             "labels": labels,
             "size": self.size,
-            "dtype": self._dtype,
+            "dtype": self.dtype_name,
             "layout": layout,
             "scale": _kept(scale),
             "mean": _kept(mean),
@@ -189,7 +190,7 @@ class Reader:
             "threads": threads,
             "clip": None if clip is None else clip_limits(clip),
             "fill": fill,
-            "valid": valid,
+            "valid": self.valid,
         }
 
     def __len__(self) -> int:
@@ -222,7 +223,7 @@ class Reader:
         how = None if symmetry is None else symmetries(symmetry, n)
         outs = self._allocate(n) if out is None else self._fitting(out, n)
         image, label, valid = outs
-        targets = [for_kernels(image, self._dtype)]
+        targets = [for_kernels(image, self.dtype_name)]
         targets += [array for array in (label, valid) if array is not None]
         stored = self.dataset.stored_index(numbers)
         try:
@@ -262,7 +263,7 @@ class Reader:
 
     def _allocate(self, n: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image, label and mask; None where this reader has none."""
-        image = allocate_image((n, *self.image_shape), self._dtype)
+        image = allocate_image((n, *self.image_shape), self.dtype_name)
         label = valid = None
         if self.label_shape is not None:
             label = aligned((n, *self.label_shape), self.label_dtype)
@@ -280,7 +281,7 @@ class Reader:
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
         image, label = out[0], out[1]
         refuse_files(out, self._plans)
-        check_image(image, (n, *self.image_shape), self._dtype)
+        check_image(image, (n, *self.image_shape), self.dtype_name)
         if self.label_shape is not None:
             check_out("label", label, (n, *self.label_shape), self.label_dtype)
         elif label is not None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from .cloudsen12 import CLOUDSEN12
 from .errors import RequestError
+from .folder import split_name
 from .layout import Band
 from .scene import SIDE, SKIES, VALID, Scene, draw
 
@@ -85,7 +86,12 @@ def _counts(patches: Mapping[str, int]) -> dict[str, int]:
         raise RequestError(
             f"patches={patches!r}; a number for each split is needed: {{'train': 8}}"
         )
-    return {_folder_name(name): _whole(n, f"patches[{name!r}]", 1) for name, n in patches.items()}
+    counts = {_folder_name(name): _whole(n, f"patches[{name!r}]", 1) for name, n in patches.items()}
+    seen: dict[str, str] = {}
+    for name in counts:
+        if seen.setdefault(split_name(name), name) != name:
+            raise RequestError(f"{name!r} and {seen[split_name(name)]!r} name the same split")
+    return counts
 
 
 def _whole(number: object, what: str, least: int) -> int:
@@ -95,8 +101,8 @@ def _whole(number: object, what: str, least: int) -> int:
 
 
 def _folder_name(name: object) -> str:
-    """The name itself; RequestError where it could be a path, or nothing at all."""
-    if isinstance(name, str) and name.isprintable() and re.fullmatch(r"(?!\.\.?$)[^/\\]+", name):
+    """The name itself; RequestError where it could be a path, hidden, or nothing at all."""
+    if isinstance(name, str) and name.isprintable() and re.fullmatch(r"(?!\.)[^/\\]+", name):
         return name
     raise RequestError(f"no split can be called {name!r}; the name of a folder is needed")
 

@@ -1,8 +1,10 @@
 """The commands as a person types them."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import builders
 import pytest
@@ -49,6 +51,27 @@ def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, word
     assert caught.out == ""
     assert caught.err.count("\n") == 1
     assert re.search(message, caught.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe as POSIX systems do")
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    builders.write_split(tmp_path, 1, cloudio.CLOUDSEN12, names=["L1C_B4"])
+    command = f"{sys.executable} -m cloudio info {tmp_path} | true; exit ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
+def test_a_synth_that_is_terminated_leaves_nothing(tmp_path):
+    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=60"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        for _ in range(600):
+            if any(tmp_path.iterdir()):
+                break
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
 
 

@@ -375,6 +375,23 @@ def test_image_and_label_must_not_overlap():
         _kernels.run([one(I16), plan], [image, label], ZERO[:1], ZERO, None, 1)
 
 
+@pytest.mark.parametrize("items", ["V0", "f8"])
+def test_an_output_of_any_odd_type_is_refused(items):
+    with pytest.raises(ValueError, match=r"not aligned to its type|float32 is needed"):
+        _kernels.run([one(I16)], [np.zeros((1, 1, 4, 4), items)], ZERO[:1], ZERO, None, 1)
+    with pytest.raises(ValueError, match=r"256 contiguous entries|uint8 or int64 is needed"):
+        _kernels.Remap([[U8]], [[None]], [np.zeros(256, items)], [(0, 0, 8, 9)], 0)
+
+
+def test_as_many_outputs_as_plans_are_needed():
+    plans = [one(I16)]
+    for outs in ([], [OUT, OUT]):
+        with pytest.raises(ValueError, match=rf"1 plans and {len(outs)} outputs; as many, 1\.\.3"):
+            _kernels.run(plans, outs, ZERO[:1], ZERO, None, 1)
+    with pytest.raises(ValueError, match=r"4 plans and 4 outputs; as many, 1\.\.3"):
+        _kernels.run(plans * 4, [OUT] * 4, ZERO[:1], ZERO, None, 1)
+
+
 def test_bands_and_labels_over_other_patches_are_refused():
     plan = _kernels.Remap([[U8[:1]]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
     with pytest.raises(ValueError, match="not over the same patches"):
@@ -419,6 +436,19 @@ def test_cloudio_isa_caps_the_instruction_set(cap):
         key=order.index,
     )
     assert run.stdout.strip() == best
+
+
+def test_an_unknown_cap_is_ignored_with_a_warning():
+    code = "import cloudio; from cloudio import _kernels; print(_kernels.isa())"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "CLOUDIO_ISA": "sse9"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == _kernels.available()[-1]
+    assert "CLOUDIO_ISA is ignored: no instruction set 'sse9'; there are base" in run.stderr
 
 
 def test_an_unknown_instruction_set_is_refused():

@@ -505,6 +505,11 @@ def test_progress_is_shown_only_where_asked_for(tmp_path, capsys):
         ({"patches": {"../x": 1}}, "no split can be called '../x'; the name of a folder is needed"),
         ({"patches": {"": 1}}, "no split can be called ''"),
         ({"patches": {5: 1}}, "no split can be called 5"),
+        ({"patches": {".x": 1}}, "no split can be called '.x'"),
+        (
+            {"patches": {"train": 1, "high_train": 1}},
+            "'high_train' and 'train' name the same split",
+        ),
         ({"seed": -1}, "seed = -1; a whole number from 0 on is needed"),
         ({"seed": True}, "seed = True"),
         ({"seed": 1.5}, "seed = 1.5"),
@@ -558,10 +563,6 @@ def test_words_become_patches_in_their_order():
 def test_bad_words_are_refused(words, message):
     with pytest.raises(RequestError, match=message):
         parse_patches(words)
-
-
-def test_a_name_may_start_with_dots():
-    assert parse_patches(["..x=1", "...=2"]) == {"..x": 1, "...": 2}
 
 
 def test_the_default_cannot_be_changed():

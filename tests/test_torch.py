@@ -72,3 +72,32 @@ def test_tensors_share_the_arrays_memory(reader):
     assert tensors.image.data_ptr() == batch.image.ctypes.data
     assert tensors.label.data_ptr() == batch.label.ctypes.data
     assert tensors.index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int16"])
+@pytest.mark.parametrize("valid", [False, True])
+def test_collate_and_read_give_tensors_of_the_same_bits(small, dtype, valid):
+    labels = "hq" if valid else None
+    fill = 0 if dtype != "int16" else None
+    reader = small[1].reader("L1C", labels, dtype=dtype, size=20, fill=fill, valid=valid)
+    wanted = reader.read([5, 0, 2], (3, 4), [1, 0, 6])
+    together = cloudio.torch.collate(wanted)
+    apart = cloudio.torch.collate([reader[i] for i in (5, 0, 2)])
+    for got in (together, cloudio.torch.read(reader, [5, 0, 2], (3, 4), [1, 0, 6])):
+        assert type(got) is type(wanted)
+        assert got.image.dtype == getattr(torch, dtype)
+        for part, array in zip(got, wanted, strict=True):
+            assert part is None if array is None else same_bytes(part, array)
+    assert apart.index.tolist() == [5, 0, 2]
+    assert same_bytes(apart.image, reader.read([5, 0, 2]).image)
+
+
+def same_bytes(tensor, array):
+    return bytes(tensor.contiguous().view(torch.uint8).numpy()) == array.tobytes()
+
+
+def test_bfloat16_tensors_need_no_package_of_numpys(small, monkeypatch):
+    wanted = small[1].reader("L1C", dtype="bfloat16").read([1]).image
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    reader = small[1].reader("L1C", dtype="bfloat16")
+    assert same_bytes(cloudio.torch.read(reader, [1]).image, wanted)
