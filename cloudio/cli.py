@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__
-from .errors import CloudioError
+from .errors import CloudioError, RequestError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,6 +41,13 @@ def _parser() -> argparse.ArgumentParser:
         "info", help="what a data set holds; or, alone, what this machine is"
     )
     info.add_argument("path", nargs="?", type=Path, help="a split folder, or a folder of splits")
+    info.add_argument(
+        "--layout",
+        type=Path,
+        metavar="FILE",
+        help="what its files are (default: its cloudio.toml)",
+    )
+    info.add_argument("--toml", action="store_true", help="print what was found as such a FILE")
     info.set_defaults(command=_info)
 
     synth = commands.add_parser("synth", help="write a data set in the true on-disk form")
@@ -67,7 +74,14 @@ def _parser() -> argparse.ArgumentParser:
 def _info(arguments: argparse.Namespace) -> int:
     from . import info
 
-    print(info.machine() if arguments.path is None else info.dataset(arguments.path))
+    if arguments.path is None:
+        if arguments.toml or arguments.layout:
+            raise RequestError("--toml and --layout are about a folder; name one")
+        print(info.machine())
+    elif arguments.toml:
+        print(info.toml(arguments.path, arguments.layout), end="")
+    else:
+        print(info.dataset(arguments.path, arguments.layout))
     return 0
 
 

@@ -4,6 +4,7 @@ Which files a folder has is folder.py's to find out, files are source.py's to op
 them is reader.py's to decide.
 """
 
+import dataclasses
 import os
 import types
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,19 @@ import numpy as np
 from . import _kernels
 from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
-from .folder import METADATA, Array, Split, splits_of
+from .folder import METADATA, Split, splits_of
 from .layout import Band, Layout, Window
 from .metadata import typed
 from .request import resolved
-from .source import Source
+from .source import File, Source
+from .stored import Array
+from .toml_text import digest
 
 if TYPE_CHECKING:
     from .reader import Reader
+
+# The layout of the folder it lies in.
+LAYOUT = "cloudio.toml"
 
 
 class Dataset:
@@ -80,6 +86,11 @@ class Dataset:
         return types.MappingProxyType(parts)
 
     @property
+    def folders(self) -> Mapping[str, Path]:
+        """Where the files of each split lie."""
+        return types.MappingProxyType({split.name: split.folder for split in self._splits})
+
+    @property
     def valid_window(self) -> Window:
         """Where a patch holds real pixels."""
         return self.layout.valid
@@ -108,22 +119,23 @@ class Dataset:
         found: list[str] = []
         for split in self._splits:
             found += filter(None, (self._doubt(split, name) for name in split.arrays))
+            found += (f"{split.name}: {reason}" for reason in split.left_out)
             if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
                 found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
             if not split.metadata and any(s.metadata for s in self._splits):
                 found.append(f"{split.name}: no {METADATA}, which others have")
-        return tuple(found)
+        # Channels of one file have the same doubts.
+        return tuple(dict.fromkeys(found))
 
     def _doubt(self, split: Split, name: str) -> str | None:
         """What is unusual about an array of a split."""
         array, band = split.arrays[name], self.layout.band(name)
         what = f"{split.name}: {array.path.name}"
+        by, layout = "header" if array.start else "size", self.layout.name
         if band is None:
-            return (
-                f"{what} is not an array of {self.layout.name}; taken as {array.dtype} by its size"
-            )
+            return f"{what} is not an array of {layout}; taken as {array.dtype} by its {by}"
         if array.dtype != band.dtype:
-            return f"{what} is {array.dtype} by its size, where {self.layout.name} has {band.dtype}"
+            return f"{what} is {array.dtype} by its {by}, where {layout} has {band.dtype}"
         return None
 
     def dtype(self, name: str) -> np.dtype[Any]:
@@ -139,11 +151,12 @@ class Dataset:
         """What is known of an array: its row of the layout, corrected by what the files say."""
         name = self.find(name)
         known, dtype = self.layout.band(name), self.dtype(name).name
-        if known is not None and known.dtype == dtype:
+        if known is None:
+            return Band(name, "band", dtype, scale=None)
+        if known.dtype == dtype:
             return known
-        if known is not None and known.kind == "label":
-            return Band(name, "label", dtype)
-        return Band(name, "band", dtype, scale=None)
+        scale = 1.0 if known.kind == "label" else None
+        return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=None)
 
     def find(self, name: str) -> str:
         """The array that ``name`` means, in any spelling; RequestError where none or several."""
@@ -228,8 +241,7 @@ class Dataset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         counts = {split.name: split.n_patches for split in self._splits}
-        layout = None if self.layout is CLOUDSEN12 else self.layout
-        return _reopen, (os.fspath(self.path), layout, counts, self._index)
+        return _reopen, (os.fspath(self.path), _pickled(self.layout), counts, self._index)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
@@ -239,11 +251,29 @@ class Dataset:
         )
 
 
+def _pickled(layout: Layout) -> Layout | tuple[str, str] | None:
+    """None for CloudSEN12; of a layout from a file its path and digest, for it can be large."""
+    if layout is CLOUDSEN12:
+        return None
+    if layout.origin is None:
+        return layout
+    return os.fspath(layout.origin.path), digest(layout)
+
+
 def _reopen(
-    path: str, layout: Layout | None, counts: dict[str, int], index: np.ndarray | None
+    path: str,
+    layout: Layout | tuple[str, str] | None,
+    counts: dict[str, int],
+    index: np.ndarray | None,
 ) -> Dataset:
-    """The data set that was pickled; LayoutError where its files have changed since."""
-    whole = open(path, layout=layout)
+    """The data set that was pickled; LayoutError where files or layout have changed since."""
+    if isinstance(layout, tuple):
+        toml, known = layout
+        layout = Layout.from_toml(toml)
+        if digest(layout) != known:
+            raise LayoutError(f"{toml} now has another layout than when {path} was pickled")
+    # Not None: the folder may have got a layout of its own.
+    whole = open(path, layout=CLOUDSEN12 if layout is None else layout)
     splits = [split for split in whole._splits if split.name in counts]
     found = {split.name: split.n_patches for split in splits}
     if found != counts:
@@ -259,37 +289,68 @@ class _Sources:
     """
 
     def __init__(self) -> None:
-        self._opened: dict[Path, Source] = {}
+        self._files: dict[Path, File] = {}
+        self._arrays: dict[tuple[Path, int | None], Source] = {}
 
     def get(self, array: Array) -> Source:
-        if source := self._opened.get(array.path):
+        key = array.path, array.channel
+        if source := self._arrays.get(key):
             return source
-        source = Source(array.path, array.dtype, array.shape)
-        return self._opened.setdefault(array.path, source)
+        file = self._files.get(array.path)
+        if file is None:
+            file = File(array.path, array.dtype, array.shape, array.start)
+            file = self._files.setdefault(array.path, file)
+        return self._arrays.setdefault(key, Source(file, array.channel))
 
 
 # ---- opening -------------------------------------------------------------------------------------
 
 
 def open(
-    path: str | os.PathLike[str], *, layout: Layout | None = None, io: str = "mmap"
+    path: str | os.PathLike[str],
+    *,
+    layout: Layout | str | os.PathLike[str] | None = None,
+    io: str = "mmap",
 ) -> Dataset:
-    """Open a folder of flat files: one split, or a root whose sub-folders are splits.
+    """Open a folder of patches: one split, or a root whose sub-folders are splits.
 
-    No pixel is read.  Element types and the number of patches follow from the sizes of the files,
-    and from metadata.csv where there is one.  LayoutError where these do not fit together;
-    OSError where something cannot be read.
+    ``layout``: what its files are, as a `Layout` or the path of a TOML file; None means
+    ``cloudio.toml`` in that same folder, and CloudSEN12 where there is none.
+
+    No pixel is read.  Element types and the number of patches follow from headers and from the
+    sizes of flat files, and from metadata.csv where there is one.  LayoutError where these do not
+    fit together; OSError where something cannot be read.
     """
     if io != "mmap":
         raise RequestError(f"io={io!r}; only 'mmap' is there")
-    layout = CLOUDSEN12 if layout is None else layout
-    if not isinstance(layout, Layout):
-        raise RequestError(f"layout={layout!r}; a cloudio.Layout is needed")
+    if isinstance(layout, (str, os.PathLike)):
+        layout = _layout_at(Path(layout))
+    if layout is not None and not isinstance(layout, Layout):
+        raise RequestError(f"layout={layout!r}; a cloudio.Layout is needed, or a TOML file")
     root = Path(path)
     if not root.exists():
         raise FileNotFoundError(f"no folder {root}")
     if not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file; a folder of .dat files is needed")
+        raise NotADirectoryError(f"{root} is a file; a folder of .dat or .npy files is needed")
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
+    if layout is None:
+        layout = _layout_in(root)
     return Dataset(root, layout, splits_of(root, layout))
+
+
+def _layout_at(path: Path) -> Layout:
+    if path.is_file():
+        return Layout.from_toml(path)
+    if path.suffix.lower() == ".toml":
+        raise FileNotFoundError(f"no layout {path}")
+    raise RequestError(f"layout={os.fspath(path)!r}; a cloudio.Layout is needed, or a TOML file")
+
+
+def _layout_in(root: Path) -> Layout:
+    """The layout that lies in a folder, or CloudSEN12."""
+    path = root / LAYOUT
+    # "cloudio info --toml . > cloudio.toml": the shell makes the file before anything is read.
+    if os.path.isfile(path) and path.stat().st_size:
+        return Layout.from_toml(path)
+    return CLOUDSEN12

@@ -1,47 +1,52 @@
-"""Which files a folder has, which arrays and splits they are, and what their sizes say of them.
+"""Which files a folder has, and which arrays and splits they are.
 
-Names are the layout's to know; nothing is opened here but metadata.csv.
+Names are the layout's to know, what files hold is stored.py's; nothing is opened here but
+metadata.csv.
 """
 
+import glob
+import os
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from .errors import LayoutError
-from .layout import Layout
+from .layout import Band, Layout, share
 from .metadata import read_columns
-from .source import size_of
+from .npy import read_header
+from .stored import Array, arrays_of, look_at, shape_fault
 
 METADATA = "metadata.csv"
 _SPLITS = ("train", "val", "test")
-# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
-_STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
-# A file that the layout does not know tells its type by its size alone.
-_UNKNOWN_AS = ("int16", "uint8", "float32")
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """One array of one split: the file, and the type and shape its size implies."""
-
-    path: Path
-    dtype: np.dtype[Any]
-    shape: tuple[int, int, int]
+_ENDINGS = (".dat", ".npy")
+_MARKED = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One folder's worth of patches."""
+    """One folder's worth of patches; ``left_out`` says why some of its .npy files are no arrays."""
 
     name: str
     folder: Path
     n_patches: int
     arrays: dict[str, Array]
     metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What lies in a folder: files by stem, and those that match the patterns of the layout."""
+
+    folder: Path
+    named: dict[str, Path]
+    placed: dict[str, list[Path]]
+    csv: Path
+    left_out: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.named) or any(self.placed.values())
 
 
 def splits_of(root: Path, layout: Layout) -> list[Split]:
@@ -49,64 +54,101 @@ def splits_of(root: Path, layout: Layout) -> list[Split]:
 
     LayoutError where there is none, or where files do not fit together.
     """
-    groups = _split_files(root)
+    groups = _groups(root, layout)
     if not groups:
-        raise LayoutError(f"no .dat files in {root}, nor in folders in it")
+        list(_placed(_files(root, layout), layout))  # which names a pattern, where there is one
+        raise LayoutError(f"no .dat or .npy files in {root}, nor in folders in it")
     order = {name: k for k, name in enumerate(_SPLITS)}
     names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
-    return [_split(name, *groups[name], layout) for name in names]
+    return [_split(name, groups[name], layout) for name in names]
 
 
-def _split_files(root: Path) -> dict[str, tuple[Path, dict[str, Path], Path]]:
-    """For each split, its folder, its .dat files by stem, and where its metadata would be."""
-    files = _dat_files(root)
-    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
+def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
+    """The files of each split."""
+    files = _files(root, layout)
+    groups: dict[str, _Files] = {}
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
             continue
         name = split_name(folder.name)
         if files and name not in _SPLITS:
             continue
-        if inner := _dat_files(folder):
+        if inner := _files(folder, layout):
             if files:
-                raise LayoutError(f"{root} has .dat files of its own beside the split {folder}")
+                raise LayoutError(f"{root} has files of its own beside the split {folder}")
             if name in groups:
-                raise LayoutError(f"{folder} and {groups[name][0]} are both the split {name!r}")
-            groups[name] = folder, inner, folder / METADATA
-    return _marked(root, files) if files else groups
+                raise LayoutError(f"{folder} and {groups[name].folder} are both the split {name!r}")
+            groups[name] = inner
+    return _marked(files) if files else groups
 
 
-def _marked(root: Path, files: dict[str, Path]) -> dict[str, tuple[Path, dict[str, Path], Path]]:
+def _marked(files: _Files) -> dict[str, _Files]:
     """The splits of one folder: one, or several told apart as train_B01.dat, val_B01.dat, ..."""
-    csv = root / METADATA
-    groups: dict[str, tuple[Path, dict[str, Path], Path]] = {}
-    for stem, path in files.items():
-        match = re.fullmatch(r"(train|val|test)_(.+)", stem, re.IGNORECASE)
-        if match is None:
-            return {split_name(root.name): (root, files, csv)}
+    groups: dict[str, _Files] = {}
+    for stem, path in files.named.items():
+        match = _MARKED.fullmatch(stem)
+        # A pattern matches one file of a folder, so that the folder is one split.
+        if match is None or files.placed:
+            break
         name = match[1].lower()
-        _, own, _ = groups.setdefault(name, (root, {}, root / f"{name}_{METADATA}"))
+        csv = files.folder / f"{name}_{METADATA}"
+        own = groups.setdefault(name, replace(files, named={}, csv=csv)).named
         if match[2] in own:
             raise LayoutError(f"{path} and {own[match[2]]} are both {match[2]} of {name}")
         own[match[2]] = path
-    if csv.exists():
-        if len(groups) > 1:
-            raise LayoutError(
-                f"{csv} is beside the splits {', '.join(groups)}; each needs its own, such as "
-                f"{next(iter(groups.values()))[2].name}"
-            )
-        groups = {name: (root, marked, csv) for name, (_, marked, _) in groups.items()}
-    return groups
+    else:
+        if files.csv.exists():
+            if len(groups) > 1:
+                raise LayoutError(
+                    f"{files.csv} is beside the splits {', '.join(groups)}; each needs its own, "
+                    f"such as {next(iter(groups.values())).csv.name}"
+                )
+            groups = {name: replace(own, csv=files.csv) for name, own in groups.items()}
+        if groups:
+            return groups
+    return {split_name(files.folder.name): files}
 
 
-def _dat_files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _files(folder: Path, layout: Layout) -> _Files:
+    patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
+    placed = {pattern: _matches(folder, pattern) for pattern in patterns}
+    taken = {path for paths in placed.values() for path in paths}
+    named: dict[str, Path] = {}
+    left_out: list[str] = []
     for entry in sorted(folder.iterdir()):
-        if entry.suffix.lower() == ".dat" and not entry.name.startswith("."):
-            if entry.stem in files:
-                raise LayoutError(f"{entry} and {files[entry.stem]} have the same name")
-            files[entry.stem] = entry
-    return files
+        if entry.suffix.lower() not in _ENDINGS or entry.name.startswith(".") or entry in taken:
+            continue
+        if reason := _no_array(entry, layout):
+            left_out.append(reason)
+            continue
+        if entry.stem in named:
+            raise LayoutError(f"{entry} and {named[entry.stem]} have the same name")
+        named[entry.stem] = entry
+    return _Files(folder, named, placed, folder / METADATA, tuple(left_out))
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    found = (folder / name for name in sorted(glob.glob(pattern, root_dir=folder)))
+    return [path for path in found if not path.is_dir()]
+
+
+def _no_array(path: Path, layout: Layout) -> str | None:
+    """Why a .npy file that the layout does not know is no array of patches, where it is none.
+
+    People keep means, weights and the like beside their data; a flat file has only its size to
+    tell, and is refused where that does not fit.
+    """
+    marked = _MARKED.fullmatch(path.stem)
+    stems = [path.stem, marked[2]] if marked else [path.stem]
+    if path.suffix.lower() != ".npy" or any(
+        layout.band(layout.name_of_file(stem)) is not None for stem in stems
+    ):
+        return None
+    try:
+        fault = shape_fault(read_header(path).shape, layout)
+    except LayoutError as error:
+        return f"left out: {error}"
+    return fault and f"left out: {path} {fault}"
 
 
 def split_name(folder: str) -> str:
@@ -115,76 +157,44 @@ def split_name(folder: str) -> str:
     return match[1] if match else folder
 
 
-def _split(name: str, folder: Path, files: dict[str, Path], csv: Path, layout: Layout) -> Split:
+def _split(name: str, files: _Files, layout: Layout) -> Split:
     """Prove that the files of one split fit together."""
+    metadata = read_columns(files.csv) if files.csv.exists() else {}
+    n_rows = len(next(iter(metadata.values()), []))
+    held: dict[Path, dict[str, Band | None]] = {}
     paths: dict[str, Path] = {}
-    for stem, path in files.items():
-        array = layout.name_of_file(stem)
+    for array, path in (*_placed(files, layout), *_named(files, layout)):
         if array in paths:
             raise LayoutError(f"{path} and {paths[array]} are both {array}")
         paths[array] = path
-    sizes = {array: size_of(path) for array, path in paths.items()}
+        others = held.setdefault(path, {})
+        band = layout.band(array)
+        if band is not None:
+            share(band, filter(None, others.values()), path)
+        others[array] = band
+    stored = [look_at(path, bands) for path, bands in held.items()]
+    if files.csv.exists() and not n_rows:
+        raise LayoutError(f"{files.csv} has no rows; it needs one per patch, or not to be there")
+    n_patches, arrays = arrays_of(stored, layout, n_rows, files.csv)
+    return Split(name, files.folder, n_patches, arrays, metadata, files.left_out)
 
-    metadata = read_columns(csv) if csv.exists() else {}
-    counted = len(next(iter(metadata.values()), []))
-    if csv.exists() and not counted:
-        raise LayoutError(f"{csv} has no rows; it needs one per patch, or not to be there")
-    n_patches = counted or _n_patches(sizes, paths, layout)
 
-    arrays = {}
-    for array, size in sizes.items():
-        fitting = {_bytes(n_patches, layout, dtype): dtype for dtype in _types(array, layout)}
-        if size not in fitting:
-            agreed = sum(_allows(n_patches, other, sizes[other], layout) for other in sizes)
-            by = f"the rows of {csv.name}" if counted else f"{agreed} of {len(sizes)} files"
-            fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
+def _named(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
+    """The arrays whose files are found by their names."""
+    for stem, path in files.named.items():
+        yield layout.name_of_file(stem), path
+
+
+def _placed(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
+    """The arrays that say where they lie; LayoutError where that is not one file."""
+    for band in layout.bands:
+        if band.pattern is None:
+            continue
+        found = files.placed[band.pattern]
+        if len(found) != 1:
+            what = "nothing" if not found else " and ".join(os.fspath(path) for path in found[:2])
             raise LayoutError(
-                f"{paths[array]} holds {size:,} bytes; {n_patches:,} patches of "
-                f"{layout.patch[0]} x {layout.patch[1]}, by {by}, need {fit}"
+                f"{layout.where(band.name, 'file')}file = {band.file!r} of {band.name} matches "
+                f"{what} in {files.folder}; one file is needed"
             )
-        dtype = np.dtype(np.dtype(fitting[size]).newbyteorder("<").str)
-        arrays[array] = Array(paths[array], dtype, (n_patches, *layout.patch))
-    return Split(name, folder, n_patches, arrays, metadata)
-
-
-def _types(array: str, layout: Layout) -> tuple[str, ...]:
-    """The types an array may be stored as, the layout's own first."""
-    band = layout.band(array)
-    return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
-
-
-def _bytes(n_patches: int, layout: Layout, dtype: str) -> int:
-    return n_patches * layout.patch[0] * layout.patch[1] * np.dtype(dtype).itemsize
-
-
-def _n_patches(sizes: dict[str, int], paths: dict[str, Path], layout: Layout) -> int:
-    """The number of patches that all files allow, or as many as can be.
-
-    Of several, the one by which most files are stored as the layout says; files that it does not
-    know count last.
-    """
-    known: Counter[int] = Counter()
-    unknown: Counter[int] = Counter()
-    for array, size in sizes.items():
-        n, rest = divmod(size, _bytes(1, layout, _types(array, layout)[0]))
-        if n and not rest:
-            (unknown if layout.band(array) is None else known)[n] += 1
-    if not known and not unknown:
-        array, size = next(iter(sizes.items()))
-        dtype = _types(array, layout)[0]
-        raise LayoutError(
-            f"{paths[array]} holds {size:,} bytes, and no file here holds a whole number of "
-            f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {dtype} needs "
-            f"{_bytes(1, layout, dtype):,}"
-        )
-
-    def rank(n: int) -> tuple[bool, int, int]:
-        allowed = all(_allows(n, array, size, layout) for array, size in sizes.items())
-        return allowed, known[n], unknown[n]
-
-    return max(known | unknown, key=rank)
-
-
-def _allows(n_patches: int, array: str, size: int, layout: Layout) -> bool:
-    """Whether a file of ``size`` bytes can hold so many patches of the array."""
-    return any(size == _bytes(n_patches, layout, dtype) for dtype in _types(array, layout))
+        yield band.name, found[0]

@@ -1,17 +1,35 @@
 """What a data set looks like on disk: tables of literals, and how names in them are found.
 
-The tables of CloudSEN12 are in cloudsen12.py; which files are there is dataset.py's to say.
+The tables of CloudSEN12 are in cloudsen12.py; tables from files are toml.py's; which files are
+there is folder.py's to say.
 """
 
+import glob
+import math
+import numbers
+import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import Any, Literal
 
 from .errors import LayoutError, RequestError
 from .labels import LabelMap
 
-_DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
+DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
+
+
+class EntryError(LayoutError):
+    """One entry of a layout is wrong: ``key`` of ``array``, or of the layout where that is None.
+
+    What a file of layouts needs to name the line.
+    """
+
+    def __init__(self, message: str, key: str = "", array: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+        self.array = array
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +50,15 @@ class Window:
 class Band:
     """One array of a layout, be it a band or a label.
 
-    ``scale`` takes a stored number to the array's unit (reflectance, dB, m, ...); None where
-    that is not known.  ``nodata`` is the stored number that means none.  ``wavelength`` is the
-    centre in nm, of Sentinel-2A.
+    ``(x + offset) * scale`` is the stored number x in the array's unit (reflectance, dB, m, ...);
+    ``scale`` is None where that is not known.  ``nodata`` is the stored number that means none.
+    ``wavelength`` is the centre in nm, of Sentinel-2A.
+
+    ``file`` is where the array lies: a file name or a glob pattern below the split's folder, in
+    which ``{name}`` stands for the array's name, and which exactly one file must match.  None
+    means ``<name>.dat`` or ``<name>.npy`` in any spelling, and that it need not be there.  The
+    array is all of its file, or ``channel`` k of the ``channels`` of one that is stacked as
+    (patch, channel, row, column).
     """
 
     name: str
@@ -44,6 +68,30 @@ class Band:
     offset: float = 0.0
     nodata: float | None = None
     wavelength: float | None = None
+    file: str | None = None
+    channel: int | None = None
+    channels: int | None = None
+
+    def __post_init__(self) -> None:
+        # One object for every NaN: bands with one are equal then, as tuples compare.
+        if self.nodata is not None and self.nodata != self.nodata:
+            object.__setattr__(self, "nodata", math.nan)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Band, tuple(getattr(self, entry.name) for entry in fields(self))
+
+    @property
+    def pattern(self) -> str | None:
+        """``file`` with the array's name in its place."""
+        return None if self.file is None else self.file.replace("{name}", glob.escape(self.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file a layout was read from, and the line of each key of each array."""
+
+    path: Path
+    lines: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True)
@@ -54,8 +102,8 @@ class Layout:
     preset names bands in order, or several such lists, of which the first that is there is meant.
     ``label_maps`` holds, for a label, its map under each policy.  ``aliases`` are other names of
     arrays; ``prefixes`` the groups a name may leave out, in the order they are tried for files.
-    LayoutError where the window leaves the patch, or an array is named twice or of another type
-    than uint8, int8, uint16, int16 and float32.
+    LayoutError where the window leaves the patch, an array is named twice or of another type than
+    uint8, int8, uint16, int16 and float32, or two arrays do not fit into one file.
     """
 
     name: str
@@ -66,23 +114,49 @@ class Layout:
     label_maps: Mapping[str, Mapping[str, LabelMap]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
+    origin: Origin | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if len(self.patch) != 2 or not all(_is_whole(n) and n >= 1 for n in self.patch):
+            raise EntryError(f"patch = {self.patch}; (height, width) is needed", "patch")
         for what, first, extent, whole in (
             ("rows", self.valid.row, self.valid.height, self.patch[0]),
             ("columns", self.valid.col, self.valid.width, self.patch[1]),
         ):
             if first < 0 or extent < 1 or first + extent > whole:
-                raise LayoutError(
+                raise EntryError(
                     f"the valid window has {what} {first}..{first + extent - 1}; the patch has "
-                    f"0..{whole - 1}"
+                    f"0..{whole - 1}",
+                    "valid",
                 )
         names = [band.name for band in self.bands]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise LayoutError(f"{', '.join(twice)} is in the layout twice")
+            raise EntryError(f"{', '.join(twice)} is in the layout twice", "name", twice[0])
         for band in self.bands:
-            if band.dtype not in _DTYPES:
-                raise LayoutError(f"{band.name} is {band.dtype!r}; {', '.join(_DTYPES)} are read")
+            for key, fault in _faults(band):
+                raise EntryError(f"{band.name} {fault}", key, band.name)
+        together: dict[str, list[Band]] = {}
+        for band in self.bands:
+            if band.pattern is not None:
+                share(band, together.setdefault(band.pattern, []), band.pattern)
+                together[band.pattern].append(band)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> "Layout":
+        """The layout that a TOML file describes; docs/layouts.md has the format.
+
+        LayoutError, naming the file, the line and the key, where it describes none; OSError where
+        it cannot be read.
+        """
+        from .toml import read
+
+        return read(Path(path))
+
+    def where(self, array: str, key: str) -> str:
+        """The file and the line that say so, to begin a sentence with; "" where there are none."""
+        if self.origin is None:
+            return ""
+        return f"{self.origin.path}, line {self.origin.lines[array, key]}: "
 
     def band(self, name: str) -> Band | None:
         """The array of exactly that name, or None."""
@@ -130,3 +204,68 @@ class Layout:
 def _key(name: str) -> str:
     """A name without case and zero padding."""
     return re.sub(r"(?<=[a-z])0+(?=\d)", "", name.lower())
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
+
+
+def _is_number(number: Any) -> bool:
+    return isinstance(number, numbers.Real) and not isinstance(number, bool)
+
+
+def _is_finite(number: Any) -> bool:
+    return _is_number(number) and math.isfinite(number)
+
+
+def _faults(band: Band) -> Iterator[tuple[str, str]]:
+    """The keys of an array that are wrong, and what to say after its name."""
+    if band.kind not in ("band", "label"):
+        yield "kind", f"has kind {band.kind!r}; 'band' or 'label' is needed"
+    if band.dtype not in DTYPES:
+        yield "dtype", f"is {band.dtype!r}; {', '.join(DTYPES)} are read"
+    if band.scale is not None and not (_is_finite(band.scale) and band.scale):
+        yield "scale", f"has scale {band.scale!r}; a finite number but 0, or None, is needed"
+    if not _is_finite(band.offset):
+        yield "offset", f"has offset {band.offset!r}; a finite number is needed"
+    if band.scale is None and band.offset:
+        yield "offset", f"has offset {band.offset!r} but no known scale, which would follow it"
+    if band.nodata is not None and not _is_number(band.nodata):
+        yield "nodata", f"has nodata {band.nodata!r}; a number or None is needed"
+    if band.wavelength is not None and not (_is_finite(band.wavelength) and band.wavelength > 0):
+        yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
+    if band.file is not None and not _is_below(band.file):
+        yield (
+            "file",
+            f"has file {band.file!r}; a name or pattern in the split's folder is needed",
+        )
+    if (band.channel is None) != (band.channels is None):
+        key, other = ("channel", "channels") if band.channels is None else ("channels", "channel")
+        yield key, f"has a {key} but no {other}; a stacked file needs both"
+    elif band.channel is not None and band.channels is not None:
+        if not _is_whole(band.channels) or band.channels < 1:
+            yield "channels", f"has channels {band.channels!r}; a whole number from 1 on is needed"
+        elif not _is_whole(band.channel) or not 0 <= band.channel < band.channels:
+            yield "channel", f"has channel {band.channel!r}; 0..{band.channels - 1} are there"
+
+
+def _is_below(file: Any) -> bool:
+    """Whether a file name or pattern stays in the folder that it is looked for in."""
+    if not isinstance(file, str) or not file:
+        return False
+    parts = PurePath(file)
+    return not parts.anchor and ".." not in parts.parts
+
+
+def share(band: Band, others: Iterable[Band], file: object) -> None:
+    """Prove that an array and others can lie in one file, each a channel of its own."""
+    for other in others:
+        both = f"{other.name} and {band.name} are both in {file}"
+        if band.channel is None or other.channel is None:
+            raise EntryError(f"{both}; each needs its channel and channels", "file", band.name)
+        for key in ("dtype", "channels"):
+            one, two = getattr(other, key), getattr(band, key)
+            if one != two:
+                raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)
+        if band.channel == other.channel:
+            raise EntryError(f"{both}, as channel {band.channel}", "channel", band.name)

@@ -1,5 +1,6 @@
-"""One flat file, open and mapped: its size is checked, its pages are read-only."""
+"""Files of patches, open and mapped: sizes are checked, pages are read-only."""
 
+import math
 import mmap
 import os
 import stat
@@ -30,40 +31,68 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
-class Source:
-    """A file of patches, mapped: ``array`` is (patch, row, column), read-only, without a copy.
+class File:
+    """A file of patches, mapped: ``array`` is ``shape``, read-only, without a copy.
 
-    The mapping lives as long as any array that views it; the descriptor, by which a reader asks
-    for the size again, as long as this object.  OSError where the file cannot be opened or mapped;
-    TruncatedError where it holds less than ``shape`` needs, LayoutError where more.
+    ``start`` is where its first pixel is, in bytes.  The mapping lives as long as any array that
+    views it; the descriptor, by which a reader asks for the size again, as long as this object.
+    OSError where the file cannot be opened or mapped; TruncatedError where it holds less than
+    ``n_bytes``, which is all of it, LayoutError where more.
     """
 
     __slots__ = ("_descriptor", "array", "n_bytes", "path")
 
-    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0
+    ) -> None:
         self.path = path
+        count = math.prod(shape)
+        self.n_bytes = start + count * dtype.itemsize
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self.n_bytes = n_bytes = int(np.prod(shape)) * dtype.itemsize
         found = os.fstat(self._descriptor).st_size
-        if found < n_bytes:
-            raise self.truncated(n_bytes)
-        if found > n_bytes:
-            raise LayoutError(f"{path} now holds {found:,} bytes; it held {n_bytes:,} before")
-        pages = mmap.mmap(self._descriptor, n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
-        self.array = np.frombuffer(pages, dtype).reshape(shape)
+        if found < self.n_bytes:
+            raise self.truncated()
+        if found > self.n_bytes:
+            raise LayoutError(f"{path} now holds {found:,} bytes; it held {self.n_bytes:,} before")
+        pages = mmap.mmap(
+            self._descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR
+        )
+        self.array = np.frombuffer(pages, dtype, count, start).reshape(shape)
 
     def fileno(self) -> int:
         return self._descriptor
 
-    def truncated(self, needed: int | None = None) -> TruncatedError:
-        """The error to raise where the file holds less than ``needed``, or than is mapped."""
-        needed = self.array.nbytes if needed is None else needed
+    def truncated(self) -> TruncatedError:
+        """The error to raise where the file holds less than is mapped."""
         return TruncatedError(
-            f"{self.path} holds {os.fstat(self._descriptor).st_size:,} bytes; it held {needed:,} "
-            "when the data set was opened"
+            f"{self.path} holds {os.fstat(self._descriptor).st_size:,} bytes; it held "
+            f"{self.n_bytes:,} when the data set was opened"
         )
 
     def __del__(self) -> None:
         # Unset where os.open failed.
         if hasattr(self, "_descriptor"):
             os.close(self._descriptor)
+
+
+class Source:
+    """One array of a mapped file, all of it or a channel: ``array`` is (patch, row, column).
+
+    ``n_bytes`` is what the whole file must hold for every pixel of ``array`` to be safe to touch.
+    Keeps the file open; channels of one file share its mapping and its descriptor.
+    """
+
+    __slots__ = ("_file", "array", "n_bytes", "path")
+
+    def __init__(self, file: File, channel: int | None = None) -> None:
+        self._file = file
+        self.path = file.path
+        self.n_bytes = file.n_bytes
+        self.array = file.array if channel is None else file.array[:, channel]
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def truncated(self) -> TruncatedError:
+        """The error to raise where the file holds less than is mapped."""
+        return self._file.truncated()

@@ -42,7 +42,7 @@ def test_info_alone_tells_what_a_bug_report_needs(capsys):
         (["bench", "nowhere"], "cloudio: no folder nowhere"),
         (["bench", "{tmp}", "--rounds", "0"], "cloudio: rounds=0; a whole number"),
         (["bench", "{tmp}", "--threads", "0"], "cloudio: threads=0; a whole number"),
-        (["info", "{tmp}"], r"cloudio: no \.dat files in"),
+        (["info", "{tmp}"], r"cloudio: no \.dat or \.npy files in"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, words, message):

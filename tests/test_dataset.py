@@ -423,15 +423,15 @@ def test_a_missing_folder_is_named(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     fill(tmp_path, B2=PATCH)
-    with refusal(NotADirectoryError, tmp_path / "B2.dat", "is a file; a folder of .dat files"):
+    with refusal(NotADirectoryError, tmp_path / "B2.dat", "is a file; a folder of .dat or"):
         open_small(tmp_path / "B2.dat")
 
 
 @pytest.mark.parametrize("made", ["", "train", "train/deeper"])
 def test_a_folder_without_files_is_refused(tmp_path, made):
     (tmp_path / made).mkdir(parents=True, exist_ok=True)
-    (tmp_path / made / "L1C_B2.npy").write_bytes(b"x")
-    with refusal(LayoutError, "no .dat files in", tmp_path, "nor in folders in it"):
+    (tmp_path / made / "L1C_B2.bin").write_bytes(b"x")
+    with refusal(LayoutError, "no .dat or .npy files in", tmp_path, "nor in folders in it"):
         open_small(tmp_path)
 
 
@@ -478,7 +478,7 @@ def test_one_split_under_two_names_is_refused(tmp_path):
 def test_files_beside_the_splits_are_refused(tmp_path):
     write_root(tmp_path, {"train": 1, "val": 1}, names=["B2"])
     fill(tmp_path, B2=2 * PATCH)
-    with refusal(LayoutError, tmp_path, "has .dat files of its own beside the split", "train"):
+    with refusal(LayoutError, tmp_path, "has files of its own beside the split", "train"):
         open_small(tmp_path)
 
 
@@ -902,18 +902,18 @@ import cloudio, cloudio.dataset as dataset
 
 inside, go_on = threading.Event(), threading.Event()
 
-class Slow(dataset.Source):
+class Slow(dataset.File):
     def __init__(self, *given):
         inside.set()
         go_on.wait()
         super().__init__(*given)
 
 ds = cloudio.open(sys.argv[1])
-quick, dataset.Source = dataset.Source, Slow
+quick, dataset.File = dataset.File, Slow
 thread = threading.Thread(target=ds.__getitem__, args=["B4"])
 thread.start()
 inside.wait()
-dataset.Source = quick
+dataset.File = quick
 child = os.fork()
 if child == 0:
     signal.alarm(20)

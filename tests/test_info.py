@@ -1,12 +1,15 @@
 """What `cloudio info` says of a machine and of a data set."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from builders import write_root, write_split
+from builders import SMALL, write_root, write_split
 
 import cloudio
-from cloudio import CLOUDSEN12, _kernels, info
+from cloudio import CLOUDSEN12, Band, Layout, Window, _kernels, info
 from cloudio.cli import main
+from cloudio.toml_text import written
 
 FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
 
@@ -48,10 +51,10 @@ def test_dataset_lists_splits_and_arrays(tmp_path):
     assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
     assert ["train", "2", "6", "columns", str(tmp_path / "train")] in rows
     assert ["val", "1", "6", "columns", str(tmp_path / "val")] in rows
-    assert ["L1C_B2", "band", "int16", "0.0001", "0.002"] in rows
-    assert ["L2A_AOT", "band", "int16", "0.001", "0.002"] in rows
-    assert ["S1_VV", "band", "float32", "1", "0.003"] in rows
-    assert ["LABEL_manual_hq", "label", "uint8", "-", "0.001"] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "-", "0.002"] in rows
+    assert ["L2A_AOT", "band", "int16", "0.001", "-", "0.002"] in rows
+    assert ["S1_VV", "band", "float32", "1", "-99", "0.003"] in rows
+    assert ["LABEL_manual_hq", "label", "uint8", "-", "-", "0.001"] in rows
     assert text.endswith("no warnings")
 
 
@@ -67,8 +70,8 @@ def test_dataset_lists_what_is_unusual(tmp_path):
     write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
     text = info.dataset(tmp_path)
     rows = [line.split() for line in text.splitlines()]
-    assert ["own", "band", "int16", "unknown", "0.001"] in rows
-    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "0.001"] in rows
+    assert ["own", "band", "int16", "unknown", "-", "0.001"] in rows
+    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "0.001"] in rows
     assert ["train", "2", "none", str(tmp_path / "train")] in rows
     for warning in cloudio.open(tmp_path).warnings:
         assert warning in text.splitlines()
@@ -78,5 +81,76 @@ def test_dataset_lists_what_is_unusual(tmp_path):
 def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
-    with pytest.raises(cloudio.LayoutError, match=r"no \.dat files"):
+    with pytest.raises(cloudio.LayoutError, match=r"no \.dat or \.npy files"):
         info.dataset(tmp_path)
+
+
+# Two channels of a file, with all that can be set; one array with nothing.
+OWN = Layout(
+    "Own",
+    (40, 48),
+    Window(0, 0, 40, 48),
+    (
+        Band("a", scale=1e-4, offset=-1000, file="s.npy", channel=0, channels=2, nodata=0),
+        Band("b", scale=1e-4, offset=-1000, file="s.npy", channel=1, channels=2, nodata=np.nan),
+        Band("c"),
+    ),
+)
+
+
+def own(folder):
+    """A folder of OWN, and its layout as a file outside it."""
+    folder.mkdir()
+    np.save(folder / "s.npy", np.zeros((2, 2, 40, 48), "i2"))
+    np.save(folder / "c.npy", np.zeros((2, 40, 48), "i2"))
+    path = folder.parent / "own.toml"
+    path.write_text(written(OWN))
+    return path
+
+
+def test_offset_and_nodata_are_told_where_an_array_has_one(tmp_path):
+    text = info.dataset(tmp_path / "data", own(tmp_path / "data"))
+    rows = [line.split() for line in text.splitlines()]
+    assert "Own, 2 patches, 3 arrays, 0.000 GB" in text
+    assert ["array", "kind", "stored", "scale", "offset", "nodata", "GB"] in rows
+    assert ["a", "band", "int16", "0.0001", "-1000", "0", "0.000"] in rows
+    assert ["b", "band", "int16", "0.0001", "-1000", "nan", "0.000"] in rows
+    assert ["c", "band", "int16", "1", "-", "-", "0.000"] in rows
+
+
+def test_offset_and_nodata_have_no_column_where_no_array_has_one(tmp_path):
+    write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B2", "manual_hq"])
+    rows = [line.split() for line in info.dataset(tmp_path).splitlines()]
+    assert ["array", "kind", "stored", "scale", "GB"] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "0.001"] in rows
+
+
+def test_info_takes_the_layout_it_is_given_and_prints_the_one_it_found(tmp_path, capsys):
+    layout = own(tmp_path / "data")
+    assert main(["info", str(tmp_path / "data"), "--layout", str(layout), "--toml"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == written(OWN)
+    (tmp_path / "data" / "cloudio.toml").write_text(printed)
+    assert main(["info", str(tmp_path / "data")]) == 0
+    assert "Own, 2 patches, 3 arrays" in capsys.readouterr().out
+    assert main(["info", "--toml", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_a_folder_of_an_older_form_keeps_only_what_is_there(tmp_path):
+    write_split(tmp_path, 1, SMALL, names=["B2", "target"])
+    layout = info.understood(cloudio.open(tmp_path, layout=SMALL))
+    assert layout == dataclasses.replace(
+        SMALL,
+        bands=(SMALL.band("L1C_B2"), SMALL.band("LABEL_hq")),
+        presets={},
+        label_maps={"LABEL_hq": SMALL.label_maps["LABEL_hq"]},
+        prefixes=("L1C_", "LABEL_"),
+    )
+
+
+@pytest.mark.parametrize("option", [["--toml"], ["--layout", "x.toml"]])
+def test_a_layout_is_of_a_folder(option, capsys):
+    assert main(["info", *option]) == 2
+    err = capsys.readouterr().err
+    assert err == "cloudio: --toml and --layout are about a folder; name one\n"

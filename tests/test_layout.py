@@ -238,3 +238,95 @@ def test_tables_cannot_be_changed():
         CLOUDSEN12.bands[0].scale = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         CLOUDSEN12.valid.row = 0
+
+
+@pytest.mark.parametrize("patch", [(0, 4), (4,), (4, 4, 4), (4, -1), (4.0, 4), (True, 4)])
+def test_a_patch_is_a_height_and_a_width(patch):
+    with pytest.raises(LayoutError, match=r"patch = \(.*\); \(height, width\) is needed"):
+        Layout("X", patch, Window(0, 0, 1, 1), (Band("x"),))
+
+
+INF, NAN = float("inf"), float("nan")
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"kind": "mask"}, "has kind 'mask'; 'band' or 'label' is needed"),
+        ({"scale": 0}, "has scale 0; a finite number but 0, or None, is needed"),
+        ({"scale": NAN}, "has scale nan; a finite"),
+        ({"scale": INF}, "has scale inf; a finite"),
+        ({"scale": "1"}, "has scale '1'; a finite"),
+        ({"scale": True}, "has scale True; a finite"),
+        ({"offset": NAN}, "has offset nan; a finite number is needed"),
+        ({"offset": -INF}, "has offset -inf; a finite number is needed"),
+        ({"offset": None}, "has offset None; a finite number is needed"),
+        ({"scale": None, "offset": -1000}, "has offset -1000 but no known scale, which would"),
+        ({"nodata": "none"}, "has nodata 'none'; a number or None is needed"),
+        ({"wavelength": 0}, "has wavelength 0; nm above 0, or None, are needed"),
+        ({"wavelength": INF}, "has wavelength inf; nm above 0"),
+        ({"file": ""}, "has file ''; a name or pattern in the split's folder is needed"),
+        ({"file": "/data/x.dat"}, "has file '/data/x.dat'; a name or pattern in the split's"),
+        ({"file": "../x.dat"}, "has file '../x.dat'; a name or pattern in the split's folder"),
+        ({"file": 3}, "has file 3; a name or pattern in the split's folder is needed"),
+        ({"channel": 0}, "has a channel but no channels; a stacked file needs both"),
+        ({"channels": 3}, "has a channels but no channel; a stacked file needs both"),
+        ({"channel": 3, "channels": 3}, r"has channel 3; 0\.\.2 are there"),
+        ({"channel": -1, "channels": 3}, r"has channel -1; 0\.\.2 are there"),
+        ({"channel": 1.0, "channels": 3}, r"has channel 1\.0; 0\.\.2 are there"),
+        ({"channel": 0, "channels": 0}, "has channels 0; a whole number from 1 on is needed"),
+        ({"channel": 0, "channels": True}, "has channels True; a whole number from 1 on"),
+    ],
+)
+def test_an_entry_of_an_array_that_cannot_be_is_refused(entries, words):
+    with pytest.raises(LayoutError, match=f"^x {words}"):
+        Layout("X", (4, 4), Window(0, 0, 4, 4), (Band("x", **entries),))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "words"),
+    [
+        ({}, {}, "; each needs its channel and channels"),
+        ({"channel": 0, "channels": 2}, {}, "; each needs its channel and channels"),
+        ({"channel": 0, "channels": 2}, {"channel": 0, "channels": 2}, ", as channel 0"),
+        (
+            {"channel": 0, "channels": 2},
+            {"channel": 1, "channels": 3},
+            ", but their channels is 2 and 3",
+        ),
+        (
+            {"channel": 0, "channels": 2},
+            {"channel": 1, "channels": 2, "dtype": "uint16"},
+            ", but their dtype is int16 and uint16",
+        ),
+    ],
+)
+def test_two_arrays_in_one_file_are_channels_of_it(one, two, words):
+    with pytest.raises(LayoutError, match=rf"^a and b are both in s\.npy{words}$"):
+        Layout(
+            "X",
+            (4, 4),
+            Window(0, 0, 4, 4),
+            (Band("a", file="s.npy", **one), Band("b", file="s.npy", **two)),
+        )
+
+
+def test_two_arrays_of_one_pattern_with_their_names_in_it_are_two_files():
+    bands = Band("a", file="{name}.npy"), Band("b", file="{name}.npy")
+    assert [band.pattern for band in Layout("X", (4, 4), Window(0, 0, 4, 4), bands).bands] == [
+        "a.npy",
+        "b.npy",
+    ]
+
+
+def test_a_name_in_a_pattern_is_no_pattern():
+    assert Band("a[1]*", file="*_{name}?").pattern == "*_a[[]1][*]?"
+    assert Band("a").pattern is None
+
+
+def test_arrays_without_numbers_are_equal_even_pickled():
+    one = Band("x", dtype="float32", nodata=float("nan"))
+    other = pickle.loads(pickle.dumps(Band("x", dtype="float32", nodata=-float("nan"))))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != dataclasses.replace(one, nodata=None)

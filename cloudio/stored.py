@@ -1,0 +1,183 @@
+"""What the files of a split hold: types, shapes and the number of patches.
+
+A .npy file says so in its header; of a flat one it follows from the size.  Which files are there
+is folder.py's to find.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import LayoutError
+from .layout import Band, Layout
+from .npy import Header, read_header
+from .source import size_of
+
+# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
+_STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
+# A flat file that the layout does not know tells its type by its size alone.
+_UNKNOWN_AS = ("int16", "uint8", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """One array of one split: its file, and the type and shape of what is in that.
+
+    ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
+    ``channel``; ``start`` is where the first pixel is, in bytes.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int = 0
+    channel: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file of a split, and the arrays in it: their rows of the layout, which agree on the file.
+
+    ``header`` is that of a .npy file; ``size`` is in bytes.
+    """
+
+    path: Path
+    bands: Mapping[str, Band | None]
+    header: Header | None
+    size: int
+
+    @property
+    def band(self) -> Band | None:
+        return next(iter(self.bands.values()))
+
+    @property
+    def channels(self) -> int | None:
+        return None if self.band is None else self.band.channels
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The types a flat file may be of, the layout's own first."""
+        band = self.band
+        return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
+
+    def n_bytes(self, n_patches: int, layout: Layout, dtype: str) -> int:
+        height, width = layout.patch
+        return n_patches * (self.channels or 1) * height * width * np.dtype(dtype).itemsize
+
+    def allows(self, n_patches: int, layout: Layout) -> bool:
+        """Whether a flat file can hold so many patches."""
+        return any(self.size == self.n_bytes(n_patches, layout, dtype) for dtype in self.dtypes)
+
+    def arrays(self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int) -> dict[str, Array]:
+        return {
+            name: Array(
+                self.path,
+                dtype,
+                shape,
+                start,
+                None if len(shape) == 3 else (band.channel or 0) if band else 0,
+            )
+            for name, band in self.bands.items()
+        }
+
+
+def look_at(path: Path, bands: Mapping[str, Band | None]) -> Stored:
+    """A file of a data set; LayoutError where it is none."""
+    header = read_header(path) if path.suffix.lower() == ".npy" else None
+    return Stored(path, bands, header, size_of(path) if header is None else header.size)
+
+
+def shape_fault(shape: tuple[int, ...], layout: Layout, channels: int | None = None) -> str | None:
+    """What to say of a .npy file whose shape the layout does not have.
+
+    A stack of one channel is the array itself, and the other way round.
+    """
+    tails = [layout.patch] if channels in (None, 1) else []
+    if shape[1:] in [*tails, (channels or 1, *layout.patch)]:
+        return None
+    sides = ", ".join(map(str, layout.patch))
+    needed = f"(patches, {sides})" if channels is None else f"(patches, {channels}, {sides})"
+    stacked = channels is None and len(shape) == 4 and shape[2:] == layout.patch
+    hint = ", or the array's channel and channels" if stacked else ""
+    return f"has shape {shape}; {layout.name} needs {needed}{hint}"
+
+
+def arrays_of(
+    files: Sequence[Stored], layout: Layout, n_rows: int, csv: Path
+) -> tuple[int, dict[str, Array]]:
+    """The number of patches, and the arrays, once all files are proved to fit together.
+
+    ``n_rows`` of ``csv`` outweigh headers, and these outweigh sizes; 0 where there are none.
+    """
+    flat = [file for file in files if file.header is None]
+    headed = [(file, file.header) for file in files if file.header is not None]
+    for file, header in headed:
+        if fault := shape_fault(header.shape, layout, file.channels):
+            raise LayoutError(f"{file.path} {fault}")
+        if header.shape[0] == 0:
+            raise LayoutError(f"{file.path} has shape {header.shape}: no patches")
+    if n_rows:
+        n_patches, by = n_rows, f"the rows of {csv.name}"
+    elif headed:
+        n_patches, by = headed[0][1].shape[0], f"the header of {headed[0][0].path.name}"
+    else:
+        n_patches = _n_patches(flat, layout)
+        agreed = sum(file.allows(n_patches, layout) for file in flat)
+        by = f"{agreed} of {len(flat)} files"
+
+    found: dict[str, Array] = {}
+    for file in files:
+        found |= _arrays(file, layout, n_patches, by)
+    return n_patches, found
+
+
+def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, Array]:
+    if file.header is not None:
+        shape = file.header.shape
+        if shape[0] != n_patches:
+            raise LayoutError(
+                f"{file.path} has shape {shape}; there are {n_patches:,} patches, by {by}"
+            )
+        return file.arrays(shape, file.header.dtype, file.header.start)
+    fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
+    if file.size not in fitting:
+        fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
+        stack = "" if file.channels is None else f" in {file.channels} channels"
+        raise LayoutError(
+            f"{file.path} holds {file.size:,} bytes; {n_patches:,} patches of "
+            f"{layout.patch[0]} x {layout.patch[1]}{stack}, by {by}, need {fit}"
+        )
+    dtype = np.dtype(np.dtype(fitting[file.size]).newbyteorder("<").str)
+    stacked = () if file.channels is None else (file.channels,)
+    return file.arrays((n_patches, *stacked, *layout.patch), dtype, 0)
+
+
+def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
+    """The number of patches that all files allow, or as many as can be.
+
+    Of several, the one by which most files are stored as the layout says; files that it does not
+    know count last.
+    """
+    known: Counter[int] = Counter()
+    unknown: Counter[int] = Counter()
+    for file in files:
+        n, rest = divmod(file.size, file.n_bytes(1, layout, file.dtypes[0]))
+        if n and not rest:
+            (unknown if file.band is None else known)[n] += 1
+    if not known and not unknown:
+        first = files[0]
+        stack = "" if first.channels is None else f" in {first.channels} channels"
+        raise LayoutError(
+            f"{first.path} holds {first.size:,} bytes, and no file here holds a whole number of "
+            f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {first.dtypes[0]}{stack} "
+            f"needs {first.n_bytes(1, layout, first.dtypes[0]):,}"
+        )
+
+    def rank(n: int) -> tuple[bool, int, int]:
+        return all(file.allows(n, layout) for file in files), known[n], unknown[n]
+
+    return max(known | unknown, key=rank)
