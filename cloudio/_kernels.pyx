@@ -11,7 +11,7 @@ import warnings
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
     PyObject_GetBuffer)
-from libc.math cimport INFINITY, NAN
+from libc.math cimport INFINITY, NAN, copysign
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
@@ -250,6 +250,8 @@ cdef class Gather(Stack):
                 raise ValueError(f"clip from {deed.how.lo} to {deed.how.hi}")
             if fill is not None:
                 deed.how.nodata, deed.how.fill = none_of(nodata[a]), fill
+                if deed.how.fill != deed.how.fill:
+                    deed.how.fill = copysign(NAN, deed.how.fill)
                 deed.fills = nodata[a] is not None or deed.type == c.CIO_F32
 
 

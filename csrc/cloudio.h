@@ -51,8 +51,10 @@ void cio_end_line(cio_line *line);
  * An offset of -0.0f adds nothing, to no bit of any number. */
 typedef struct cio_affine {
     float scale, offset;
-    float lo, hi;       /* -INFINITY and INFINITY: no limits */
-    float nodata, fill; /* of cio_scale_fn's [1] alone: x that equals nodata or is NaN becomes fill */
+    float lo, hi; /* -INFINITY and INFINITY: no limits */
+    /* Of cio_scale_fn's [1] alone: x that equals nodata or is NaN becomes fill, which if it is a
+     * NaN is one without payload. */
+    float nodata, fill;
 } cio_affine;
 
 /* dst[i] = what src[i] becomes, rounded to nearest even where dst is float16 or bfloat16; a NaN

@@ -27,20 +27,25 @@ static inline H to_f16(V x, V y)
     return _mm256_set_m128i(_mm256_cvtps_ph(y, _MM_FROUND_TO_NEAREST_INT),
                             _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
 }
-/* In the upper half of each lane. */
+/* In the upper half of each lane: half a unit less a bit is added, and the last bit that stays. */
 static inline __m256i near_bf16(V x)
 {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-    const __m256i near = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
-    const __m256i sign = _mm256_and_si256(bits, _mm256_set1_epi32((int)0x80000000));
-    const __m256i quiet = _mm256_or_si256(sign, _mm256_set1_epi32(0x7fc00000));
-    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
-    return _mm256_srli_epi32(_mm256_blendv_epi8(near, quiet, nan), 16);
+    return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
 }
 static inline H to_bf16(V x, V y)
 {
-    return _mm256_permute4x64_epi64(_mm256_packus_epi32(near_bf16(x), near_bf16(y)), 0xd8);
+    const __m256i low = _mm256_srli_epi32(near_bf16(x), 16);
+    const __m256i high = _mm256_srli_epi32(near_bf16(y), 16);
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+}
+static inline V tidy(V x)
+{
+    const V sign = _mm256_castsi256_ps(_mm256_set1_epi32((int)0x80000000));
+    const V quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+    return _mm256_blendv_ps(x, _mm256_or_ps(_mm256_and_ps(x, sign), quiet),
+                            _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }
 static inline void put_f32(float *p, V x) { _mm256_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm256_stream_ps(p, x); }

@@ -32,24 +32,20 @@ static inline __m512i near_bf16(V x)
     const __m512i up = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
     return _mm512_mask_add_epi32(up, odd, up, _mm512_set1_epi32(1));
 }
-static inline __m512i quiet_bf16(__m512i near, __mmask16 nan, V x)
-{
-    const __m512i sign = _mm512_set1_epi32((int)0x80000000), quiet = _mm512_set1_epi32(0x7fc00000);
-    return _mm512_mask_or_epi32(near, nan, _mm512_and_si512(_mm512_castps_si512(x), sign), quiet);
-}
 static inline H to_bf16(V x, V y)
 {
     const __m512i upper = _mm512_set_epi16(
         63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21, 19,
         17, 15, 13, 11, 9, 7, 5, 3, 1);
-    const __mmask16 nan_x = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const __mmask16 nan_y = _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q);
-    __m512i low = near_bf16(x), high = near_bf16(y);
-    if (nan_x | nan_y) {
-        low = quiet_bf16(low, nan_x, x);
-        high = quiet_bf16(high, nan_y, y);
-    }
-    return _mm512_permutex2var_epi16(low, upper, high);
+    return _mm512_permutex2var_epi16(near_bf16(x), upper, near_bf16(y));
+}
+static inline V tidy(V x)
+{
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000), quiet = _mm512_set1_epi32(0x7fc00000);
+    const __m512i bits = _mm512_castps_si512(x);
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_castsi512_ps(
+        _mm512_mask_or_epi32(bits, nan, _mm512_and_si512(bits, sign), quiet));
 }
 static inline void put_f32(float *p, V x) { _mm512_storeu_ps(p, x); }
 static inline void stream_f32(float *p, V x) { _mm512_stream_ps(p, x); }

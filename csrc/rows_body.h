@@ -2,7 +2,8 @@
  *
  * What it must define: LANES (floats in a vector), V and H (vectors of so many floats, and of twice
  * as many halves), set_f32, mul_add, limit, choose, load_{u8,i8,i16,u16,f32}, to_f16 and to_bf16
- * (of two vectors), put_f32, put_halves; with HAS_STREAM also B (a vector of bytes), get_bytes, and
+ * (of two vectors, without NaN but the one with no payload for the latter), tidy (gives every NaN
+ * none), put_f32, put_halves; with HAS_STREAM also B (a vector of bytes), get_bytes, and
  * stream_{f32,halves,bytes} (to addresses aligned to a vector); with HAS_LOOK_UP also get_bytes,
  * put_bytes, Table, load_table and look_up;
  * with HAS_TILE also Q (a vector of 16 bytes), get_q, put_q, and for elements of 1, 2 and 4 bytes
@@ -15,6 +16,13 @@
 #include "halves.h"
 
 enum { LINE = 64 };
+
+/* Fewer instructions a line, so that more lines are on their way to a CPU at once. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define UNROLLED _Pragma("GCC unroll 4")
+#else
+#define UNROLLED
+#endif
 
 #ifdef HAS_STREAM
 /* Elements of `size` bytes, at most n, that are written before dst meets a cache line. */
@@ -74,10 +82,17 @@ typedef uint16_t f16, bf16;
 /* Of each output: how many pixels are written at once, and how, to `to` from those at `from`. */
 enum { AT_ONCE_f32 = LANES, AT_ONCE_f16 = 2 * LANES, AT_ONCE_bf16 = 2 * LANES };
 #define WRITE_f32(how, to, in, fills, from) how##_f32(to, fills(load_##in(from), a))
-#define WRITE_HALVES(how, to, in, fills, from, convert)                                            \
-    how##_halves(to, convert(fills(load_##in(from), a), fills(load_##in((from) + LANES), a)))
-#define WRITE_f16(how, to, in, fills, from) WRITE_HALVES(how, to, in, fills, from, to_f16)
-#define WRITE_bf16(how, to, in, fills, from) WRITE_HALVES(how, to, in, fills, from, to_bf16)
+#define WRITE_f16(how, to, in, fills, from)                                                        \
+    how##_halves(to, to_f16(fills(load_##in(from), a), fills(load_##in((from) + LANES), a)))
+#define WRITE_bf16(how, to, in, fills, from)                                                       \
+    how##_halves(to, to_bf16(TIDY_##in(fills(load_##in(from), a)),                                 \
+                             TIDY_##in(fills(load_##in((from) + LANES), a))))
+/* What whole numbers become is no NaN, unless it is filled, with a tidy one. */
+#define TIDY_u8(x) x
+#define TIDY_i8(x) x
+#define TIDY_i16(x) x
+#define TIDY_u16(x) x
+#define TIDY_f32(x) tidy(x)
 
 static inline float one_kept(float x, const cio_affine *how)
 {
@@ -139,9 +154,10 @@ static inline float f32_of(float x) { return x; }
             name##_edge(src, n, 0, i, (out *)hold(line, dst, i * SIZE), how, a);                   \
             let_go(line);                                                                          \
         }                                                                                          \
-        for (; i + PER_LINE <= n; i += PER_LINE)                                                   \
-            for (size_t j = i; j < i + PER_LINE; j += AT_ONCE_##out)                               \
-                WRITE_##out(stream, dst + j, in, fills, src + j);                                  \
+        UNROLLED                                                                                   \
+        for (size_t left = (n - i) / PER_LINE; left > 0; --left, i += PER_LINE)                    \
+            for (size_t j = 0; j < PER_LINE; j += AT_ONCE_##out)                                   \
+                WRITE_##out(stream, dst + i + j, in, fills, src + i + j);                          \
         if (i < n)                                                                                 \
             name##_edge(src, n, i, n - i, (out *)hold(line, dst + i, (n - i) * SIZE), how, a);     \
     }
@@ -200,9 +216,10 @@ static void copy_streamed(const void *source, void *destination, size_t n, cio_l
         memcpy(hold(line, dst, i), src, i);
         let_go(line);
     }
-    for (; i + LINE <= n; i += LINE)
-        for (size_t j = i; j < i + LINE; j += sizeof(B))
-            stream_bytes(dst + j, get_bytes(src + j));
+    UNROLLED
+    for (size_t left = (n - i) / LINE; left > 0; --left, i += LINE)
+        for (size_t j = 0; j < LINE; j += sizeof(B))
+            stream_bytes(dst + i + j, get_bytes(src + i + j));
     if (i < n)
         memcpy(hold(line, dst + i, n - i), src + i, n - i);
 }

@@ -35,12 +35,15 @@ static inline uint16x4_t near_bf16(V x)
 {
     const uint32x4_t bits = vreinterpretq_u32_f32(x);
     const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
-    const uint32x4_t near = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
-    const uint32x4_t sign = vandq_u32(bits, vdupq_n_u32(0x80000000));
-    const uint32x4_t quiet = vorrq_u32(sign, vdupq_n_u32(0x7fc00000));
-    return vshrn_n_u32(vbslq_u32(vceqq_f32(x, x), near, quiet), 16);
+    return vshrn_n_u32(vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd), 16);
 }
 static inline H to_bf16(V x, V y) { return vcombine_u16(near_bf16(x), near_bf16(y)); }
+static inline V tidy(V x)
+{
+    const uint32x4_t sign = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x80000000));
+    const uint32x4_t quiet = vorrq_u32(sign, vdupq_n_u32(0x7fc00000));
+    return vbslq_f32(vceqq_f32(x, x), x, vreinterpretq_f32_u32(quiet));
+}
 static inline void put_f32(float *p, V x) { vst1q_f32(p, x); }
 static inline void put_halves(uint16_t *p, H x) { vst1q_u16(p, x); }
 static inline B get_bytes(const uint8_t *p) { return vld1q_u8(p); }
