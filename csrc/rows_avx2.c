@@ -55,6 +55,22 @@ static inline B get_bytes(const void *p) { return _mm256_loadu_si256(p); }
 static inline void put_bytes(void *p, B x) { _mm256_storeu_si256(p, x); }
 static inline void stream_bytes(void *p, B x) { _mm256_stream_si256(p, x); }
 
+static inline B low_1(B x, B y) { return _mm256_unpacklo_epi8(x, y); }
+static inline B low_2(B x, B y) { return _mm256_unpacklo_epi16(x, y); }
+static inline B low_4(B x, B y) { return _mm256_unpacklo_epi32(x, y); }
+static inline B high_1(B x, B y) { return _mm256_unpackhi_epi8(x, y); }
+static inline B high_2(B x, B y) { return _mm256_unpackhi_epi16(x, y); }
+static inline B high_4(B x, B y) { return _mm256_unpackhi_epi32(x, y); }
+#define put_lane(p, x, lane) _mm_storeu_si128((Q *)(p), _mm256_extracti128_si256(x, lane))
+static inline B turned(B x, Q backwards)
+{
+    return _mm256_permute4x64_epi64(
+        _mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(backwards)), 0x4e);
+}
+static inline B turned_1(B x) { return turned(x, BACKWARDS_1); }
+static inline B turned_2(B x) { return turned(x, BACKWARDS_2); }
+static inline B turned_4(B x) { return turned(x, BACKWARDS_4); }
+
 static inline __m128i get8(const void *p) { return _mm_loadl_epi64(p); }
 static inline __m128i get16(const void *p) { return _mm_loadu_si128(p); }
 static inline V load_u8(const uint8_t *p)

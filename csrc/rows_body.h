@@ -6,9 +6,10 @@
  * none), put_f32, put_halves; with HAS_STREAM also B (a vector of bytes), get_bytes, and
  * stream_{f32,halves,bytes} (to addresses aligned to a vector); with HAS_LOOK_UP also get_bytes,
  * put_bytes, Table, load_table and look_up;
- * with HAS_TILE also Q (a vector of 16 bytes), get_q, put_q, and for elements of 1, 2 and 4 bytes
- * low_* and high_* (the halves of two vectors, element by element in turns) and turned_* (from
- * back to front). No file includes this twice.
+ * with HAS_TILES also turned_{1,2,4} (a vector of B from back to front, by elements of so many
+ * bytes), low_* and high_* (in each lane of 16 bytes the first or second halves of two vectors,
+ * element by element in turns), put_lane, and the same for Q, a vector that is one such lane:
+ * low_q_*, high_q_*, get_q, put_q. No file includes this twice.
  */
 #include <string.h>
 
@@ -285,14 +286,15 @@ LOOK_UP(look_up_2_i64, uint16_t, int64_t)
 
 /* ---- moves ----------------------------------------------------------------------------------- */
 
-/* In vectors of 16 bytes, whatever the machine has: all the loads and stores they need are to rows
- * that are far apart. An edge that no tile fits is reached by one that overlaps its neighbour. */
-
-#ifdef HAS_TILE
+#ifdef HAS_TILES
 #define REVERSE_VECTORS(bytes, type)                                                               \
-    enum { N = 16 / bytes };                                                                       \
+    enum { N = sizeof(B) / bytes };                                                                \
     for (; i + N <= n; i += N)                                                                     \
-        put_q(dst + i, turned_##bytes(get_q(src + (n - i - N))));
+        put_bytes(dst + i, turned_##bytes(get_bytes(src + (n - i - N))));                          \
+    if (i < n && n > N) {                                                                          \
+        put_bytes(dst + n - N, turned_##bytes(get_bytes(src)));                                    \
+        return;                                                                                    \
+    }
 #else
 #define REVERSE_VECTORS(bytes, type)
 #endif
@@ -330,69 +332,91 @@ REVERSE(4, uint32_t)
         }                                                                                          \
     }
 
-#ifdef HAS_TILE
-/* N rows of N elements at src, column by column to dst. Taking the elements of the first half of
- * all and of the second in turns, as often as N can be halved, turns rows into columns. With
- * fewer rows than N the last is read again. */
-#define TILE(bytes)                                                                                \
-    static inline void turns_##bytes(const Q *from, Q *to)                                         \
+#ifdef HAS_TILES
+/* N rows of a vector each at src, column by column to dst. Each lane of 16 bytes, N elements, is a
+ * square of its own: taking the elements of the first half of all vectors and of the second in
+ * turns, as often as N can be halved, turns its rows into columns. With fewer rows than N the last
+ * is read again. */
+#define TILE(name, bytes, vector, get, low, high, put_lane)                                        \
+    static inline void name##_turns(const vector *from, vector *to)                                \
     {                                                                                              \
         enum { N = 16 / bytes };                                                                   \
         for (size_t k = 0; k < N / 2; ++k) {                                                       \
-            to[2 * k] = low_##bytes(from[k], from[k + N / 2]);                                     \
-            to[2 * k + 1] = high_##bytes(from[k], from[k + N / 2]);                                \
+            to[2 * k] = low(from[k], from[k + N / 2]);                                             \
+            to[2 * k + 1] = high(from[k], from[k + N / 2]);                                        \
         }                                                                                          \
     }                                                                                              \
-    static inline void tile_##bytes(const char *src, ptrdiff_t src_step, char *dst,                \
-                                    ptrdiff_t dst_step, size_t n_rows)                             \
+    static inline void name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,    \
+                            size_t n_rows)                                                         \
     {                                                                                              \
-        enum { N = 16 / bytes };                                                                   \
-        Q one[N], other[N];                                                                        \
+        enum { N = 16 / bytes, N_LANES = sizeof(vector) / 16 };                                    \
+        vector one[N], other[N];                                                                   \
         for (size_t k = 0; k < N; ++k)                                                             \
-            one[k] = get_q(src + (ptrdiff_t)(k < n_rows ? k : n_rows - 1) * src_step);             \
-        turns_##bytes(one, other);                                                                 \
-        turns_##bytes(other, one);                                                                 \
+            one[k] = get(src + (ptrdiff_t)(k < n_rows ? k : n_rows - 1) * src_step);               \
+        name##_turns(one, other);                                                                  \
+        name##_turns(other, one);                                                                  \
         if (N >= 8)                                                                                \
-            turns_##bytes(one, other);                                                             \
+            name##_turns(one, other);                                                              \
         if (N == 16)                                                                               \
-            turns_##bytes(other, one);                                                             \
+            name##_turns(other, one);                                                              \
+        const vector *const cols = N == 8 ? other : one;                                           \
         for (size_t k = 0; k < N; ++k)                                                             \
-            put_q(dst + (ptrdiff_t)k * dst_step, N == 8 ? other[k] : one[k]);                      \
+            put_lane(dst + (ptrdiff_t)k * dst_step, cols[k], 0);                                   \
+        if (N_LANES >= 2)                                                                          \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(N + k) * dst_step, cols[k], 1 % N_LANES);               \
+        if (N_LANES == 4) {                                                                        \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(2 * N + k) * dst_step, cols[k], 2 % N_LANES);           \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(3 * N + k) * dst_step, cols[k], 3 % N_LANES);           \
+        }                                                                                          \
     }
 
-/* Where fewer rows than a tile has lie side by side in dst, as the bands of a pixel do, each
- * vector reaches into the next columns, which are written after it. */
-#define TRANSPOSE(bytes, type)                                                                     \
-    TRANSPOSE_PLAIN(transpose_plain_##bytes, type)                                                 \
-    TILE(bytes)                                                                                    \
-    static void transpose_##bytes(const void *source, ptrdiff_t src_step, void *destination,       \
-                                  ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                \
+/* All rows and columns by tiles, of which the last overlap their neighbours; 0 where the tile is
+ * too large. Where fewer rows than it has lie side by side in dst, as the bands of a pixel do,
+ * each vector reaches into the next columns, which are written after it, and the last are plain. */
+#define TILES(name, bytes, vector, tile, plain)                                                    \
+    static inline int name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,     \
+                           size_t n_rows, size_t n_cols)                                           \
     {                                                                                              \
-        enum { N = 16 / bytes };                                                                   \
-        const char *src = source;                                                                  \
-        char *dst = destination;                                                                   \
+        enum { N = 16 / bytes, WIDTH = sizeof(vector) / bytes };                                   \
+        if (n_cols < WIDTH)                                                                        \
+            return 0;                                                                              \
         if (n_rows < N && dst_step == (ptrdiff_t)(n_rows * bytes)) {                               \
             const size_t reach = (N + n_rows - 1) / n_rows;                                        \
             size_t x = 0;                                                                          \
-            for (; x + N - 1 + reach <= n_cols; x += N)                                            \
-                tile_##bytes(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step,   \
-                             n_rows);                                                              \
-            transpose_plain_##bytes(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step,      \
-                                    dst_step, n_rows, n_cols - x);                                 \
-            return;                                                                                \
+            for (; x + WIDTH - 1 + reach <= n_cols; x += WIDTH)                                    \
+                tile(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step, n_rows);  \
+            plain(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step, n_rows,      \
+                  n_cols - x);                                                                     \
+            return 1;                                                                              \
         }                                                                                          \
-        if (n_rows < N || n_cols < N) {                                                            \
-            transpose_plain_##bytes(source, src_step, destination, dst_step, n_rows, n_cols);      \
-            return;                                                                                \
-        }                                                                                          \
+        if (n_rows < N)                                                                            \
+            return 0;                                                                              \
         for (size_t y = 0; y < n_rows; y += N) {                                                   \
             const size_t row = y + N <= n_rows ? y : n_rows - N;                                   \
-            for (size_t x = 0; x < n_cols; x += N) {                                               \
-                const size_t col = x + N <= n_cols ? x : n_cols - N;                               \
-                tile_##bytes(src + (ptrdiff_t)row * src_step + col * bytes, src_step,              \
-                             dst + (ptrdiff_t)col * dst_step + row * bytes, dst_step, N);          \
+            for (size_t x = 0; x < n_cols; x += WIDTH) {                                           \
+                const size_t col = x + WIDTH <= n_cols ? x : n_cols - WIDTH;                       \
+                tile(src + (ptrdiff_t)row * src_step + col * bytes, src_step,                      \
+                     dst + (ptrdiff_t)col * dst_step + row * bytes, dst_step, N);                  \
             }                                                                                      \
         }                                                                                          \
+        return 1;                                                                                  \
+    }
+
+#define TRANSPOSE(bytes, type)                                                                     \
+    TRANSPOSE_PLAIN(transpose_plain_##bytes, type)                                                 \
+    TILE(tile_##bytes, bytes, B, get_bytes, low_##bytes, high_##bytes, put_lane)                   \
+    TILE(small_tile_##bytes, bytes, Q, get_q, low_q_##bytes, high_q_##bytes, put_q)                \
+    TILES(tiles_##bytes, bytes, B, tile_##bytes, transpose_plain_##bytes)                          \
+    TILES(small_tiles_##bytes, bytes, Q, small_tile_##bytes, transpose_plain_##bytes)              \
+    static void transpose_##bytes(const void *src, ptrdiff_t src_step, void *dst,                  \
+                                  ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                \
+    {                                                                                              \
+        if (!tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols) &&                        \
+            !small_tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols))                    \
+            transpose_plain_##bytes(src, src_step, dst, dst_step, n_rows, n_cols);                 \
     }
 #else
 #define TRANSPOSE(bytes, type) TRANSPOSE_PLAIN(transpose_##bytes, type)

@@ -8,7 +8,7 @@
 
 #define LANES 4
 #define HAS_LOOK_UP
-#define HAS_TILE
+#define HAS_TILES
 typedef float32x4_t V;
 typedef uint16x8_t H;
 typedef uint8x16_t Q;
@@ -46,8 +46,8 @@ static inline V tidy(V x)
 }
 static inline void put_f32(float *p, V x) { vst1q_f32(p, x); }
 static inline void put_halves(uint16_t *p, H x) { vst1q_u16(p, x); }
-static inline B get_bytes(const uint8_t *p) { return vld1q_u8(p); }
-static inline void put_bytes(uint8_t *p, B x) { vst1q_u8(p, x); }
+static inline B get_bytes(const void *p) { return vld1q_u8(p); }
+static inline void put_bytes(void *p, B x) { vst1q_u8(p, x); }
 
 static inline V load_i16(const int16_t *p) { return vcvtq_f32_s32(vmovl_s16(vld1_s16(p))); }
 static inline V load_u16(const uint16_t *p) { return vcvtq_f32_u32(vmovl_u16(vld1_u16(p))); }
@@ -81,22 +81,30 @@ static inline B look_up(Table table, B codes)
 }
 
 static inline Q get_q(const void *p) { return vld1q_u8(p); }
-static inline void put_q(void *p, Q x) { vst1q_u8(p, x); }
+#define put_q(p, x, lane) vst1q_u8((uint8_t *)(p), x)
 #define IN_TURNS(bytes, bits)                                                                      \
-    static inline Q low_##bytes(Q x, Q y)                                                          \
+    static inline Q low_q_##bytes(Q x, Q y)                                                          \
     {                                                                                              \
         return vreinterpretq_u8_u##bits(                                                           \
             vzip1q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
     }                                                                                              \
-    static inline Q high_##bytes(Q x, Q y)                                                         \
+    static inline Q high_q_##bytes(Q x, Q y)                                                         \
     {                                                                                              \
         return vreinterpretq_u8_u##bits(                                                           \
             vzip2q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
     }
-static inline Q low_1(Q x, Q y) { return vzip1q_u8(x, y); }
-static inline Q high_1(Q x, Q y) { return vzip2q_u8(x, y); }
+static inline Q low_q_1(Q x, Q y) { return vzip1q_u8(x, y); }
+static inline Q high_q_1(Q x, Q y) { return vzip2q_u8(x, y); }
 IN_TURNS(2, 16)
 IN_TURNS(4, 32)
+/* A vector is one lane. */
+#define put_lane put_q
+#define low_1 low_q_1
+#define low_2 low_q_2
+#define low_4 low_q_4
+#define high_1 high_q_1
+#define high_2 high_q_2
+#define high_4 high_q_4
 /* From back to front in each half, then the halves. */
 static inline Q swapped(Q x) { return vextq_u8(x, x, 8); }
 static inline Q turned_1(Q x) { return swapped(vrev64q_u8(x)); }
