@@ -18,8 +18,8 @@ from libc.string cimport memset
 
 from cloudio cimport _csrc as c
 from cloudio._walk cimport (
-    CHECK, COPY, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, PLANAR, SCALE, SKIP, Deed, Form, Job, Output,
-    Place, Plane, cut, n_tasks_of, scratch_of, short_file, up_to_line, walk)
+    CHECK, COPY, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, PLANAR, SCALE, SKIP, Deed, Form,
+    Job, Output, Place, Plane, cut, n_tasks_of, scratch_of, short_file, up_to_line, walk)
 
 # What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
 cdef struct Tuning:
@@ -367,7 +367,8 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
     cdef Stack plan, first
     if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
         raise ValueError(
-            f"{len(plans)} plans and {len(targets)} outputs; as many, 1..{MOST_OUTPUTS}, are needed")
+            f"{len(plans)} plans and {len(targets)} outputs; as many, 1..{MOST_OUTPUTS}, are "
+            "needed")
     if n_threads < 1:
         raise ValueError(f"{n_threads} threads; 1 or more are needed")
     first = plans[0]

@@ -1,0 +1,148 @@
+/* Every function that moves elements as they are, once; rows_body.h includes this.
+ *
+ * With HAS_TILES a file rows_<isa>.c must define turned_{1,2,4} (a vector of B from back to front, by
+ * elements of so many bytes), low_* and high_* (in each lane of 16 bytes the first or second halves
+ * of two vectors, element by element in turns), put_lane, and the same for Q, a vector that is one
+ * such lane: low_q_*, high_q_*, get_q, put_q.
+ */
+
+#ifdef HAS_TILES
+#define REVERSE_VECTORS(bytes, type)                                                               \
+    enum { N = sizeof(B) / bytes };                                                                \
+    for (; i + N <= n; i += N)                                                                     \
+        put_bytes(dst + i, turned_##bytes(get_bytes(src + (n - i - N))));                          \
+    if (i < n && n > N) {                                                                          \
+        put_bytes(dst + n - N, turned_##bytes(get_bytes(src)));                                    \
+        return;                                                                                    \
+    }
+#else
+#define REVERSE_VECTORS(bytes, type)
+#endif
+
+#define REVERSE(bytes, type)                                                                       \
+    static void reverse_##bytes(const void *source, void *destination, size_t n)                   \
+    {                                                                                              \
+        const type *src = source;                                                                  \
+        type *dst = destination;                                                                   \
+        size_t i = 0;                                                                              \
+        REVERSE_VECTORS(bytes, type)                                                               \
+        for (; i < n; ++i)                                                                         \
+            dst[i] = src[n - 1 - i];                                                               \
+    }
+
+REVERSE(1, uint8_t)
+REVERSE(2, uint16_t)
+REVERSE(4, uint32_t)
+
+/* One element at a time, in blocks that stay in the first level of cache. */
+#define TRANSPOSE_PLAIN(name, type)                                                                \
+    static void name(const void *source, ptrdiff_t src_step, void *destination,                    \
+                     ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                             \
+    {                                                                                              \
+        enum { SIDE = 32 };                                                                        \
+        const char *src = source;                                                                  \
+        char *dst = destination;                                                                   \
+        for (size_t x0 = 0; x0 < n_cols; x0 += SIDE) {                                             \
+            const size_t x1 = n_cols - x0 < SIDE ? n_cols : x0 + SIDE;                             \
+            for (size_t y = 0; y < n_rows; ++y) {                                                  \
+                const type *from = (const type *)(src + (ptrdiff_t)y * src_step);                  \
+                for (size_t x = x0; x < x1; ++x)                                                   \
+                    ((type *)(dst + (ptrdiff_t)x * dst_step))[y] = from[x];                        \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
+#ifdef HAS_TILES
+/* N rows of a vector each at src, column by column to dst. Each lane of 16 bytes, N elements, is a
+ * square of its own: taking the elements of the first half of all vectors and of the second in
+ * turns, as often as N can be halved, turns its rows into columns. With fewer rows than N the last
+ * is read again. */
+#define TILE(name, bytes, vector, get, low, high, put_lane)                                        \
+    static inline void name##_turns(const vector *from, vector *to)                                \
+    {                                                                                              \
+        enum { N = 16 / bytes };                                                                   \
+        for (size_t k = 0; k < N / 2; ++k) {                                                       \
+            to[2 * k] = low(from[k], from[k + N / 2]);                                             \
+            to[2 * k + 1] = high(from[k], from[k + N / 2]);                                        \
+        }                                                                                          \
+    }                                                                                              \
+    static inline void name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,    \
+                            size_t n_rows)                                                         \
+    {                                                                                              \
+        enum { N = 16 / bytes, N_LANES = sizeof(vector) / 16 };                                    \
+        vector one[N], other[N];                                                                   \
+        for (size_t k = 0; k < N; ++k)                                                             \
+            one[k] = get(src + (ptrdiff_t)(k < n_rows ? k : n_rows - 1) * src_step);               \
+        name##_turns(one, other);                                                                  \
+        name##_turns(other, one);                                                                  \
+        if (N >= 8)                                                                                \
+            name##_turns(one, other);                                                              \
+        if (N == 16)                                                                               \
+            name##_turns(other, one);                                                              \
+        const vector *const cols = N == 8 ? other : one;                                           \
+        for (size_t k = 0; k < N; ++k)                                                             \
+            put_lane(dst + (ptrdiff_t)k * dst_step, cols[k], 0);                                   \
+        if (N_LANES >= 2)                                                                          \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(N + k) * dst_step, cols[k], 1 % N_LANES);               \
+        if (N_LANES == 4) {                                                                        \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(2 * N + k) * dst_step, cols[k], 2 % N_LANES);           \
+            for (size_t k = 0; k < N; ++k)                                                         \
+                put_lane(dst + (ptrdiff_t)(3 * N + k) * dst_step, cols[k], 3 % N_LANES);           \
+        }                                                                                          \
+    }
+
+/* All rows and columns by tiles, of which the last overlap their neighbours; 0 where the tile is
+ * too large. Where fewer rows than it has lie side by side in dst, as the bands of a pixel do,
+ * each vector reaches into the next columns, which are written after it, and the last are plain. */
+#define TILES(name, bytes, vector, tile, plain)                                                    \
+    static inline int name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,     \
+                           size_t n_rows, size_t n_cols)                                           \
+    {                                                                                              \
+        enum { N = 16 / bytes, WIDTH = sizeof(vector) / bytes };                                   \
+        if (n_cols < WIDTH)                                                                        \
+            return 0;                                                                              \
+        if (n_rows < N && dst_step == (ptrdiff_t)(n_rows * bytes)) {                               \
+            const size_t reach = (N + n_rows - 1) / n_rows;                                        \
+            size_t x = 0;                                                                          \
+            for (; x + WIDTH - 1 + reach <= n_cols; x += WIDTH)                                    \
+                tile(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step, n_rows);  \
+            plain(src + x * bytes, src_step, dst + (ptrdiff_t)x * dst_step, dst_step, n_rows,      \
+                  n_cols - x);                                                                     \
+            return 1;                                                                              \
+        }                                                                                          \
+        if (n_rows < N)                                                                            \
+            return 0;                                                                              \
+        for (size_t y = 0; y < n_rows; y += N) {                                                   \
+            const size_t row = y + N <= n_rows ? y : n_rows - N;                                   \
+            for (size_t x = 0; x < n_cols; x += WIDTH) {                                           \
+                const size_t col = x + WIDTH <= n_cols ? x : n_cols - WIDTH;                       \
+                tile(src + (ptrdiff_t)row * src_step + col * bytes, src_step,                      \
+                     dst + (ptrdiff_t)col * dst_step + row * bytes, dst_step, N);                  \
+            }                                                                                      \
+        }                                                                                          \
+        return 1;                                                                                  \
+    }
+
+#define TRANSPOSE(bytes, type)                                                                     \
+    TRANSPOSE_PLAIN(transpose_plain_##bytes, type)                                                 \
+    TILE(tile_##bytes, bytes, B, get_bytes, low_##bytes, high_##bytes, put_lane)                   \
+    TILE(small_tile_##bytes, bytes, Q, get_q, low_q_##bytes, high_q_##bytes, put_q)                \
+    TILES(tiles_##bytes, bytes, B, tile_##bytes, transpose_plain_##bytes)                          \
+    TILES(small_tiles_##bytes, bytes, Q, small_tile_##bytes, transpose_plain_##bytes)              \
+    static void transpose_##bytes(const void *src, ptrdiff_t src_step, void *dst,                  \
+                                  ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                \
+    {                                                                                              \
+        if (!tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols) &&                        \
+            !small_tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols))                    \
+            transpose_plain_##bytes(src, src_step, dst, dst_step, n_rows, n_cols);                 \
+    }
+#else
+#define TRANSPOSE(bytes, type) TRANSPOSE_PLAIN(transpose_##bytes, type)
+#endif
+
+TRANSPOSE(1, uint8_t)
+TRANSPOSE(2, uint16_t)
+TRANSPOSE(4, uint32_t)
+
