@@ -119,7 +119,7 @@ class Dataset:
         found: list[str] = []
         for split in self._splits:
             found += filter(None, (self._doubt(split, name) for name in split.arrays))
-            found += (f"{split.name}: {reason}" for reason in split.left_out)
+            found += (f"{split.name}: {note}" for note in split.notes)
             if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
                 found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
             if not split.metadata and any(s.metadata for s in self._splits):

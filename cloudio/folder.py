@@ -15,7 +15,7 @@ from .errors import LayoutError
 from .layout import Band, Layout, share
 from .metadata import read_columns
 from .npy import read_header
-from .stored import Array, arrays_of, look_at, shape_fault
+from .stored import Array, arrays_of, look_at, other_reading, shape_fault
 
 METADATA = "metadata.csv"
 _SPLITS = ("train", "val", "test")
@@ -25,14 +25,14 @@ _MARKED = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One folder's worth of patches; ``left_out`` says why some of its .npy files are no arrays."""
+    """One folder's worth of patches; ``notes`` say what is unusual about its files."""
 
     name: str
     folder: Path
     n_patches: int
     arrays: dict[str, Array]
     metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
-    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,14 @@ def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
         name = split_name(folder.name)
         if files and name not in _SPLITS:
             continue
-        if inner := _files(folder, layout):
+        try:
+            inner = _files(folder, layout)
+        except PermissionError:
+            # Such as lost+found, which every ext4 disk has; of a split it is worth an error.
+            if name in _SPLITS:
+                raise
+            continue
+        if inner:
             if files:
                 raise LayoutError(f"{root} has files of its own beside the split {folder}")
             if name in groups:
@@ -176,7 +183,10 @@ def _split(name: str, files: _Files, layout: Layout) -> Split:
     if files.csv.exists() and not n_rows:
         raise LayoutError(f"{files.csv} has no rows; it needs one per patch, or not to be there")
     n_patches, arrays = arrays_of(stored, layout, n_rows, files.csv)
-    return Split(name, files.folder, n_patches, arrays, metadata, files.left_out)
+    notes = files.left_out
+    if not n_rows and (other := other_reading(stored, layout, n_patches)):
+        notes += (f"{other}; a {files.csv.name} with a row per patch would tell",)
+    return Split(name, files.folder, n_patches, arrays, metadata, notes)
 
 
 def _named(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:

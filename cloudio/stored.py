@@ -181,3 +181,23 @@ def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
         return all(file.allows(n, layout) for file in files), known[n], unknown[n]
 
     return max(known | unknown, key=rank)
+
+
+def other_reading(files: Sequence[Stored], layout: Layout, n_patches: int) -> str | None:
+    """What else files may hold that have nothing but their sizes to tell, as a sentence.
+
+    Half as many patches of types twice as wide, as of bands that somebody has scaled.
+    """
+    half, rest = divmod(n_patches, 2)
+    if rest or any(file.header is not None or not file.allows(half, layout) for file in files):
+        return None
+    types = {
+        dtype
+        for file in files
+        for dtype in file.dtypes
+        if file.size == file.n_bytes(half, layout, dtype)
+    }
+    return (
+        f"taken for {n_patches:,} patches by the sizes of the files, which {half:,} of "
+        f"{' and '.join(sorted(types))} would have too"
+    )

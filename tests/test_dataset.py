@@ -331,11 +331,52 @@ def test_an_array_the_layout_does_not_know_has_the_type_of_its_size(
     assert ds["B2"].dtype == np.int16
     assert ds[stem].dtype == dtype
     assert ds[stem].tobytes() == arrays[stem].tobytes()
-    assert ds.warnings == (
-        f"{tmp_path.name}: {stem}.dat is not an array of Small; taken as {dtype} by its size",
+    assert ds.warnings[0] == (
+        f"{tmp_path.name}: {stem}.dat is not an array of Small; taken as {dtype} by its size"
     )
+    # Without metadata.csv, two patches of wider types would have the same sizes.
+    assert len(ds.warnings) == (1 if metadata or dtype == "float32" else 2)
     with refusal(RequestError, f"the scale of {stem} is not known", "scale="):
         ds.reader(stem)
+
+
+@pytest.mark.parametrize("labels", [True, False])
+def test_scaled_bands_that_pass_for_twice_as_many_patches_are_told(tmp_path, labels):
+    """float32 bands and labels of two bytes have the sizes of twice as many patches."""
+    names = ["B2", "B3", *(["hq"] if labels else [])]
+    wide = {"B2": "float32", "B3": "float32", "hq": "int16"}
+    write_split(tmp_path, 2, names=names, dtypes=wide, metadata=False)
+    ds = open_small(tmp_path)
+    assert len(ds) == 4
+    types = "float32 and int16" if labels else "float32"
+    assert ds.warnings == (
+        f"{tmp_path.name}: taken for 4 patches by the sizes of the files, which 2 of {types} would "
+        "have too; a metadata.csv with a row per patch would tell",
+    )
+    write_metadata(tmp_path / "metadata.csv", 2)
+    ds = open_small(tmp_path)
+    assert len(ds) == 2
+    assert ds.dtype("B2") == np.float32
+    assert not any("taken for" in said for said in ds.warnings)
+
+
+def test_a_folder_that_may_not_be_read_is_no_split_unless_it_is_called_one(tmp_path, monkeypatch):
+    """As lost+found beside the splits of a disk."""
+    write_root(tmp_path, {"train": 2, "val": 1})
+    closed = tmp_path / "lost+found"
+    closed.mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert list(open_small(tmp_path).splits) == ["train", "val"]
+    closed = tmp_path / "val"
+    with pytest.raises(PermissionError, match="val"):
+        open_small(tmp_path)
 
 
 def test_many_unknown_files_do_not_outvote_a_known_one(tmp_path):
