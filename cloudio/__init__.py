@@ -36,10 +36,21 @@ __all__ = [
     "TruncatedError",
     "Window",
     "gather",
+    "get_include",
     "open",
     "remap",
     "synthesize",
 ]
+
+
+def get_include() -> str:
+    """The folder of ``cloudio.h``, for Cython and C that use the row functions (docs/cython.md)."""
+    import os
+
+    # Installed, the header lies in the package; in a checkout where it is written.
+    here = os.path.dirname(os.path.abspath(__file__))
+    folders = os.path.join(here, "include"), os.path.join(os.path.dirname(here), "csrc")
+    return next(f for f in folders if os.path.exists(os.path.join(f, "cloudio.h")))
 
 
 def __getattr__(name: str) -> Any:

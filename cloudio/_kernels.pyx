@@ -607,6 +607,26 @@ cdef Py_ssize_t do(Job *job, int n_threads, Py_ssize_t thread_bytes) noexcept no
 # ---- this machine --------------------------------------------------------------------------------
 
 cdef const c.cio_rows *rows = NULL
+
+
+# For _kernels.pxd, which says what they do.
+cdef const c.cio_rows *rows_in_use() noexcept nogil:
+    return rows
+
+
+cdef void end_line(c.cio_line *line) noexcept nogil:
+    c.cio_end_line(line)
+
+
+cdef void store_fence() noexcept nogil:
+    c.cio_store_fence()
+
+
+cdef void team_run(
+        c.cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept nogil:
+    c.cio_team_run(task, context, n_items, chunk, n_threads)
+
+
 cdef Tuning tuning = Tuning(8, 64 << 10, 1 << 20, 2 << 20)
 
 # In the order of csrc/dispatch.c; which of them exist depends on the machine.
