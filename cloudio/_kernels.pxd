@@ -1,7 +1,7 @@
 # What other packages may cimport: the row functions, and the team of threads that runs them.
 #
-# csrc/cloudio.h is the manual; `cloudio.get_include()` is where it lies once installed. Its functions
-# are reached through these, for the library that holds them exports no symbols.
+# csrc/cloudio.h is the manual; `cloudio.get_include()` is where it lies once installed. Its
+# functions are reached through these, for the library that holds them exports no symbols.
 from cloudio cimport _csrc as c
 
 # The row functions of the instruction set in use.

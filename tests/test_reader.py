@@ -759,3 +759,38 @@ def test_every_real_array_equals_numpy(mini, realdata, window, where):
                 arrays[f"LABEL_{name}"], index, origins, (size, size), classes, valid, 255, "u1"
             )
             assert oracle.same_bits(np.ascontiguousarray(got.label[:, k]), wanted), name
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_real_optics_and_radar_in_one_normalised_tensor(mini, realdata, dtype, layout):
+    """Filled, normalised, turned, rounded and interleaved, all of the stored patch."""
+    parts = [real_arrays(realdata / name) for name in mini.splits]
+    n, rng = len(mini), np.random.default_rng(5)
+    mean, std = rng.uniform(-1, 1, 16), rng.uniform(0.1, 3, 16)
+    turned = [1, 7, 4, 2, 0, 5][:n]
+    reader = mini.reader(
+        ["L1C", "S1"], "manual_hq", size=512, mean=mean, std=std, clip=(-40, 40), fill=0,
+        dtype=dtype, layout=layout, valid=True,
+    )  # fmt: skip
+    arrays = [np.concatenate([part[name] for part in parts]) for name in reader.bands]
+    nodata = [None] * 13 + [-99.0] * 3
+    where = range(n), [(0, 0)] * n, (512, 512)
+    scale = np.array([1e-4] * 13 + [1.0] * 3)
+    wanted = oracle.image(
+        arrays, *where, scale / std, -mean / std, clip=(-40, 40), nodata=nodata, fill=0,
+        symmetries=turned,
+    ).astype(reader.dtype)  # fmt: skip
+    if layout == "NHWC":
+        wanted = np.ascontiguousarray(wanted.transpose(0, 2, 3, 1))
+    batch = reader.read(range(n), symmetry=turned)
+    assert oracle.same_bits(batch.image, wanted)
+    window = cloudio.Window(1, 1, 509, 509)
+    mask = oracle.valid(arrays, *where, window, nodata, turned)
+    assert oracle.same_bits(batch.valid, mask)
+    stripe = (arrays[13][:, 1:510, 1:510] == -99).sum()
+    assert mask.size - mask.sum() == n * (512**2 - 509**2) + stripe > n * (512**2 - 509**2)
+    codes = np.concatenate([part["LABEL_manual_hq"] for part in parts])
+    label = oracle.label(codes, *where, CARD["manual_hq"], window, 255, "u1")
+    for k, s in enumerate(turned):
+        assert np.array_equal(batch.label[k], oracle.seen(label[k], s))
