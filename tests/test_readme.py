@@ -19,9 +19,10 @@ def blocks() -> list[str]:
 def test_the_example_runs_on_a_made_up_data_set(tmp_path):
     path = tmp_path / "data"
     cloudio.synthesize(path)
-    code = blocks()[0].replace('"CloudSEN12/"', repr(str(path)))
+    code = "\n".join(blocks()[:2]).replace('"CloudSEN12/"', repr(str(path)))
     assert str(path) in code
     names = {}
     exec(code, names)
     assert names["image"].shape == (3, 13, 224, 224)
     assert names["label"].shape == (3, 224, 224)
+    assert names["batch"].image.shape == (3, 224, 224, 13)
