@@ -133,6 +133,7 @@ cdef class Stack:
     cdef Plane *planes  # [array * n_splits + split]
     cdef Deed *deeds  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
+    cdef Form form  # of the output
     cdef list buffers
 
     def __cinit__(self, arrays, files, *_, **__):
@@ -228,6 +229,8 @@ cdef class Gather(Stack):
             raise ValueError(f"to={to!r}; {', '.join(FLOATS)} are written")
         self.to = FLOATS.index(to)
         self.stored, self.interleaved = scale is None, interleaved
+        if interleaved:
+            self.form = INTERLEAVED
         if not self.stored and not len(scale) == len(offset) == self.n_arrays:
             raise ValueError(
                 f"{len(scale)} scales and {len(offset)} offsets for {self.n_arrays} arrays")
@@ -272,6 +275,7 @@ cdef class Mask(Stack):
     def __cinit__(self, arrays, files, nodata, window):
         cdef Py_ssize_t a
         cdef Deed *deed
+        self.form = MASK
         if len(nodata) != self.n_arrays:
             raise ValueError(f"{len(nodata)} numbers for no data of {self.n_arrays} arrays")
         for a in range(self.n_arrays):
@@ -359,10 +363,11 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
     nothing is written, or after a long one.
     """
     cdef Job job
-    cdef Place *places = NULL
-    cdef char *touched = NULL
+    cdef Place *places
+    cdef char *memory = NULL
+    cdef char *touched
     cdef char *scratch = NULL
-    cdef Py_ssize_t missing
+    cdef Py_ssize_t missing, k
     cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
     cdef Stack plan, first
     if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
@@ -375,25 +380,28 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
     measure(&job, first, targets[0])
-    for plan, out in zip(plans, targets):
-        same_patches(first, plan)
-        aim(&job, plan, out)
+    for k in range(len(targets)):
+        plan = plans[k]
+        if k > 0:
+            same_patches(first, plan)
+        aim(&job, plan, targets[k])
     check_overlap(plans, targets)
+    memory = <char *>zeros(job.n_samples * sizeof(Place) + first.n_splits, 1)
     try:
-        job.touched = touched = <char *>zeros(first.n_splits, 1)
-        job.places = places = <Place *>zeros(job.n_samples, sizeof(Place))
+        job.places = places = <Place *>memory
+        job.touched = touched = memory + job.n_samples * sizeof(Place)
         place(places, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0), &job, touched)
         if symmetry is not None:
             orient(places, Buffer(symmetry, 0), &job)
         n_threads = plan_strips(&job, n_threads)
-        # calloc's zeros cost nothing where memory is new, and little where it is not.
-        scratch = <char *>zeros(n_threads * job.scratch_bytes + LINE, 1)
-        job.scratch = scratch + -<uintptr_t>scratch % LINE
+        if job.scratch_bytes > 0:
+            # calloc's zeros cost nothing where memory is new, and little where it is not.
+            scratch = <char *>zeros(n_threads * job.scratch_bytes + LINE, 1)
+            job.scratch = scratch + -<uintptr_t>scratch % LINE
         with nogil:
             missing = do(&job, n_threads, tuning.thread_bytes)
     finally:
-        free(touched)
-        free(places)
+        free(memory)
         free(scratch)
     return None if missing < 0 else [file for plan in plans for file in plan.files][missing]
 
@@ -424,7 +432,7 @@ cdef int measure(Job *job, Stack plan, Buffer out) except -1:
     cdef Py_ssize_t last = view.ndim - 1
     if view.ndim < 3:
         raise ValueError(f"the output is {out.described()}; (n, arrays, h, w) is needed")
-    if view.ndim == 4 and form_of(plan) == INTERLEAVED:
+    if view.ndim == 4 and plan.form == INTERLEAVED:
         last -= 1
     job.n_samples, job.height, job.width = view.shape[0], view.shape[last - 1], view.shape[last]
     if not (1 <= job.height <= plan.patch_height and 1 <= job.width <= plan.patch_width):
@@ -434,26 +442,26 @@ cdef int measure(Job *job, Stack plan, Buffer out) except -1:
     return 0
 
 
-cdef Form form_of(Stack plan) noexcept:
-    if isinstance(plan, Mask):
-        return MASK
-    return INTERLEAVED if isinstance(plan, Gather) and (<Gather>plan).interleaved else PLANAR
-
-
 cdef int aim(Job *job, Stack plan, Buffer out) except -1:
     """Add an output to the job, after the proof that it has room for every sample."""
     cdef Output *output = &job.outputs[job.n_outputs]
     cdef Py_buffer *view = &out.view
-    cdef Form form = form_of(plan)
-    cdef tuple size = (job.height, job.width)
-    cdef tuple shape = (job.n_samples, plan.n_arrays, *size)
-    cdef tuple given = tuple([view.shape[k] for k in range(view.ndim)])
-    if form == INTERLEAVED:
-        shape = (job.n_samples, *size, plan.n_arrays)
-    if form == MASK:
-        shape = (job.n_samples, *size)
-    if given != shape and not (plan.n_arrays == 1 and given == (job.n_samples, *size)):
-        raise ValueError(f"an output is {out.described()}; {shape} is needed")
+    cdef Form form = plan.form
+    # Where the arrays have an axis; the others are samples, rows and columns, in that order.
+    cdef int apart = 1 if form == PLANAR else 3
+    cdef Py_ssize_t[3] sides = [job.n_samples, job.height, job.width]
+    cdef bint flat = view.ndim == 3 and (form == MASK or plan.n_arrays == 1)
+    cdef bint fits = flat or (view.ndim == 4 and form != MASK)
+    cdef int k
+    for k in range(4 if fits and not flat else 3):
+        if fits:
+            fits = view.shape[k] == (
+                sides[k] if flat or k < apart else plan.n_arrays if k == apart else sides[k - 1])
+    if not fits:
+        needed = list(sides)
+        if form != MASK:
+            needed.insert(apart, plan.n_arrays)
+        raise ValueError(f"an output is {out.described()}; {tuple(needed)} is needed")
     if not PyBuffer_IsContiguous(view, b"C") or not out.aligned():
         raise ValueError("an output is not contiguous, or not aligned to its type")
     output.form, output.planes, output.deeds = form, plan.planes, plan.deeds
@@ -493,17 +501,17 @@ cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
 
 
 cdef int check_overlap(plans, list outs) except -1:
-    cdef Buffer out, source, other
+    cdef Py_ssize_t k, other, n = len(outs)
+    cdef Buffer out, source
     cdef Stack plan
-    cdef Py_ssize_t k = 0
-    for out in outs:
+    for k in range(n):
+        out = <Buffer>outs[k]
         for plan in plans:
             for source in plan.buffers:
                 if out.overlaps(source):
                     raise ValueError("an output overlaps an array that is read")
-        k += 1
-        for other in outs[k:]:
-            if out.overlaps(other):
+        for other in range(k + 1, n):
+            if out.overlaps(<Buffer>outs[other]):
                 raise ValueError("two outputs overlap")
     return 0
 

@@ -89,7 +89,7 @@ def gather(
         raise RequestError(str(error)) from None
     if out is None:
         out = allocate_image(shape, name)
-    check_image(out, shape, name)
+    check_image(out, shape, numpy_dtype(name))
     _run(plan, for_kernels(out, name), numbers, origin, symmetry, window, patch, threads)
     return out
 

@@ -33,6 +33,7 @@ from .request import (
     index_numbers,
     is_whole,
     numpy_dtype,
+    owns_memory,
     per_band,
     refuse_files,
     symmetries,
@@ -75,12 +76,10 @@ class MaskedBatch(NamedTuple, Generic[A]):
     valid: A
 
 
-def _batch(
-    image: np.ndarray, label: np.ndarray | None, index: np.ndarray, valid: np.ndarray | None
+def _masked(
+    image: np.ndarray, label: np.ndarray | None, index: np.ndarray, valid: np.ndarray
 ) -> Batch[np.ndarray]:
-    """A Batch, or a MaskedBatch, which is one with a field more to all but the type checker."""
-    if valid is None:
-        return Batch(image, label, index)
+    """A MaskedBatch, which to all but the type checker is a Batch with a field more."""
     return cast(Batch[np.ndarray], MaskedBatch(image, label, index, valid))
 
 
@@ -142,6 +141,7 @@ class Reader:
         self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
         self.dtype_name = image_dtype(dtype)
         self.dtype = numpy_dtype(self.dtype_name)
+        self._native = self.dtype_name != "bfloat16"
         self._origin = centred(self.size, (window.row, window.col), window.size, patch)
         self._threads = threads_to_use(threads)
 
@@ -209,8 +209,8 @@ class Reader:
         the eight a window is seen in, 0..7, one for all or (n,): ``np.rot90(np.fliplr(x) if s >= 4
         else x, s % 4)`` on rows and columns, of image, label and mask alike; odd ones are quarter
         turns and need a square size.  ``out``: a Batch, an (image, label) tuple, or the image
-        alone, as `allocate` makes them; it is returned filled.  With ``valid=True`` it is a
-        `MaskedBatch`.
+        alone, as `allocate` makes them; its arrays are returned filled, with an ``index`` of their
+        own.  With ``valid=True`` it is a `MaskedBatch`.
 
         IndexError or RequestError where anything about the request is wrong, and then nothing has
         been written.  TruncatedError where a file has become shorter, seen before the copy or
@@ -221,10 +221,12 @@ class Reader:
         n = len(numbers)
         where = self._origin if origin is None else corners(origin, n)
         how = None if symmetry is None else symmetries(symmetry, n)
-        outs = self._allocate(n) if out is None else self._fitting(out, n)
-        image, label, valid = outs
-        targets = [for_kernels(image, self.dtype_name)]
-        targets += [array for array in (label, valid) if array is not None]
+        image, label, valid = self._allocate(n) if out is None else self._fitting(out, n)
+        targets = [image if self._native else for_kernels(image, self.dtype_name)]
+        if label is not None:
+            targets.append(label)
+        if valid is not None:
+            targets.append(valid)
         stored = self.dataset.stored_index(numbers)
         try:
             short = _kernels.run(self._plans, targets, stored, where, how, self._threads)
@@ -232,19 +234,22 @@ class Reader:
             raise RequestError(str(error)) from None
         if short is not None:
             raise short.truncated()
-        if isinstance(out, (Batch, MaskedBatch)) and isinstance(out.index, np.ndarray):
-            out.index[...] = numbers
-        return _batch(image, label, numbers, valid)
+        if valid is None:
+            return Batch(image, label, numbers)
+        return _masked(image, label, numbers, valid)
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
         """An uninitialised batch of ``n`` samples, its arrays aligned to cache lines.
 
-        What `read` takes as ``out``; its ``index`` is all zeros.
+        What `read` takes as ``out``; its ``index`` is all zeros, and stays so.
         """
         if operator.index(n) < 0:
             raise RequestError(f"n = {n}; 0 or more samples")
         image, label, valid = self._allocate(n)
-        return _batch(image, label, np.zeros(n, np.int64), valid)
+        numbers = np.zeros(n, np.int64)
+        if valid is None:
+            return Batch(image, label, numbers)
+        return _masked(image, label, numbers, valid)
 
     def __getitem__(self, index: Any) -> Batch[np.ndarray]:
         """One sample for a whole number; a batch for a slice or for what `read` takes."""
@@ -279,17 +284,21 @@ class Reader:
             raise RequestError(f"out is a tuple of {len(out)}; a MaskedBatch is needed")
         if self._mask is None and len(out) not in (2, 3):
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
-        image, label = out[0], out[1]
-        refuse_files(out, self._plans)
-        check_image(image, (n, *self.image_shape), self.dtype_name)
+        image, label, valid = out[0], out[1], None if self._mask is None else out[3]
+        if not (owns_memory(image) and owns_memory(label) and owns_memory(valid)):
+            refuse_files(out, self._plans)
+        shape = (n, *self.image_shape)
+        if self._native:
+            check_out("image", image, shape, self.dtype)
+        else:
+            check_image(image, shape, self.dtype)
         if self.label_shape is not None:
             check_out("label", label, (n, *self.label_shape), self.label_dtype)
         elif label is not None:
             raise RequestError("out has a label, but this reader reads none")
-        if self._mask is None:
-            return image, label, None
-        check_out("valid", out[3], (n, *self.size), _UINT8)
-        return image, label, out[3]
+        if self._mask is not None:
+            check_out("valid", valid, (n, *self.size), _UINT8)
+        return image, label, valid
 
     # ---- as a thing --------------------------------------------------------------------------
 

@@ -21,6 +21,9 @@ LAYOUTS = ("NCHW", "NHWC")
 _INT64 = np.dtype(np.int64)
 _MOST = np.iinfo(_INT64).max
 _BITS = np.dtype(np.uint16)
+_PLAIN = {int}
+_SEQUENCES = list, tuple
+_BOOLS = bool, np.bool_
 # Rows of an aligned batch leave the CPU in whole cache lines.
 _LINE = 64
 
@@ -183,9 +186,11 @@ def index_numbers(index: Any, n_patches: int) -> np.ndarray:
         k = int(index.argmax())
         raise IndexError(f"index[{k}] = {index[k]}; there are {n_patches} patches")
     given = whole_numbers("index", index)
+    if given.ndim == 1:
+        return given
     if given.ndim > 1:
         raise RequestError(f"index has shape {given.shape}; one dimension is needed")
-    return given.reshape(-1)
+    return given.reshape(1)
 
 
 def resolved(index: Any, n_patches: int) -> np.ndarray:
@@ -217,23 +222,29 @@ def whole_numbers(what: str, given: Any) -> np.ndarray:
         numbers = np.array(given, order="C")
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"{what} is no array of whole numbers: {error}") from None
+    if numbers.dtype is not _INT64:
+        numbers = _as_int64(what, numbers)
+    if isinstance(given, _SEQUENCES) and set(map(type, given)) != _PLAIN and _holds_bool(given):
+        raise RequestError(f"{what} holds True or False; whole numbers are needed")
+    return numbers
+
+
+def _as_int64(what: str, numbers: np.ndarray) -> np.ndarray:
     if numbers.dtype.kind not in "iu" and numbers.size:
         mask = " (of a mask, np.flatnonzero gives them)" if numbers.dtype.kind == "b" else ""
         raise RequestError(f"{what} is of {numbers.dtype}; whole numbers are needed{mask}")
-    if isinstance(given, (list, tuple)) and _holds_bool(given):
-        raise RequestError(f"{what} holds True or False; whole numbers are needed")
     # No patch has a number or a row past int64; the largest that it holds is refused as well.
     if numbers.dtype.kind == "u" and numbers.itemsize == _INT64.itemsize:
         numbers = np.minimum(numbers, np.uint64(_MOST))
-    return numbers if numbers.dtype is _INT64 else numbers.astype(_INT64)
+    return numbers.astype(_INT64)
 
 
 def _holds_bool(given: Sequence[Any]) -> bool:
     """Whether True or False is among numbers, where numpy would take it for 1 or 0."""
-    kinds = set(map(type, given))
-    if kinds & {bool, np.bool_}:
-        return True
-    return any(_holds_bool(part) for part in given) if kinds & {list, tuple} else False
+    return any(
+        _holds_bool(part) if isinstance(part, _SEQUENCES) else isinstance(part, _BOOLS)
+        for part in given
+    )
 
 
 # ---- outputs -------------------------------------------------------------------------------------
@@ -256,12 +267,11 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     return np.ndarray(shape, dtype, memory, -_kernels.address(memory) % _LINE)
 
 
-def check_image(image: Any, shape: tuple[int, ...], dtype: str) -> None:
+def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse what is no image of that shape and type; bfloat16 may come as uint16, its bits."""
-    if dtype == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
-        check_out("image", image, shape, _BITS)
-    else:
-        check_out("image", image, shape, numpy_dtype(dtype))
+    if dtype.name == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
+        dtype = _BITS
+    check_out("image", image, shape, dtype)
 
 
 def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
@@ -287,6 +297,12 @@ def refuse_files(outs: Sequence[Any], plans: Sequence[_kernels.Stack]) -> None:
             for source in (source for plan in plans for source in plan.files):
                 if os.path.samestat(file, os.fstat(source.fileno())):
                     raise RequestError(f"out is mapped from {name}, which is read")
+
+
+def owns_memory(array: Any) -> bool:
+    """Whether an array, or None, is no mapping: its memory is its own, or of an array it views."""
+    base = getattr(array, "base", array)
+    return base is None or (type(base) is np.ndarray and base.base is None)
 
 
 def _file_behind(array: Any) -> Any:

@@ -386,12 +386,6 @@ def test_out_may_be_a_batch_a_pair_or_the_image_alone(small):
     assert oracle.same_bits(image, wanted.image)
 
 
-def test_the_index_of_an_out_is_filled_too(reader):
-    out = reader.allocate(2)
-    assert reader.read([-1, 3], out=out).index.tolist() == [6, 3]
-    assert out.index.tolist() == [6, 3]
-
-
 def test_out_must_not_be_mapped_from_a_file_that_is_read(tmp_path):
     """Another mapping of it has other addresses, and is still the same pixels."""
     arrays = builders.write_split(tmp_path, 3, names=["S1_VV", "S1_VH"])
