@@ -70,9 +70,10 @@ def _best(
     way: Callable[[Job, Any], Contender],
 ) -> Contender:
     """The whole job by the recipe that is the fastest on a part of it."""
-    tried = {way(few, recipe).name: recipe for recipe in recipes}
-    timings = race([way(few, recipe) for recipe in recipes], memory, rounds)
-    return way(job, tried[min(timings, key=lambda name: min(timings[name].seconds))])
+    tried = [way(few, recipe) for recipe in recipes]
+    timings = race(tried, memory, rounds)
+    fastest = min(range(len(tried)), key=lambda k: min(timings[tried[k].name].seconds))
+    return way(job, recipes[fastest])
 
 
 def kind_lines(data: Dataset, pool: ThreadPoolExecutor, threads: int, race: Race) -> Iterator[Line]:
@@ -101,7 +102,7 @@ def kind_lines(data: Dataset, pool: ThreadPoolExecutor, threads: int, race: Race
 
 
 def _against_others(what: str, kind: Kind, ways: Ways, seconds: dict[str, float]) -> Iterator[Line]:
-    """The better of one thread and all stands for numpy."""
+    """Two lines: numpy's, by the better of one thread and all, and torch's."""
     numpy = min((ways.numpy.name, ways.numpy_threads.name), key=seconds.__getitem__)
     for name in (numpy, *([ways.torch.name] if ways.torch else [])):
         yield Line(f"{what}, times {name}", seconds[name] / seconds[ways.ours.name], kind.of_others)
