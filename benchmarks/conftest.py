@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kinds import FLOAT_BANDS
 
 from cloudio import Dataset, _kernels, bench, info
 from cloudio.contenders import Contender
@@ -27,9 +28,9 @@ def pytest_benchmark_update_machine_info(config: object, machine_info: dict[str,
 
 @pytest.fixture(scope="session")
 def data() -> Iterator[Dataset]:
-    """A data set of one split, with 13 bands and a label unless it is the user's own."""
+    """A data set of one split, with 13 bands, radar and a label unless it is the user's own."""
     path = os.environ.get("CLOUDIO_BENCH_DATA")
-    with bench.data(Path(path) if path else None) as (dataset, _):
+    with bench.data(Path(path) if path else None, FLOAT_BANDS) as (dataset, _):
         yield dataset
 
 

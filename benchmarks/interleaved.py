@@ -1,6 +1,6 @@
 """The ratios that the README quotes: all contenders in turns in one run, medians compared.
 
-    python benchmarks/interleaved.py [--rounds N] [--json FILE]
+    python benchmarks/interleaved.py [--rounds N] [--only PART ...] [--json FILE]
 
 Each answer is checked before the clock starts.  Every speed goal is printed with what was reached
 here; lines without a goal are there to compare.  CLOUDIO_BENCH_DATA names a data set to use;
@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 import numpy as np
+from kinds import FLOAT_BANDS
+from kinds_race import kind_lines
+from lines import Line
 from ways import busy_thread, label_and_table, look_ups, repeated, shared_reads, small_reads
 
 from cloudio import Dataset, _kernels, bench, info
@@ -41,30 +43,9 @@ GATHER_GOALS = {509: (3.0, 2.2, 0.8), 224: (4.0, 3.0, 0.6)}
 IDIOM_GOAL, CPU_GOAL = 8.0, 0.4
 # In waits for the GIL, what a busy Python thread may add: one, and the time it takes to wake up.
 WAIT_GOAL = 1.5
+PARTS = ("gather", "look_up", "small", "busy", "kinds")
 # Calls in one measurement, where one takes microseconds.
 N_CALLS = 200
-
-
-class Line(NamedTuple):
-    """One ratio, with the least or the most that it should be, if it should be anything."""
-
-    question: str
-    reached: float
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def goal(self) -> str:
-        if self.at_least is not None:
-            return f">= {self.at_least:g}"
-        return f"<= {self.at_most:g}" if self.at_most is not None else ""
-
-    @property
-    def verdict(self) -> str:
-        short = (self.at_least is not None and self.reached < self.at_least) or (
-            self.at_most is not None and self.reached > self.at_most
-        )
-        return "" if not self.goal else "short" if short else "ok"
 
 
 class Run:
@@ -75,13 +56,20 @@ class Run:
         self.bands = bench.bands_of(data)
         self.times: dict[str, dict[str, Timing]] = {}
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self, parts: Sequence[str]) -> Iterator[Line]:
+        for part in parts:
+            yield from getattr(self, part)()
+
+    def gather(self) -> Iterator[Line]:
         for size in GATHER_GOALS:
-            yield from self.gather(size)
+            yield from self.gathered(size)
+
+    def look_up(self) -> Iterator[Line]:
         for dtype in ("uint8", "int64"):
-            yield from self.look_up(dtype)
-        yield from self.small()
-        yield from self.busy()
+            yield from self.looked_up(dtype)
+
+    def kinds(self) -> Iterator[Line]:
+        yield from kind_lines(self.data, self.pool, self.threads, self.race)
 
     def race(self, question: str, ways: Sequence[Contender], out: object) -> dict[str, float]:
         """Median seconds of each way."""
@@ -95,7 +83,7 @@ class Run:
         work.warm()
         return work
 
-    def gather(self, size: int) -> Iterator[Line]:
+    def gathered(self, size: int) -> Iterator[Line]:
         """A batch of random crops, against every recipe of numpy and the roof.
 
         The best numpy is the recipe that was fastest here.
@@ -146,7 +134,7 @@ class Run:
         for way in one:
             yield of(alone, f"of the CPU seconds of {way.name}", cpu[alone.name] / cpu[way.name])
 
-    def look_up(self, dtype: str) -> Iterator[Line]:
+    def looked_up(self, dtype: str) -> Iterator[Line]:
         """The codes of one label, on every instruction set, against the fastest of numpy."""
         codes, table = label_and_table(dtype)
         out = np.zeros(codes.shape, dtype)
@@ -211,15 +199,16 @@ class Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=21, help="turns of each (default: 21)")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="these questions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time there too")
     arguments = parser.parse_args()
     path, threads = os.environ.get("CLOUDIO_BENCH_DATA"), available_cpus()
     with (
-        bench.data(Path(path) if path else None) as (data, words),
+        bench.data(Path(path) if path else None, FLOAT_BANDS) as (data, words),
         ThreadPoolExecutor(threads) as pool,
     ):
         run = Run(data, pool, threads, arguments.rounds)
-        lines = list(run.lines())
+        lines = list(run.lines(arguments.only))
     rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in lines]
     print(info.table(list(info.facts().items())))
     print(f"\n{words}; warm; medians of {arguments.rounds} rounds in turns\n")

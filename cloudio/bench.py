@@ -7,7 +7,7 @@ judged, are contenders.py's.
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,8 +164,11 @@ class Report:
 
 
 @contextmanager
-def data(path: Path | None) -> Iterator[tuple[Dataset, str]]:
-    """The largest split there is, or one made up and removed again; and words for it."""
+def data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset, str]]:
+    """The largest split there is, or one made up and removed again; and words for it.
+
+    ``extra``: arrays that are made up too, beside the 13 bands and a label.
+    """
     if path is not None:
         whole = open(path)
         name = max(whole.splits, key=lambda name: len(whole.splits[name]))
@@ -174,9 +177,8 @@ def data(path: Path | None) -> Iterator[tuple[Dataset, str]]:
         return
     with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
         made = Path(folder, "data")
-        synthesize(
-            made, {"train": N_SAMPLES}, arrays=[*_L1C, "LABEL_manual_hq"], progress=_interactive()
-        )
+        arrays = [*_L1C, "LABEL_manual_hq", *extra]
+        synthesize(made, {"train": N_SAMPLES}, arrays=arrays, progress=_interactive())
         yield open(made).split("train"), f"{N_SAMPLES} patches made up for this run"
 
 
