@@ -14,7 +14,7 @@ from cpython.buffer cimport (
 from libc.math cimport INFINITY, NAN, copysign
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
 from cloudio cimport _csrc as c
 from cloudio._walk cimport (
@@ -467,6 +467,7 @@ cdef int aim(Job *job, Stack plan, Buffer out) except -1:
     output.form, output.planes, output.deeds = form, plan.planes, plan.deeds
     output.n_arrays, output.item, output.move = plan.n_arrays, view.itemsize, move_of(view.itemsize)
     output.data = <char *>view.buf
+    output.alike = are_alike(plan)
     job.n_outputs += 1
     if isinstance(plan, Gather):
         check_image(plan, out, output)
@@ -475,6 +476,19 @@ cdef int aim(Job *job, Stack plan, Buffer out) except -1:
     elif not out.holds(b"B?", 1):
         raise ValueError(f"valid is {out.described()}; uint8 is needed")
     return 0
+
+
+cdef bint are_alike(Stack plan) noexcept:
+    """Whether all arrays are scaled alike; what else may differ does not matter to a Gather."""
+    cdef const Deed *first = plan.deeds
+    cdef const Deed *deed
+    cdef Py_ssize_t a
+    for a in range(plan.n_arrays):
+        deed = &plan.deeds[a]
+        if (deed.verb != SCALE or deed.type != first.type or deed.fills != first.fills
+                or memcmp(&deed.how, &first.how, sizeof(deed.how)) != 0):
+            return False
+    return True
 
 
 cdef int check_image(Gather gather, Buffer image, Output *output) except -1:
@@ -591,14 +605,15 @@ cdef int orient(Place *places, Buffer symmetry, Job *job) except -1:
 
 cdef int plan_strips(Job *job, int n_threads) noexcept:
     """Cut the outputs into strips, and decide how they are written and by how many threads."""
-    cdef Py_ssize_t n_bytes = 0, n_tasks = 0, k
+    cdef Py_ssize_t n_bytes = 0, k
     for k in range(job.n_outputs):
         n_bytes += cut(job, &job.outputs[k], tuning.strip_bytes)
-        n_tasks += n_tasks_of(job, &job.outputs[k])
+        job.n_sample_tasks += n_tasks_of(&job.outputs[k])
         job.scratch_bytes = max(job.scratch_bytes, up_to_line(scratch_of(&job.outputs[k])))
-    job.n_bytes, job.n_tasks = n_bytes, n_tasks
+    job.n_bytes = n_bytes
     job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
-    return <int>max(1, min(n_threads, 1 + n_bytes // tuning.thread_bytes, n_tasks))
+    return <int>max(1, min(
+        n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tasks))
 
 
 cdef Py_ssize_t do(Job *job, int n_threads, Py_ssize_t thread_bytes) noexcept nogil:
@@ -606,7 +621,8 @@ cdef Py_ssize_t do(Job *job, int n_threads, Py_ssize_t thread_bytes) noexcept no
     cdef Py_ssize_t missing = short_file(job)
     if missing >= 0 or job.n_samples == 0:
         return missing
-    c.cio_team_run(walk, job, job.n_tasks, max(1, job.n_tasks // (16 * n_threads)), n_threads)
+    cdef Py_ssize_t n_tasks = job.n_samples * job.n_sample_tasks
+    c.cio_team_run(walk, job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
     # Again where the copy took long enough for a file to shrink meanwhile: asking costs as much
     # as copying a small window does.
     return -1 if job.n_bytes < thread_bytes else short_file(job)

@@ -63,6 +63,7 @@ cdef struct Output:
     Py_ssize_t n_arrays
     Py_ssize_t item  # bytes of a pixel written
     int move  # CIO_MOVE_*, of such an item
+    bint alike  # the same is done to numbers of the same type, whatever the array
     int to  # CIO_TO_F32.. for SCALE, CIO_TO_U8 or CIO_TO_I64 for LOOK_UP
     int64_t fill
     char *data
@@ -78,7 +79,8 @@ cdef struct Job:
     bint any_turned, any_back  # whether a sample is
     int store
     Output outputs[MOST_OUTPUTS]
-    Py_ssize_t n_outputs, n_tasks, n_bytes
+    Py_ssize_t n_outputs, n_bytes
+    Py_ssize_t n_sample_tasks  # strips of one sample, of all outputs
     char *scratch
     Py_ssize_t scratch_bytes  # of each seat
 
@@ -137,11 +139,17 @@ cdef inline Py_ssize_t scratch_of(const Output *output) noexcept nogil:
     if output.form != INTERLEAVED:
         return output.turned_bytes
     return (up_to_line(output.n_arrays * sizeof(View)) + output.n_arrays * output.turned_bytes
-            + 2 * output.n_arrays * output.block * output.item)
+            + 2 * output.n_arrays * output.block * cell_of(output))
 
 
-cdef inline Py_ssize_t n_tasks_of(const Job *job, const Output *output) noexcept nogil:
-    return job.n_samples * output.n_strips * (output.n_arrays if output.form == PLANAR else 1)
+cdef inline Py_ssize_t cell_of(const Output *output) noexcept nogil:
+    """Bytes of a pixel of one array while pixels are interleaved."""
+    return output.deeds[0].item if output.alike else output.item
+
+
+cdef inline Py_ssize_t n_tasks_of(const Output *output) noexcept nogil:
+    """Strips of one sample."""
+    return output.n_strips * (output.n_arrays if output.form == PLANAR else 1)
 
 
 cdef inline Py_ssize_t short_file(const Job *job) noexcept nogil:
@@ -166,16 +174,18 @@ cdef inline Py_ssize_t short_file(const Job *job) noexcept nogil:
 
 cdef inline Strip strip_of(const Job *job, Py_ssize_t task) noexcept nogil:
     cdef Strip strip
-    cdef const Output *output = &job.outputs[0]
-    cdef Py_ssize_t n_tasks = n_tasks_of(job, output)
-    while task >= n_tasks:
-        task -= n_tasks
+    cdef const Output *output = job.outputs
+    # Sample by sample, so that a mask finds in the cache what the image has just read.
+    cdef Py_ssize_t sample = task // job.n_sample_tasks
+    task %= job.n_sample_tasks
+    while task >= n_tasks_of(output):
+        task -= n_tasks_of(output)
         output += 1
-        n_tasks = n_tasks_of(job, output)
-    cdef Py_ssize_t at = task // output.n_strips  # sample * n_arrays + array, or sample
-    cdef Py_ssize_t apart = output.n_arrays if output.form == PLANAR else 1
-    strip.output, strip.array = output, at % apart
-    strip.place = &job.places[at // apart]
+    strip.output, strip.place = output, &job.places[sample]
+    strip.array = task // output.n_strips
+    cdef Py_ssize_t at = sample  # of the planes written
+    if output.form == PLANAR:
+        at = sample * output.n_arrays + strip.array
     strip.y = task % output.n_strips * output.strip_rows
     strip.n_rows = min(output.strip_rows, job.height - strip.y)
     strip.dst_step = job.width * output.item * (
@@ -198,6 +208,7 @@ cdef inline View view_of(const Job *job, const Strip *strip, Py_ssize_t array) n
     if place.turned and place.back:
         x = job.width - x - strip.n_rows
     view.deed = deed
+    view.top = view.left = view.bottom = view.right = 0  # until `frame`
     view.src = (plane.base + place.patch * plane.patch_step
                 + (place.row + y) * plane.row_step + (place.col + x) * deed.item)
     view.step = -plane.row_step if place.up else plane.row_step
@@ -313,9 +324,12 @@ cdef inline void write_planar(
 
 cdef inline void write_interleaved(
         const Job *job, const Strip *strip, char *scratch, c.cio_line *line) noexcept nogil:
-    """Block by block: a row of each array, then these as columns, then these as one row."""
+    """Block by block: a row of each array, then these as columns, then these as one row.
+
+    Numbers to which the same is done are interleaved as they are stored, and scaled last.
+    """
     cdef const Output *output = strip.output
-    cdef Py_ssize_t n = output.n_arrays, row_bytes = output.block * output.item
+    cdef Py_ssize_t n = output.n_arrays, cell = cell_of(output), row_bytes = output.block * cell
     cdef View *views = <View *>scratch
     cdef char *turned = scratch + up_to_line(n * sizeof(View))
     cdef char *rows = turned + n * output.turned_bytes
@@ -323,6 +337,8 @@ cdef inline void write_interleaved(
     cdef char *dst
     cdef char *target
     cdef Py_ssize_t a, y, x, width
+    cdef const Deed *deed = output.deeds
+    cdef bint in_place = job.store == c.CIO_CACHED and not output.alike
     for a in range(n):
         views[a] = view_of(job, strip, a)
         if strip.place.turned:
@@ -334,17 +350,25 @@ cdef inline void write_interleaved(
         x = 0
         while x < job.width:
             width = min(output.block, job.width - x)
-            target = pixels if job.store == c.CIO_STREAMED else dst
             for a in range(n):
                 if not strip.place.turned and y + 1 < strip.n_rows:
                     c.cio_prefetch_row(
                         views[a].src + (y + 1) * views[a].step + x * views[a].deed.item,
                         width * views[a].deed.item)
-                write_row(job, strip, &views[a], y, x, width, rows + a * row_bytes, c.CIO_CACHED,
-                          NULL)
-            job.rows.transpose[output.move](rows, row_bytes, target, n * output.item, n, width)
-            if target != dst:
-                job.rows.copy[job.store](pixels, dst, width * n * output.item, line)
+                if output.alike:
+                    job.rows.copy[c.CIO_CACHED](
+                        views[a].row + x * cell, rows + a * row_bytes, width * cell, NULL)
+                else:
+                    write_row(job, strip, &views[a], y, x, width, rows + a * row_bytes,
+                              c.CIO_CACHED, NULL)
+            target = dst if in_place else pixels
+            job.rows.transpose[deed.move if output.alike else output.move](
+                rows, row_bytes, target, n * cell, n, width)
+            if output.alike:
+                job.rows.scale[deed.type][output.to][deed.fills][job.store](
+                    pixels, dst, width * n, &deed.how, line)
+            elif not in_place:
+                job.rows.copy[job.store](pixels, dst, width * n * cell, line)
             dst += width * n * output.item
             x += width
 
@@ -367,6 +391,9 @@ cdef inline void write_mask(const Job *job, const Strip *strip, char *scratch) n
         if strip.place.turned:
             turn(job, strip, &view, scratch)
         for y in range(strip.n_rows):
+            if not strip.place.turned and y + job.rows_ahead < strip.n_rows:
+                c.cio_prefetch_row(
+                    view.src + (y + job.rows_ahead) * view.step, job.width * view.deed.item)
             go_to(job, strip, &view, y, scratch)
             job.rows.check[view.deed.type](
                 view.row, <uint8_t *>dst + y * strip.dst_step, job.width, view.deed.how.nodata)

@@ -21,12 +21,15 @@ from .request import (
     check_out,
     class_dtype,
     corners,
+    file_behind,
     for_kernels,
     image_dtype,
     image_shape,
     index_numbers,
     numpy_dtype,
+    overflows,
     per_band,
+    refuse_files,
     symmetries,
     threads_to_use,
     window_size,
@@ -62,7 +65,8 @@ def gather(
     shape and type, which is returned; under bfloat16 it may be uint16, and gets the bits.
 
     IndexError or RequestError, and nothing written, where anything is wrong.  Threads may call at
-    once, with an ``out`` each.
+    once, with an ``out`` each.  Each call proves its arrays anew, some 2 us each: who reads the
+    same ones over and over is better served by a reader.
     """
     bands = _bands(arrays)
     patch = bands[0].shape[1], bands[0].shape[2]
@@ -73,6 +77,8 @@ def gather(
     if name in FLOATS:
         factors = per_band("scale", 1.0 if scale is None else scale, len(bands))
         summands = per_band("offset", 0.0 if offset is None else offset, len(bands))
+        if overflows(factors + summands):
+            raise RequestError(f"scale={scale!r}, offset={offset!r} overflow float32")
         how: dict[str, Any] = {"scale": factors, "offset": summands, "to": name}
     else:
         for what, given in (("scale", scale), ("offset", offset)):
@@ -85,11 +91,12 @@ def gather(
         plan = _kernels.Gather(
             [[band] for band in bands], [[None]] * len(bands), **how, interleaved=layout == "NHWC"
         )
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise RequestError(str(error)) from None
     if out is None:
         out = allocate_image(shape, name)
     check_image(out, shape, numpy_dtype(name))
+    refuse_files([out], map(file_behind, bands))
     _run(plan, for_kernels(out, name), numbers, origin, symmetry, window, patch, threads)
     return out
 
@@ -128,6 +135,7 @@ def remap(
     if out is None:
         out = aligned(shape, name)
     check_out("label", out, shape, name)
+    refuse_files([out], [file_behind(codes)])
     _run(plan, out, numbers, origin, symmetry, window, patch, threads)
     return out
 
@@ -161,7 +169,10 @@ def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
             f"table is a {type(table).__name__}, which need not name every code; "
             "LabelMap(...).table(array.dtype, dtype, ignore, name) makes a total table of one"
         )
-    given = np.asarray(table)
+    try:
+        given = np.asarray(table)
+    except ValueError as error:  # rows of different lengths
+        raise RequestError(f"table is no array of classes: {error}") from None
     if given.shape != (n_codes,) or given.dtype.kind not in "iu":
         raise RequestError(
             f"table has shape {given.shape} and type {given.dtype}; {n_codes} whole numbers are "

@@ -18,7 +18,7 @@ from . import _kernels
 from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
 from .folder import METADATA, Split, splits_of
-from .layout import Band, Layout, Window
+from .layout import Band, Layout, Window, holds
 from .metadata import typed
 from .request import resolved
 from .source import File, Source
@@ -156,7 +156,9 @@ class Dataset:
         if known.dtype == dtype:
             return known
         scale = 1.0 if known.kind == "label" else None
-        return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=None)
+        # The number that means no data is the same in any type that can hold it.
+        nodata = known.nodata if holds(dtype, known.nodata) else None
+        return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
 
     def find(self, name: str) -> str:
         """The array that ``name`` means, in any spelling; RequestError where none or several."""

@@ -56,8 +56,10 @@ def splits_of(root: Path, layout: Layout) -> list[Split]:
     """
     groups = _groups(root, layout)
     if not groups:
-        list(_placed(_files(root, layout), layout))  # which names a pattern, where there is one
-        raise LayoutError(f"no .dat or .npy files in {root}, nor in folders in it")
+        files = _files(root, layout)
+        list(_placed(files, layout))  # which names a pattern, where there is one
+        others = "".join(f"; {reason}" for reason in files.left_out)
+        raise LayoutError(f"no .dat or .npy files in {root}, nor in folders in it{others}")
     order = {name: k for k, name in enumerate(_SPLITS)}
     names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
     return [_split(name, groups[name], layout) for name in names]
@@ -80,7 +82,8 @@ def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
             if name in _SPLITS:
                 raise
             continue
-        if inner:
+        # A split whose arrays have places of their own, and are not there, is told so below.
+        if inner or (inner.placed and name in _SPLITS and not files):
             if files:
                 raise LayoutError(f"{root} has files of its own beside the split {folder}")
             if name in groups:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
+import numpy as np
+
 from .errors import LayoutError, RequestError
 from .labels import LabelMap
 
@@ -117,8 +119,11 @@ class Layout:
     origin: Origin | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.patch) != 2 or not all(_is_whole(n) and n >= 1 for n in self.patch):
+        if not isinstance(self.patch, tuple) or not (
+            len(self.patch) == 2 and all(_is_whole(n) and n >= 1 for n in self.patch)
+        ):
             raise EntryError(f"patch = {self.patch}; (height, width) is needed", "patch")
+        _check_forms(self)
         for what, first, extent, whole in (
             ("rows", self.valid.row, self.valid.height, self.patch[0]),
             ("columns", self.valid.col, self.valid.width, self.patch[1]),
@@ -201,6 +206,33 @@ class Layout:
         raise RequestError(f"no array {asked!r}; {where} has {', '.join(names)}")
 
 
+def _check_forms(layout: Layout) -> None:
+    """Prove that the entries of a layout are of the types its fields say."""
+    valid = layout.valid
+    if not isinstance(valid, Window) or not all(
+        _is_whole(n) for n in (valid.row, valid.col, *valid.size)
+    ):
+        raise EntryError(f"valid = {valid!r}; a Window of whole numbers is needed", "valid")
+    if odd := [band for band in layout.bands if not isinstance(band, Band)]:
+        raise EntryError(f"bands holds {odd[0]!r}; a Band is needed", "bands")
+    if isinstance(layout.prefixes, str):
+        raise EntryError(f"prefixes = {layout.prefixes!r}; a tuple of texts is needed", "prefixes")
+    for preset, choices in layout.presets.items():
+        if isinstance(choices, str) or any(isinstance(choice, str) for choice in choices):
+            raise EntryError(
+                f"presets[{preset!r}] = {choices!r}; a tuple of tuples of names is needed",
+                "presets",
+            )
+    for name, maps in layout.label_maps.items():
+        if not isinstance(maps, Mapping) or not all(
+            isinstance(label_map, LabelMap) for label_map in maps.values()
+        ):
+            raise EntryError(
+                f"label_maps[{name!r}] = {maps!r}; a LabelMap for each policy is needed",
+                "label_maps",
+            )
+
+
 def _key(name: str) -> str:
     """A name without case and zero padding."""
     return re.sub(r"(?<=[a-z])0+(?=\d)", "", name.lower())
@@ -211,7 +243,19 @@ def _is_whole(number: Any) -> bool:
 
 
 def _is_number(number: Any) -> bool:
-    return isinstance(number, numbers.Real) and not isinstance(number, bool)
+    # A float holds no larger whole number.
+    real = isinstance(number, numbers.Real) and not isinstance(number, bool)
+    return real and not (_is_whole(number) and abs(number) >= 2**1023)
+
+
+def holds(dtype: str, number: float | None) -> bool:
+    """Whether a type has that number, or there is none; float32 may round it."""
+    if number is None or math.isnan(number):  # NaN is no data in any type, if one has it
+        return True
+    if dtype == "float32":
+        return math.isinf(number) or abs(number) <= float(np.finfo(np.float32).max)
+    limits = np.iinfo(dtype)
+    return limits.min <= number <= limits.max and number == int(number)
 
 
 def _is_finite(number: Any) -> bool:
@@ -232,9 +276,11 @@ def _faults(band: Band) -> Iterator[tuple[str, str]]:
         yield "offset", f"has offset {band.offset!r} but no known scale, which would follow it"
     if band.nodata is not None and not _is_number(band.nodata):
         yield "nodata", f"has nodata {band.nodata!r}; a number or None is needed"
+    elif band.dtype in DTYPES and not holds(band.dtype, band.nodata):
+        yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
     if band.wavelength is not None and not (_is_finite(band.wavelength) and band.wavelength > 0):
         yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
-    if band.file is not None and not _is_below(band.file):
+    if band.file is not None and not (_is_below(band.file) and _is_below(band.pattern)):
         yield (
             "file",
             f"has file {band.file!r}; a name or pattern in the split's folder is needed",

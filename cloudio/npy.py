@@ -4,6 +4,7 @@ numpy reads it; what cannot be mapped as it lies is refused here.
 """
 
 import math
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def read_header(path: Path) -> Header:
             shape, fortran, dtype = read(file)
         except LayoutError:
             raise
-        except ValueError as error:
+        except (ValueError, SyntaxError, tokenize.TokenError) as error:
             raise LayoutError(f"{path} is no .npy file: {error}") from None
         start = file.tell()
     if dtype.hasobject:

@@ -33,6 +33,7 @@ from .request import (
     index_numbers,
     is_whole,
     numpy_dtype,
+    overflows,
     owns_memory,
     per_band,
     refuse_files,
@@ -158,6 +159,8 @@ class Reader:
         sources = [dataset.sources(name) for name in self.bands]
         self._gather = _kernels.Gather(*_opened(sources), *factors, **how)
         self._mask = None
+        if not isinstance(valid, (bool, np.bool_)):
+            raise RequestError(f"valid={valid!r}; True or False is needed")
         self.valid = bool(valid)
         if self.valid:
             self._mask = _kernels.Mask(*_opened(sources), nodata, _rectangle(window))
@@ -286,7 +289,7 @@ class Reader:
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
         image, label, valid = out[0], out[1], None if self._mask is None else out[3]
         if not (owns_memory(image) and owns_memory(label) and owns_memory(valid)):
-            refuse_files(out, self._plans)
+            refuse_files(out, (f.fileno() for plan in self._plans for f in plan.files))
         shape = (n, *self.image_shape)
         if self._native:
             check_out("image", image, shape, self.dtype)
@@ -361,9 +364,8 @@ def _factors(
         raise RequestError(f"std={std!r}; numbers above 0 are needed")
     factors = [a / s for a, s in zip(scales, stds, strict=True)]
     summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.array([factors, summands]).astype(np.float32)).all():
-            raise RequestError(f"scale={scale!r}, mean={mean!r}, std={std!r} overflow float32")
+    if overflows(factors + summands):
+        raise RequestError(f"scale={scale!r}, mean={mean!r}, std={std!r} overflow float32")
     return factors, summands
 
 

@@ -7,7 +7,7 @@ what the kernels take; RequestError says what was given and what is needed.
 import importlib.util
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ LAYOUTS = ("NCHW", "NHWC")
 _INT64 = np.dtype(np.int64)
 _MOST = np.iinfo(_INT64).max
 _BITS = np.dtype(np.uint16)
+_LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 _PLAIN = {int}
 _SEQUENCES = list, tuple
 _BOOLS = bool, np.bool_
@@ -98,9 +99,12 @@ def window_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
 def per_band(what: str, given: Any, n_bands: int) -> list[float]:
     """One finite number per band, of one for all or as many."""
     try:
-        numbers = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"{what}={given!r}; a number or one per band is needed") from None
+        kind = np.asarray(given).dtype.kind
+        numbers = np.asarray(given, dtype=np.float64) if kind in "iuf" else None
+    except (TypeError, ValueError):
+        numbers = None
+    if numbers is None:
+        raise RequestError(f"{what}={given!r}; a number or one per band is needed")
     if numbers.ndim == 0:
         numbers = np.full(n_bands, numbers)
     if numbers.shape != (n_bands,):
@@ -115,9 +119,12 @@ def clip_limits(clip: Any) -> tuple[float | None, float | None]:
     if clip is None:
         return None, None
     pair = tuple(clip) if isinstance(clip, (tuple, list, np.ndarray)) else ()
-    if len(pair) != 2 or not all(limit is None or _is_number(limit) for limit in pair):
+    if len(pair) != 2 or not all(x is None or (_is_real(x) and not math.isnan(x)) for x in pair):
         raise RequestError(f"clip={clip!r}; (least, most) is needed, numbers or None")
     lo, hi = (None if limit is None else float(limit) for limit in pair)
+    for limit in (lo, hi):
+        if limit is not None and math.isfinite(limit) and overflows([limit]):
+            raise RequestError(f"clip={clip!r} overflows float32")
     if lo is not None and hi is not None and lo > hi:
         raise RequestError(f"clip={clip!r} is reversed; (least, most) is needed")
     return lo, hi
@@ -127,17 +134,24 @@ def fill_value(fill: Any, dtype: str) -> float | None:
     """The number itself, where ``dtype`` holds it."""
     if fill is None:
         return None
-    if not (_is_number(fill) or (isinstance(fill, float) and math.isnan(fill))):
+    if not _is_real(fill):
         raise RequestError(f"fill={fill!r}; a number is needed")
-    most = 65504.0 if dtype == "float16" else float(np.finfo(np.float32).max)
-    if math.isfinite(fill) and abs(fill) > most:
+    if math.isfinite(fill) and abs(fill) > _LARGEST[dtype]:
         raise RequestError(f"fill={fill!r} overflows {dtype}")
     return float(fill)
 
 
-def _is_number(given: Any) -> bool:
-    real = isinstance(given, (int, float, np.integer, np.floating))
-    return real and not isinstance(given, bool) and not math.isnan(given)
+def _is_real(given: Any) -> bool:
+    """Whether that is a number that a float can be, NaN among them."""
+    if isinstance(given, (int, np.integer)):
+        return not isinstance(given, bool) and abs(int(given)) < 2**1023
+    return isinstance(given, (float, np.floating))
+
+
+def overflows(numbers: Sequence[float]) -> bool:
+    """Whether one of these is no finite number of float32."""
+    with np.errstate(over="ignore"):
+        return not np.isfinite(np.array(numbers).astype(np.float32)).all()
 
 
 # ---- threads -------------------------------------------------------------------------------------
@@ -182,7 +196,7 @@ def centred(
 
 def index_numbers(index: Any, n_patches: int) -> np.ndarray:
     """The numbers of patches as int64, (n,), in which negative ones still count from the end."""
-    if isinstance(index, np.ndarray) and index.dtype == np.uint64 and (index > _MOST).any():
+    if type(index) is np.ndarray and index.dtype.char in "QL" and (index > _MOST).any():
         k = int(index.argmax())
         raise IndexError(f"index[{k}] = {index[k]}; there are {n_patches} patches")
     given = whole_numbers("index", index)
@@ -286,17 +300,26 @@ def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise RequestError(f"out: {what} is read-only")
 
 
-def refuse_files(outs: Sequence[Any], plans: Sequence[_kernels.Stack]) -> None:
-    """Refuse to write into a mapping of a file that is read.
+def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | None]) -> None:
+    """Refuse to write into a mapping of a file that is read, of which descriptor or name is given.
 
     As np.memmap shows it; a bare mmap object does not tell its file.
     """
-    for out in outs:
-        if name := _file_behind(out):
-            file = os.stat(name)
-            for source in (source for plan in plans for source in plan.files):
-                if os.path.samestat(file, os.fstat(source.fileno())):
-                    raise RequestError(f"out is mapped from {name}, which is read")
+    if not (names := list(filter(None, map(file_behind, outs)))):
+        return
+    read = [status for status in map(_status, sources) if status is not None]
+    for name in names:
+        status = _status(name)
+        if status is not None and any(os.path.samestat(status, other) for other in read):
+            raise RequestError(f"out is mapped from {name}, which is read")
+
+
+def _status(file: int | str | None) -> os.stat_result | None:
+    """None for a file that is gone: then nobody else finds it by that name."""
+    try:
+        return None if file is None else os.stat(file)
+    except FileNotFoundError:
+        return None
 
 
 def owns_memory(array: Any) -> bool:
@@ -305,10 +328,11 @@ def owns_memory(array: Any) -> bool:
     return base is None or (type(base) is np.ndarray and base.base is None)
 
 
-def _file_behind(array: Any) -> Any:
+def file_behind(array: Any) -> str | None:
+    """The file that an array is mapped from, if np.memmap did that."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
-            return array.filename
+            return os.fspath(array.filename)
         array = array.base
     return None
 

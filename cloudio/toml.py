@@ -259,7 +259,7 @@ def _label_map(table: Table) -> LabelMap:
             raise table.fault(str(error), "threshold") from None
     classes: dict[int, int | None] = {}
     for code, to in given["classes"].items():
-        if not re.fullmatch(r"-?\d+", code, re.ASCII):
+        if not re.fullmatch(r"-?\d{1,18}", code, re.ASCII):
             raise table.fault(f"classes: code {code!r}; a whole number is needed", "classes", code)
         if int(code) in classes:
             raise table.fault(f"classes: code {int(code)} is there twice", "classes", code)

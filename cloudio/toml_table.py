@@ -24,6 +24,8 @@ def load(path: Path) -> "tuple[dict[str, Any], dict[Place, int]]":
         return tomllib.loads(text), _lines(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax(path, text, str(error)) from None
+    except ValueError as error:  # of Python, about numbers of thousands of digits
+        raise LayoutError(f"{path}: {error}") from None
 
 
 def _syntax(path: Path, text: str, said: str) -> LayoutError:

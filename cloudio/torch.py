@@ -11,6 +11,7 @@ except ImportError as error:
     raise ImportError("cloudio.torch needs PyTorch: pip install 'cloudio[torch]'") from error
 
 from .reader import Batch, MaskedBatch, Reader
+from .request import index_numbers
 
 _BITS = np.dtype(np.uint16)
 
@@ -29,8 +30,16 @@ def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
 
 
 def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:
-    """Read a batch into new tensors; as `Reader.read`, and in bfloat16 without ml_dtypes too."""
-    n = int(np.size(index))
+    """Read a batch into new tensors; as `Reader.read`, and in bfloat16 without ml_dtypes too.
+
+    ``index``, ``origin`` and ``symmetry`` may be tensors.
+    """
+    index, origin, symmetry = (
+        given.numpy() if isinstance(given, torch.Tensor) else given
+        for given in (index, origin, symmetry)
+    )
+    numbers = index_numbers(index, len(reader))
+    n = len(numbers)
     kind = getattr(torch, reader.dtype_name)
     image = torch.empty((n, *reader.image_shape), dtype=kind)
     bits = image.view(torch.uint16) if kind is torch.bfloat16 else image
@@ -42,10 +51,10 @@ def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -
     if reader.valid:
         valid = torch.empty((n, *reader.size), dtype=torch.uint8)
         out += [None, valid.numpy()]
-    numbers = torch.as_tensor(reader.read(index, origin, symmetry, tuple(out)).index)
+    resolved = torch.as_tensor(reader.read(numbers, origin, symmetry, tuple(out)).index)
     if valid is None:
-        return Batch(image, label, numbers)
-    return cast(Batch[Any], MaskedBatch(image, label, numbers, valid))
+        return Batch(image, label, resolved)
+    return cast(Batch[Any], MaskedBatch(image, label, resolved, valid))
 
 
 def _tensor(array: Any) -> Any:

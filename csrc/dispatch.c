@@ -8,12 +8,23 @@
 #include <immintrin.h>
 #ifdef _MSC_VER
 #include <windows.h>
+#else
+#include <cpuid.h>
 #endif
 #endif
 
 extern const cio_rows cio_rows_base;
 #ifdef CIO_X86
 extern const cio_rows cio_rows_avx2, cio_rows_avx512, cio_rows_avx512vbmi;
+
+#ifndef _MSC_VER
+/* By the CPU's own word: compilers before gcc 11 and clang 18 do not know the name. */
+static int has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
 
 /* How many of the three this CPU runs; each needs what the one before it needs. */
 static size_t n_extensions(void)
@@ -22,7 +33,7 @@ static size_t n_extensions(void)
     return IsProcessorFeaturePresent(PF_AVX2_INSTRUCTIONS_AVAILABLE) ? 1 : 0;
 #else
     __builtin_cpu_init();
-    if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")))
+    if (!(__builtin_cpu_supports("avx2") && has_f16c()))
         return 0;
     if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))

@@ -58,7 +58,7 @@ REVERSE(4, uint32_t)
  * turns, as often as N can be halved, turns its rows into columns. With fewer rows than N the last
  * is read again. */
 #define TILE(name, bytes, vector, get, low, high, put_lane)                                        \
-    static inline void name##_turns(const vector *from, vector *to)                                \
+    static ALWAYS_INLINE void name##_turns(const vector *from, vector *to)                                \
     {                                                                                              \
         enum { N = 16 / bytes };                                                                   \
         for (size_t k = 0; k < N / 2; ++k) {                                                       \
@@ -66,8 +66,8 @@ REVERSE(4, uint32_t)
             to[2 * k + 1] = high(from[k], from[k + N / 2]);                                        \
         }                                                                                          \
     }                                                                                              \
-    static inline void name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,    \
-                            size_t n_rows)                                                         \
+    static ALWAYS_INLINE void name(const char *src, ptrdiff_t src_step, char *dst,                 \
+                                   ptrdiff_t dst_step, size_t n_rows)                              \
     {                                                                                              \
         enum { N = 16 / bytes, N_LANES = sizeof(vector) / 16 };                                    \
         vector one[N], other[N];                                                                   \

@@ -15,6 +15,12 @@
 
 enum { LINE = 64 };
 
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* Fewer instructions a line, so that more lines are on their way to a CPU at once. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLLED _Pragma("GCC unroll 4")

@@ -104,6 +104,15 @@ def arrays_of(call, rng):
     return found
 
 
+def stored(arrays, index, origins, size, turned):
+    """(sample, band, row, column) of the arrays' own type."""
+    out = np.empty((len(index), len(arrays), *size), arrays[0].dtype)
+    for k, (i, (row, col), s) in enumerate(zip(index, origins, turned, strict=True)):
+        for b, array in enumerate(arrays):
+            out[k, b] = oracle.seen(array[i, row : row + size[0], col : col + size[1]], s)
+    return out
+
+
 @settings(max_examples=400, deadline=None)
 @given(call=calls())
 def test_any_gather_equals_numpy(call):
@@ -133,9 +142,12 @@ def test_any_gather_equals_numpy(call):
     offsets = [call["offset"] or 0.0] * len(arrays)
     turned = np.broadcast_to(call["symmetry"] or 0, n).tolist()
     origins = [tuple(x) for x in origin.tolist()]
-    wanted = oracle.image(arrays, index, origins, size, scales, offsets, symmetries=turned)
-    with np.errstate(over="ignore"):
-        wanted = wanted.astype(got.dtype)
+    if call["dtype"] == "stored":
+        wanted = stored(arrays, index, origins, size, turned)
+    else:
+        wanted = oracle.image(arrays, index, origins, size, scales, offsets, symmetries=turned)
+        with np.errstate(over="ignore"):
+            wanted = wanted.astype(got.dtype)
     if call["layout"] == "NHWC":
         wanted = np.ascontiguousarray(wanted.transpose(0, 2, 3, 1))
     assert oracle.same_bits(got, wanted)
@@ -181,6 +193,23 @@ def test_an_output_that_is_given_is_returned():
     assert np.array_equal(label[0], codes[1])
 
 
+def test_a_file_that_is_read_is_not_written(tmp_path):
+    np.arange(128, dtype=np.float32).tofile(tmp_path / "a")
+    source = np.memmap(tmp_path / "a", np.float32, "r", shape=(2, 8, 8))
+    out = np.memmap(tmp_path / "a", np.float32, "r+", shape=(1, 1, 8, 8))
+    with pytest.raises(RequestError, match=r"out is mapped from .*a, which is read"):
+        cloudio.gather([source[:, ::-1]], [1], out=out, scale=10.0)
+    np.zeros(128, np.uint8).tofile(tmp_path / "b")
+    codes = np.memmap(tmp_path / "b", np.uint8, "r", shape=(2, 8, 8))
+    label = np.memmap(tmp_path / "b", np.uint8, "r+", shape=(1, 8, 8))
+    with pytest.raises(RequestError, match=r"out is mapped from .*b, which is read"):
+        cloudio.remap(codes, [1], [1] * 256, out=label)
+    assert source[0, 0, 1] == 1
+    assert not codes.any()
+    other = np.memmap(tmp_path / "c", np.float32, "w+", shape=(1, 1, 8, 8))
+    assert cloudio.gather([source], [1], out=other)[0, 0, 0, 1] == 65
+
+
 def test_no_samples_is_an_empty_batch():
     array = np.zeros((3, 9, 9), np.int16)
     assert cloudio.gather([array], []).shape == (0, 1, 9, 9)
@@ -212,6 +241,9 @@ I16 = np.zeros((3, 8, 9), np.int16)
         ([I16], {"origin": (1, 0), "size": (8, 9)}, r"origin = \(1, 0\)"),
         ([I16], {"scale": [1, 2]}, r"scale has shape \(2,\); there are 1 bands"),
         ([I16], {"scale": float("inf")}, "scale=inf; finite numbers"),
+        ([I16], {"scale": 1e39}, r"scale=1e\+39, offset=None overflow float32"),
+        ([I16], {"offset": [1e39]}, r"offset=\[1e\+39\] overflow float32"),
+        ([I16], {"scale": "2"}, "scale='2'; a number or one per band"),
         ([I16], {"offset": "x"}, "offset='x'; a number or one per band"),
         ([I16], {"symmetry": 1, "size": (8, 9)}, "a quarter turn, for which a window must be"),
         ([I16], {"dtype": "int32"}, "dtype='int32'; a float, or as stored, float32, float16"),
@@ -241,6 +273,7 @@ def test_a_gather_that_cannot_be_had_is_refused(arrays, how, message):
         (I16.astype("u1"), LabelMap({0: 1}), {}, r"a LabelMap, .* LabelMap\(...\).table\(array"),
         (I16.astype("u1"), [300] * 256, {}, "table has classes 300..300; uint8 holds 0..255"),
         (I16.astype("u1"), [-1] * 256, {}, "table has classes -1..-1"),
+        (I16.astype("u1"), [[1], [2, 3]], {}, "table is no array of classes"),
         (I16.astype("f4"), [0] * 256, {}, "array is float32; codes of one or two bytes"),
         (I16.astype("u1"), [0] * 256, {"dtype": "int32"}, "label_dtype='int32'; uint8, int64"),
         (I16.astype("u1")[0], [0] * 256, {}, r"arrays\[0\] is of shape \(8, 9\)"),

@@ -21,13 +21,18 @@ SCALES = (1e-4, 1.0, 1 / 3, -2.5, 6.1e-5, 3e38)
 
 
 def every_value(dtype: str) -> np.ndarray:
-    """Every value of a small type; for float32 all exponents, signs, and the special numbers."""
+    """Every value of a small type; of a wider one 65,536 and more, from all of its range.
+
+    Of float32 all exponents and signs, and the special numbers.
+    """
     if dtype == "float32":
         bits = np.arange(0, 2**32, 2**32 // 65536 + 1, dtype=np.uint32)
         special = [0.0, -0.0, np.inf, -np.inf, np.nan, -99.0, 1e-45, 3.4028235e38]
         nan = np.array([0x7FC01234, 0xFFC05678], np.uint32).view(np.float32)
         return np.concatenate([bits.view(np.float32), np.array(special, np.float32), nan])
     limits = np.iinfo(dtype)
+    if limits.bits > 16:
+        return np.linspace(limits.min, limits.max, 2**16 + 1).astype(dtype)
     return np.arange(limits.min, limits.max + 1).astype(dtype)
 
 

@@ -179,6 +179,52 @@ def test_a_file_that_the_layout_does_not_know_keeps_its_name(stem):
     assert CLOUDSEN12.name_of_file(stem) == stem
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"valid": (0, 0, 16, 20)}, r"valid = \(0, 0, 16, 20\); a Window of whole numbers"),
+        ({"valid": Window(0.5, 0, 9, 9)}, r"valid = Window\(row=0.5.*; a Window of whole numbers"),
+        ({"patch": 16}, r"patch = 16; \(height, width\) is needed"),
+        ({"bands": ("a",)}, "bands holds 'a'; a Band is needed"),
+        ({"prefixes": "S2_"}, "prefixes = 'S2_'; a tuple of texts is needed"),
+        ({"presets": {"p": ("L1C_B2",)}}, r"presets\['p'\] = .*; a tuple of tuples of names"),
+        ({"presets": {"p": "L1C_B2"}}, r"presets\['p'\] = 'L1C_B2'; a tuple of tuples of names"),
+        (
+            {"label_maps": {"LABEL_hq": {0: 1}}},
+            r"label_maps\['LABEL_hq'\] = .*; a LabelMap for each",
+        ),
+        ({"bands": (Band("x", nodata=70000),)}, "x has nodata 70000, which int16 cannot hold"),
+        ({"bands": (Band("x", nodata=0.5),)}, "x has nodata 0.5, which int16 cannot hold"),
+        (
+            {"bands": (Band("x", dtype="float32", nodata=1e39),)},
+            r"1e\+39, which float32 cannot hold",
+        ),
+        (
+            {"bands": (Band("x", nodata=10**400),)},
+            "x has nodata 1000.*; a number or None is needed",
+        ),
+        ({"bands": (Band("x", scale=10**400),)}, "x has scale 1000.*; a finite number but 0"),
+        (
+            {"bands": (Band("../y", file="{name}.npy"),)},
+            "has file '{name}.npy'; a name or pattern in",
+        ),
+    ],
+)
+def test_entries_of_a_wrong_form_are_refused(changes, message):
+    with pytest.raises(LayoutError, match=message):
+        dataclasses.replace(builders.SMALL, **changes)
+
+
+def test_nan_means_no_data_in_any_type():
+    for dtype in ("int16", "float32"):
+        assert (
+            Band("x", dtype=dtype, nodata=float("nan"))
+            in dataclasses.replace(
+                builders.SMALL, bands=(Band("x", dtype=dtype, nodata=float("nan")),)
+            ).bands
+        )
+
+
 def test_a_name_as_written_wins_over_any_other_reading():
     layout = dataclasses.replace(builders.SMALL, bands=(Band("B04"), Band("B4"), Band("L1C_B4")))
     names = [band.name for band in layout.bands]

@@ -401,6 +401,29 @@ def test_out_must_not_be_mapped_from_a_file_that_is_read(tmp_path):
     assert oracle.same_bits(reader.read([2, 0, 1], out=other).image[1, 0], arrays["S1_VV"][0])
 
 
+def test_an_out_whose_file_is_gone_is_nobody_elses(tmp_path, reader):
+    out = np.memmap(tmp_path / "out", np.float32, "w+", shape=(2, 4, 8, 9))
+    (tmp_path / "out").unlink()
+    wanted = reader.read([3, 1])
+    got = reader.read([3, 1], out=(out, np.empty((2, 8, 9), np.uint8)))
+    assert oracle.same_bits(np.array(got.image), wanted.image)
+
+
+def test_a_fill_of_any_float_type_is_taken(small):
+    nan = small[0].reader("S1", fill=np.float32("nan")).read([0]).image
+    assert oracle.same_bits(nan, small[0].reader("S1", fill=float("nan")).read([0]).image)
+
+
+def test_no_data_is_known_in_a_file_of_another_type(tmp_path):
+    layout = dataclasses.replace(builders.SMALL, bands=(Band("L1C_B2", nodata=-99.0),))
+    np.full((2, 40, 48), -99, "<f4").tofile(tmp_path / "L1C_B2.dat")
+    builders.write_metadata(tmp_path / "metadata.csv", 2)
+    dataset = cloudio.open(tmp_path, layout=layout)
+    batch = dataset.reader("B2", scale=None, fill=7, valid=True).read([0, 1])
+    assert (batch.image == 7).all()
+    assert not batch.valid.any()
+
+
 def wrong_outs():
     image, label = np.full((2, 4, 8, 9), np.nan, np.float32), np.full((2, 8, 9), 77, np.uint8)
     locked = image.copy()
@@ -543,6 +566,16 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"clip": (0, True)}, r"clip=\(0, True\); \(least, most\)"),
         ({"fill": "zero"}, "fill='zero'; a number is needed"),
         ({"fill": 1e6, "dtype": "float16"}, "fill=1000000.0 overflows float16"),
+        ({"fill": 3.4e38, "dtype": "bfloat16"}, r"fill=3.4e\+38 overflows bfloat16"),
+        ({"fill": 10**400}, "fill=1000.*; a number is needed"),
+        ({"fill": True}, "fill=True; a number is needed"),
+        ({"clip": (0, 10**400)}, r"clip=\(0, 1000.*; \(least, most\) is needed"),
+        ({"clip": (1e39, None)}, r"clip=\(1e\+39, None\) overflows float32"),
+        ({"valid": "no"}, "valid='no'; True or False is needed"),
+        ({"valid": np.array([1, 2])}, "True or False is needed"),
+        ({"mean": "1"}, "mean='1'; a number or one per band"),
+        ({"std": True}, "std=True; a number or one per band"),
+        ({"scale": 1j}, "scale=1j; a number or one per band"),
         ({"std": [1, 1, 1]}, r"std has shape \(3,\); there are 4 bands"),
         ({"std": float("nan")}, "std=nan; finite numbers"),
         ({"scale": 10**400}, "scale=1000.*; a number or one per band"),

@@ -365,11 +365,37 @@ def test_a_stacked_file_of_another_type_warns_once_for_all_its_channels(tmp_path
         scale=None,
         wavelength=500.0,
         offset=0.0,
+        nodata=0.0,
         file="S2.dat",
         channel=1,
         channels=3,
     )
     assert ds["B3"].tobytes() == array[:, 1].tobytes()
+
+
+def test_a_split_that_lacks_the_file_of_a_pattern_is_told(tmp_path):
+    layout = layout_of(*stack(file="S2.npy"))
+    for split, name in (("train", "S2"), ("test", "S2_test")):
+        (tmp_path / split).mkdir()
+        np.save(tmp_path / split / f"{name}.npy", pixels("S2", (2, 3, H, W), "int16"))
+    with pytest.raises(LayoutError, match=r"file = 'S2.npy' of B\w+ matches nothing in .*test"):
+        cloudio.open(tmp_path, layout=layout)
+
+
+def test_a_folder_of_arrays_without_patches_says_why_they_are_none(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 7, 7), "i2"))
+    with pytest.raises(
+        LayoutError, match=r"no \.dat or \.npy files in .*; left out: .*a\.npy has shape"
+    ):
+        cloudio.open(tmp_path)
+
+
+def test_a_header_that_is_no_header_is_told(tmp_path):
+    for text in (b"(" * 500, b"{'descr': '<i2',"):
+        path = tmp_path / "L1C_B2.npy"
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+        with pytest.raises(LayoutError, match=r"L1C_B2\.npy is no \.npy file"):
+            cloudio.open(tmp_path)
 
 
 def test_a_band_as_the_layout_says_keeps_its_offset(tmp_path):

@@ -536,6 +536,11 @@ MAPS = st.one_of(
 )
 
 
+def whole_numbers_of(dtype):
+    limits = np.iinfo(dtype)
+    return st.integers(limits.min, limits.max).map(float) | st.just(math.nan)
+
+
 @st.composite
 def layouts(draw):
     """Any layout whose presets and aliases point at what is in it."""
@@ -543,12 +548,14 @@ def layouts(draw):
     bands = []
     while len(bands) < len(names):
         scale = draw(st.none() | NUMBERS.filter(bool))
+        dtype = draw(st.sampled_from(["uint8", "int8", "uint16", "int16", "float32"]))
+        number = st.floats(width=32) if dtype == "float32" else whole_numbers_of(dtype)
         alike = {
             "kind": draw(st.sampled_from(["band", "label"])),
-            "dtype": draw(st.sampled_from(["uint8", "int8", "uint16", "int16", "float32"])),
+            "dtype": dtype,
             "scale": scale,
             "offset": 0.0 if scale is None else draw(NUMBERS),
-            "nodata": draw(st.none() | st.floats()),
+            "nodata": draw(st.none() | number),
         }
         own = [st.none() | st.floats(0.1, 1e9), st.sampled_from(["own", "by name"])]
         here = names[len(bands) :][: draw(st.integers(1, 4))]

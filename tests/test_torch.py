@@ -92,6 +92,13 @@ def test_collate_and_read_give_tensors_of_the_same_bits(small, dtype, valid):
     assert same_bytes(apart.image, reader.read([5, 0, 2]).image)
 
 
+def test_an_index_may_be_a_tensor(small):
+    reader = small[1].reader("L1C", size=8)
+    numbers = torch.tensor([5, 0])
+    got = cloudio.torch.read(reader, numbers, torch.tensor([3, 4]), numbers)
+    assert same_bytes(got.image, reader.read([5, 0], (3, 4), [5, 0]).image)
+
+
 def same_bytes(tensor, array):
     return bytes(tensor.contiguous().view(torch.uint8).numpy()) == array.tobytes()
 
