@@ -256,10 +256,11 @@ cdef inline void frame(const Job *job, const Strip *strip, View *view) noexcept 
 cdef inline void go_to(const Job *job, const Strip *strip, View *view, Py_ssize_t y,
                        char *scratch) noexcept nogil:
     """Have row y of the strip as it is to be read; rows come one after another."""
-    cdef Py_ssize_t step = line_bytes(job, view.deed.item), k
+    cdef Py_ssize_t step, k
     if strip.place.turned or not strip.place.back:
         view.row = view.src + y * view.step
         return
+    step = line_bytes(job, view.deed.item)
     # Some rows at once, for one that was just written in narrow stores is slow to load in wide.
     if y % MIRRORED == 0:
         for k in range(min(MIRRORED, strip.n_rows - y)):

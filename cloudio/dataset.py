@@ -222,6 +222,11 @@ class Dataset:
         """The open files of an array, one per split."""
         return [self._sources.get(split.arrays[name]) for split in self._splits]
 
+    @property
+    def is_subset(self) -> bool:
+        """Whether patches are picked by an index, as `subset` does."""
+        return self._index is not None
+
     def stored_index(self, numbers: np.ndarray) -> np.ndarray:
         """Which stored patches those of ``numbers`` are; of a subset, ``numbers`` is resolved.
 

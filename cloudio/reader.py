@@ -34,7 +34,6 @@ from .request import (
     is_whole,
     numpy_dtype,
     overflows,
-    owns_memory,
     per_band,
     refuse_files,
     symmetries,
@@ -136,6 +135,7 @@ class Reader:
         valid: bool = False,
     ) -> None:
         self.dataset = dataset
+        self._n_patches, self._picked = len(dataset), dataset.is_subset
         self.bands = _bands(dataset, bands)
         window, patch = dataset.valid_window, dataset.layout.patch
         self.size = window.size if size is None else window_size(size, patch)
@@ -197,7 +197,7 @@ class Reader:
         }
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return self._n_patches
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Reader:
         right after it; ``out`` is then not to be used.  Threads may share a reader, not an
         ``out``.
         """
-        numbers = index_numbers(index, len(self.dataset))
+        numbers = index_numbers(index, self._n_patches)
         n = len(numbers)
         where = self._origin if origin is None else corners(origin, n)
         how = None if symmetry is None else symmetries(symmetry, n)
@@ -230,7 +230,7 @@ class Reader:
             targets.append(label)
         if valid is not None:
             targets.append(valid)
-        stored = self.dataset.stored_index(numbers)
+        stored = self.dataset.stored_index(numbers) if self._picked else numbers
         try:
             short = _kernels.run(self._plans, targets, stored, where, how, self._threads)
         except ValueError as error:
@@ -288,8 +288,6 @@ class Reader:
         if self._mask is None and len(out) not in (2, 3):
             raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
         image, label, valid = out[0], out[1], None if self._mask is None else out[3]
-        if not (owns_memory(image) and owns_memory(label) and owns_memory(valid)):
-            refuse_files(out, (f.fileno() for plan in self._plans for f in plan.files))
         shape = (n, *self.image_shape)
         if self._native:
             check_out("image", image, shape, self.dtype)
@@ -301,6 +299,12 @@ class Reader:
             raise RequestError("out has a label, but this reader reads none")
         if self._mask is not None:
             check_out("valid", valid, (n, *self.size), _UINT8)
+        for array in (image, label, valid):
+            # What is its own memory, or views what is, as `allocate` makes it, is no file.
+            base = None if array is None else array.base
+            if base is not None and (type(base) is not np.ndarray or base.base is not None):
+                read = (file.fileno() for plan in self._plans for file in plan.files)
+                refuse_files([array], read)
         return image, label, valid
 
     # ---- as a thing --------------------------------------------------------------------------

@@ -22,7 +22,6 @@ _INT64 = np.dtype(np.int64)
 _MOST = np.iinfo(_INT64).max
 _BITS = np.dtype(np.uint16)
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
-_PLAIN = {int}
 _SEQUENCES = list, tuple
 _BOOLS = bool, np.bool_
 # Rows of an aligned batch leave the CPU in whole cache lines.
@@ -232,14 +231,19 @@ def symmetries(symmetry: Any, n: int) -> np.ndarray:
 
 def whole_numbers(what: str, given: Any) -> np.ndarray:
     """A new contiguous int64 array; past what int64 holds, the largest number that it does."""
+    listed = isinstance(given, _SEQUENCES)
     try:
-        numbers = np.array(given, order="C")
+        # What is made of a list is contiguous anyway.
+        numbers = np.array(given) if listed else np.array(given, order="C")
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"{what} is no array of whole numbers: {error}") from None
     if numbers.dtype is not _INT64:
         numbers = _as_int64(what, numbers)
-    if isinstance(given, _SEQUENCES) and set(map(type, given)) != _PLAIN and _holds_bool(given):
-        raise RequestError(f"{what} holds True or False; whole numbers are needed")
+    if listed:
+        for number in given:
+            if type(number) is not int:
+                _refuse_bools(what, given)
+                break
     return numbers
 
 
@@ -253,12 +257,13 @@ def _as_int64(what: str, numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(_INT64)
 
 
-def _holds_bool(given: Sequence[Any]) -> bool:
-    """Whether True or False is among numbers, where numpy would take it for 1 or 0."""
-    return any(
-        _holds_bool(part) if isinstance(part, _SEQUENCES) else isinstance(part, _BOOLS)
-        for part in given
-    )
+def _refuse_bools(what: str, given: Sequence[Any]) -> None:
+    """RequestError where True or False is among numbers, which numpy would take for 1 or 0."""
+    for part in given:
+        if isinstance(part, _SEQUENCES):
+            _refuse_bools(what, part)
+        elif isinstance(part, _BOOLS):
+            raise RequestError(f"{what} holds True or False; whole numbers are needed")
 
 
 # ---- outputs -------------------------------------------------------------------------------------
@@ -320,12 +325,6 @@ def _status(file: int | str | None) -> os.stat_result | None:
         return None if file is None else os.stat(file)
     except FileNotFoundError:
         return None
-
-
-def owns_memory(array: Any) -> bool:
-    """Whether an array, or None, is no mapping: its memory is its own, or of an array it views."""
-    base = getattr(array, "base", array)
-    return base is None or (type(base) is np.ndarray and base.base is None)
 
 
 def file_behind(array: Any) -> str | None:
