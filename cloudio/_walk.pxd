@@ -174,7 +174,7 @@ cdef inline Py_ssize_t short_file(const Job *job) noexcept nogil:
 
 cdef inline Strip strip_of(const Job *job, Py_ssize_t task) noexcept nogil:
     cdef Strip strip
-    cdef const Output *output = job.outputs
+    cdef const Output *output = &job.outputs[0]
     # Sample by sample, so that a mask finds in the cache what the image has just read.
     cdef Py_ssize_t sample = task // job.n_sample_tasks
     task %= job.n_sample_tasks

@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -488,3 +489,75 @@ def test_every_table_equals_plain_c(tmp_path, machine):
                    check=True)  # fmt: skip
     done = subprocess.run([*run, program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+# ---- what is touched -----------------------------------------------------------------------------
+
+GUARDED = """
+    import ctypes, itertools, mmap, sys
+    import numpy as np
+    from cloudio import _kernels
+
+    PAGE = mmap.PAGESIZE
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def guarded(n_bytes, last):
+        # Memory that ends at a page nobody may touch, or begins after one.
+        n_pages = -(-n_bytes // PAGE)
+        memory = mmap.mmap(-1, (n_pages + 2) * PAGE)
+        whole = np.frombuffer(memory, np.uint8)
+        for page in (0, n_pages + 1):
+            at = ctypes.c_void_p(whole.ctypes.data + page * PAGE)
+            assert libc.mprotect(at, PAGE, 0) == 0
+        inside = whole[PAGE:-PAGE]
+        return inside[len(inside) - n_bytes :] if last else inside[:n_bytes]
+
+    rng = np.random.default_rng(0)
+    sizes = [(1, 1), (1, 37), (3, 16), (9, 33), (40, 40), (17, 17), (66, 66), (5, 130)]
+    for (h, w), last, dtype in itertools.product(sizes, (0, 1), ("u1", "i2", "f4")):
+        n, C, item = 2, 3, np.dtype(dtype).itemsize
+        arrays = []
+        for _ in range(C):
+            memory = guarded(n * h * w * item, last)
+            memory[:] = rng.integers(0, 60, memory.size)
+            arrays.append(memory.view(dtype).reshape(n, h, w))
+        none = [[None]] * C
+        a = [[x] for x in arrays]
+        plans = [(_kernels.Gather(a, none, None, None), dtype)]
+        for to, out in (("float32", "f4"), ("float16", "f2"), ("bfloat16", "u2")):
+            for apart, inter in ((0, False), (0, True), (1, True)):
+                scale = [1.0 + k * apart for k in range(C)]
+                plan = _kernels.Gather(
+                    a, none, scale, [0.0] * C, to=to, interleaved=inter, nodata=[1] * C, fill=0.5)
+                plans.append((plan, out))
+        if dtype == "u1":
+            table = np.arange(256, dtype=np.uint8)
+            plans.append((_kernels.Remap(a, none, [table] * C, [(0, 0, h, w)] * C, 0), "u1"))
+        plans.append((_kernels.Mask(a, none, [1] * C, (0, 0, h, w)), "u1"))
+        index, origin = np.array([1, 0, 1]), np.zeros(2, np.int64)
+        for isa, stream in itertools.product(_kernels.available(), (1, 1 << 60)):
+            _kernels.use(isa)
+            _kernels.tune(stream_bytes=stream)
+            for plan, kind in plans:
+                shape = (3, h, w) if isinstance(plan, _kernels.Mask) else (3, C, h, w)
+                if getattr(plan, "interleaved", False):
+                    shape = (3, h, w, C)
+                out = guarded(int(np.prod(shape)) * np.dtype(kind).itemsize, last)
+                out = out.view(kind).reshape(shape)
+                for s in range(8) if h == w else (0, 2, 4, 6):
+                    _kernels.run([plan], [out], index, origin, np.array(s), 1)
+    print("untouched")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="guards pages with mprotect")
+def test_nothing_outside_arrays_and_outputs_is_touched():
+    """Not even read: the page after the last row of a mapped file may not be there."""
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(GUARDED)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (run.returncode, run.stdout.strip()) == (0, "untouched"), run.stderr
