@@ -48,7 +48,7 @@ class Window:
         return self.height, self.width
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Band:
     """One array of a layout, be it a band or a label.
 
@@ -75,12 +75,21 @@ class Band:
     channels: int | None = None
 
     def __post_init__(self) -> None:
-        # One object for every NaN: bands with one are equal then, as tuples compare.
+        # One object for every NaN: tuples that hold the same one are equal.
         if self.nodata is not None and self.nodata != self.nodata:
             object.__setattr__(self, "nodata", math.nan)
 
+    def _entries(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, entry.name) for entry in fields(self))
+
+    def __eq__(self, other: object) -> bool:
+        return self._entries() == other._entries() if isinstance(other, Band) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._entries())
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return Band, tuple(getattr(self, entry.name) for entry in fields(self))
+        return Band, self._entries()
 
     @property
     def pattern(self) -> str | None:
