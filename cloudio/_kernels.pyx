@@ -376,6 +376,9 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
             "needed")
     if n_threads < 1:
         raise ValueError(f"{n_threads} threads; 1 or more are needed")
+    for plan in plans:
+        if plan is None:
+            raise ValueError("a plan is None")
     first = plans[0]
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead

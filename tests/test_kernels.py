@@ -391,6 +391,10 @@ def test_an_output_of_any_odd_type_is_refused(items):
 
 def test_as_many_outputs_as_plans_are_needed():
     plans = [one(I16)]
+    with pytest.raises(ValueError, match="a plan is None"):
+        _kernels.run([*plans, None], [OUT, OUT], ZERO[:1], ZERO, None, 1)
+    with pytest.raises(TypeError, match="Stack"):
+        _kernels.run([3], [OUT], ZERO[:1], ZERO, None, 1)
     for outs in ([], [OUT, OUT]):
         with pytest.raises(ValueError, match=rf"1 plans and {len(outs)} outputs; as many, 1\.\.3"):
             _kernels.run(plans, outs, ZERO[:1], ZERO, None, 1)
