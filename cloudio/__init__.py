@@ -9,6 +9,14 @@ image, label, index = reader.read([3, 1, 4])
 
 from typing import Any
 
+try:
+    from . import _kernels  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"the compiled module of cloudio cannot be imported from {__path__[0]} ({error}); in a "
+        "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
+    ) from error
+
 from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open

@@ -1,10 +1,12 @@
 """The commands as a person types them."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import builders
 import pytest
@@ -52,6 +54,28 @@ def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, word
     assert caught.err.count("\n") == 1
     assert re.search(message, caught.err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
+    """As where a person installs the package and stays in its folder."""
+    source = Path(cloudio.__file__).parent
+    (tmp_path / "cloudio").mkdir()
+    for path in source.glob("*.py"):
+        shutil.copy(path, tmp_path / "cloudio")
+    # An editable install would lend its compiled module.
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'Editable' not in repr(f)]; "
+        "import cloudio"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "build it with pip install -e . or leave the folder" in run.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe as POSIX systems do")
