@@ -228,12 +228,8 @@ class Dataset:
         return self._index is not None
 
     def stored_index(self, numbers: np.ndarray) -> np.ndarray:
-        """Which stored patches those of ``numbers`` are; of a subset, ``numbers`` is resolved.
-
-        Otherwise it is returned as it is, for the kernels to resolve.
-        """
-        if self._index is None:
-            return numbers
+        """Which stored patches those of a subset are; ``numbers`` is resolved."""
+        assert self._index is not None
         _kernels.resolve(numbers, self._n_patches)
         stored: np.ndarray = self._index[numbers]
         return stored

@@ -225,7 +225,7 @@ class Reader:
         where = self._origin if origin is None else corners(origin, n)
         how = None if symmetry is None else symmetries(symmetry, n)
         image, label, valid = self._allocate(n) if out is None else self._fitting(out, n)
-        targets = [image if self._native else for_kernels(image, self.dtype_name)]
+        targets = [for_kernels(image, self.dtype_name)]
         if label is not None:
             targets.append(label)
         if valid is not None:
