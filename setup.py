@@ -1,4 +1,4 @@
-"""Build the one extension module; everything else is in pyproject.toml."""
+"""Build the two extension modules; everything else is in pyproject.toml."""
 
 import os
 import sys
@@ -20,19 +20,23 @@ else:
     if "-g" not in os.environ.get("CFLAGS", "").split():
         FLAGS.append("-g0")
 
-kernels = Extension(
-    "cloudio._kernels",
-    ["cloudio/_kernels.pyx", *sorted(glob("csrc/*.c"))],
-    include_dirs=["csrc"],
-    depends=glob("csrc/*.h"),
-    define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
-    py_limited_api=STABLE,
-    extra_compile_args=FLAGS,
-    libraries=[] if sys.platform == "win32" else ["m"],
-)
+
+def module(name: str, sources: list[str]) -> Extension:
+    return Extension(
+        f"cloudio.{name}",
+        [f"cloudio/{name}.pyx", *sources],
+        include_dirs=["csrc"],
+        depends=glob("csrc/*.h"),
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
+        py_limited_api=STABLE,
+        extra_compile_args=FLAGS,
+        libraries=[] if sys.platform == "win32" else ["m"],
+    )
+
+
 setup(
     ext_modules=cythonize(
-        kernels,
+        [module("_files", ["csrc/file.c"]), module("_kernels", sorted(glob("csrc/*.c")))],
         compiler_directives={
             "language_level": 3,
             "cdivision": True,

@@ -1,4 +1,5 @@
-# The C contract as Cython sees it; csrc/cloudio.h is the manual. The only `cdef extern` here.
+# The C contract as Cython sees it; csrc/cloudio.h and csrc/files.h are the manual. The only
+# `cdef extern` here.
 from libc.stdint cimport int64_t, uint8_t
 
 cdef extern from "cloudio.h" nogil:
@@ -60,7 +61,58 @@ cdef extern from "cloudio.h" nogil:
 
     ctypedef void (*cio_task)(void *context, size_t begin, size_t end, int seat) noexcept nogil
     void cio_team_run(
-        cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept
+        cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
+        int n_most) noexcept
+    void cio_team_more() noexcept
     int cio_team_size() noexcept
 
-    int64_t cio_file_size(int descriptor) noexcept
+    ctypedef struct cio_flag:
+        pass
+
+    int cio_raise(cio_flag *flag) noexcept
+    int cio_is_raised(const cio_flag *flag) noexcept
+
+
+cdef extern from "files.h" nogil:
+    ctypedef struct cio_file:
+        pass
+
+    cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped) noexcept
+    void cio_file_close(cio_file *file) noexcept
+    void cio_file_free(cio_file *file) noexcept
+    int cio_file_enter(cio_file *file) noexcept
+    void cio_file_leave(cio_file *file) noexcept
+    int cio_file_is_closed(const cio_file *file) noexcept
+    const char *cio_file_base(const cio_file *file) noexcept
+    int cio_file_descriptor(const cio_file *file) noexcept
+    int64_t cio_file_n_bytes(const cio_file *file) noexcept
+    int64_t cio_file_changed(const cio_file *file) noexcept
+
+    ctypedef struct cio_status:
+        int64_t n_bytes
+        int64_t changed
+
+    int cio_file_status(const cio_file *file, cio_status *status) noexcept
+    int cio_is_remote(int descriptor) noexcept
+    int64_t cio_page_bytes() noexcept
+
+    int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+
+    int CIO_CALM
+    int CIO_DOUBTFUL
+    int cio_file_doubt(const cio_file *file) noexcept
+    void cio_file_calm(cio_file *file) noexcept
+
+    int64_t cio_file_read(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+    int64_t cio_file_read_at_hand(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+
+    ctypedef struct cio_errand:
+        void (*run)(cio_errand *errand) noexcept nogil
+        void (*drop)(cio_errand *errand) noexcept nogil
+
+    void cio_send(cio_errand *errand) noexcept

@@ -2,6 +2,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ._files import File
+
+ENDED: int
+WRITTEN: int
 FLOATS: tuple[str, ...]
 ISAS: tuple[str, ...]
 
@@ -15,6 +19,7 @@ class Stack:
     patch_height: int
     patch_width: int
     files: list[Any]
+    reads: bool
 
 class Gather(Stack):
     stored: bool
@@ -61,7 +66,9 @@ def run(
     origin: Any,
     symmetry: Any,
     n_threads: int,
-) -> Any: ...
+    evict: bool = False,
+) -> tuple[File, int, int, int] | None: ...
+def prefetch(plans: Sequence[Stack], index: Any, origin: Any, height: int, width: int) -> None: ...
 def available() -> tuple[str, ...]: ...
 def isa() -> str: ...
 def use(name: str) -> None: ...

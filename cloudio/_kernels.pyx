@@ -2,7 +2,7 @@
 
 `Gather`, `Remap` and `Mask` are what is decided once: arrays, scales, tables. `run` proves that a
 batch lies inside them and inside its outputs, drops the GIL once, and has the team of threads walk
-it (_walk.pxd). Nothing is written before all is proved. Imports nothing else of cloudio.
+it (_job.pxd, _pages.pxd, _walk.pxd). Nothing is written before all is proved.
 """
 import os
 import sys
@@ -13,13 +13,25 @@ from cpython.buffer cimport (
     PyObject_GetBuffer)
 from libc.math cimport INFINITY, NAN, copysign
 from libc.stdint cimport int64_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memset
 
 from cloudio cimport _csrc as c
-from cloudio._walk cimport (
-    CHECK, COPY, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, PLANAR, SCALE, SKIP, Deed, Form,
-    Job, Output, Place, Plane, cut, n_tasks_of, scratch_of, short_file, up_to_line, walk)
+from cloudio._files cimport File
+from cloudio._job cimport (
+    CHECK, COPY, ENDED as FILE_ENDED, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, NO_FAULT,
+    PLANAR, SCALE, SKIP, WRITTEN as FILE_WRITTEN, Deed, Form, Job, Output, Place, Plane, cut,
+    n_tasks_of, room_of, scratch_of, up_to_line)
+from cloudio._pages cimport (
+    Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files,
+    give_back_windows, leave_files, read_ahead, windows_of)
+from cloudio._walk cimport walk
+
+# Codes of faults that are no errno.
+ENDED, WRITTEN = FILE_ENDED, FILE_WRITTEN
+
+cdef enum:
+    MOST_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
 
 # What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
 cdef struct Tuning:
@@ -27,6 +39,9 @@ cdef struct Tuning:
     Py_ssize_t strip_bytes  # of output in a strip, the unit of work
     Py_ssize_t thread_bytes  # of output for which one more thread is woken
     Py_ssize_t stream_bytes  # of output from which on it is written past the cache
+    Py_ssize_t ahead_bytes  # of output before which absent pages are asked for
+    Py_ssize_t read_bytes  # that a strip is read in, where arrays are read
+    Py_ssize_t waiting  # threads that may wait for a file at once
 
 
 cdef class Buffer:
@@ -120,25 +135,80 @@ cdef void *zeros(Py_ssize_t n, size_t size) except NULL:
     return memory
 
 
+# Of an array (patch, row, column).
+cdef struct Shape:
+    int type
+    Py_ssize_t item, n_patches, n_rows, n_cols
+    Py_ssize_t patch_step, row_step  # bytes
+
+
+cdef Shape shape_of(Buffer buffer) except *:
+    """The shape of a buffer, after the proof that every pixel of it may be read."""
+    cdef Py_buffer *view = &buffer.view
+    cdef int type = type_of(buffer)
+    if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
+        raise ValueError(f"an array is {buffer.described()}; (patch, row, column) is needed")
+    if view.strides[2] != view.itemsize:
+        raise ValueError(
+            f"an array has strides {tuple([view.strides[k] for k in range(3)])}; "
+            f"pixels of a row must be contiguous, {view.itemsize} bytes apart")
+    if not buffer.aligned():
+        raise ValueError("an array is not aligned to its type")
+    return Shape(type, view.itemsize, view.shape[0], view.shape[1], view.shape[2],
+                 view.strides[0], view.strides[1])
+
+
+# Formats of arrays in files, by element type.
+FORMATS = "BbhHf"
+cdef Py_ssize_t[5] ITEMS = [1, 1, 2, 2, 4]
+
+
+cdef Shape shape_in(File file, array) except *:
+    """The same of an array in a file: (format, start, shape, strides)."""
+    cdef Shape shape
+    cdef int64_t start, rest
+    format, start, (shape.n_patches, shape.n_rows, shape.n_cols), steps = array
+    shape.patch_step, shape.row_step, col_step = steps
+    shape.type = FORMATS.find(format)
+    if len(format) != 1 or shape.type < 0:
+        raise ValueError(f"an array is of format {format!r}; one of {FORMATS} is needed")
+    shape.item = ITEMS[shape.type]
+    # Nothing can overflow once each step holds what is inside it, and the file all of it.
+    if (shape.n_patches < 0 or shape.n_rows < 1 or shape.n_cols < 1 or col_step != shape.item
+            or shape.n_cols > shape.row_step // shape.item
+            or shape.n_rows > shape.patch_step // shape.row_step
+            or (start | shape.row_step | shape.patch_step) % shape.item != 0):
+        raise ValueError(f"an array is {array}; rows of contiguous pixels, apart, are needed")
+    rest = file.n_bytes - start
+    if start < 0 or rest < 0 or (shape.n_patches > 0 and (
+            rest < (shape.n_rows - 1) * shape.row_step + shape.n_cols * shape.item
+            or shape.n_patches - 1 > (
+                rest - (shape.n_rows - 1) * shape.row_step - shape.n_cols * shape.item
+            ) // shape.patch_step)):
+        raise ValueError(f"an array is {array}; {file.path} holds {file.n_bytes} bytes")
+    return shape
+
+
 cdef class Stack:
     """Arrays over the same patches, each in one or more splits: what Gather and Remap share.
 
     ``arrays[a][s]`` is array ``a`` of split ``s``: a buffer (patch, row, column) whose rows are
-    contiguous.  ``files[a][s]`` is the open file it is mapped from, an object with ``fileno()``
-    and ``n_bytes``, what the file must hold, or None.  Both are kept alive.
+    contiguous, where ``files[a][s]`` is None; else (format, start, shape, strides) of the same in
+    that `File`, all in bytes.  Either is kept alive.
     """
 
     cdef readonly Py_ssize_t n_patches, n_arrays, n_splits, patch_height, patch_width
     cdef readonly list files
+    cdef readonly bint reads  # files, rather than finding them mapped
     cdef Plane *planes  # [array * n_splits + split]
     cdef Deed *deeds  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
     cdef Form form  # of the output
+    cdef unsigned int n_runs  # so far
     cdef list buffers
 
     def __cinit__(self, arrays, files, *_, **__):
         cdef Py_ssize_t a, s
-        cdef Buffer buffer
         self.buffers, self.files = [], []
         self.n_arrays, self.n_splits = len(arrays), len(arrays[0]) if len(arrays) else 0
         if self.n_arrays == 0 or self.n_splits == 0:
@@ -150,51 +220,53 @@ cdef class Stack:
             if len(arrays[a]) != self.n_splits or len(files[a]) != self.n_splits:
                 raise ValueError(f"array {a} is in {len(arrays[a])} splits, not {self.n_splits}")
             for s in range(self.n_splits):
-                buffer = Buffer(arrays[a][s], 0)
-                self.adopt(a, s, buffer, files[a][s])
+                self.adopt(a, s, arrays[a][s], files[a][s])
 
     def __dealloc__(self):
         free(self.planes)
         free(self.deeds)
         free(self.starts)
 
-    cdef int adopt(self, Py_ssize_t a, Py_ssize_t s, Buffer buffer, file) except -1:
+    cdef int adopt(self, Py_ssize_t a, Py_ssize_t s, array, file) except -1:
         """Take in one array, after the proof that every pixel of its shape may be read."""
-        cdef Py_buffer *view = &buffer.view
         cdef Plane *plane = &self.planes[a * self.n_splits + s]
-        cdef int type = type_of(buffer)
-        if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
-            raise ValueError(f"an array is {buffer.described()}; (patch, row, column) is needed")
-        if view.strides[2] != view.itemsize:
-            raise ValueError(
-                f"an array has strides {tuple([view.strides[k] for k in range(3)])}; "
-                f"pixels of a row must be contiguous, {view.itemsize} bytes apart")
-        if not buffer.aligned():
-            raise ValueError("an array is not aligned to its type")
+        cdef Shape shape
+        cdef Buffer buffer
+        if file is None:
+            buffer = Buffer(array, 0)
+            shape = shape_of(buffer)
+            plane.base = <const char *>buffer.view.buf
+            self.buffers.append(buffer)
+        else:
+            shape = shape_in(<File?>file, array)
+            plane.file = (<File>file).held
+            plane.base, plane.offset = c.cio_file_base(plane.file), array[1]
+            if plane.base != NULL:
+                plane.base += plane.offset
+            if a == 0 and s == 0:
+                self.reads = plane.base == NULL
+        if (plane.base == NULL) != self.reads:
+            raise ValueError("some arrays are mapped, and others are to be read")
+        self.files.append(file)
         if a == 0 and s == 0:
-            self.patch_height, self.patch_width = view.shape[1], view.shape[2]
-        if view.shape[1] != self.patch_height or view.shape[2] != self.patch_width:
+            self.patch_height, self.patch_width = shape.n_rows, shape.n_cols
+        if shape.n_rows != self.patch_height or shape.n_cols != self.patch_width:
             raise ValueError(
-                f"an array has patches of {view.shape[1]} x {view.shape[2]}; the first has "
+                f"an array has patches of {shape.n_rows} x {shape.n_cols}; the first has "
                 f"{self.patch_height} x {self.patch_width}")
         if a == 0:
-            self.starts[s + 1] = self.starts[s] + view.shape[0]
+            self.starts[s + 1] = self.starts[s] + shape.n_patches
             self.n_patches = self.starts[s + 1]
-        elif view.shape[0] != self.starts[s + 1] - self.starts[s]:
+        elif shape.n_patches != self.starts[s + 1] - self.starts[s]:
             raise ValueError(
-                f"an array has {view.shape[0]} patches; the first has "
+                f"an array has {shape.n_patches} patches; the first has "
                 f"{self.starts[s + 1] - self.starts[s]}")
         if s == 0:
-            self.deeds[a].type, self.deeds[a].item = type, view.itemsize
-            self.deeds[a].move = move_of(view.itemsize)
-        elif type != self.deeds[a].type:
-            raise ValueError(f"array {a} changes its type in split {s}: {buffer.described()}")
-        plane.base = <const char *>view.buf
-        plane.patch_step, plane.row_step = view.strides[0], view.strides[1]
-        plane.descriptor = -1 if file is None else file.fileno()
-        plane.n_bytes = 0 if file is None else file.n_bytes
-        self.buffers.append(buffer)
-        self.files.append(file)
+            self.deeds[a].type, self.deeds[a].item = shape.type, shape.item
+            self.deeds[a].move = move_of(shape.item)
+        elif shape.type != self.deeds[a].type:
+            raise ValueError(f"array {a} changes its type in split {s}")
+        plane.patch_step, plane.row_step = shape.patch_step, shape.row_step
         return 0
 
     cdef int confine(self, Deed *deed, window) except -1:
@@ -352,22 +424,24 @@ cdef int resolve_buffer(Buffer index, Py_ssize_t n_patches) except -1:
     return 0
 
 
-def run(plans, outs, index, origin, symmetry, int n_threads):
+def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     """Write the windows of ``index``, by each of ``plans``, to the output in its place in ``outs``.
 
     That of a `Gather` is (n, arrays, h, w), or (n, h, w, arrays) if interleaved; of a `Remap` (n,
     arrays, h, w), or (n, h, w) for one array; of a `Mask` (n, h, w).  ``index`` is (n,),
     ``origin`` (2,) or (n, 2), ``symmetry`` None, () or (n,), all int64; ``index`` is resolved, as
     by `resolve`.  All is checked first: IndexError for ``index``, ValueError for the rest.
-    Returns None, or the first file found to hold less than was mapped: before the copy, when
-    nothing is written, or after a long one.
+    With ``evict`` the pages of the windows are given back to the system.
+
+    Returns None, or the first fault of a file: (file, patch in it, offset, code), where ``patch``
+    is -1 if no single one is at fault, and ``code`` is ENDED, WRITTEN or an errno.  Outputs are
+    untouched where a file was too short from the beginning, else not to be used.
     """
     cdef Job job
-    cdef Place *places
     cdef char *memory = NULL
-    cdef char *touched
     cdef char *scratch = NULL
-    cdef Py_ssize_t missing, k
+    cdef Py_ssize_t closed, k, n_planes = 0
+    cdef int n_most
     cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
     cdef Stack plan, first
     if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
@@ -379,9 +453,11 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
     for plan in plans:
         if plan is None:
             raise ValueError("a plan is None")
+        n_planes += plan.n_arrays * plan.n_splits
     first = plans[0]
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
+    job.reads = first.reads
     measure(&job, first, targets[0])
     for k in range(len(targets)):
         plan = plans[k]
@@ -389,30 +465,104 @@ def run(plans, outs, index, origin, symmetry, int n_threads):
             same_patches(first, plan)
         aim(&job, plan, targets[k])
     check_overlap(plans, targets)
-    memory = <char *>zeros(job.n_samples * sizeof(Place) + first.n_splits, 1)
+    memory = <char *>zeros(
+        n_planes * sizeof(int64_t) + job.n_samples * sizeof(Place) + first.n_splits, 1)
     try:
-        job.places = places = <Place *>memory
-        job.touched = touched = memory + job.n_samples * sizeof(Place)
-        place(places, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0), &job, touched)
+        job.changed = <int64_t *>memory
+        job.places = <Place *>(job.changed + n_planes)
+        job.touched = <char *>(job.places + job.n_samples)
+        place(&job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
         if symmetry is not None:
-            orient(places, Buffer(symmetry, 0), &job)
+            orient(&job, Buffer(symmetry, 0))
         n_threads = plan_strips(&job, n_threads)
+        n_most = plan_reading(&job, first, n_threads)
         if job.scratch_bytes > 0:
-            # calloc's zeros cost nothing where memory is new, and little where it is not.
-            scratch = <char *>zeros(n_threads * job.scratch_bytes + LINE, 1)
+            scratch = <char *>malloc(n_most * job.scratch_bytes + LINE)
+            if scratch == NULL:
+                raise MemoryError()
             job.scratch = scratch + -<uintptr_t>scratch % LINE
+        closed = enter_files(&job)
+        if closed >= 0:
+            raise ValueError(f"{file_of(plans, closed).path} is closed")
         with nogil:
-            missing = do(&job, n_threads, tuning.thread_bytes)
+            do(&job, n_threads, n_most, evict)
+            leave_files(&job, n_planes)
     finally:
         free(memory)
         free(scratch)
-    return None if missing < 0 else [file for plan in plans for file in plan.files][missing]
+    if job.fault.code == NO_FAULT:
+        return None
+    return (file_of(plans, job.fault.plane), job.fault.patch, job.fault.offset, job.fault.code)
+
+
+cdef File file_of(plans, Py_ssize_t plane):
+    return [file for plan in plans for file in (<Stack>plan).files][plane]
+
+
+def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
+    """Begin to read the pages of the windows of ``index``, in the background.
+
+    Arguments are those of `run`, and checked alike.  Pages in memory cost next to nothing.
+    """
+    cdef Job job
+    cdef Stack plan, first
+    cdef Ahead *ahead
+    cdef Py_ssize_t most = 0
+    cdef char *memory
+    for plan in plans:
+        most += plan.n_arrays * plan.n_splits
+    first = plans[0]
+    if not (1 <= height <= first.patch_height and 1 <= width <= first.patch_width):
+        raise ValueError(f"a window of {height} x {width} does not fit a patch")
+    memset(&job, 0, sizeof(job))
+    job.n_splits, job.height, job.width = first.n_splits, height, width
+    cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
+    whole_numbers(numbers)
+    job.n_samples = numbers.view.shape[0] if numbers.view.ndim == 1 else 0
+    memory = <char *>zeros(
+        sizeof(Ahead) + most * sizeof(Source) + job.n_samples * sizeof(Place) + first.n_splits, 1)
+    ahead = <Ahead *>memory
+    ahead.errand.run, ahead.errand.drop = read_ahead, drop_ahead
+    ahead.height, ahead.width, ahead.n_places = height, width, job.n_samples
+    ahead.sources = <Source *>(ahead + 1)
+    ahead.places = job.places = <Place *>(ahead.sources + most)
+    job.touched = <char *>(job.places + job.n_samples)
+    try:
+        place(&job, first, numbers, Buffer(origin, 0))
+        for plan in plans:
+            if plan is not first:
+                same_patches(first, plan)
+            if not isinstance(plan, Mask):  # whose arrays are the image's
+                add_sources(ahead, plan, job.touched)
+        c.cio_send(&ahead.errand)
+        ahead = NULL
+    finally:
+        if ahead != NULL:
+            drop_ahead(&ahead.errand)
+
+
+cdef int add_sources(Ahead *ahead, Stack plan, const char *touched) except -1:
+    """Add the arrays of a plan that lie in files, and enter these."""
+    cdef Py_ssize_t k
+    cdef Plane *plane
+    cdef Source *source
+    for k in range(plan.n_arrays * plan.n_splits):
+        plane = &plan.planes[k]
+        if plane.file == NULL or not touched[k % plan.n_splits]:
+            continue
+        if not c.cio_file_enter(plane.file):
+            raise ValueError(f"{plan.files[k].path} is closed")
+        source = &ahead.sources[ahead.n_sources]
+        source.plane, source.split = plane[0], k % plan.n_splits
+        source.item = plan.deeds[k // plan.n_splits].item
+        ahead.n_sources += 1
+    return 0
 
 
 cdef int same_patches(Stack one, Stack other) except -1:
     cdef bint same = (
         one.n_splits == other.n_splits and one.patch_height == other.patch_height
-        and one.patch_width == other.patch_width)
+        and one.patch_width == other.patch_width and one.reads == other.reads)
     cdef Py_ssize_t s
     for s in range(one.n_splits + 1 if same else 0):
         same = same and one.starts[s] == other.starts[s]
@@ -533,8 +683,7 @@ cdef int check_overlap(plans, list outs) except -1:
     return 0
 
 
-cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Job *job,
-               char *touched) except -1:
+cdef int place(Job *job, Stack stack, Buffer index, Buffer origin) except -1:
     """Fill in the place of each sample, after the proof that its window lies inside its patch."""
     cdef const int64_t *corner = <const int64_t *>whole_numbers(origin)
     cdef Py_ssize_t rows_left = stack.patch_height - job.height
@@ -566,12 +715,12 @@ cdef int place(Place *places, Stack stack, Buffer index, Buffer origin, const Jo
             s -= 1
         while patch >= stack.starts[s + 1]:
             s += 1
-        touched[s] = 1
-        places[k] = Place(s, patch - stack.starts[s], row, col, False, False, False)
+        job.touched[s] = 1
+        job.places[k] = Place(s, patch - stack.starts[s], row, col, False, False, False)
     return 0
 
 
-cdef int orient(Place *places, Buffer symmetry, Job *job) except -1:
+cdef int orient(Job *job, Buffer symmetry) except -1:
     """Note how each sample is flipped and turned, after the proof that it can be."""
     cdef const int64_t *numbers = <const int64_t *>whole_numbers(symmetry)
     cdef bint each = symmetry.view.ndim == 1
@@ -595,7 +744,7 @@ cdef int orient(Place *places, Buffer symmetry, Job *job) except -1:
             break
         # np.rot90(np.fliplr(x) if s >= 4 else x, s % 4): which stored row and column each pixel
         # comes from.
-        place = &places[k]
+        place = &job.places[k]
         place.turned = s & 1
         place.up = s >> 1 & 1
         place.back = place.up != (s >> 2 & 1)
@@ -608,27 +757,62 @@ cdef int orient(Place *places, Buffer symmetry, Job *job) except -1:
 
 cdef int plan_strips(Job *job, int n_threads) noexcept:
     """Cut the outputs into strips, and decide how they are written and by how many threads."""
-    cdef Py_ssize_t n_bytes = 0, k
+    cdef Py_ssize_t n_bytes = 0, room = 0, k
+    cdef Output *output
     for k in range(job.n_outputs):
-        n_bytes += cut(job, &job.outputs[k], tuning.strip_bytes)
-        job.n_sample_tasks += n_tasks_of(&job.outputs[k])
-        job.scratch_bytes = max(job.scratch_bytes, up_to_line(scratch_of(&job.outputs[k])))
-    job.n_bytes = n_bytes
+        output = &job.outputs[k]
+        n_bytes += cut(job, output, tuning.read_bytes if job.reads else tuning.strip_bytes)
+        job.n_sample_tasks += n_tasks_of(output)
+        job.room = max(job.room, up_to_line(scratch_of(output)))
+        room = max(room, up_to_line(room_of(output)))
+    job.n_bytes, job.scratch_bytes = n_bytes, job.room + room
     job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
     return <int>max(1, min(
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tasks))
 
 
-cdef Py_ssize_t do(Job *job, int n_threads, Py_ssize_t thread_bytes) noexcept nogil:
-    """Do a job that is proved; the number of a file that is too short, or -1."""
-    cdef Py_ssize_t missing = short_file(job)
-    if missing >= 0 or job.n_samples == 0:
-        return missing
+cdef int plan_reading(Job *job, Stack first, int n_threads) noexcept:
+    """Decide what is asked for ahead, and how many threads may wait for files."""
+    cdef int doubt = doubt_of(job)
+    cdef int n_most = n_threads
+    cdef Py_ssize_t stored = 0, k
+    if job.reads and n_threads > 1:
+        n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
+    # What waits alone asks ahead; of what is small and has long been in memory, every eighth.
+    first.n_runs += 1
+    if doubt < 0 or n_most > n_threads or (
+            doubt == c.CIO_CALM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
+        return n_most
+    job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and not job.reads
+    for k in range(first.n_arrays):
+        stored += job.height * min(first.planes[k * job.n_splits].row_step, job.width * 4)
+    job.n_ahead = 1 + <Py_ssize_t>(
+        <double>tuning.ahead_bytes / max(1, stored) * job.n_sample_tasks)
+    return n_most
+
+
+cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
+    """Do a job that is proved."""
     cdef Py_ssize_t n_tasks = job.n_samples * job.n_sample_tasks
-    c.cio_team_run(walk, job, n_tasks, max(1, n_tasks // (16 * n_threads)), n_threads)
-    # Again where the copy took long enough for a file to shrink meanwhile: asking costs as much
+    cdef Py_ssize_t chunk = max(1, n_tasks // (16 * n_threads))
+    check_files(job, False)
+    if job.fault.code != NO_FAULT or job.n_samples == 0:
+        return
+    if job.n_ahead > 0:
+        chunk = max(1, min(chunk, job.n_ahead // 4))
+        ask_ahead(job, 0, job.n_ahead)
+    if job.reads:
+        chunk = 1  # a request
+    c.cio_team_run(walk, job, n_tasks, chunk, n_threads, n_most)
+    # Again where the copy took long enough for a file to change meanwhile: asking costs as much
     # as copying a small window does.
-    return -1 if job.n_bytes < thread_bytes else short_file(job)
+    if job.n_bytes >= tuning.thread_bytes or job.reads or c.cio_is_raised(&job.absent):
+        check_files(job, True)
+    if job.n_ahead > 0 and not c.cio_is_raised(&job.absent):
+        calm_files(job)
+    if evict:
+        n_tasks = job.n_samples * windows_of(job)
+        c.cio_team_run(give_back_windows, job, n_tasks, 1, n_threads, n_threads)
 
 
 # ---- this machine --------------------------------------------------------------------------------
@@ -651,10 +835,10 @@ cdef void store_fence() noexcept nogil:
 
 cdef void team_run(
         c.cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept nogil:
-    c.cio_team_run(task, context, n_items, chunk, n_threads)
+    c.cio_team_run(task, context, n_items, chunk, n_threads, n_threads)
 
 
-cdef Tuning tuning = Tuning(8, 64 << 10, 1 << 20, 2 << 20)
+cdef Tuning tuning = Tuning(8, 64 << 10, 1 << 20, 2 << 20, 32 << 20, 512 << 10, 32)
 
 # In the order of csrc/dispatch.c; which of them exist depends on the machine.
 ISAS = ("base", "neon", "avx2", "avx512", "avx512vbmi")

@@ -1,174 +1,12 @@
-# A job that is proved, and how it is walked: sample, array, strip of rows, row. All of it without
-# the GIL; _kernels.pyx makes the jobs, and answers for every bound.
+# How a job is walked: sample, array, strip of rows, row. All of it without the GIL.
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
 from cloudio cimport _csrc as c
-
-cdef enum:
-    MOST_OUTPUTS = 3  # image, label, mask
-    LINE = 64
-    # Rows that are turned together: tiles have up to 16, and as many are asked for ahead.
-    SLAB = 16
-    MIRRORED = 8  # rows that are mirrored together
-    # Of a block that is interleaved; it and what it came from fit the first level of cache.
-    BLOCK_BYTES = 8192
-
-# How a pixel of one array becomes a pixel of the output.
-cdef enum Verb:
-    SCALE
-    COPY
-    LOOK_UP
-    CHECK
-    SKIP
-
-# How an output lies in memory: array by array; pixel by pixel, the arrays of one side by side; or
-# one plane that all arrays have their say in.
-cdef enum Form:
-    PLANAR
-    INTERLEAVED
-    MASK
-
-# One array of one split: patches one after another.
-cdef struct Plane:
-    const char *base
-    Py_ssize_t patch_step  # bytes
-    Py_ssize_t row_step  # bytes
-    int descriptor  # of the file behind it, or -1
-    int64_t n_bytes  # that the file must hold
-
-# What is done to one array, and within which stored rows and columns; elsewhere is `fill`.
-cdef struct Deed:
-    Verb verb
-    int type  # CIO_U8..
-    Py_ssize_t item  # bytes of a stored pixel
-    int move  # CIO_MOVE_*, of such an item
-    c.cio_affine how
-    bint fills
-    const void *table
-    Py_ssize_t top, left, bottom, right
-
-# Where a sample lies, and which of the eight symmetries it is read in.
-cdef struct Place:
-    Py_ssize_t split, patch, row, col
-    bint turned  # rows become columns
-    bint up  # stored rows are taken from the last to the first
-    bint back  # stored columns likewise
-
-# One output of a job: images, labels or masks, cut into strips of rows.
-cdef struct Output:
-    Form form
-    const Plane *planes
-    const Deed *deeds
-    Py_ssize_t n_arrays
-    Py_ssize_t item  # bytes of a pixel written
-    int move  # CIO_MOVE_*, of such an item
-    bint alike  # the same is done to numbers of the same type, whatever the array
-    int to  # CIO_TO_F32.. for SCALE, CIO_TO_U8 or CIO_TO_I64 for LOOK_UP
-    int64_t fill
-    char *data
-    Py_ssize_t strip_rows, n_strips
-    Py_ssize_t block  # pixels that are interleaved at a time
-    Py_ssize_t turned_bytes  # of scratch, for the rows of one array that are read in a symmetry
-
-cdef struct Job:
-    const c.cio_rows *rows
-    const Place *places
-    const char *touched  # [split]: whether a sample lies in it
-    Py_ssize_t n_samples, n_splits, height, width, rows_ahead
-    bint any_turned, any_back  # whether a sample is
-    int store
-    Output outputs[MOST_OUTPUTS]
-    Py_ssize_t n_outputs, n_bytes
-    Py_ssize_t n_sample_tasks  # strips of one sample, of all outputs
-    char *scratch
-    Py_ssize_t scratch_bytes  # of each seat
-
-# A strip of one output: of one sample, and of one array unless the output takes them together.
-cdef struct Strip:
-    const Output *output
-    const Place *place
-    Py_ssize_t array, y, n_rows
-    char *dst
-    Py_ssize_t dst_step
-
-# The rows of one array in a strip, from its first. Of a turned strip they are in scratch.
-cdef struct View:
-    const Deed *deed
-    const char *src
-    Py_ssize_t step  # bytes
-    const char *row  # that is being read
-    Py_ssize_t top, left, bottom, right  # of the deed's window, in the sample
-
-cdef inline Py_ssize_t up_to_line(Py_ssize_t n_bytes) noexcept nogil:
-    return (n_bytes + LINE - 1) // LINE * LINE
-
-
-# ---- before ----------------------------------------------------------------------------------
-
-cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:
-    """Cut an output into strips of about that many bytes, as even as rows allow; its bytes.
-
-    Strips that are turned read as many columns as they have rows: whole lines of cache, where
-    their arrays' rows fit the second level together.
-    """
-    cdef Py_ssize_t together = 1 if output.form == PLANAR else output.n_arrays
-    cdef Py_ssize_t pixel = output.item * (together if output.form == INTERLEAVED else 1)
-    cdef Py_ssize_t rows_at_most = max(1, strip_bytes // (job.width * pixel))
-    if job.any_turned:
-        rows_at_most = SLAB if output.form == INTERLEAVED else min(max(rows_at_most, 32), 64)
-    output.n_strips = (job.height + rows_at_most - 1) // rows_at_most
-    output.strip_rows = (job.height + output.n_strips - 1) // output.n_strips
-    output.n_strips = (job.height + output.strip_rows - 1) // output.strip_rows
-    output.block = max(LINE, BLOCK_BYTES // pixel // LINE * LINE)
-    output.turned_bytes = 0
-    if job.any_turned or job.any_back:
-        output.turned_bytes = line_bytes(job, 4) * (
-            max(output.strip_rows, MIRRORED) if job.any_turned else MIRRORED)
-    return job.n_samples * job.height * job.width * output.item * (
-        output.n_arrays if output.form != MASK else 1)
-
-
-cdef inline Py_ssize_t line_bytes(const Job *job, Py_ssize_t item) noexcept nogil:
-    """From one row in scratch to the next: not a power of two, so that columns do not collide."""
-    return up_to_line(job.width * item) + LINE
-
-
-cdef inline Py_ssize_t scratch_of(const Output *output) noexcept nogil:
-    """Bytes of scratch that a strip needs."""
-    if output.form != INTERLEAVED:
-        return output.turned_bytes
-    return (up_to_line(output.n_arrays * sizeof(View)) + output.n_arrays * output.turned_bytes
-            + 2 * output.n_arrays * output.block * cell_of(output))
-
-
-cdef inline Py_ssize_t cell_of(const Output *output) noexcept nogil:
-    """Bytes of a pixel of one array while pixels are interleaved."""
-    return output.deeds[0].item if output.alike else output.item
-
-
-cdef inline Py_ssize_t n_tasks_of(const Output *output) noexcept nogil:
-    """Strips of one sample."""
-    return output.n_strips * (output.n_arrays if output.form == PLANAR else 1)
-
-
-cdef inline Py_ssize_t short_file(const Job *job) noexcept nogil:
-    """The first touched plane, counted through the outputs, whose file is too short, or -1."""
-    cdef Py_ssize_t o, k, n, before = 0
-    cdef const Output *output
-    cdef const Plane *plane
-    for o in range(job.n_outputs):
-        output = &job.outputs[o]
-        n = output.n_arrays * job.n_splits
-        for k in range(n):
-            plane = &output.planes[k]
-            if (job.touched[k % job.n_splits] and plane.descriptor >= 0
-                    and output.deeds[k // job.n_splits].verb != SKIP
-                    and c.cio_file_size(plane.descriptor) < plane.n_bytes):
-                return before + k
-        before += n
-    return -1
-
+from cloudio._job cimport (
+    COPY, INTERLEAVED, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, Deed, Job, Output, Place,
+    Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
+from cloudio._pages cimport ask_ahead, fetch, settle_strip, settles
 
 # ---- strips ----------------------------------------------------------------------------------
 
@@ -209,8 +47,11 @@ cdef inline View view_of(const Job *job, const Strip *strip, Py_ssize_t array) n
         x = job.width - x - strip.n_rows
     view.deed = deed
     view.top = view.left = view.bottom = view.right = 0  # until `frame`
-    view.src = (plane.base + place.patch * plane.patch_step
-                + (place.row + y) * plane.row_step + (place.col + x) * deed.item)
+    view.at = (place.patch * plane.patch_step + (place.row + y) * plane.row_step
+               + (place.col + x) * deed.item)
+    view.src = NULL  # of a plane that is to be read, until `fetch`
+    if plane.base != NULL:
+        view.src = plane.base + view.at
     view.step = -plane.row_step if place.up else plane.row_step
     view.row = view.src
     return view
@@ -272,7 +113,7 @@ cdef inline void go_to(const Job *job, const Strip *strip, View *view, Py_ssize_
 cdef inline void ask_for(const Job *job, const Strip *strip, const View *view,
                          Py_ssize_t y) noexcept nogil:
     """Ask for row y of a strip that will be read soon; a turned one asks for itself."""
-    if strip.output.form == PLANAR and not strip.place.turned:
+    if strip.output.form == PLANAR and not strip.place.turned and not job.reads:
         c.cio_prefetch_row(view.src + y * view.step, job.width * view.deed.item)
 
 
@@ -280,19 +121,28 @@ cdef inline void ask_for(const Job *job, const Strip *strip, const View *view,
 
 cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcept nogil:
     """Strips [begin, end) of a job, row by row, with the rows to come asked for in time."""
-    cdef const Job *job = <const Job *>context
+    cdef Job *job = <Job *>context
     cdef char *scratch = job.scratch + seat * job.scratch_bytes
-    cdef Strip strip = strip_of(job, begin), following
-    cdef View view = view_of(job, &strip, strip.array), next_view
+    cdef Strip strip, following
+    cdef View view, next_view
     cdef size_t task
     cdef Py_ssize_t y
     cdef c.cio_line line
+    if job.n_ahead > 0:
+        ask_ahead(job, begin + job.n_ahead, end + job.n_ahead)
+    strip = strip_of(job, begin)
+    view = view_of(job, &strip, strip.array)
     memset(&line, 0, sizeof(line))
-    for y in range(min(job.rows_ahead, strip.n_rows)):
-        ask_for(job, &strip, &view, y)
+    if not settles(job):
+        for y in range(min(job.rows_ahead, strip.n_rows)):
+            ask_for(job, &strip, &view, y)
     for task in range(begin, end):
+        if c.cio_is_raised(&job.fault.told):
+            break
         following = strip_of(job, task + 1 if task + 1 < end else task)
         next_view = view_of(job, &following, following.array)
+        if settles(job) and (strip.y == 0 or task == begin) and not settle_strip(job, &strip):
+            break
         if strip.output.form == PLANAR:
             write_planar(job, &strip, &view, &following, &next_view, scratch, &line)
         elif strip.output.form == INTERLEAVED:
@@ -305,9 +155,11 @@ cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcep
 
 
 cdef inline void write_planar(
-        const Job *job, const Strip *strip, View *view, const Strip *following,
+        Job *job, const Strip *strip, View *view, const Strip *following,
         const View *next_view, char *scratch, c.cio_line *line) noexcept nogil:
     cdef Py_ssize_t y, ahead
+    if job.reads and not fetch(job, strip, strip.array, view, scratch + job.room):
+        return
     if strip.place.turned:
         turn(job, strip, view, scratch)
     if view.deed.verb == LOOK_UP:
@@ -324,7 +176,7 @@ cdef inline void write_planar(
 
 
 cdef inline void write_interleaved(
-        const Job *job, const Strip *strip, char *scratch, c.cio_line *line) noexcept nogil:
+        Job *job, const Strip *strip, char *scratch, c.cio_line *line) noexcept nogil:
     """Block by block: a row of each array, then these as columns, then these as one row.
 
     Numbers to which the same is done are interleaved as they are stored, and scaled last.
@@ -342,6 +194,9 @@ cdef inline void write_interleaved(
     cdef bint in_place = job.store == c.CIO_CACHED and not output.alike
     for a in range(n):
         views[a] = view_of(job, strip, a)
+        if job.reads and not fetch(
+                job, strip, a, &views[a], scratch + job.room + a * output.read_bytes):
+            return
         if strip.place.turned:
             turn(job, strip, &views[a], turned + a * output.turned_bytes)
     for y in range(strip.n_rows):
@@ -352,7 +207,7 @@ cdef inline void write_interleaved(
         while x < job.width:
             width = min(output.block, job.width - x)
             for a in range(n):
-                if not strip.place.turned and y + 1 < strip.n_rows:
+                if not strip.place.turned and y + 1 < strip.n_rows and not job.reads:
                     c.cio_prefetch_row(
                         views[a].src + (y + 1) * views[a].step + x * views[a].deed.item,
                         width * views[a].deed.item)
@@ -374,7 +229,7 @@ cdef inline void write_interleaved(
             x += width
 
 
-cdef inline void write_mask(const Job *job, const Strip *strip, char *scratch) noexcept nogil:
+cdef inline void write_mask(Job *job, const Strip *strip, char *scratch) noexcept nogil:
     """1 inside the window of the first array, where every array holds data."""
     cdef View view = view_of(job, strip, 0)
     cdef Py_ssize_t a, y, left, right
@@ -389,10 +244,13 @@ cdef inline void write_mask(const Job *job, const Strip *strip, char *scratch) n
         if strip.output.deeds[a].verb == SKIP:
             continue
         view = view_of(job, strip, a)
+        if job.reads and not fetch(job, strip, a, &view, scratch + job.room):
+            return
         if strip.place.turned:
             turn(job, strip, &view, scratch)
         for y in range(strip.n_rows):
-            if not strip.place.turned and y + job.rows_ahead < strip.n_rows:
+            if (not strip.place.turned and not job.reads
+                    and y + job.rows_ahead < strip.n_rows):
                 c.cio_prefetch_row(
                     view.src + (y + job.rows_ahead) * view.step, job.width * view.deed.item)
             go_to(job, strip, &view, y, scratch)

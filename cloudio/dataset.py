@@ -5,6 +5,7 @@ them is reader.py's to decide.
 """
 
 import dataclasses
+import math
 import os
 import types
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from .folder import METADATA, Split, splits_of
 from .layout import Band, Layout, Window, holds
 from .metadata import typed
 from .request import resolved
-from .source import File, Source
+from .source import File, Source, is_remote, open_file
 from .stored import Array
 from .toml_text import digest
 
@@ -36,9 +37,9 @@ class Dataset:
     """Patches of one or more splits, and the arrays that all of these have.
 
     Made by `cloudio.open`.  ``len(ds)`` is the number of patches; patch k of the second split
-    follows the last of the first.  Files are mapped when first needed and stay so while anything
-    uses them.  Immutable; threads may share it, a forked child may go on using it, and it pickles
-    as a path (and, for a subset, its index).
+    follows the last of the first.  Files are opened when first needed and stay so until `close`,
+    the end of a ``with`` block, or while anything uses them.  Immutable; threads may share it, a
+    forked child may go on using it, and it pickles as a path (and, for a subset, its index).
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class Dataset:
         splits: Sequence[Split],
         *,
         index: np.ndarray | None = None,
-        sources: "_Sources | None" = None,
+        sources: "_Sources",
     ) -> None:
         self.path = path
         self.layout = layout
         self._splits = tuple(splits)
         self._index = index
-        self._sources = _Sources() if sources is None else sources
+        self._sources = sources
         stored = sum(split.n_patches for split in self._splits)
         self._n_patches = stored if index is None else len(index)
 
@@ -218,8 +219,26 @@ class Dataset:
             )
         return self.sources(name)[0].array
 
+    @property
+    def io(self) -> str:
+        """How pixels are had: ``"mmap"``, from mapped pages, or ``"pread"``, read by position."""
+        return self._sources.io
+
+    def close(self) -> None:
+        """Close all files, also those of its parts and of their readers, which then read no more.
+
+        Reads under way in other threads end first.  Views by ``ds[name]`` stay.
+        """
+        self._sources.close()
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def sources(self, name: str) -> list[Source]:
-        """The open files of an array, one per split."""
+        """The open files of an array, one per split; RequestError once they are closed."""
         return [self._sources.get(split.arrays[name]) for split in self._splits]
 
     @property
@@ -244,7 +263,7 @@ class Dataset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         counts = {split.name: split.n_patches for split in self._splits}
-        return _reopen, (os.fspath(self.path), _pickled(self.layout), counts, self._index)
+        return _reopen, (os.fspath(self.path), _pickled(self.layout), counts, self._index, self.io)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
@@ -268,6 +287,7 @@ def _reopen(
     layout: Layout | tuple[str, str] | None,
     counts: dict[str, int],
     index: np.ndarray | None,
+    io: str,
 ) -> Dataset:
     """The data set that was pickled; LayoutError where files or layout have changed since."""
     if isinstance(layout, tuple):
@@ -276,7 +296,7 @@ def _reopen(
         if digest(layout) != known:
             raise LayoutError(f"{toml} now has another layout than when {path} was pickled")
     # Not None: the folder may have got a layout of its own.
-    whole = open(path, layout=CLOUDSEN12 if layout is None else layout)
+    whole = open(path, layout=CLOUDSEN12 if layout is None else layout, io=io)
     splits = [split for split in whole._splits if split.name in counts]
     found = {split.name: split.n_patches for split in splits}
     if found != counts:
@@ -285,25 +305,40 @@ def _reopen(
 
 
 class _Sources:
-    """Files opened once, however many readers, parts and threads ask for them.
+    """Files opened once and closed together, however many readers, parts and threads ask for them.
 
     No lock, for a forked child could find it held by a thread that it does not have: of two
     threads that open a file at once, the later one closes its own and takes the other's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, io: str) -> None:
+        self.io = io
         self._files: dict[Path, File] = {}
         self._arrays: dict[tuple[Path, int | None], Source] = {}
+        self._closed = False
 
     def get(self, array: Array) -> Source:
         key = array.path, array.channel
         if source := self._arrays.get(key):
             return source
+        if self._closed:
+            raise RequestError(f"{array.path.parent} is closed; open the data set anew")
         file = self._files.get(array.path)
         if file is None:
-            file = File(array.path, array.dtype, array.shape, array.start)
+            n_bytes = array.start + math.prod(array.shape) * array.dtype.itemsize
+            file = open_file(array.path, n_bytes, mapped=self.io == "mmap")
             file = self._files.setdefault(array.path, file)
-        return self._arrays.setdefault(key, Source(file, array.channel))
+            if self._closed:  # meanwhile
+                file.close()
+        source = Source(file, array.dtype, array.shape, array.start, array.channel)
+        return self._arrays.setdefault(key, source)
+
+    def close(self) -> None:
+        self._closed = True
+        self._arrays.clear()
+        for file in list(self._files.values()):
+            file.close()
+        self._files.clear()
 
 
 # ---- opening -------------------------------------------------------------------------------------
@@ -318,14 +353,17 @@ def open(
     """Open a folder of patches: one split, or a root whose sub-folders are splits.
 
     ``layout``: what its files are, as a `Layout` or the path of a TOML file; None means
-    ``cloudio.toml`` in that same folder, and CloudSEN12 where there is none.
+    ``cloudio.toml`` in that same folder, and CloudSEN12 where there is none.  ``io``: ``"mmap"``,
+    pixels from mapped pages; ``"pread"``, the same bits through reads by position, for files that
+    may change or lie on a network; ``"auto"``, the latter where a split lies on a network or is
+    served by a process (FUSE), else the former.
 
     No pixel is read.  Element types and the number of patches follow from headers and from the
     sizes of flat files, and from metadata.csv where there is one.  LayoutError where these do not
     fit together; OSError where something cannot be read.
     """
-    if io != "mmap":
-        raise RequestError(f"io={io!r}; only 'mmap' is there")
+    if io not in ("mmap", "pread", "auto"):
+        raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
     if isinstance(layout, (str, os.PathLike)):
         layout = _layout_at(Path(layout))
     if layout is not None and not isinstance(layout, Layout):
@@ -339,7 +377,11 @@ def open(
     root = root.resolve() if ".." in root.parts else root.absolute()
     if layout is None:
         layout = _layout_in(root)
-    return Dataset(root, layout, splits_of(root, layout))
+    splits = splits_of(root, layout)
+    if io == "auto":
+        files = (next(iter(split.arrays.values())).path for split in splits)
+        io = "pread" if any(map(is_remote, files)) else "mmap"
+    return Dataset(root, layout, splits, sources=_Sources(io))
 
 
 def _layout_at(path: Path) -> Layout:

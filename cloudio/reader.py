@@ -40,6 +40,7 @@ from .request import (
     threads_to_use,
     window_size,
 )
+from .source import Source, error_of
 
 _UINT8 = np.dtype(np.uint8)
 # A label named alone follows the first policy that its layout has for it.
@@ -110,6 +111,8 @@ class Reader:
     ``label_dtype``: ``"uint8"`` or ``"int64"``.  ``ignore``: the class of codes that a map does
     not list and of pixels outside the valid window.  ``threads``: at most so many work on a
     batch, the caller among them; None means CLOUDIO_THREADS, or the CPUs this process may use.
+    From 2 on, ``io="pread"`` has more that only wait for files.  ``evict=True``: pages of what was
+    read are given back to the system at once, for data that memory does not hold anyway.
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
     RequestError, saying what there is, where any of this cannot be had.
@@ -133,6 +136,7 @@ class Reader:
         clip: tuple[float | None, float | None] | None = None,
         fill: float | None = None,
         valid: bool = False,
+        evict: bool = False,
     ) -> None:
         self.dataset = dataset
         self._n_patches, self._picked = len(dataset), dataset.is_subset
@@ -159,9 +163,7 @@ class Reader:
         sources = [dataset.sources(name) for name in self.bands]
         self._gather = _kernels.Gather(*_opened(sources), *factors, **how)
         self._mask = None
-        if not isinstance(valid, (bool, np.bool_)):
-            raise RequestError(f"valid={valid!r}; True or False is needed")
-        self.valid = bool(valid)
+        self.valid, self._evict = _choice("valid", valid), _choice("evict", evict)
         if self.valid:
             self._mask = _kernels.Mask(*_opened(sources), nodata, _rectangle(window))
 
@@ -194,6 +196,7 @@ class Reader:
             "clip": None if clip is None else clip_limits(clip),
             "fill": fill,
             "valid": self.valid,
+            "evict": self._evict,
         }
 
     def __len__(self) -> int:
@@ -216,9 +219,9 @@ class Reader:
         own.  With ``valid=True`` it is a `MaskedBatch`.
 
         IndexError or RequestError where anything about the request is wrong, and then nothing has
-        been written.  TruncatedError where a file has become shorter, seen before the copy or
-        right after it; ``out`` is then not to be used.  Threads may share a reader, not an
-        ``out``.
+        been written.  TruncatedError where a file has become shorter, OSError where it cannot be
+        read or was written to meanwhile; ``out`` is then not to be used.  Threads may share a
+        reader, not an ``out``.
         """
         numbers = index_numbers(index, self._n_patches)
         n = len(numbers)
@@ -232,14 +235,30 @@ class Reader:
             targets.append(valid)
         stored = self.dataset.stored_index(numbers) if self._picked else numbers
         try:
-            short = _kernels.run(self._plans, targets, stored, where, how, self._threads)
+            fault = _kernels.run(
+                self._plans, targets, stored, where, how, self._threads, self._evict
+            )
         except ValueError as error:
             raise RequestError(str(error)) from None
-        if short is not None:
-            raise short.truncated()
+        if fault is not None:
+            raise error_of(fault)
         if valid is None:
             return Batch(image, label, numbers)
         return _masked(image, label, numbers, valid)
+
+    def prefetch(self, index: Any, origin: Any = None) -> None:
+        """Begin to read what `read` will need of ``index``, exactly those pages; return at once.
+
+        Arguments are those of `read`, and refused alike.  The system reads in the background and
+        keeps the pages as long as memory allows; those already there cost next to nothing.
+        """
+        numbers = index_numbers(index, self._n_patches)
+        where = self._origin if origin is None else corners(origin, len(numbers))
+        stored = self.dataset.stored_index(numbers) if self._picked else numbers
+        try:
+            _kernels.prefetch(self._plans, stored, where, *self.size)
+        except ValueError as error:
+            raise RequestError(str(error)) from None
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
         """An uninitialised batch of ``n`` samples, its arrays aligned to cache lines.
@@ -303,7 +322,8 @@ class Reader:
             # What is its own memory, or views what is, as `allocate` makes it, is no file.
             base = None if array is None else array.base
             if base is not None and (type(base) is not np.ndarray or base.base is not None):
-                read = (file.fileno() for plan in self._plans for file in plan.files)
+                files = (file for plan in self._plans for file in plan.files)
+                read = (file.fileno() for file in files if not file.closed)
                 refuse_files([array], read)
         return image, label, valid
 
@@ -471,8 +491,15 @@ def _remap(
     return _kernels.Remap(*_opened(sources), tables, windows, ignore)
 
 
-def _opened(sources: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], Sequence[Sequence[Any]]]:
-    return [[source.array for source in row] for row in sources], sources
+def _opened(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:
+    extents = [[source.extent for source in row] for row in sources]
+    return extents, [[source.file for source in row] for row in sources]
+
+
+def _choice(what: str, given: Any) -> bool:
+    if not isinstance(given, (bool, np.bool_)):
+        raise RequestError(f"{what}={given!r}; True or False is needed")
+    return bool(given)
 
 
 def _rectangle(window: Window) -> tuple[int, int, int, int]:

@@ -1,15 +1,18 @@
-"""Files of patches, open and mapped: sizes are checked, pages are read-only."""
+"""Files of patches, open: sizes are checked, and what goes wrong with one is put into words."""
 
+import errno
 import math
 import mmap
 import os
 import stat
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import _files, _kernels
 from .errors import LayoutError, TruncatedError
 
 # A mapping keeps a second descriptor of its own, where it can be told not to.
@@ -31,68 +34,125 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
-class File:
-    """A file of patches, mapped: ``array`` is ``shape``, read-only, without a copy.
+def is_remote(path: Path) -> bool:
+    """Whether a file lies on a network, or is served by a process (FUSE)."""
+    descriptor = _open(path)
+    try:
+        return _files.is_remote(descriptor)
+    finally:
+        os.close(descriptor)
 
-    ``start`` is where its first pixel is, in bytes.  The mapping lives as long as any array that
-    views it; the descriptor, by which a reader asks for the size again, as long as this object.
-    OSError where the file cannot be opened or mapped; TruncatedError where it holds less than
-    ``n_bytes``, which is all of it, LayoutError where more.
+
+class File(_files.File):
+    """An open file, and the mapping that views of it share; readers have their own."""
+
+    @cached_property
+    def pages(self) -> mmap.mmap:
+        return mmap.mmap(self.fileno(), self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
+
+    def close(self) -> None:
+        """Close what readers use; ``pages`` stays as long as any view of it."""
+        vars(self).pop("pages", None)
+        super().close()
+
+
+def open_file(path: Path, n_bytes: int, *, mapped: bool) -> File:
+    """Open a file that holds ``n_bytes``, mapped or to be read by position.
+
+    OSError where it cannot be opened or mapped; TruncatedError where it holds less, LayoutError
+    where more.
     """
+    descriptor = _open(path)
+    found = os.fstat(descriptor).st_size
+    if found == n_bytes:
+        try:
+            return File(descriptor, path, n_bytes, mapped)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            what = "its file system maps no files; io='pread' reads them"
+            raise OSError(errno.ENODEV, what, os.fspath(path)) from None
+    os.close(descriptor)
+    if found < n_bytes:
+        raise _truncated(path, found, n_bytes)
+    raise LayoutError(f"{path} now holds {found:,} bytes; it held {n_bytes:,} before")
 
-    __slots__ = ("_descriptor", "array", "n_bytes", "path")
 
-    def __init__(
-        self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], start: int = 0
-    ) -> None:
-        self.path = path
-        count = math.prod(shape)
-        self.n_bytes = start + count * dtype.itemsize
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        found = os.fstat(self._descriptor).st_size
-        if found < self.n_bytes:
-            raise self.truncated()
-        if found > self.n_bytes:
-            raise LayoutError(f"{path} now holds {found:,} bytes; it held {self.n_bytes:,} before")
-        pages = mmap.mmap(
-            self._descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR
-        )
-        self.array = np.frombuffer(pages, dtype, count, start).reshape(shape)
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        whose = "this process" if error.errno == errno.EMFILE else "this machine"
+        raise OSError(
+            error.errno,
+            f"{whose} may open no more files{_limit()}; a reader needs one for each array of each "
+            "split. Close data sets that are no longer needed, or raise the limit (ulimit -n)",
+            os.fspath(path),
+        ) from None
 
-    def fileno(self) -> int:
-        return self._descriptor
 
-    def truncated(self) -> TruncatedError:
-        """The error to raise where the file holds less than is mapped."""
-        return TruncatedError(
-            f"{self.path} holds {os.fstat(self._descriptor).st_size:,} bytes; it held "
-            f"{self.n_bytes:,} when the data set was opened"
-        )
-
-    def __del__(self) -> None:
-        # Unset where os.open failed.
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+def _limit() -> str:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    return f" than {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
 
 
 class Source:
-    """One array of a mapped file, all of it or a channel: ``array`` is (patch, row, column).
+    """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
 
-    ``n_bytes`` is what the whole file must hold for every pixel of ``array`` to be safe to touch.
-    Keeps the file open; channels of one file share its mapping and its descriptor.
+    ``extent`` is what the kernels take: format, where the first pixel is, shape, strides; in bytes.
+    Keeps the file open; channels of one file share it.
     """
 
-    __slots__ = ("_file", "array", "n_bytes", "path")
+    def __init__(
+        self,
+        file: File,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        start: int = 0,
+        channel: int | None = None,
+    ) -> None:
+        self.file, self.dtype = file, dtype
+        n, *between, height, width = shape
+        plane = height * width * dtype.itemsize
+        strides = plane * math.prod(between), width * dtype.itemsize, dtype.itemsize
+        begin = start + plane * (channel or 0)
+        self.extent = dtype.char, begin, (n, height, width), strides
 
-    def __init__(self, file: File, channel: int | None = None) -> None:
-        self._file = file
-        self.path = file.path
-        self.n_bytes = file.n_bytes
-        self.array = file.array if channel is None else file.array[:, channel]
+    @cached_property
+    def array(self) -> np.ndarray:
+        """A read-only view, without a copy; what it views lives as long as it does."""
+        _, begin, shape, strides = self.extent
+        return np.ndarray(shape, self.dtype, self.file.pages, begin, strides)
 
-    def fileno(self) -> int:
-        return self._file.fileno()
 
-    def truncated(self) -> TruncatedError:
-        """The error to raise where the file holds less than is mapped."""
-        return self._file.truncated()
+def error_of(fault: tuple[_files.File, int, int, int]) -> OSError:
+    """What to raise for a fault that the kernels met: file, patch or -1, offset, code."""
+    file, patch, offset, code = fault
+    where = f": patch {patch}, from byte {offset:,} on" if patch >= 0 else ""
+    if code == _kernels.ENDED:
+        return _truncated(file.path, _size(file), file.n_bytes, where)
+    if code == _kernels.WRITTEN:
+        return OSError(
+            errno.EBUSY,
+            "the file was written to while it was in use: what was read may be neither old nor "
+            "new; open the data set anew",
+            os.fspath(file.path),
+        )
+    return OSError(code, f"{os.strerror(code)}{where}", os.fspath(file.path))
+
+
+def _size(file: _files.File) -> int:
+    try:
+        return file.size()
+    except (OSError, ValueError):  # gone meanwhile
+        return 0
+
+
+def _truncated(path: Path, found: int, needed: int, where: str = "") -> TruncatedError:
+    now = f"holds {found:,} bytes" if found < needed else "held less for a while"
+    return TruncatedError(f"{path} {now}; it held {needed:,} when the data set was opened{where}")

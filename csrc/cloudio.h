@@ -127,16 +127,26 @@ typedef void (*cio_task)(void *context, size_t begin, size_t end, int seat);
 /* Call `task` until each of `n_items` has been done once, `chunk` (at least 1) at a time, on at
  * most `n_threads` threads, the caller among them; return when all is done. Cannot fail: with the
  * team busy, missing or forgotten by a fork, the caller does everything itself. Every thread
- * works in the default floating-point environment, and the caller gets its own back. */
-void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads);
+ * works in the default floating-point environment, and the caller gets its own back.
+ *
+ * Tasks that wait, for a file perhaps, may have more threads let in, up to `n_most`; seats then
+ * reach to n_most - 1. */
+void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
+                  int n_most);
+
+/* For a task that is about to wait: let one more thread into its region, if it has room. */
+void cio_team_more(void);
+
+/* What threads raise and see. Begins as zeros. */
+typedef struct cio_flag {
+    int value;
+} cio_flag;
+
+int cio_raise(cio_flag *flag); /* whether it was not raised before */
+int cio_is_raised(const cio_flag *flag);
 
 /* Workers of this process that are alive. */
 int cio_team_size(void);
-
-/* ---- files ----------------------------------------------------------------------------------- */
-
-/* Bytes the open file holds now, or -1 where the system will not say. */
-int64_t cio_file_size(int descriptor);
 
 #ifdef __cplusplus
 }

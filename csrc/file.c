@@ -1,16 +1,428 @@
-/* What the system says about an open file. */
-#include "cloudio.h"
+/* Files: held, mapped, asked for ahead, read and given back; files.h is the manual.
+ *
+ * POSIX first, with what Linux adds; Windows reads and maps, and its cache manager does the rest.
+ */
+#define _GNU_SOURCE
+#include "files.h"
 
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
-int64_t cio_file_size(int descriptor)
-{
 #ifdef _WIN32
-    struct _stat64 status;
-    return _fstat64(descriptor, &status) == 0 ? (int64_t)status.st_size : -1;
+#include <io.h>
+#include <windows.h>
 #else
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#endif
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#elif !defined(_WIN32)
+#include <sys/mount.h>
+#include <sys/param.h>
+#endif
+
+struct cio_file {
+    int descriptor;
+    const char *base;
+    int64_t n_bytes, changed;
+    atomic_int doubt;
+    atomic_int users;   /* CLOSED, and 2 for each inside */
+    atomic_int keepers; /* of this struct: the owner, and each inside */
+    int is_ours;        /* Linux tells strangers that every page is resident */
+};
+
+enum { CLOSED = 1, ONE_USER = 2 };
+
+/* ---- the system's words ---------------------------------------------------------------------- */
+
+#ifdef _WIN32
+
+static const char *map(int descriptor, int64_t n_bytes)
+{
+    HANDLE file = (HANDLE)_get_osfhandle(descriptor);
+    HANDLE mapping = CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
+    const char *base = NULL;
+    if (mapping != NULL) {
+        base = MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, (SIZE_T)n_bytes);
+        CloseHandle(mapping); /* the view keeps it */
+    }
+    if (base == NULL)
+        errno = ENOMEM;
+    return base;
+}
+
+static void unmap(const char *base, int64_t n_bytes)
+{
+    (void)n_bytes;
+    UnmapViewOfFile(base);
+}
+
+static int is_owner(int descriptor)
+{
+    (void)descriptor;
+    return 1;
+}
+
+static int64_t read_some(int descriptor, void *dst, int64_t offset, int64_t n_bytes)
+{
+    OVERLAPPED at = {0};
+    DWORD n = 0;
+    at.Offset = (DWORD)offset;
+    at.OffsetHigh = (DWORD)(offset >> 32);
+    if (!ReadFile((HANDLE)_get_osfhandle(descriptor), dst, (DWORD)n_bytes, &n, &at))
+        return GetLastError() == ERROR_HANDLE_EOF ? 0 : -EIO;
+    return n;
+}
+
+int cio_is_remote(int descriptor)
+{
+    FILE_REMOTE_PROTOCOL_INFO info;
+    return GetFileInformationByHandleEx((HANDLE)_get_osfhandle(descriptor), FileRemoteProtocolInfo,
+                                        &info, sizeof(info)) != 0;
+}
+
+int64_t cio_page_bytes(void) { return 4096; }
+
+#define fstat _fstat64
+#define stat _stat64
+#define close _close
+
+#else
+
+static const char *map(int descriptor, int64_t n_bytes)
+{
+    void *base = mmap(NULL, (size_t)n_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+    return base == MAP_FAILED ? NULL : base;
+}
+
+static void unmap(const char *base, int64_t n_bytes) { munmap((void *)base, (size_t)n_bytes); }
+
+static int is_owner(int descriptor)
+{
     struct stat status;
-    return fstat(descriptor, &status) == 0 ? (int64_t)status.st_size : -1;
+    return geteuid() == 0 || (fstat(descriptor, &status) == 0 && status.st_uid == geteuid());
+}
+
+static int64_t read_some(int descriptor, void *dst, int64_t offset, int64_t n_bytes)
+{
+    const ssize_t n = pread(descriptor, dst, (size_t)n_bytes, (off_t)offset);
+    return n < 0 ? -errno : n;
+}
+
+int cio_is_remote(int descriptor)
+{
+    struct statfs status;
+    if (fstatfs(descriptor, &status) != 0)
+        return 0;
+#ifdef __linux__
+    /* Of linux/magic.h and of the file systems' own sources. */
+    static const uint32_t remote[] = {
+        0x6969,     /* NFS */
+        0x517B,     /* SMB */
+        0xFF534D42, /* CIFS */
+        0xFE534D42, /* SMB 2 */
+        0x65735546, /* FUSE */
+        0x01021997, /* 9P */
+        0x00C36400, /* Ceph */
+        0x5346414F, /* AFS */
+        0x6B414653, /* kAFS */
+        0x73757245, /* Coda */
+        0x0BD00BD0, /* Lustre */
+        0x47504653, /* GPFS */
+        0x19830326, /* BeeGFS */
+        0x7C7C6673, /* prl_fs, shared folders of Parallels */
+        0x786F4256, /* vboxsf, of VirtualBox */
+    };
+    for (size_t k = 0; k < sizeof(remote) / sizeof(remote[0]); ++k)
+        if ((uint32_t)status.f_type == remote[k])
+            return 1;
+    return 0;
+#elif defined(MNT_LOCAL)
+    return (status.f_flags & MNT_LOCAL) == 0;
+#else
+    return 0;
+#endif
+}
+
+int64_t cio_page_bytes(void) { return (int64_t)sysconf(_SC_PAGESIZE); }
+
+#endif
+
+/* ---- an open file ---------------------------------------------------------------------------- */
+
+cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped)
+{
+    cio_file *file = calloc(1, sizeof(*file));
+    if (file == NULL)
+        return NULL;
+    file->descriptor = descriptor;
+    file->n_bytes = n_bytes;
+    file->is_ours = is_owner(descriptor);
+    atomic_init(&file->doubt, CIO_DOUBTFUL);
+    atomic_init(&file->users, 0);
+    atomic_init(&file->keepers, 1);
+    cio_status status;
+    if ((errno = cio_file_status(file, &status)) != 0) {
+        free(file);
+        return NULL;
+    }
+    file->changed = status.changed;
+    if (mapped && (file->base = map(descriptor, n_bytes)) == NULL) {
+        free(file);
+        return NULL;
+    }
+#ifdef POSIX_FADV_RANDOM
+    /* A window is all that is wanted; what follows it is another patch. */
+    if (!mapped)
+        (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
+#endif
+    return file;
+}
+
+static void shut(cio_file *file)
+{
+    if (file->base != NULL)
+        unmap(file->base, file->n_bytes);
+    close(file->descriptor);
+}
+
+static void drop(cio_file *file)
+{
+    if (atomic_fetch_sub(&file->keepers, 1) == 1)
+        free(file);
+}
+
+void cio_file_close(cio_file *file)
+{
+    if (atomic_fetch_or(&file->users, CLOSED) == 0)
+        shut(file);
+}
+
+void cio_file_free(cio_file *file)
+{
+    cio_file_close(file);
+    drop(file);
+}
+
+int cio_file_enter(cio_file *file)
+{
+    int users = atomic_load(&file->users);
+    do {
+        if (users & CLOSED)
+            return 0;
+    } while (!atomic_compare_exchange_weak(&file->users, &users, users + ONE_USER));
+    atomic_fetch_add(&file->keepers, 1);
+    return 1;
+}
+
+void cio_file_leave(cio_file *file)
+{
+    if (atomic_fetch_sub(&file->users, ONE_USER) == (CLOSED | ONE_USER))
+        shut(file);
+    drop(file);
+}
+
+int cio_file_is_closed(const cio_file *file) { return atomic_load(&file->users) & CLOSED; }
+
+const char *cio_file_base(const cio_file *file) { return file->base; }
+
+int cio_file_descriptor(const cio_file *file) { return file->descriptor; }
+
+int64_t cio_file_n_bytes(const cio_file *file) { return file->n_bytes; }
+
+int64_t cio_file_changed(const cio_file *file) { return file->changed; }
+
+int cio_file_status(const cio_file *file, cio_status *status)
+{
+    struct stat s;
+    if (fstat(file->descriptor, &s) != 0)
+        return errno;
+    status->n_bytes = (int64_t)s.st_size;
+#if defined(__APPLE__)
+    status->changed = (int64_t)s.st_mtimespec.tv_sec * 1000000000 + s.st_mtimespec.tv_nsec;
+#elif defined(_WIN32)
+    status->changed = (int64_t)s.st_mtime * 1000000000;
+#else
+    status->changed = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec;
+#endif
+    return 0;
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+/* Widen a range to whole pages of the file. */
+static void to_pages(const cio_file *file, int64_t *offset, int64_t *n_bytes)
+{
+    const int64_t page = cio_page_bytes(), end = *offset + *n_bytes + page - 1;
+    (void)file;
+    *offset -= *offset % page;
+    *n_bytes = end - end % page - *offset;
+}
+
+#ifdef __linux__
+/* cachestat: Linux 6.5. Counts a range at once, and from 6.14 on says so where it must not. */
+enum { CACHESTAT = 451 };
+
+static int64_t count_pages(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    struct { uint64_t offset, n_bytes; } range = {(uint64_t)offset, (uint64_t)n_bytes};
+    struct { uint64_t cached, dirty, writeback, evicted, recently_evicted; } found;
+    if (syscall(CACHESTAT, file->descriptor, &range, &found, 0) == 0)
+        return (int64_t)found.cached;
+    return -1;
+}
+#else
+static int64_t count_pages(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    (void)file, (void)offset, (void)n_bytes;
+    return -1;
+}
+#endif
+
+#ifndef _WIN32
+static int64_t count_mapped_pages(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    enum { AT_ONCE = 512 };
+    unsigned char resident[AT_ONCE];
+    const int64_t page = cio_page_bytes();
+    int64_t n = 0;
+    while (n_bytes > 0) {
+        const int64_t part = n_bytes < AT_ONCE * page ? n_bytes : AT_ONCE * page;
+        if (mincore((char *)file->base + offset, (size_t)part, (void *)resident) != 0)
+            return -1;
+        for (int64_t k = 0; k < part / page; ++k)
+            n += resident[k] & 1;
+        offset += part;
+        n_bytes -= part;
+    }
+    return n;
+}
+#endif
+
+int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    to_pages(file, &offset, &n_bytes);
+    int64_t n = count_pages(file, offset, n_bytes);
+#ifndef _WIN32
+    if (n < 0 && file->base != NULL && file->is_ours)
+        n = count_mapped_pages(file, offset, n_bytes);
+#endif
+    return n < 0 ? -1 : n * cio_page_bytes();
+}
+
+static void advise(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+#if defined(POSIX_FADV_WILLNEED)
+    (void)posix_fadvise(file->descriptor, (off_t)offset, (off_t)n_bytes, POSIX_FADV_WILLNEED);
+#elif defined(F_RDADVISE)
+    struct radvisory range = {(off_t)offset, (int)n_bytes};
+    (void)fcntl(file->descriptor, F_RDADVISE, &range);
+#elif defined(_WIN32)
+    if (file->base != NULL) {
+        WIN32_MEMORY_RANGE_ENTRY range = {(char *)file->base + offset, (SIZE_T)n_bytes};
+        (void)PrefetchVirtualMemory(GetCurrentProcess(), 1, &range, 0);
+    }
+#else
+    (void)file, (void)offset, (void)n_bytes;
+#endif
+}
+
+int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    /* What Linux reads of one piece of advice is cut to the device's read-ahead, by default this. */
+    enum { PIECE = 128 * 1024 };
+    to_pages(file, &offset, &n_bytes);
+    const int64_t before = cio_file_resident(file, offset, n_bytes);
+    if (before == n_bytes)
+        return 0;
+    advise(file, offset, n_bytes);
+    if (before >= 0) {
+        atomic_store_explicit(&file->doubt, CIO_COLD, memory_order_relaxed);
+        if (n_bytes <= PIECE || cio_file_resident(file, offset, n_bytes) == n_bytes)
+            return 1;
+    }
+    for (int64_t at = PIECE; at < n_bytes; at += PIECE)
+        advise(file, offset + at, n_bytes - at < PIECE ? n_bytes - at : PIECE);
+    return before >= 0;
+}
+
+int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+#ifdef __linux__
+    enum { POPULATE_READ = 22, HWPOISON = 133 }; /* Linux 5.14; glibc's headers are often older */
+    to_pages(file, &offset, &n_bytes);
+    if (madvise((char *)file->base + offset, (size_t)n_bytes, POPULATE_READ) != 0 &&
+        (errno == EFAULT || errno == HWPOISON))
+        return errno;
+#else
+    (void)file, (void)offset, (void)n_bytes;
+#endif
+    return 0;
+}
+
+void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    to_pages(file, &offset, &n_bytes);
+#ifdef MADV_DONTNEED
+    /* Linux keeps in memory what a page table still shows. */
+    if (file->base != NULL)
+        (void)madvise((char *)file->base + offset, (size_t)n_bytes, MADV_DONTNEED);
+#endif
+#ifdef POSIX_FADV_DONTNEED
+    (void)posix_fadvise(file->descriptor, (off_t)offset, (off_t)n_bytes, POSIX_FADV_DONTNEED);
+#endif
+    (void)file;
+}
+
+int cio_file_doubt(const cio_file *file)
+{
+    return atomic_load_explicit(&file->doubt, memory_order_relaxed);
+}
+
+void cio_file_calm(cio_file *file)
+{
+    const int doubt = cio_file_doubt(file);
+    if (doubt > CIO_CALM)
+        atomic_store_explicit(&file->doubt, doubt - 1, memory_order_relaxed);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
+{
+    /* What one call of any system reads. */
+    const int64_t most = 1 << 30;
+    int64_t done = 0;
+    while (done < n_bytes) {
+        const int64_t rest = n_bytes - done;
+        const int64_t n = read_some(file->descriptor, (char *)dst + done, offset + done,
+                                    rest < most ? rest : most);
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += n;
+    }
+    return done;
+}
+
+int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
+{
+#ifdef RWF_NOWAIT
+    struct iovec whole = {dst, (size_t)n_bytes};
+    const ssize_t n = preadv2(file->descriptor, &whole, 1, (off_t)offset, RWF_NOWAIT);
+    return n < 0 ? 0 : n;
+#else
+    (void)file, (void)dst, (void)offset, (void)n_bytes;
+    return 0;
 #endif
 }

@@ -1,9 +1,11 @@
-/* The few words of threading that team.c needs, spelled for POSIX and for Windows. */
+/* The few words of threading that team.c and errand.c need, spelled for POSIX and for Windows. */
 #ifndef CLOUDIO_SYNC_H
 #define CLOUDIO_SYNC_H
 
 #ifdef _WIN32
 #include <windows.h>
+
+#define CIO_THREAD_LOCAL __declspec(thread)
 
 typedef SRWLOCK cio_mutex;
 typedef CONDITION_VARIABLE cio_condition;
@@ -27,11 +29,16 @@ static inline int cio_start_detached(cio_thread_result(CIO_THREAD_CALL *body)(vo
     CloseHandle(thread);
     return 1;
 }
-static inline void cio_after_fork(void (*forget)(void)) { (void)forget; }
+static inline void cio_around_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+    (void)before, (void)parent, (void)child;
+}
 
 #else
 #include <pthread.h>
 #include <signal.h>
+
+#define CIO_THREAD_LOCAL _Thread_local
 
 typedef pthread_mutex_t cio_mutex;
 typedef pthread_cond_t cio_condition;
@@ -61,7 +68,10 @@ static inline int cio_start_detached(cio_thread_result (*body)(void *), size_t s
     pthread_attr_destroy(&attributes);
     return !failed;
 }
-static inline void cio_after_fork(void (*forget)(void)) { pthread_atfork(NULL, NULL, forget); }
+static inline void cio_around_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+    pthread_atfork(before, parent, child);
+}
 #endif
 
 #endif

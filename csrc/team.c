@@ -4,7 +4,8 @@
  * region runs at a time; `busy` says so, and whoever finds it set works alone: a second caller, or
  * a task that calls again. A worker enters a region only through one of its `seats`, under the
  * mutex; the caller closes the seats before it waits for those inside, so that nobody can come in
- * late and find the caller's stack gone. After a fork the child has none of the workers and
+ * late and find the caller's stack gone. A task that is about to wait for something else than the
+ * CPU has one more seat put up, which is how many requests come to be under way. After a fork the child has none of the workers and
  * perhaps a mutex that nobody will unlock: it forgets all and begins anew.
  */
 #include <fenv.h>
@@ -22,6 +23,7 @@ typedef struct {
     void *context;
     size_t n_items, chunk;
     atomic_size_t next;
+    atomic_int more; /* seats that may still be added; none once it is closed */
 } region;
 
 static atomic_flag busy = ATOMIC_FLAG_INIT;
@@ -30,7 +32,9 @@ static cio_mutex mutex = CIO_MUTEX_INIT;
 /* Guarded by the mutex. */
 static cio_condition work = CIO_CONDITION_INIT, left = CIO_CONDITION_INIT;
 static region *current;
-static int seats, inside;
+static int seats, n_seated, inside; /* free ones; all that were taken; workers in the region */
+/* That this thread works in. */
+static CIO_THREAD_LOCAL region *mine;
 
 static void forget(void)
 {
@@ -39,7 +43,7 @@ static void forget(void)
     mutex = new_mutex;
     work = left = new_condition;
     current = NULL;
-    seats = inside = 0;
+    seats = n_seated = inside = 0;
     atomic_store(&n_workers, 0);
     atomic_flag_clear(&busy);
 }
@@ -48,6 +52,8 @@ static void forget(void)
 static void work_through(region *r, int seat)
 {
     fenv_t callers;
+    region *outer = mine;
+    mine = r;
     fegetenv(&callers);
     fesetenv(FE_DFL_ENV);
     for (;;) {
@@ -58,6 +64,7 @@ static void work_through(region *r, int seat)
         r->task(r->context, begin, begin + (rest < r->chunk ? rest : r->chunk), seat);
     }
     fesetenv(&callers);
+    mine = outer;
 }
 
 static cio_thread_result CIO_THREAD_CALL worker(void *nothing)
@@ -67,7 +74,8 @@ static cio_thread_result CIO_THREAD_CALL worker(void *nothing)
     for (;;) {
         while (seats == 0)
             cio_wait(&work, &mutex);
-        const int seat = seats--;
+        --seats;
+        const int seat = ++n_seated;
         ++inside;
         region *r = current;
         cio_unlock(&mutex);
@@ -79,36 +87,40 @@ static cio_thread_result CIO_THREAD_CALL worker(void *nothing)
     return 0;
 }
 
-/* Only the holder of `busy` comes here. */
+/* Under the mutex. */
 static void hire(int wanted)
 {
-    static int registered;
-    if (!registered) {
-        registered = 1; /* inherited by a forked child, as the registration is */
-        cio_after_fork(forget);
-    }
     while (atomic_load(&n_workers) < wanted && cio_start_detached(worker, STACK_BYTES))
         atomic_fetch_add(&n_workers, 1);
 }
 
-void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads)
+void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
+                  int n_most)
 {
-    region r = {task, context, n_items, chunk, 0};
+    static int registered;
+    region r = {task, context, n_items, chunk, 0, 0};
     const size_t n_chunks = n_items / chunk + (n_items % chunk != 0);
-    int helpers = n_threads - 1 < MAX_WORKERS ? n_threads - 1 : MAX_WORKERS;
-    if (helpers > 0 && (size_t)helpers >= n_chunks)
-        helpers = n_chunks == 0 ? 0 : (int)(n_chunks - 1);
+    int most = n_most - 1 < MAX_WORKERS ? n_most - 1 : MAX_WORKERS;
+    if (most > 0 && (size_t)most >= n_chunks)
+        most = n_chunks == 0 ? 0 : (int)(n_chunks - 1);
 
-    if (helpers <= 0 || atomic_flag_test_and_set(&busy)) {
+    if (most <= 0 || atomic_flag_test_and_set(&busy)) {
         work_through(&r, 0);
         return;
     }
+    if (!registered) {
+        registered = 1; /* inherited by a forked child, as the registration is */
+        cio_around_fork(NULL, NULL, forget);
+    }
+    int helpers = n_threads - 1 < most ? n_threads - 1 : most;
+    cio_lock(&mutex);
     hire(helpers);
     if (helpers > atomic_load(&n_workers))
         helpers = atomic_load(&n_workers);
-    cio_lock(&mutex);
     current = &r;
     seats = helpers;
+    n_seated = 0;
+    atomic_store(&r.more, most - helpers);
     cio_unlock(&mutex);
     for (int k = 0; k < helpers; ++k)
         cio_wake_one(&work);
@@ -117,6 +129,7 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
 
     cio_lock(&mutex);
     seats = 0;
+    atomic_store(&r.more, 0);
     while (inside > 0)
         cio_wait(&left, &mutex);
     current = NULL;
@@ -124,4 +137,31 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
     atomic_flag_clear(&busy);
 }
 
+void cio_team_more(void)
+{
+    if (mine == NULL || atomic_load(&mine->more) == 0)
+        return;
+    cio_lock(&mutex);
+    const int can = atomic_load(&mine->more) > 0;
+    if (can) {
+        atomic_fetch_sub(&mine->more, 1);
+        ++seats;
+        hire(seats + n_seated);
+    }
+    cio_unlock(&mutex);
+    if (can)
+        cio_wake_one(&work);
+}
+
 int cio_team_size(void) { return atomic_load(&n_workers); }
+
+/* The type of the header is plain, for C++ has no stdatomic.h. */
+int cio_raise(cio_flag *flag)
+{
+    return atomic_exchange_explicit((atomic_int *)&flag->value, 1, memory_order_acq_rel) == 0;
+}
+
+int cio_is_raised(const cio_flag *flag)
+{
+    return atomic_load_explicit((const atomic_int *)&flag->value, memory_order_relaxed);
+}

@@ -38,7 +38,7 @@ static void count(void *context, size_t begin, size_t end, int seat)
         ++j->done[i];
     if (j->nested) {
         job inner = {.nested = 0};
-        cio_team_run(count, &inner, 10, 1, 2);
+        cio_team_run(count, &inner, 10, 1, 2, 2);
         for (int i = 0; i < 10; ++i)
             if (inner.done[i] != 1)
                 fail("nested: an item was not done once");
@@ -50,7 +50,8 @@ static void one_region(unsigned seed)
 {
     job j = {.nested = seed % 7 == 0};
     const size_t n = seed % (ITEMS + 1), chunk = 1 + seed % 13;
-    cio_team_run(count, &j, n, chunk, 1 + (int)(seed % 5));
+    const int n_threads = 1 + (int)(seed % 5);
+    cio_team_run(count, &j, n, chunk, n_threads, n_threads);
     for (size_t i = 0; i < ITEMS; ++i)
         if (j.done[i] != (i < n)) {
             fail("an item was not done once");

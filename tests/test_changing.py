@@ -37,7 +37,6 @@ def changing(io: str, trials: int, seed: int = 0) -> dict[str, dict[str, int]]:
 
 
 @needs_posix
-@pytest.mark.xfail(strict=True, reason="io='pread' is still to come")
 def test_pread_returns_right_bytes_or_an_error():
     counts = changing("pread", 60)
     assert "right" not in counts["cut to nothing"]

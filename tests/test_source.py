@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 import cloudio
-from cloudio import _kernels
+from cloudio import _files, _kernels
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudio"
 # Each may import what stands before it. Doors to the next floor are named.
 ORDER = (
-    "_kernels", "errors", "request", "labels", "layout", "toml_table", "toml", "toml_text",
+    "_files", "_kernels", "errors", "request", "labels", "layout", "toml_table", "toml",
+    "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "dataset", "reader", "arrays",
     "scene", "synth", "torch", "info", "contenders", "bench", "__init__", "cli", "__main__",
 )  # fmt: skip
+COMPILED = {"_files": _files, "_kernels": _kernels}
 DOORS = {("dataset", "reader"), ("layout", "toml")}
 
 pytestmark = pytest.mark.skipif(
@@ -37,10 +39,10 @@ def imported(module: str) -> set[str]:
 
 
 def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == set(ORDER) - {"_kernels"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == set(ORDER) - {*COMPILED}
 
 
-@pytest.mark.parametrize("module", [name for name in ORDER if name != "_kernels"])
+@pytest.mark.parametrize("module", [name for name in ORDER if name not in COMPILED])
 def test_imports_go_down(module):
     below = set(ORDER[: ORDER.index(module)])
     upward = {name for name in imported(module) - below if (module, name) not in DOORS}
@@ -48,9 +50,11 @@ def test_imports_go_down(module):
 
 
 def test_the_kernels_import_nothing_of_ours_and_the_c_nothing_of_pythons():
-    text = (PACKAGE / "_kernels.pyx").read_text(encoding="utf-8")
-    ours = re.findall(r"^(?:from|import|cimport)\s.*cloudio.*$", text, re.MULTILINE)
-    assert ours == ["from cloudio cimport _csrc as c", "from cloudio._walk cimport ("]
+    for name, below in (("_files", set()), ("_kernels", {"_files", "_job", "_pages", "_walk"})):
+        text = (PACKAGE / f"{name}.pyx").read_text(encoding="utf-8")
+        ours = re.findall(r"^(?:from|import|cimport)\s.*cloudio.*$", text, re.MULTILINE)
+        assert ours.pop(0) == "from cloudio cimport _csrc as c"
+        assert {re.match(r"from cloudio\.(\w+) cimport", line)[1] for line in ours} == below
     for path in (ROOT / "csrc").iterdir():
         included = re.findall(r"#include\s+[<\"](.+)[>\"]", path.read_text(encoding="utf-8"))
         assert not any("python" in name.lower() or "numpy" in name for name in included), path
@@ -63,13 +67,15 @@ def test_c_is_declared_in_one_place_and_cython_stays_plain():
         assert not re.search(r"^\s*(IF|DEF)\s|prange|cimport \*", text, re.MULTILINE), path
 
 
-def test_the_stub_says_what_the_compiled_module_has():
-    stub = ast.parse((PACKAGE / "_kernels.pyi").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", COMPILED)
+def test_the_stub_says_what_the_compiled_module_has(name):
+    compiled = COMPILED[name]
+    stub = ast.parse((PACKAGE / f"{name}.pyi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
     classes = {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
     module = {
         name: thing
-        for name, thing in vars(_kernels).items()
+        for name, thing in vars(compiled).items()
         if not name.startswith("_") and not inspect.ismodule(thing)
     }
     assert functions.keys() == {
@@ -82,8 +88,9 @@ def test_the_stub_says_what_the_compiled_module_has():
     for name in classes:
         body = next(node for node in stub.body if getattr(node, "name", None) == name).body
         fields = {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
+        methods = {node.name for node in body if isinstance(node, ast.FunctionDef)}
         has = {k for k in vars(module[name]) if not k.startswith("_")}
-        assert fields == has, name
+        assert fields | methods - {"__init__"} == has, name
 
 
 def test_the_version_stands_in_one_place():
