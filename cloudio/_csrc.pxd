@@ -66,6 +66,9 @@ cdef extern from "cloudio.h" nogil:
     void cio_team_more() noexcept
     int cio_team_size() noexcept
 
+    void *cio_scratch_take(size_t n_bytes) noexcept
+    void cio_scratch_give_back(void *scratch) noexcept
+
     ctypedef struct cio_flag:
         pass
 
@@ -79,9 +82,10 @@ cdef extern from "files.h" nogil:
 
     cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped) noexcept
     void cio_file_close(cio_file *file) noexcept
-    void cio_file_free(cio_file *file) noexcept
     int cio_file_enter(cio_file *file) noexcept
     void cio_file_leave(cio_file *file) noexcept
+    void cio_file_keep(cio_file *file) noexcept
+    void cio_file_drop(cio_file *file) noexcept
     int cio_file_is_closed(const cio_file *file) noexcept
     const char *cio_file_base(const cio_file *file) noexcept
     int cio_file_descriptor(const cio_file *file) noexcept

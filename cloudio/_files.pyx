@@ -30,7 +30,8 @@ cdef class File:
 
     def __dealloc__(self):
         if self.held != NULL:
-            c.cio_file_free(self.held)
+            c.cio_file_close(self.held)
+            c.cio_file_drop(self.held)
 
     @property
     def n_bytes(self):

@@ -77,40 +77,6 @@ cdef struct Output:
     Py_ssize_t turned_bytes  # of scratch, for the rows of one array that are read in a symmetry
     Py_ssize_t read_bytes  # of scratch, for the stored rows of one array, if they are read
 
-# Why a read ended early. Whoever finds the first fault tells it; nobody begins a strip after that.
-cdef struct Fault:
-    c.cio_flag told
-    int code  # errno, or one of these
-    Py_ssize_t plane  # counted through the outputs
-    Py_ssize_t patch  # in its split, or -1: no single one
-    int64_t offset  # in the file
-
-cdef enum:
-    NO_FAULT = 0
-    ENDED = -1  # the file holds less than it should
-    WRITTEN = -2  # the file was written to when it should not have been
-
-cdef struct Job:
-    const c.cio_rows *rows
-    Place *places
-    char *touched  # [split]: whether a sample lies in it
-    Py_ssize_t n_samples, n_splits, height, width, rows_ahead
-    bint any_turned, any_back  # whether a sample is
-    int store
-    Output outputs[MOST_OUTPUTS]
-    Py_ssize_t n_outputs, n_bytes
-    Py_ssize_t n_sample_tasks  # strips of one sample, of all outputs
-    char *scratch
-    Py_ssize_t scratch_bytes  # of each seat
-    Py_ssize_t room  # where in it stored rows are read to
-    bint reads  # arrays, rather than finding them mapped
-    bint settles  # pages before they are touched: some were absent, and may not be there to be had
-    bint sparse  # asking: one array of a sample, for all have long been resident
-    c.cio_flag absent  # whether any page was
-    Py_ssize_t n_ahead  # tasks that are asked for before they are done; 0: nothing is asked for
-    int64_t *changed  # [plane, counted through the outputs]: when its file last was, before
-    Fault fault
-
 # A strip of one output: of one sample, and of one array unless the output takes them together.
 cdef struct Strip:
     const Output *output
@@ -128,6 +94,43 @@ cdef struct View:
     const char *row  # that is being read
     Py_ssize_t top, left, bottom, right  # of the deed's window, in the sample
 
+# Why a read ended early. Whoever finds the first fault tells it; nobody begins a strip after that.
+cdef struct Fault:
+    c.cio_flag told
+    int code  # errno, or one of these
+    Py_ssize_t plane  # counted through the outputs
+    Py_ssize_t patch  # in its split, or -1: no single one
+    int64_t offset  # in the file
+
+cdef enum:
+    NO_FAULT = 0
+    ENDED = -1  # the file holds less than it should
+    WRITTEN = -2  # the file was written to when it should not have been
+
+ctypedef bint (*Fetch)(
+    Job *job, const Strip *strip, Py_ssize_t array, View *view, char *room) noexcept nogil
+
+cdef struct Job:
+    const c.cio_rows *rows
+    Place *places
+    char *touched  # [split]: whether a sample lies in it
+    Py_ssize_t n_samples, n_splits, height, width, rows_ahead
+    bint any_turned, any_back  # whether a sample is
+    int store
+    Output outputs[MOST_OUTPUTS]
+    Py_ssize_t n_outputs, n_bytes
+    Py_ssize_t n_sample_tasks  # strips of one sample, of all outputs
+    char *scratch
+    Py_ssize_t scratch_bytes  # of each seat
+    Py_ssize_t room  # where in it stored rows are read to
+    Fetch fetch  # reads the stored rows of a strip; NULL: they are mapped
+    bint settles  # pages before they are touched: some were absent, and may not be there to be had
+    bint sparse  # asking: one array of a sample, for all have long been resident
+    c.cio_flag absent  # whether any page was
+    Py_ssize_t n_ahead  # tasks that are asked for before they are done; 0: nothing is asked for
+    int64_t *changed  # [plane, counted through the outputs]: when its file last was, before
+    Fault fault
+
 cdef inline Py_ssize_t up_to_line(Py_ssize_t n_bytes) noexcept nogil:
     return (n_bytes + LINE - 1) // LINE * LINE
 
@@ -141,12 +144,12 @@ cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_byte
     cdef Py_ssize_t together = 1 if output.form == PLANAR else output.n_arrays
     cdef Py_ssize_t pixel = output.item * (together if output.form == INTERLEAVED else 1)
     cdef Py_ssize_t rows_at_most = max(1, strip_bytes // (job.width * pixel))
-    if job.reads:
+    if job.fetch != NULL:
         if output.form == INTERLEAVED:
             strip_bytes = max(strip_bytes // together, LEAST_READ)
         rows_at_most = max(1, strip_bytes // pitch_of(job, output, job.width))
     if job.any_turned:
-        if job.reads and reads_whole(job, output):
+        if job.fetch != NULL and reads_whole(job, output):
             rows_at_most = job.height
         elif output.form == INTERLEAVED:
             rows_at_most = SLAB
@@ -160,7 +163,7 @@ cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_byte
     if job.any_turned or job.any_back:
         output.turned_bytes = line_bytes(job, 4) * (
             max(output.strip_rows, MIRRORED) if job.any_turned else MIRRORED)
-    if job.reads:
+    if job.fetch != NULL:
         output.read_bytes = up_to_line(output.strip_rows * pitch_of(job, output, job.width))
         if job.any_turned:
             output.read_bytes = max(output.read_bytes, up_to_line(

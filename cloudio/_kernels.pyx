@@ -13,17 +13,17 @@ from cpython.buffer cimport (
     PyObject_GetBuffer)
 from libc.math cimport INFINITY, NAN, copysign
 from libc.stdint cimport int64_t, uintptr_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from cloudio cimport _csrc as c
 from cloudio._files cimport File
 from cloudio._job cimport (
-    CHECK, COPY, ENDED as FILE_ENDED, INTERLEAVED, LINE, LOOK_UP, MASK, MOST_OUTPUTS, NO_FAULT,
+    CHECK, COPY, ENDED as FILE_ENDED, INTERLEAVED, LOOK_UP, MASK, MOST_OUTPUTS, NO_FAULT,
     PLANAR, SCALE, SKIP, WRITTEN as FILE_WRITTEN, Deed, Form, Job, Output, Place, Plane, cut,
     n_tasks_of, room_of, scratch_of, up_to_line)
 from cloudio._pages cimport (
-    Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files,
+    Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files, fetch,
     give_back_windows, leave_files, read_ahead, windows_of)
 from cloudio._walk cimport walk
 
@@ -457,7 +457,8 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     first = plans[0]
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
-    job.reads = first.reads
+    if first.reads:
+        job.fetch, job.rows_ahead = fetch, 0
     measure(&job, first, targets[0])
     for k in range(len(targets)):
         plan = plans[k]
@@ -477,10 +478,10 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
         n_threads = plan_strips(&job, n_threads)
         n_most = plan_reading(&job, first, n_threads)
         if job.scratch_bytes > 0:
-            scratch = <char *>malloc(n_most * job.scratch_bytes + LINE)
+            scratch = <char *>c.cio_scratch_take(n_most * job.scratch_bytes)
             if scratch == NULL:
                 raise MemoryError()
-            job.scratch = scratch + -<uintptr_t>scratch % LINE
+            job.scratch = scratch
         closed = enter_files(&job)
         if closed >= 0:
             raise ValueError(f"{file_of(plans, closed).path} is closed")
@@ -489,7 +490,7 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
             leave_files(&job, n_planes)
     finally:
         free(memory)
-        free(scratch)
+        c.cio_scratch_give_back(scratch)
     if job.fault.code == NO_FAULT:
         return None
     return (file_of(plans, job.fault.plane), job.fault.patch, job.fault.offset, job.fault.code)
@@ -552,6 +553,7 @@ cdef int add_sources(Ahead *ahead, Stack plan, const char *touched) except -1:
             continue
         if not c.cio_file_enter(plane.file):
             raise ValueError(f"{plan.files[k].path} is closed")
+        c.cio_file_keep(plane.file)
         source = &ahead.sources[ahead.n_sources]
         source.plane, source.split = plane[0], k % plan.n_splits
         source.item = plan.deeds[k // plan.n_splits].item
@@ -761,7 +763,7 @@ cdef int plan_strips(Job *job, int n_threads) noexcept:
     cdef Output *output
     for k in range(job.n_outputs):
         output = &job.outputs[k]
-        n_bytes += cut(job, output, tuning.read_bytes if job.reads else tuning.strip_bytes)
+        n_bytes += cut(job, output, tuning.read_bytes if job.fetch else tuning.strip_bytes)
         job.n_sample_tasks += n_tasks_of(output)
         job.room = max(job.room, up_to_line(scratch_of(output)))
         room = max(room, up_to_line(room_of(output)))
@@ -776,14 +778,14 @@ cdef int plan_reading(Job *job, Stack first, int n_threads) noexcept:
     cdef int doubt = doubt_of(job)
     cdef int n_most = n_threads
     cdef Py_ssize_t stored = 0, k
-    if job.reads and n_threads > 1:
+    if job.fetch != NULL and n_threads > 1:
         n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
     # What waits alone asks ahead; of what is small and has long been in memory, every eighth.
     first.n_runs += 1
     if doubt < 0 or n_most > n_threads or (
             doubt == c.CIO_CALM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
         return n_most
-    job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and not job.reads
+    job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and job.fetch == NULL
     for k in range(first.n_arrays):
         stored += job.height * min(first.planes[k * job.n_splits].row_step, job.width * 4)
     job.n_ahead = 1 + <Py_ssize_t>(
@@ -801,12 +803,12 @@ cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
     if job.n_ahead > 0:
         chunk = max(1, min(chunk, job.n_ahead // 4))
         ask_ahead(job, 0, job.n_ahead)
-    if job.reads:
+    if job.fetch != NULL:
         chunk = 1  # a request
     c.cio_team_run(walk, job, n_tasks, chunk, n_threads, n_most)
     # Again where the copy took long enough for a file to change meanwhile: asking costs as much
     # as copying a small window does.
-    if job.n_bytes >= tuning.thread_bytes or job.reads or c.cio_is_raised(&job.absent):
+    if job.n_bytes >= tuning.thread_bytes or job.fetch != NULL or c.cio_is_raised(&job.absent):
         check_files(job, True)
     if job.n_ahead > 0 and not c.cio_is_raised(&job.absent):
         calm_files(job)

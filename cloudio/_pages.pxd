@@ -59,7 +59,7 @@ cdef inline void check_files(Job *job, bint again) noexcept nogil:
             elif status.n_bytes < c.cio_file_n_bytes(plane.file):
                 blame(job, plane, before + k, status.n_bytes)
             elif status.changed != (
-                    c.cio_file_changed(plane.file) if job.reads
+                    c.cio_file_changed(plane.file) if job.fetch != NULL
                     else job.changed[before + k] if again else status.changed):
                 tell(&job.fault, WRITTEN, before + k, -1, 0)
             job.changed[before + k] = status.changed
@@ -189,7 +189,7 @@ cdef inline void give_back_windows(void *context, size_t begin, size_t end,
 
 cdef inline void ask_ahead(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Ask for the windows of which strips [begin, end) hold the first; a mask's are the image's."""
-    cdef Py_ssize_t task = begin, rest, array, sample, asked = -1
+    cdef Py_ssize_t task = begin, rest, array, sample, n, asked = -1
     cdef const Output *output
     cdef const Place *place
     end = min(end, job.n_samples * job.n_sample_tasks)
@@ -204,17 +204,20 @@ cdef inline void ask_ahead(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept 
         if rest % output.n_strips == 0 and output.form != MASK and (
                 not job.sparse or c.cio_is_raised(&job.absent) or asked != sample):
             asked = sample
-            for array in range(output.n_arrays if output.form == INTERLEAVED else 1):
+            n = 1
+            if output.form == INTERLEAVED and (not job.sparse or c.cio_is_raised(&job.absent)):
+                n = output.n_arrays
+            for array in range(n):
                 if over_window(job, output, array + rest // output.n_strips, place,
                                c.cio_file_ask):
                     if c.cio_raise(&job.absent) and job.sparse:
                         # What was passed over may be absent too.
-                        ask_ahead(job, begin, task)
+                        ask_ahead(job, begin, task + 1)
         task += output.n_strips - rest % output.n_strips
 
 
 cdef inline bint settles(const Job *job) noexcept nogil:
-    return job.settles or (not job.reads and c.cio_is_raised(&job.absent))
+    return job.settles or (job.fetch == NULL and c.cio_is_raised(&job.absent))
 
 
 cdef inline bint settle_strip(Job *job, const Strip *strip) noexcept nogil:
@@ -324,4 +327,5 @@ cdef inline void drop_ahead(c.cio_errand *errand) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(ahead.n_sources):
         c.cio_file_leave(ahead.sources[k].plane.file)
+        c.cio_file_drop(ahead.sources[k].plane.file)
     free(ahead)

@@ -6,7 +6,7 @@ from cloudio cimport _csrc as c
 from cloudio._job cimport (
     COPY, INTERLEAVED, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, Deed, Job, Output, Place,
     Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
-from cloudio._pages cimport ask_ahead, fetch, settle_strip, settles
+from cloudio._pages cimport ask_ahead, settle_strip, settles
 
 # ---- strips ----------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ cdef inline void go_to(const Job *job, const Strip *strip, View *view, Py_ssize_
 cdef inline void ask_for(const Job *job, const Strip *strip, const View *view,
                          Py_ssize_t y) noexcept nogil:
     """Ask for row y of a strip that will be read soon; a turned one asks for itself."""
-    if strip.output.form == PLANAR and not strip.place.turned and not job.reads:
+    if strip.output.form == PLANAR and not strip.place.turned:
         c.cio_prefetch_row(view.src + y * view.step, job.width * view.deed.item)
 
 
@@ -158,7 +158,7 @@ cdef inline void write_planar(
         Job *job, const Strip *strip, View *view, const Strip *following,
         const View *next_view, char *scratch, c.cio_line *line) noexcept nogil:
     cdef Py_ssize_t y, ahead
-    if job.reads and not fetch(job, strip, strip.array, view, scratch + job.room):
+    if job.fetch != NULL and not job.fetch(job, strip, strip.array, view, scratch + job.room):
         return
     if strip.place.turned:
         turn(job, strip, view, scratch)
@@ -194,7 +194,7 @@ cdef inline void write_interleaved(
     cdef bint in_place = job.store == c.CIO_CACHED and not output.alike
     for a in range(n):
         views[a] = view_of(job, strip, a)
-        if job.reads and not fetch(
+        if job.fetch != NULL and not job.fetch(
                 job, strip, a, &views[a], scratch + job.room + a * output.read_bytes):
             return
         if strip.place.turned:
@@ -207,7 +207,7 @@ cdef inline void write_interleaved(
         while x < job.width:
             width = min(output.block, job.width - x)
             for a in range(n):
-                if not strip.place.turned and y + 1 < strip.n_rows and not job.reads:
+                if not strip.place.turned and y + 1 < strip.n_rows:
                     c.cio_prefetch_row(
                         views[a].src + (y + 1) * views[a].step + x * views[a].deed.item,
                         width * views[a].deed.item)
@@ -244,13 +244,12 @@ cdef inline void write_mask(Job *job, const Strip *strip, char *scratch) noexcep
         if strip.output.deeds[a].verb == SKIP:
             continue
         view = view_of(job, strip, a)
-        if job.reads and not fetch(job, strip, a, &view, scratch + job.room):
+        if job.fetch != NULL and not job.fetch(job, strip, a, &view, scratch + job.room):
             return
         if strip.place.turned:
             turn(job, strip, &view, scratch)
         for y in range(strip.n_rows):
-            if (not strip.place.turned and not job.reads
-                    and y + job.rows_ahead < strip.n_rows):
+            if not strip.place.turned and y + job.rows_ahead < strip.n_rows:
                 c.cio_prefetch_row(
                     view.src + (y + job.rows_ahead) * view.step, job.width * view.deed.item)
             go_to(job, strip, &view, y, scratch)

@@ -25,10 +25,13 @@ typedef struct cio_file cio_file;
 cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped);
 
 void cio_file_close(cio_file *file); /* twice is once */
-void cio_file_free(cio_file *file);  /* closes it too; those inside may still use it */
-
-int cio_file_enter(cio_file *file); /* 0 where it is closed: then there is nothing to leave */
+int cio_file_enter(cio_file *file);  /* 0 where it is closed: then there is nothing to leave */
 void cio_file_leave(cio_file *file);
+
+/* The struct itself lasts until all who keep it, its owner to begin with, have dropped it. */
+void cio_file_keep(cio_file *file);
+void cio_file_drop(cio_file *file);
+
 int cio_file_is_closed(const cio_file *file);
 
 const char *cio_file_base(const cio_file *file); /* where it is mapped, or NULL */
