@@ -29,11 +29,12 @@ cdef inline Py_ssize_t number_of(
 
 
 cdef inline bint is_read(const Job *job, const Output *output, Py_ssize_t k) noexcept nogil:
-    """Whether plane k of an output is of a file, that of no plane right before, and is touched."""
+    """Whether plane k of an output is of a file, and read, and the one right before is not."""
     cdef const Plane *plane = &output.planes[k]
-    return (plane.file != NULL and job.touched[k % job.n_splits]
-            and output.deeds[k // job.n_splits].verb != SKIP
-            and (k < job.n_splits or output.planes[k - job.n_splits].file != plane.file))
+    cdef const Deed *deed = &output.deeds[k // job.n_splits]
+    return (plane.file != NULL and job.touched[k % job.n_splits] and deed.verb != SKIP
+            and (k < job.n_splits or output.planes[k - job.n_splits].file != plane.file
+                 or (deed - 1).verb == SKIP))
 
 
 cdef inline void check_files(Job *job, bint again) noexcept nogil:
