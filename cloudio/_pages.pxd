@@ -111,8 +111,14 @@ cdef inline void calm_files(const Job *job) noexcept nogil:
 
 cdef inline void blame(Job *job, const Plane *plane, Py_ssize_t number,
                        int64_t n_bytes) noexcept nogil:
-    """Tell that a plane's file ends too early, and which patch is the first that it cuts."""
-    tell(&job.fault, ENDED, number, max(n_bytes - plane.offset, 0) // plane.patch_step, n_bytes)
+    """Tell that a plane's file ends too early, and which patch is the first that it cuts.
+
+    Patches are counted from the end, for a channel's first pixel is not the first of its file.
+    """
+    cdef int64_t step = plane.patch_step, whole = c.cio_file_n_bytes(plane.file)
+    cdef int64_t n_patches = (whole - plane.offset + step - 1) // step
+    cdef int64_t n_cut = (whole - n_bytes + step - 1) // step
+    tell(&job.fault, ENDED, number, max(n_patches - n_cut, 0), n_bytes)
 
 
 cdef inline int64_t window_offset(
