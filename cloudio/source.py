@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import _files, _kernels
-from .errors import LayoutError, TruncatedError
+from .errors import LayoutError, RequestError, TruncatedError
 
 # A mapping keeps a second descriptor of its own, where it can be told not to.
 _ONE_DESCRIPTOR: dict[str, Any] = (
@@ -48,7 +48,15 @@ class File(_files.File):
 
     @cached_property
     def pages(self) -> mmap.mmap:
-        return mmap.mmap(self.fileno(), self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
+        # A number alone could, by the time it is mapped, be that of another file.
+        try:
+            descriptor = self.duplicate()
+        except ValueError:
+            raise RequestError(f"{self.path} is closed; open the data set anew") from None
+        try:
+            return mmap.mmap(descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close what readers use; ``pages`` stays as long as any view of it."""
