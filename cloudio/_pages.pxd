@@ -131,13 +131,16 @@ cdef inline int64_t window_offset(
 # What is done to pages: asked for, settled, given back.
 ctypedef int (*Paged)(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil
 
-cdef inline int over_pages(Py_ssize_t height, Py_ssize_t row_step, Py_ssize_t row_bytes,
-                           c.cio_file *file, int64_t offset, Paged deed) noexcept nogil:
-    """Do something to exactly the pages that hold a window, as far as they follow each other."""
-    cdef Py_ssize_t y = 0, n
+cdef inline int over_pages(const Plane *plane, Py_ssize_t height, Py_ssize_t row_bytes,
+                           int64_t offset, Paged deed) noexcept nogil:
+    """Do something to exactly the pages that a window needs, as far as they follow each other."""
+    cdef c.cio_file *file = plane.file
+    cdef Py_ssize_t y = 0, n, row_step = plane.row_step
     cdef int64_t page = c.cio_page_bytes()
     cdef int answer = 0
-    if row_step - row_bytes < page:
+    # What `fetch` reads at once it reads with the pages between the rows.
+    if row_step - row_bytes < page or (
+            plane.base == NULL and read_step(row_step, row_bytes) == row_step):
         return deed(file, offset, (height - 1) * row_step + row_bytes)
     while y < height:
         # Rows whose pages are the same or follow each other.
@@ -166,7 +169,7 @@ cdef inline int over_window(const Job *job, const Output *output, Py_ssize_t arr
     cdef const Deed *how = &output.deeds[array]
     if plane.file == NULL:
         return 0
-    return over_pages(job.height, plane.row_step, job.width * how.item, plane.file,
+    return over_pages(plane, job.height, job.width * how.item,
                       window_offset(plane, how.item, place), deed)
 
 
@@ -320,10 +323,8 @@ cdef inline void read_ahead(c.cio_errand *errand) noexcept nogil:
         for k in range(ahead.n_sources):
             source = &ahead.sources[k]
             if source.split == place.split and not c.cio_file_is_closed(source.plane.file):
-                over_pages(
-                    ahead.height, source.plane.row_step, ahead.width * source.item,
-                    source.plane.file, window_offset(&source.plane, source.item, place),
-                    c.cio_file_ask)
+                over_pages(&source.plane, ahead.height, ahead.width * source.item,
+                           window_offset(&source.plane, source.item, place), c.cio_file_ask)
 
 
 cdef inline void drop_ahead(c.cio_errand *errand) noexcept nogil:
