@@ -102,7 +102,7 @@ cdef extern from "files.h" nogil:
 
     int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
     int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
-    int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
     void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
 
     int CIO_CALM

@@ -52,6 +52,14 @@ cdef class File:
         c.cio_file_leave(self.held)
         return c.cio_file_descriptor(self.held)
 
+    def duplicate(self):
+        """Another descriptor of it, the caller's to close; ValueError once it is closed."""
+        self.enter()
+        try:
+            return os.dup(c.cio_file_descriptor(self.held))
+        finally:
+            c.cio_file_leave(self.held)
+
     def close(self):
         """Close descriptor and mapping, once nobody is reading; twice is once."""
         c.cio_file_close(self.held)

@@ -475,8 +475,9 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
         place(&job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
         if symmetry is not None:
             orient(&job, Buffer(symmetry, 0))
+        n_most = n_threads
         n_threads = plan_strips(&job, n_threads)
-        n_most = plan_reading(&job, first, n_threads)
+        n_most = plan_reading(&job, first, n_threads, n_most)
         if job.scratch_bytes > 0:
             scratch = <char *>c.cio_scratch_take(n_most * job.scratch_bytes)
             if scratch == NULL:
@@ -773,12 +774,15 @@ cdef int plan_strips(Job *job, int n_threads) noexcept:
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tasks))
 
 
-cdef int plan_reading(Job *job, Stack first, int n_threads) noexcept:
-    """Decide what is asked for ahead, and how many threads may wait for files."""
+cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexcept:
+    """Decide what is asked for ahead, and how many threads may wait for files.
+
+    Waiting is worth a thread however little there is to copy.
+    """
     cdef int doubt = doubt_of(job)
     cdef int n_most = n_threads
     cdef Py_ssize_t stored = 0, k
-    if job.fetch != NULL and n_threads > 1:
+    if job.fetch != NULL and n_allowed > 1:
         n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
     # What waits alone asks ahead; of what is small and has long been in memory, every eighth.
     first.n_runs += 1

@@ -29,11 +29,12 @@ cdef inline Py_ssize_t number_of(
 
 
 cdef inline bint is_read(const Job *job, const Output *output, Py_ssize_t k) noexcept nogil:
-    """Whether plane k of an output is of a file, that of no plane right before, and is touched."""
+    """Whether plane k of an output is of a file, and read, and the one right before is not."""
     cdef const Plane *plane = &output.planes[k]
-    return (plane.file != NULL and job.touched[k % job.n_splits]
-            and output.deeds[k // job.n_splits].verb != SKIP
-            and (k < job.n_splits or output.planes[k - job.n_splits].file != plane.file))
+    cdef const Deed *deed = &output.deeds[k // job.n_splits]
+    return (plane.file != NULL and job.touched[k % job.n_splits] and deed.verb != SKIP
+            and (k < job.n_splits or output.planes[k - job.n_splits].file != plane.file
+                 or (deed - 1).verb == SKIP))
 
 
 cdef inline void check_files(Job *job, bint again) noexcept nogil:
@@ -110,8 +111,14 @@ cdef inline void calm_files(const Job *job) noexcept nogil:
 
 cdef inline void blame(Job *job, const Plane *plane, Py_ssize_t number,
                        int64_t n_bytes) noexcept nogil:
-    """Tell that a plane's file ends too early, and which patch is the first that it cuts."""
-    tell(&job.fault, ENDED, number, max(n_bytes - plane.offset, 0) // plane.patch_step, n_bytes)
+    """Tell that a plane's file ends too early, and which patch is the first that it cuts.
+
+    Patches are counted from the end, for a channel's first pixel is not the first of its file.
+    """
+    cdef int64_t step = plane.patch_step, whole = c.cio_file_n_bytes(plane.file)
+    cdef int64_t n_patches = (whole - plane.offset + step - 1) // step
+    cdef int64_t n_cut = (whole - n_bytes + step - 1) // step
+    tell(&job.fault, ENDED, number, max(n_patches - n_cut, 0), n_bytes)
 
 
 cdef inline int64_t window_offset(
@@ -124,13 +131,16 @@ cdef inline int64_t window_offset(
 # What is done to pages: asked for, settled, given back.
 ctypedef int (*Paged)(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil
 
-cdef inline int over_pages(Py_ssize_t height, Py_ssize_t row_step, Py_ssize_t row_bytes,
-                           c.cio_file *file, int64_t offset, Paged deed) noexcept nogil:
-    """Do something to exactly the pages that hold a window, as far as they follow each other."""
-    cdef Py_ssize_t y = 0, n
+cdef inline int over_pages(const Plane *plane, Py_ssize_t height, Py_ssize_t row_bytes,
+                           int64_t offset, Paged deed) noexcept nogil:
+    """Do something to exactly the pages that a window needs, as far as they follow each other."""
+    cdef c.cio_file *file = plane.file
+    cdef Py_ssize_t y = 0, n, row_step = plane.row_step
     cdef int64_t page = c.cio_page_bytes()
     cdef int answer = 0
-    if row_step - row_bytes < page:
+    # What `fetch` reads at once it reads with the pages between the rows.
+    if row_step - row_bytes < page or (
+            plane.base == NULL and read_step(row_step, row_bytes) == row_step):
         return deed(file, offset, (height - 1) * row_step + row_bytes)
     while y < height:
         # Rows whose pages are the same or follow each other.
@@ -159,7 +169,7 @@ cdef inline int over_window(const Job *job, const Output *output, Py_ssize_t arr
     cdef const Deed *how = &output.deeds[array]
     if plane.file == NULL:
         return 0
-    return over_pages(job.height, plane.row_step, job.width * how.item, plane.file,
+    return over_pages(plane, job.height, job.width * how.item,
                       window_offset(plane, how.item, place), deed)
 
 
@@ -316,10 +326,8 @@ cdef inline void read_ahead(c.cio_errand *errand) noexcept nogil:
         for k in range(ahead.n_sources):
             source = &ahead.sources[k]
             if source.split == place.split and not c.cio_file_is_closed(source.plane.file):
-                over_pages(
-                    ahead.height, source.plane.row_step, ahead.width * source.item,
-                    source.plane.file, window_offset(&source.plane, source.item, place),
-                    c.cio_file_ask)
+                over_pages(&source.plane, ahead.height, ahead.width * source.item,
+                           window_offset(&source.plane, source.item, place), c.cio_file_ask)
 
 
 cdef inline void drop_ahead(c.cio_errand *errand) noexcept nogil:

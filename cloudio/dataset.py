@@ -319,10 +319,10 @@ class _Sources:
 
     def get(self, array: Array) -> Source:
         key = array.path, array.channel
+        if self._closed:  # what a thread has opened since is closed too
+            raise RequestError(f"{array.path.parent} is closed; open the data set anew")
         if source := self._arrays.get(key):
             return source
-        if self._closed:
-            raise RequestError(f"{array.path.parent} is closed; open the data set anew")
         file = self._files.get(array.path)
         if file is None:
             n_bytes = array.start + math.prod(array.shape) * array.dtype.itemsize

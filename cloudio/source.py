@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import _files, _kernels
-from .errors import LayoutError, TruncatedError
+from .errors import LayoutError, RequestError, TruncatedError
 
 # A mapping keeps a second descriptor of its own, where it can be told not to.
 _ONE_DESCRIPTOR: dict[str, Any] = (
@@ -48,7 +48,19 @@ class File(_files.File):
 
     @cached_property
     def pages(self) -> mmap.mmap:
-        return mmap.mmap(self.fileno(), self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
+        # A number alone could, by the time it is mapped, be that of another file.
+        try:
+            descriptor = self.duplicate()
+        except ValueError:
+            raise RequestError(f"{self.path} is closed; open the data set anew") from None
+        except OSError as error:
+            raise _refusal(error, self.path) from None
+        try:
+            return mmap.mmap(descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
+        except OSError as error:
+            raise _refusal(error, self.path) from None
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Close what readers use; ``pages`` stays as long as any view of it."""
@@ -68,10 +80,7 @@ def open_file(path: Path, n_bytes: int, *, mapped: bool) -> File:
         try:
             return File(descriptor, path, n_bytes, mapped)
         except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-            what = "its file system maps no files; io='pread' reads them"
-            raise OSError(errno.ENODEV, what, os.fspath(path)) from None
+            raise _refusal(error, path) from None
     os.close(descriptor)
     if found < n_bytes:
         raise _truncated(path, found, n_bytes)
@@ -82,15 +91,21 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
-            raise
+        raise _refusal(error, path) from None
+
+
+def _refusal(error: OSError, path: Path) -> OSError:
+    """What to raise where the system neither opens nor maps a file: its name, and a way out."""
+    what = error.strerror
+    if error.errno in (errno.EMFILE, errno.ENFILE):
         whose = "this process" if error.errno == errno.EMFILE else "this machine"
-        raise OSError(
-            error.errno,
+        what = (
             f"{whose} may open no more files{_limit()}; a reader needs one for each array of each "
-            "split. Close data sets that are no longer needed, or raise the limit (ulimit -n)",
-            os.fspath(path),
-        ) from None
+            "split. Close data sets that are no longer needed, or raise the limit (ulimit -n)"
+        )
+    elif error.errno == errno.ENODEV:
+        what = "its file system maps no files; io='pread' reads them"
+    return OSError(error.errno, what, os.fspath(path))
 
 
 def _limit() -> str:

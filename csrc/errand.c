@@ -3,6 +3,7 @@
  * The only state beside the team's. A fork waits for the queue to be whole; the child has the
  * queue but no thread, and drops what is in it, the errand under way included.
  */
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "files.h"
@@ -14,7 +15,7 @@ enum { STACK_BYTES = 256 * 1024 };
 static cio_mutex mutex = CIO_MUTEX_INIT;
 static cio_condition work = CIO_CONDITION_INIT;
 static cio_errand *first, *last, *current;
-static int has_thread, registered;
+static int has_thread;
 
 static cio_thread_result CIO_THREAD_CALL runner(void *nothing)
 {
@@ -30,9 +31,8 @@ static cio_thread_result CIO_THREAD_CALL runner(void *nothing)
         errand->run(errand);
         cio_lock(&mutex);
         current = NULL;
-        cio_unlock(&mutex);
+        /* Under the mutex: a child forked in between could not tell whether it was dropped. */
         errand->drop(errand);
-        cio_lock(&mutex);
     }
     return 0;
 }
@@ -60,12 +60,12 @@ static void in_child(void)
 
 void cio_send(cio_errand *errand)
 {
+    static atomic_int registered;
     errand->next = NULL;
-    cio_lock(&mutex);
-    if (!registered) {
-        registered = 1;
+    /* Not under the mutex: forked right before, a child would have it locked, and no way out. */
+    if (!atomic_exchange(&registered, 1))
         cio_around_fork(before_fork, in_parent, in_child);
-    }
+    cio_lock(&mutex);
     if (!has_thread)
         has_thread = cio_start_detached(runner, STACK_BYTES);
     const int sent = has_thread;

@@ -328,6 +328,13 @@ static void advise(const cio_file *file, int64_t offset, int64_t n_bytes)
 #endif
 }
 
+static void raise_doubt(cio_file *file, int doubt)
+{
+    int before = cio_file_doubt(file);
+    while (before < doubt && !atomic_compare_exchange_weak(&file->doubt, &before, doubt))
+        ;
+}
+
 int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
 {
     /* What Linux reads of one piece of advice is cut to the device's read-ahead, by default this. */
@@ -338,7 +345,7 @@ int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
         return 0;
     advise(file, offset, n_bytes);
     if (before >= 0) {
-        atomic_store_explicit(&file->doubt, CIO_COLD, memory_order_relaxed);
+        raise_doubt(file, CIO_COLD);
         if (n_bytes <= PIECE || cio_file_resident(file, offset, n_bytes) == n_bytes)
             return 1;
     }
@@ -347,7 +354,7 @@ int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
     return before >= 0;
 }
 
-int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes)
+int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes)
 {
 #ifdef __linux__
     enum { POPULATE_READ = 22, HWPOISON = 133 }; /* Linux 5.14; glibc's headers are often older */
@@ -356,8 +363,11 @@ int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes)
     if (file->is_ours && count_mapped_pages(file, offset, n_bytes) * cio_page_bytes() == n_bytes)
         return 0;
     if (madvise((char *)file->base + offset, (size_t)n_bytes, POPULATE_READ) != 0 &&
-        (errno == EFAULT || errno == HWPOISON))
-        return errno;
+        (errno == EFAULT || errno == HWPOISON)) {
+        const int code = errno;
+        raise_doubt(file, CIO_FAILED);
+        return code;
+    }
 #else
     (void)file, (void)offset, (void)n_bytes;
 #endif
@@ -385,9 +395,10 @@ int cio_file_doubt(const cio_file *file)
 
 void cio_file_calm(cio_file *file)
 {
-    const int doubt = cio_file_doubt(file);
-    if (doubt > CIO_CALM)
-        atomic_store_explicit(&file->doubt, doubt - 1, memory_order_relaxed);
+    int doubt = cio_file_doubt(file);
+    /* Whoever was faster has calmed it too, or has found what must not be forgotten. */
+    if (doubt > CIO_CALM && doubt < CIO_FAILED)
+        (void)atomic_compare_exchange_strong(&file->doubt, &doubt, doubt - 1);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -63,15 +63,16 @@ int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
 int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes);
 
 /* Wait until a range of the mapping may be touched: 0, or the errno of what would be a signal. */
-int cio_file_settle(const cio_file *file, int64_t offset, int64_t n_bytes);
+int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes);
 
 /* Give the pages of a range back to the system. */
 void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes);
 
 /* How likely a file's pages are absent, from what was found: asking costs, and so does settling.
  * Above CIO_DOUBTFUL something was absent not long ago, or is on its way; at 0 nothing has been for
- * long. */
-enum { CIO_CALM, CIO_DOUBTFUL = 32, CIO_COLD = 64 };
+ * long. A file that once failed to settle is never trusted again: a page that could not be read
+ * counts as resident, for nobody can tell it from one on its way. */
+enum { CIO_CALM, CIO_DOUBTFUL = 32, CIO_COLD = 64, CIO_FAILED = 1 << 30 };
 int cio_file_doubt(const cio_file *file);
 void cio_file_calm(cio_file *file); /* once for each read that found every page */
 

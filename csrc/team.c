@@ -5,8 +5,9 @@
  * a task that calls again. A worker enters a region only through one of its `seats`, under the
  * mutex; the caller closes the seats before it waits for those inside, so that nobody can come in
  * late and find the caller's stack gone. A task that is about to wait for something else than the
- * CPU has one more seat put up, which is how many requests come to be under way. After a fork the child has none of the workers and
- * perhaps a mutex that nobody will unlock: it forgets all and begins anew.
+ * CPU has one more seat put up, which is how many requests come to be under way. After a fork the
+ * child has none of the workers and perhaps a mutex that nobody will unlock: it forgets all and
+ * begins anew.
  */
 #include <fenv.h>
 #include <stdatomic.h>

@@ -26,12 +26,22 @@ class Arrays(dict):
         return f"<{len(self)} arrays>"
 
 
+@pytest.fixture(params=["mmap", "pread"], scope="module")
+def io(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A root of three splits with every stored type, and its arrays in memory."""
+def small_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("small")
-    arrays = Arrays(builders.write_root(root, COUNTS))
-    return cloudio.open(root, layout=builders.SMALL), arrays
+    return root, Arrays(builders.write_root(root, COUNTS))
+
+
+@pytest.fixture(scope="module")
+def small(small_root, io):
+    """A root of three splits with every stored type, and its arrays in memory."""
+    root, arrays = small_root
+    return cloudio.open(root, layout=builders.SMALL, io=io), arrays
 
 
 @pytest.fixture
@@ -52,23 +62,23 @@ def in_order(clip):
 
 
 @st.composite
-def requests(draw):
+def requests(draw, layout=builders.SMALL, n_patches=7, widest=48):
     """Any request a reader allows: what to read, how, which patches, where, on what."""
-    names = [band.name for band in builders.SMALL.bands]
-    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 48))
+    names = [band.name for band in layout.bands]
+    maps = [*layout.label_maps]
+    rows, cols = layout.patch
+    height, width = draw(st.integers(1, rows)), draw(st.integers(1, widest))
     if draw(st.booleans()):
         width = height
     n = draw(st.integers(0, 9))
     turns = st.integers(0, 7) if width == height else st.sampled_from([0, 2, 4, 6])
     limit = st.none() | st.floats(-100, 100)
-    corner = st.tuples(st.integers(0, 40 - height), st.integers(0, 48 - width))
+    corner = st.tuples(st.integers(0, rows - height), st.integers(0, cols - width))
     number = st.floats(-1e4, 1e4).filter(lambda x: abs(x) > 1e-6)
     bands = draw(st.lists(st.sampled_from(names), min_size=1, max_size=5))
     return {
         "bands": bands,
-        "labels": draw(
-            st.lists(st.sampled_from(["LABEL_hq", "LABEL_sc", "LABEL_percent"]), unique=True)
-        ),
+        "labels": draw(st.lists(st.sampled_from(maps), unique=True)),
         "policy": draw(st.sampled_from(["card", "authors", None])),
         "size": (height, width),
         "scale": draw(
@@ -80,7 +90,7 @@ def requests(draw):
         "std": draw(st.none() | st.floats(1e-3, 1e3)),
         "label_dtype": draw(st.sampled_from(["uint8", "int64"])),
         "threads": draw(st.integers(1, 4)),
-        "index": draw(st.lists(st.integers(-7, 6), min_size=n, max_size=n)),
+        "index": draw(st.lists(st.integers(-n_patches, n_patches - 1), min_size=n, max_size=n)),
         "origin": draw(st.none() | corner | st.lists(corner, min_size=n, max_size=n)),
         "symmetry": draw(st.none() | turns | st.lists(turns, min_size=n, max_size=n)),
         "dtype": draw(st.sampled_from(["float32", "float16", "bfloat16"])),
@@ -92,27 +102,62 @@ def requests(draw):
         "isa": draw(st.sampled_from(_kernels.available())),
         "stream": draw(st.booleans()),
         "strip": draw(st.sampled_from([64, 1024, 65536])),
+        "waiting": draw(st.sampled_from([1, 3, 32])),
     }
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(asked=requests())
 def test_any_read_equals_numpy(small, asked):
     dataset, arrays = small
-    before, isa = _kernels.tune(), _kernels.isa()
-    _kernels.use(asked["isa"])
-    _kernels.tune(
-        thread_bytes=1, strip_bytes=asked["strip"], stream_bytes=1 if asked["stream"] else 1 << 60
-    )
-    try:
-        batch = read_as_asked(dataset, asked)
-    finally:
-        _kernels.use(isa)
-        _kernels.tune(**before)
-    check_batch(batch, arrays, asked)
+    check_batch(read_as_asked(dataset, asked), arrays, asked)
+
+
+# Between the rows of a window: less than 16 KiB of one byte a pixel, more of four, and of two more
+# for windows up to 8 pixels wide. That is from where on rows are read one by one.
+BROAD = dataclasses.replace(
+    builders.SMALL,
+    name="Broad",
+    patch=(20, 8200),
+    valid=cloudio.Window(1, 2, 18, 8190),
+    bands=tuple(
+        builders.SMALL.band(name)
+        for name in ("L1C_B2", "S1_VV", "EXTRA_count", "EXTRA_cover", "LABEL_hq")
+    ),
+    label_maps={"LABEL_hq": builders.SMALL.label_maps["LABEL_hq"]},
+)
+
+
+@pytest.fixture(scope="module")
+def broad(tmp_path_factory, io):
+    """Two splits of patches so broad that reads skip what lies between the rows of a window."""
+    root = tmp_path_factory.mktemp("broad")
+    arrays = Arrays(builders.write_root(root, {"train": 2, "val": 1}, BROAD))
+    return cloudio.open(root, layout=BROAD, io=io), arrays
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(asked=requests(BROAD, 3, 24))
+def test_any_read_of_rows_far_apart_equals_numpy(broad, asked):
+    dataset, arrays = broad
+    check_batch(read_as_asked(dataset, asked), arrays, asked, BROAD)
 
 
 def read_as_asked(dataset, asked):
+    before, isa = _kernels.tune(), _kernels.isa()
+    _kernels.use(asked["isa"])
+    _kernels.tune(
+        thread_bytes=1, strip_bytes=asked["strip"], read_bytes=asked["strip"],
+        stream_bytes=1 if asked["stream"] else 1 << 60, waiting=asked["waiting"],
+    )  # fmt: skip
+    try:
+        return read_untuned(dataset, asked)
+    finally:
+        _kernels.use(isa)
+        _kernels.tune(**before)
+
+
+def read_untuned(dataset, asked):
     labels = dict.fromkeys(asked["labels"], asked["policy"]) or None
     settings_ = (
         "size", "scale", "mean", "std", "label_dtype", "threads", "dtype", "layout", "clip",
@@ -134,23 +179,24 @@ def read_as_asked(dataset, asked):
     return batch
 
 
-def check_batch(batch, arrays, asked):
-    index = [i % 7 for i in asked["index"]]
+def check_batch(batch, arrays, asked, layout=builders.SMALL):
+    index = [i % len(arrays[layout.bands[0].name]) for i in asked["index"]]
     assert batch.index.tolist() == index
     height, width = asked["size"]
+    real = layout.valid
     centre = (
-        min(max(1 + (35 - height) // 2, 0), 40 - height),
-        min(max(2 + (41 - width) // 2, 0), 48 - width),
+        min(max(real.row + (real.height - height) // 2, 0), layout.patch[0] - height),
+        min(max(real.col + (real.width - width) // 2, 0), layout.patch[1] - width),
     )
     origin = asked["origin"] or centre
     origins = origin if isinstance(origin, list) else [origin] * len(index)
     scale = asked["scale"]
-    own = [builders.SMALL.band(name).scale for name in asked["bands"]]
+    own = [layout.band(name).scale for name in asked["bands"]]
     scales = own if scale == "reflectance" else np.broadcast_to(scale or 1.0, len(own))
     pairs = [folded(float(s), asked["mean"] or 0.0, asked["std"] or 1.0) for s in scales]
     bands = [arrays[name] for name in asked["bands"]]
     turned = np.broadcast_to(asked["symmetry"] or 0, len(index)).tolist()
-    nodata = [builders.SMALL.band(name).nodata for name in asked["bands"]]
+    nodata = [layout.band(name).nodata for name in asked["bands"]]
     wanted = oracle.image(
         bands, index, origins, asked["size"], *zip(*pairs, strict=True),
         clip=asked["clip"] or (None, None), nodata=nodata, fill=asked["fill"], symmetries=turned,
@@ -161,13 +207,11 @@ def check_batch(batch, arrays, asked):
         wanted = np.ascontiguousarray(wanted.transpose(0, 2, 3, 1))
     assert oracle.same_bits(batch.image, wanted)
     if asked["valid"]:
-        wanted = oracle.valid(
-            bands, index, origins, asked["size"], builders.SMALL.valid, nodata, turned
-        )
+        wanted = oracle.valid(bands, index, origins, asked["size"], layout.valid, nodata, turned)
         assert oracle.same_bits(batch.valid, wanted)
     for k, name in enumerate(asked["labels"]):
         policy = asked["policy"]
-        label_map = builders.SMALL.label_maps[name][policy] if policy else None
+        label_map = layout.label_maps[name][policy] if policy else None
         classes = None
         if label_map:
             unlisted = 200 if label_map.unlisted is None else label_map.unlisted
@@ -175,11 +219,81 @@ def check_batch(batch, arrays, asked):
             classes |= {code: 200 if to is None else to for code, to in label_map.classes.items()}
         wanted = oracle.label(
             arrays[name], index, origins, asked["size"], classes,
-            builders.SMALL.valid, 200, asked["label_dtype"],
+            layout.valid, 200, asked["label_dtype"],
         )  # fmt: skip
         wanted = np.array([oracle.seen(x, t) for x, t in zip(wanted, turned, strict=True)])
         wanted = wanted.reshape(-1, height, width).astype(asked["label_dtype"])
         assert oracle.same_bits(np.ascontiguousarray(batch.label[:, k]), wanted)
+
+
+# Of one byte a pixel, and as far apart as rows can be and still be read together: a window of
+# 1024 x 1024 is 17 MiB, more than a strip that is turned may take in.
+LARGE = cloudio.Layout(
+    "Large",
+    (1024, 16384 + 1023),
+    cloudio.Window(3, 5, 1000, 16384),
+    (Band("cover", dtype="uint8", scale=0.5, nodata=7), Band("hq", kind="label", dtype="uint8")),
+)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_a_turned_window_too_large_to_be_read_whole_equals_numpy(tmp_path, io, layout):
+    shape, size = (1, *LARGE.patch), 1024
+    for name, seed in {"cover": 1, "hq": 2}.items():
+        rng = np.random.default_rng(seed)
+        stored = np.zeros(shape, np.uint8)
+        stored[..., 7 : 7 + size] = rng.integers(0, 256, (1, size, size), np.uint8)
+        stored.tofile(tmp_path / f"{name}.dat")
+    dataset = cloudio.open(tmp_path, layout=LARGE, io=io)
+    reader = dataset.reader(
+        ["cover"], {"hq": None}, size=size, layout=layout, valid=True, threads=2
+    )
+    turned, where = [1, 7, 2], (0, 7)
+    image, label, _, valid = reader.read([0] * 3, where, turned)
+    cover, codes = (dataset[name][0, :, 7 : 7 + size] for name in ("cover", "hq"))
+    real = oracle.valid([dataset["cover"]], [0], [where], (size, size), LARGE.valid, [7], [0])[0]
+    for k, s in enumerate(turned):
+        wanted = oracle.seen(cover.astype(np.float32) * np.float32(0.5), s)
+        assert np.array_equal(np.squeeze(image[k]), wanted)
+        assert np.array_equal(label[k, 0], oracle.seen(codes, s))
+        assert np.array_equal(valid[k], oracle.seen(real, s))
+
+
+@pytest.mark.parametrize("kind", ["flat", "npy"])
+def test_channels_of_stacked_files_equal_numpy(tmp_path, io, kind):
+    """Of several splits, from one file each, and next to a file of its own."""
+    file = "S2.dat" if kind == "flat" else "S2.npy"
+    bands = [Band(f"B{k}", scale=0.5, file=file, channel=k, channels=3) for k in range(3)]
+    layout = cloudio.Layout(
+        "Stacked", (40, 48), cloudio.Window(0, 0, 40, 48), (*bands, Band("own", scale=1.0))
+    )
+    splits = {}
+    for seed, (split, n) in enumerate({"train": 3, "val": 2}.items()):
+        (tmp_path / split).mkdir()
+        stacked = builders.pixels("S2", (n, 3, 40, 48), "int16", seed)
+        if kind == "flat":
+            stacked.tofile(tmp_path / split / file)
+        else:
+            np.save(tmp_path / split / file, stacked)
+        own = builders.pixels("own", (n, 40, 48), "int16", seed)
+        own.tofile(tmp_path / split / "own.dat")
+        splits[split] = np.concatenate([stacked * np.float32(0.5), own[:, None]], axis=1)
+    arrays = np.concatenate(list(splits.values()))
+    before = _kernels.tune()
+    for read_bytes in (1, 1000, 1 << 19):
+        _kernels.tune(read_bytes=read_bytes, thread_bytes=1)
+        try:
+            dataset = cloudio.open(tmp_path, layout=layout, io=io)
+            reader = dataset.reader(["B2", "own", "B0", "B1"], size=(30, 9), threads=3)
+            index, origin = [4, 0, -2, 1, 2], [(10, 39), (0, 0), (3, 4), (1, 38), (9, 9)]
+            got = reader.read(index, origin).image
+        finally:
+            _kernels.tune(**before)
+        wanted = [
+            arrays[i, [2, 3, 0, 1], y : y + 30, x : x + 9]
+            for i, (y, x) in zip(index, origin, strict=True)
+        ]
+        assert oracle.same_bits(got, np.stack(wanted))
 
 
 @pytest.mark.parametrize(
@@ -756,9 +870,11 @@ WINDOWS = {"the valid window": (509, (1, 1)), "the whole patch": (512, (0, 0))}
 
 @pytest.mark.filterwarnings("ignore:LABEL_qa60 is stored in 1 byte")
 @pytest.mark.parametrize("window", [*WINDOWS, "200 random crops"])
-@pytest.mark.parametrize("where", ["train", "val", "test", "the root"])
-def test_every_real_array_equals_numpy(mini, realdata, window, where):
-    dataset = mini if where == "the root" else cloudio.open(realdata / where)
+@pytest.mark.parametrize(
+    ("io", "where"), [*(("mmap", name) for name in COUNTS), ("mmap", "root"), ("pread", "root")]
+)
+def test_every_real_array_equals_numpy(realdata, io, window, where):
+    dataset = cloudio.open(realdata if where == "root" else realdata / where, io=io)
     parts = [real_arrays(realdata / name) for name in dataset.splits]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     bands = [name for name in arrays if not name.startswith("LABEL_")]
@@ -790,8 +906,9 @@ def test_every_real_array_equals_numpy(mini, realdata, window, where):
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_real_optics_and_radar_in_one_normalised_tensor(mini, realdata, dtype, layout):
+def test_real_optics_and_radar_in_one_normalised_tensor(realdata, io, dtype, layout):
     """Filled, normalised, turned, rounded and interleaved, all of the stored patch."""
+    mini = cloudio.open(realdata, io=io)
     parts = [real_arrays(realdata / name) for name in mini.splits]
     n, rng = len(mini), np.random.default_rng(5)
     mean, std = rng.uniform(-1, 1, 16), rng.uniform(0.1, 3, 16)
