@@ -23,7 +23,7 @@ from cloudio.request import available_cpus
 
 SMOKE = os.environ.get("CLOUDIO_BENCH_SAMPLES")
 WAYS = (
-    "the idiom", "numpy after MADV_WILLNEED", "os.preadv", "torch", "cloudio mmap, prefetch",
+    "the idiom", "numpy after MADV_WILLNEED", "os.preadv", "torch", "cloudio mmap + prefetch",
     "cloudio mmap,", "cloudio pread",
 )  # fmt: skip
 HOWS = "page cache", "O_DIRECT"

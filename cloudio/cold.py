@@ -128,15 +128,16 @@ class Report:
         """One sentence to quote."""
         whole, crop = self.cases[0], self.cases[-1]
         ours, idiom = crop.row(CLOUDIO), crop.row(IDIOM)
-        torch = [row for row in crop.rows if row.name.startswith("torch")]
-        theirs = [f"{ours.mb_per_second / idiom.mb_per_second:.1f} times as fast as the idiom"]
-        theirs += [
-            f"{ours.mb_per_second / row.mb_per_second:.1f} times {row.name}" for row in torch
+        others = [(idiom, "the idiom")]
+        others += [(row, row.name) for row in crop.rows if row.name.startswith("torch")]
+        times = [
+            f"{ours.mb_per_second / row.mb_per_second:.1f} times as fast as {words}"
+            for row, words in others
         ]
         return (
-            f"With every page on the disk, {ours.name} here reads {crop.window} crops "
-            f"{' and '.join(theirs)}, at {ours.fraction_of_roof:.0%} of the disk's own best "
-            f"({whole.row(CLOUDIO).fraction_of_roof:.0%} at {whole.window})."
+            f"With every page on the disk, cloudio here ({ours.name.removeprefix(CLOUDIO + ' ')}) "
+            f"reads {crop.window} crops {' and '.join(times)}, at {ours.fraction_of_roof:.0%} of "
+            f"the disk's own best ({whole.row(CLOUDIO).fraction_of_roof:.0%} at {whole.window})."
         )
 
     def __str__(self) -> str:

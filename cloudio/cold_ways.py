@@ -222,7 +222,7 @@ def ways(work: ColdWork, threads: int) -> Iterator[list[Way]]:
         Way(f"os.preadv and numpy, {_POOL_THREADS} threads", _pread),
     ]
     ours = [
-        by_cloudio("cloudio mmap, prefetch", work, threads, "mmap", True),
+        by_cloudio("cloudio mmap + prefetch", work, threads, "mmap", True),
         by_cloudio("cloudio mmap", work, threads, "mmap", False),
         by_cloudio("cloudio pread", work, threads, "pread", False),
     ]
