@@ -86,17 +86,8 @@ class Stored:
 def stored(dataset: Dataset, name: str) -> Stored:
     """Where an array of a data set of one split lies; no page is touched."""
     source = dataset.sources(name)[0]
-    array = source.array
-    whole: Any = array
-    while isinstance(whole, np.ndarray):
-        whole = whole.base
-    mapping = np.frombuffer(whole, np.uint8)
-    start = _address(array) - _address(mapping)
-    return Stored(source.path, array.dtype, array.shape, start, array.strides)
-
-
-def _address(array: np.ndarray) -> int:
-    return int(array.__array_interface__["data"][0])
+    _, start, shape, strides = source.extent
+    return Stored(source.file.path, source.dtype, shape, start, strides)
 
 
 class ColdWork(Work):

@@ -3,7 +3,6 @@
 For benchmarks of cold reads (cold.py).  Nothing here writes to a file.
 """
 
-import ctypes
 import multiprocessing
 import os
 import sys
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from ._files import File
 from .errors import CloudioError
 
 # Memory under the name of a file system: there is nothing that it could be read from again.
@@ -21,7 +21,6 @@ _IN_MEMORY = "tmpfs", "ramfs", "devtmpfs", "hugetlbfs"
 # Reads ahead that are under way hold their pages for as long as the disk takes.
 _TRIES, _PAUSE = 20, 0.05
 _POLL_SECONDS = 0.005
-_CACHESTAT = 451
 
 
 # ---- eviction ------------------------------------------------------------------------------------
@@ -46,25 +45,27 @@ class Files:
                     f"{path} lies on {kind}, which is memory and never cold; copy the data set to "
                     "a disk"
                 )
-        self._descriptors: dict[Path, int] = {}
+        self._open: list[File] = []
         for path in self.paths:
-            self._descriptors[path] = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY)
             # What somebody else wrote just now; pages that are not on the disk yet stay.
-            os.fsync(self._descriptors[path])
+            os.fsync(descriptor)
+            # Mapped, for that is how an older kernel is asked which pages are there.
+            self._open.append(File(descriptor, path, os.fstat(descriptor).st_size, mapped=True))
 
     def __enter__(self) -> "Files":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for descriptor in self._descriptors.values():
-            os.close(descriptor)
+        for file in self._open:
+            file.close()
 
     def evict(self) -> None:
         """Drop every page of every file; CloudioError, naming the file, where one stays."""
         left: dict[Path, int] = {}
         for _ in range(_TRIES):
-            for descriptor in self._descriptors.values():
-                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            for file in self._open:
+                file.give_back(0, file.n_bytes)
             left = self.resident()
             if not left:
                 return
@@ -78,19 +79,15 @@ class Files:
         )
 
     def resident(self) -> dict[Path, int]:
-        """Bytes in memory of each file that has any there."""
-        found = {path: _resident_bytes(fd) for path, fd in self._descriptors.items()}
+        """Bytes in memory of each file that has any there; CloudioError where nobody can say."""
+        found = {file.path: file.resident(0, file.n_bytes) for file in self._open}
+        for path, n_bytes in found.items():
+            if n_bytes < 0:
+                raise CloudioError(
+                    f"{path}: the kernel does not say which of its pages are in memory; it tells "
+                    "whoever owns the file or may write to it"
+                )
         return {path: n_bytes for path, n_bytes in found.items() if n_bytes}
-
-
-def _resident_bytes(descriptor: int) -> int:
-    """Bytes of a file that are in memory, dirty pages among them."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    everything, counts = (ctypes.c_uint64 * 2)(0, 0), (ctypes.c_uint64 * 5)()
-    if libc.syscall(_CACHESTAT, descriptor, everything, counts, 0):
-        number = ctypes.get_errno()
-        raise OSError(number, f"cachestat: {os.strerror(number)}")
-    return int(counts[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 # ---- where files lie -----------------------------------------------------------------------------
