@@ -137,7 +137,7 @@ class Report:
         return (
             f"With every page on the disk, cloudio here ({ours.name.removeprefix(CLOUDIO + ' ')}) "
             f"reads {crop.window} crops {' and '.join(times)}, at {ours.fraction_of_roof:.0%} of "
-            f"the disk's own best ({whole.row(CLOUDIO).fraction_of_roof:.0%} at {whole.window})."
+            f"the disk's own best ({whole.row(ours.name).fraction_of_roof:.0%} at {whole.window})."
         )
 
     def __str__(self) -> str:
