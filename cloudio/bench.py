@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from .contenders import (
 )
 from .dataset import Dataset, open
 from .errors import RequestError
-from .request import threads_to_use
+from .request import is_whole, threads_to_use
 from .synth import synthesize
 
 N_SAMPLES = 32
@@ -129,7 +130,7 @@ class Report:
         ours, theirs = crop.row(CLOUDIO), crop.row(IDIOM)
         times = ours.samples_per_second / theirs.samples_per_second
         return (
-            f"In {_counted(self.threads, 'thread')} here, cloudio reads {crop.window} crops "
+            f"In {counted(self.threads, 'thread')} here, cloudio reads {crop.window} crops "
             f"{ours.times_best_numpy:.1f} times as fast as the best numpy in one thread "
             f"({whole.row(CLOUDIO).times_best_numpy:.1f} at {whole.window}) and {times:.0f} times "
             f"as fast as the idiom, at {ours.fraction_of_roof:.0%} of the speed of a plain copy."
@@ -150,13 +151,13 @@ class Report:
         )
 
     def _job(self) -> str:
-        bands = f"{_counted(len(self.bands), 'band')} ({', '.join(self.bands)})"
+        bands = f"{counted(len(self.bands), 'band')} ({', '.join(self.bands)})"
         instead = "" if set(self.bands) == set(_L1C) else ", instead of the 13 of L1C"
         label = f"label {self.label}" if self.label else "no label, for there is none"
         return (
             f"{self.data}\n{bands}{instead}; {label}\n"
-            f"{_counted(self.threads, 'thread')}; pages in memory; medians of "
-            f"{_counted(self.rounds, 'round')} in turns; every answer is numpy's, bit for bit"
+            f"{counted(self.threads, 'thread')}; pages in memory; medians of "
+            f"{counted(self.rounds, 'round')} in turns; every answer is numpy's, bit for bit"
         )
 
 
@@ -173,7 +174,7 @@ def data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset
         whole = open(path)
         name = max(whole.splits, key=lambda name: len(whole.splits[name]))
         split = whole.split(name)
-        yield split, f"{path}: split {name}, {_counted(len(split), 'patch')}"
+        yield split, f"{path}: split {name}, {counted(len(split), 'patch')}"
         return
     with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
         made = Path(folder, "data")
@@ -207,10 +208,10 @@ def label_of(dataset: Dataset) -> str | None:
     return known[0] if known else None
 
 
-def n_samples(size: tuple[int, int], n_bands: int) -> int:
-    """How many samples fit the memory that is free, with all that is alive at once."""
+def n_samples(size: tuple[int, int], n_bands: int, most: int | None = None) -> int:
+    """How many samples, at most 32, fit the memory that is free, with all that is alive at once."""
     sample = size[0] * size[1] * (4 * n_bands + 1)
-    return max(1, min(N_SAMPLES, _free_bytes() // (_SHARES * sample)))
+    return max(1, min(N_SAMPLES if most is None else most, _free_bytes() // (_SHARES * sample)))
 
 
 def _free_bytes() -> int:
@@ -225,6 +226,11 @@ def _free_bytes() -> int:
     return min(words["MemAvailable:"], int(limited) if limited.isdecimal() else 1 << 62)
 
 
+def check_rounds(rounds: Any) -> None:
+    if not is_whole(rounds) or rounds < 1:
+        raise RequestError(f"rounds={rounds!r}; a whole number from 1 on is needed")
+
+
 # ---- one run -------------------------------------------------------------------------------------
 
 
@@ -236,15 +242,14 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = 9) -> Re
     ``threads`` or ``rounds`` is not 1 or more, or no band can be read.
     """
     threads = threads_to_use(threads)
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise RequestError(f"rounds={rounds!r}; a whole number from 1 on is needed")
+    check_rounds(rounds)
     with data(path) as (dataset, origin):
         bands, label = bands_of(dataset), label_of(dataset)
         whole = dataset.valid_window.size
         crop = min(CROP, whole[0]), min(CROP, whole[1])
         n = n_samples(whole, len(bands))
         works = [Work(dataset, bands, label, size, n) for size in (whole, crop)]
-        with ThreadPoolExecutor(threads) as pool, _progress(len(works), rounds) as tick:
+        with ThreadPoolExecutor(threads) as pool, progress(len(works), rounds) as tick:
             cases = [_case(work, pool, threads, rounds, tick) for work in works]
         return Report(info.facts(), origin, bands, label, threads, rounds, cases)
 
@@ -301,7 +306,8 @@ def case_of(work: Work, recipe: str, ways: list[Contender], timings: Mapping[str
 
 
 @contextmanager
-def _progress(n_cases: int, rounds: int) -> Iterator[Callable[[], object]]:
+def progress(n_cases: int, rounds: int) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal: call what it gives once a round, and once when answers are checked."""
     from tqdm import tqdm
 
     total = n_cases * (1 + rounds)
@@ -313,6 +319,6 @@ def _interactive() -> bool:
     return sys.stderr.isatty()
 
 
-def _counted(n: int, what: str) -> str:
+def counted(n: int, what: str) -> str:
     plural = "es" if what.endswith("ch") else "s"
     return f"{n:,} {what}{'' if n == 1 else plural}"

@@ -64,8 +64,11 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="time the main job against numpy, on this machine")
     bench.add_argument("path", nargs="?", type=Path, help="a data set; none: one made for the day")
+    bench.add_argument(
+        "--cold", action="store_true", help="from the disk: every page evicted before each run"
+    )
     bench.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
-    bench.add_argument("--rounds", type=int, default=9, help="times each is run (default: 9)")
+    bench.add_argument("--rounds", type=int, help="times each is run (default: 9; cold: 5)")
     bench.add_argument("--json", action="store_true", help="print results as JSON")
     bench.set_defaults(command=_bench)
     return parser
@@ -97,8 +100,10 @@ def _synth(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from . import bench
+    from . import bench, cold
 
-    report = bench.run(arguments.path, threads=arguments.threads, rounds=arguments.rounds)
+    run = cold.run if arguments.cold else bench.run
+    rounds = {} if arguments.rounds is None else {"rounds": arguments.rounds}
+    report = run(arguments.path, threads=arguments.threads, **rounds)
     print(report.json() if arguments.json else report)
     return 0

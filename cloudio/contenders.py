@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .dataset import Dataset
 from .errors import CloudioError
 from .reader import Batch, Reader
 
+W = TypeVar("W")
 IDIOM, BEST_NUMPY, CLOUDIO = "the idiom *", "best numpy", "cloudio"
 _IGNORE = 255
 # int16 in a row of the roof's copies: 2 KiB, about two rows of a valid window.
@@ -223,7 +224,7 @@ def by_numpy(
             list(pool.map(partial(samples, out), range(shares)))
         return out
 
-    return Contender(name or _named(BEST_NUMPY, threads), threads, run)
+    return Contender(name or named(BEST_NUMPY, threads), threads, run)
 
 
 def by_idiom(work: Work) -> Contender:
@@ -250,7 +251,7 @@ def by_cloudio(work: Work, threads: int) -> Contender:
     def run(out: Batch[np.ndarray]) -> Batch[np.ndarray]:
         return reader.read(work.index, work.origin, out=out)
 
-    return Contender(_named(CLOUDIO, threads), threads, run)
+    return Contender(named(CLOUDIO, threads), threads, run)
 
 
 def contenders(
@@ -292,8 +293,8 @@ def roof(
         return out
 
     return [
-        Contender(_named("np.copyto", threads), threads, copyto),
-        Contender(_named("streamed copy", threads), threads, streamed),
+        Contender(named("np.copyto", threads), threads, copyto),
+        Contender(named("streamed copy", threads), threads, streamed),
     ]
 
 
@@ -303,7 +304,7 @@ def _as_int16(batch: Batch[np.ndarray], n: int, shape: tuple[int, int]) -> np.nd
     return flat[: n * shape[0] * shape[1]].reshape(n, *shape)
 
 
-def _named(name: str, threads: int) -> str:
+def named(name: str, threads: int) -> str:
     return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -349,21 +350,26 @@ class Timing(NamedTuple):
     cpu_seconds: list[float]
 
 
+def turns(ways: Sequence[W], k: int) -> list[W]:
+    """The order of round k: the next one first each time, and every other time backwards.
+
+    So a busy neighbour troubles all of them, and none always runs after the same other.
+    """
+    first = k % len(ways)
+    order = [*ways[first:], *ways[:first]]
+    return order[::-1] if k % 2 else order
+
+
 def race(
     ways: Sequence[Contender],
     out: Any,
     rounds: int,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, Timing]:
-    """Time every way once a round, the next one first each time and every other time backwards.
-
-    So a busy neighbour troubles all of them, and none always runs after the same other.
-    """
+    """Time every way once a round, in `turns`."""
     timings = {way.name: Timing([], []) for way in ways}
     for k in range(rounds):
-        first = k % len(ways)
-        turns = [*ways[first:], *ways[:first]]
-        for way in reversed(turns) if k % 2 else turns:
+        for way in turns(ways, k):
             cpu, start = time.process_time(), time.perf_counter()
             answer = way.run(out)
             stop, cpu_stop = time.perf_counter(), time.process_time()

@@ -18,7 +18,8 @@ ORDER = (
     "_files", "_kernels", "errors", "request", "labels", "layout", "toml_table", "toml",
     "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "dataset", "reader", "arrays",
-    "scene", "synth", "torch", "info", "contenders", "bench", "__init__", "cli", "__main__",
+    "scene", "synth", "torch", "info", "contenders", "bench", "pages", "cold_work",
+    "cold_ways", "cold", "__init__", "cli", "__main__",
 )  # fmt: skip
 COMPILED = {"_files": _files, "_kernels": _kernels}
 DOORS = {("dataset", "reader"), ("layout", "toml")}
