@@ -78,6 +78,7 @@ class Case:
 
     def __str__(self) -> str:
         top = next(row for row in self.disk if row.name == self.roof)
+        slow, fast = (f"{self.page_bytes / 1e6 / pick(top.seconds):,.0f}" for pick in (max, min))
         lines = [("", "MB/s", "of roof", "pages read", "CPU s", "faults", "MB more")]
         for row in [*self.rows, top]:
             lines.append(
@@ -94,7 +95,8 @@ class Case:
         return (
             f"{self.window}: {self.n_samples} samples, {self.bytes_read / 1e6:,.0f} MB of pixels "
             f"in {self.page_bytes / 1e6:,.0f} MB of pages\n{info.table(lines, range(1, 7))}\n"
-            f"the disk alone, MB/s of pages:\n{info.table(self._depths())}"
+            f"the disk alone, MB/s of pages; rounds of the roof from {slow} to {fast}:\n"
+            f"{info.table(self._depths())}"
         )
 
     def _depths(self) -> list[tuple[str, ...]]:

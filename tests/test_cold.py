@@ -137,6 +137,7 @@ def test_text_has_the_machine_the_tables_and_a_sentence(report):
     assert f"509 x 509: {N} samples, 3 MB of pixels in 3 MB of pages" in text
     assert f"the roof: {report.cases[0].roof}" in text
     assert "page cache, at once  1: " in text
+    assert "MB/s of pages; rounds of the roof from " in text
     assert text.endswith(report.summary)
     assert "With every page on the disk, cloudio here (" in report.summary
 
