@@ -3,8 +3,8 @@
     python benchmarks/memory_limit.py PATH [--limit MB] [--batch N] [--rounds N]
 
 Reads every patch of a split once, cold, in batches: without a limit, then in a memory cgroup of its
-own, there with ``evict=True`` and without.  Needs Linux and the right to make cgroups (root).  What is
-charged to a cgroup is what its processes allocate and the pages that they bring into the page cache.
+own, there with ``evict=True`` and without.  Needs Linux and the right to make cgroups (root).  What
+is charged to a cgroup is what its processes allocate and the pages that they bring into memory.
 """
 
 import argparse
@@ -36,8 +36,14 @@ def main() -> None:
     if given.work:
         print(json.dumps(one_pass(given.path, given.batch, given.work == "evict", given.io)))
         return
-    ways = [("no limit", False, "keep"), ("limit", True, "keep"), ("limit, evict=True", True, "evict")]
-    found = {name: [run(given, limited, how) for _ in range(given.rounds)] for name, limited, how in ways}
+    ways = [
+        ("no limit", False, "keep"),
+        ("limit", True, "keep"),
+        ("limit, evict=True", True, "evict"),
+    ]
+    found = {
+        name: [run(given, limited, how) for _ in range(given.rounds)] for name, limited, how in ways
+    }
     print(info.table(list(info.facts().items())))
     rows = [("", "MB/s", "of no limit", "peak of the cgroup, MB", "times at the limit")]
     free = median(each["mb_per_second"] for each in found["no limit"])
@@ -48,7 +54,9 @@ def main() -> None:
         limited = (f"{peak:,.0f}", f"{hits:,}") if "limit," in name or name == "limit" else ("", "")
         rows.append((name, f"{speed:,.0f}", f"{speed / free:.2f}", *limited))
     stored = found["no limit"][0]["bytes"] / 1e6
-    print(f"\n{stored:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}")
+    print(
+        f"\n{stored:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}"
+    )
     print(info.table(rows, range(1, 5)))
 
 
@@ -92,7 +100,9 @@ def charged(group: Path) -> dict[str, float]:
 def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
     with bench.data(path) as (split, _):
         dataset = cloudio.open(path, io=io)
-        dataset = dataset.split(next(name for name in dataset.splits if len(dataset.split(name)) == len(split)))
+        dataset = dataset.split(
+            next(name for name in dataset.splits if len(dataset.split(name)) == len(split))
+        )
         bands = bench.bands_of(dataset)
     reader = dataset.reader(bands, evict=evict)
     for source in (dataset.sources(name)[0] for name in bands):

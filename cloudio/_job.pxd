@@ -128,6 +128,9 @@ cdef struct Job:
     bint sparse  # asking: one array of a sample, for all have long been resident
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tasks that are asked for before they are done; 0: nothing is asked for
+    bint gives_back  # windows to the system, each when it has been read
+    bint gives_back_last  # all of them, when everything has
+    Py_ssize_t chunk  # tasks that are taken at once
     int64_t *changed  # [plane, counted through the outputs]: when its file last was, before
     Fault fault
 

@@ -24,7 +24,7 @@ from cloudio._job cimport (
     n_tasks_of, room_of, scratch_of, up_to_line)
 from cloudio._pages cimport (
     Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files, fetch,
-    give_back_windows, leave_files, read_ahead, windows_of)
+    give_back_rest, leave_files, read_ahead)
 from cloudio._walk cimport walk
 
 # Codes of faults that are no errno.
@@ -784,9 +784,9 @@ cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexc
     cdef Py_ssize_t stored = 0, k
     if job.fetch != NULL and n_allowed > 1:
         n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
-    # What waits alone asks ahead; of what is small and has long been in memory, every eighth.
+    # Of reads that are small and have long found all pages, every eighth looks.
     first.n_runs += 1
-    if doubt < 0 or n_most > n_threads or (
+    if doubt < 0 or (
             doubt == c.CIO_CALM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
         return n_most
     job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and job.fetch == NULL
@@ -800,16 +800,20 @@ cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexc
 cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
     """Do a job that is proved."""
     cdef Py_ssize_t n_tasks = job.n_samples * job.n_sample_tasks
-    cdef Py_ssize_t chunk = max(1, n_tasks // (16 * n_threads))
+    job.chunk = max(1, n_tasks // (16 * n_threads))
     check_files(job, False)
     if job.fault.code != NO_FAULT or job.n_samples == 0:
         return
+    if evict:
+        # A mask reads again what the image has read.
+        job.gives_back_last = job.outputs[job.n_outputs - 1].form == MASK
+        job.gives_back = not job.gives_back_last
     if job.n_ahead > 0:
-        chunk = max(1, min(chunk, job.n_ahead // 4))
+        job.chunk = max(1, min(job.chunk, job.n_ahead // 4))
         ask_ahead(job, 0, job.n_ahead)
     if job.fetch != NULL:
-        chunk = 1  # a request
-    c.cio_team_run(walk, job, n_tasks, chunk, n_threads, n_most)
+        job.chunk = 1  # a request
+    c.cio_team_run(walk, job, n_tasks, job.chunk, n_threads, n_most)
     # Again where the copy took long enough for a file to change meanwhile: asking costs as much
     # as copying a small window does.
     if job.n_bytes >= tuning.thread_bytes or job.fetch != NULL or c.cio_is_raised(&job.absent):
@@ -817,8 +821,8 @@ cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
     if job.n_ahead > 0 and not c.cio_is_raised(&job.absent):
         calm_files(job)
     if evict:
-        n_tasks = job.n_samples * windows_of(job)
-        c.cio_team_run(give_back_windows, job, n_tasks, 1, n_threads, n_threads)
+        c.cio_team_run(
+            give_back_rest, job, n_tasks, max(1, job.n_sample_tasks // 8), n_threads, n_threads)
 
 
 # ---- this machine --------------------------------------------------------------------------------

@@ -173,57 +173,80 @@ cdef inline int over_window(const Job *job, const Output *output, Py_ssize_t arr
                       window_offset(plane, how.item, place), deed)
 
 
-cdef inline Py_ssize_t windows_of(const Job *job) noexcept nogil:
-    """Stored windows of a sample; a mask's are the image's."""
-    cdef Py_ssize_t o, n = 0
-    for o in range(job.n_outputs):
-        n += job.outputs[o].n_arrays if job.outputs[o].form != MASK else 0
-    return n
+# Windows that the same strips [first, last] read: of one array, or of all if these are interleaved.
+cdef struct Windows:
+    const Output *output
+    const Place *place
+    Py_ssize_t array, n_arrays, first, last
 
 
-cdef inline void give_back_windows(void *context, size_t begin, size_t end,
-                                   int seat) noexcept nogil:
-    """Give back the pages of stored windows [begin, end)."""
+cdef inline Windows windows_of(const Job *job, Py_ssize_t task) noexcept nogil:
+    """Those that a strip reads."""
+    cdef Windows windows
+    cdef const Output *output = &job.outputs[0]
+    cdef Py_ssize_t rest = task % job.n_sample_tasks
+    windows.place = &job.places[task // job.n_sample_tasks]
+    while rest >= n_tasks_of(output):
+        rest -= n_tasks_of(output)
+        output += 1
+    windows.output = output
+    windows.array = rest // output.n_strips
+    windows.n_arrays = output.n_arrays if output.form == INTERLEAVED else 1
+    windows.first = task - rest % output.n_strips
+    windows.last = windows.first + output.n_strips - 1
+    return windows
+
+
+cdef inline void give_back_done(const Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Give back the windows that strips [begin, end) alone have read."""
+    cdef Windows windows
+    cdef Py_ssize_t task = begin
+    while task < end:
+        windows = windows_of(job, task)
+        if windows.first >= begin and windows.last < end:
+            give_back_windows(job, &windows)
+        task = windows.last + 1
+
+
+cdef inline void give_back_rest(void *context, size_t begin, size_t end, int seat) noexcept nogil:
+    """Give back what `give_back_done` has not, in strips [begin, end)."""
     cdef const Job *job = <const Job *>context
-    cdef const Output *output
-    cdef Py_ssize_t n = windows_of(job), array
-    cdef size_t k
-    for k in range(begin, end):
-        array = k % n
-        output = &job.outputs[0]
-        while output.form == MASK or array >= output.n_arrays:
-            array -= output.n_arrays if output.form != MASK else 0
-            output += 1
-        over_window(job, output, array, &job.places[k // n], give_back)
+    cdef Windows windows
+    cdef size_t task
+    for task in range(begin, end):
+        windows = windows_of(job, task)
+        if task == <size_t>windows.first and (
+                job.gives_back_last or windows.first // job.chunk != windows.last // job.chunk):
+            give_back_windows(job, &windows)
+
+
+cdef inline void give_back_windows(const Job *job, const Windows *windows) noexcept nogil:
+    cdef Py_ssize_t k
+    if windows.output.form != MASK:  # whose windows are the image's
+        for k in range(windows.array, windows.array + windows.n_arrays):
+            over_window(job, windows.output, k, windows.place, give_back)
 
 
 cdef inline void ask_ahead(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
     """Ask for the windows of which strips [begin, end) hold the first; a mask's are the image's."""
-    cdef Py_ssize_t task = begin, rest, array, sample, n, asked = -1
-    cdef const Output *output
-    cdef const Place *place
+    cdef Windows windows
+    cdef Py_ssize_t task = begin, k, n
+    cdef const Place *asked = NULL
+    cdef bint sparse
     end = min(end, job.n_samples * job.n_sample_tasks)
     while task < end:
-        output = &job.outputs[0]
-        place = &job.places[task // job.n_sample_tasks]
-        rest = task % job.n_sample_tasks
-        while rest >= n_tasks_of(output):
-            rest -= n_tasks_of(output)
-            output += 1
-        sample = task // job.n_sample_tasks
-        if rest % output.n_strips == 0 and output.form != MASK and (
-                not job.sparse or c.cio_is_raised(&job.absent) or asked != sample):
-            asked = sample
-            n = 1
-            if output.form == INTERLEAVED and (not job.sparse or c.cio_is_raised(&job.absent)):
-                n = output.n_arrays
-            for array in range(n):
-                if over_window(job, output, array + rest // output.n_strips, place,
-                               c.cio_file_ask):
-                    if c.cio_raise(&job.absent) and job.sparse:
-                        # What was passed over may be absent too.
-                        ask_ahead(job, begin, task + 1)
-        task += output.n_strips - rest % output.n_strips
+        windows = windows_of(job, task)
+        sparse = job.sparse and not c.cio_is_raised(&job.absent)
+        if task == windows.first and windows.output.form != MASK and (
+                not sparse or asked != windows.place):
+            asked = windows.place
+            n = 1 if sparse else windows.n_arrays
+            for k in range(windows.array, windows.array + n):
+                if (over_window(job, windows.output, k, windows.place, c.cio_file_ask)
+                        and c.cio_raise(&job.absent) and sparse):
+                    # What was passed over may be absent too.
+                    ask_ahead(job, begin, task + 1)
+        task = windows.last + 1
 
 
 cdef inline bint settles(const Job *job) noexcept nogil:

@@ -6,7 +6,7 @@ from cloudio cimport _csrc as c
 from cloudio._job cimport (
     COPY, INTERLEAVED, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, Deed, Job, Output, Place,
     Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
-from cloudio._pages cimport ask_ahead, settle_strip, settles
+from cloudio._pages cimport ask_ahead, give_back_done, settle_strip, settles
 
 # ---- strips ----------------------------------------------------------------------------------
 
@@ -152,6 +152,8 @@ cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcep
         strip, view = following, next_view
     c.cio_end_line(&line)
     c.cio_store_fence()
+    if job.gives_back:
+        give_back_done(job, begin, end)
 
 
 cdef inline void write_planar(

@@ -237,9 +237,12 @@ class Dataset:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def sources(self, name: str) -> list[Source]:
-        """The open files of an array, one per split; RequestError once they are closed."""
-        return [self._sources.get(split.arrays[name]) for split in self._splits]
+    def sources(self, name: str, io: str | None = None) -> list[Source]:
+        """The open files of an array, one per split; RequestError once they are closed.
+
+        For the data set's engine, or for another one.
+        """
+        return [self._sources.get(split.arrays[name], io or self.io) for split in self._splits]
 
     @property
     def is_subset(self) -> bool:
@@ -313,21 +316,21 @@ class _Sources:
 
     def __init__(self, io: str) -> None:
         self.io = io
-        self._files: dict[Path, File] = {}
-        self._arrays: dict[tuple[Path, int | None], Source] = {}
+        self._files: dict[tuple[Path, str], File] = {}
+        self._arrays: dict[tuple[Path, str, int | None], Source] = {}
         self._closed = False
 
-    def get(self, array: Array) -> Source:
-        key = array.path, array.channel
+    def get(self, array: Array, io: str) -> Source:
+        key = array.path, io, array.channel
         if self._closed:  # what a thread has opened since is closed too
             raise RequestError(f"{array.path.parent} is closed; open the data set anew")
         if source := self._arrays.get(key):
             return source
-        file = self._files.get(array.path)
+        file = self._files.get(key[:2])
         if file is None:
             n_bytes = array.start + math.prod(array.shape) * array.dtype.itemsize
-            file = open_file(array.path, n_bytes, mapped=self.io == "mmap")
-            file = self._files.setdefault(array.path, file)
+            file = open_file(array.path, n_bytes, mapped=io == "mmap")
+            file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()
         source = Source(file, array.dtype, array.shape, array.start, array.channel)

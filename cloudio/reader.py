@@ -112,7 +112,8 @@ class Reader:
     not list and of pixels outside the valid window.  ``threads``: at most so many work on a
     batch, the caller among them; None means CLOUDIO_THREADS, or the CPUs this process may use.
     From 2 on, ``io="pread"`` has more that only wait for files.  ``evict=True``: pages of what was
-    read are given back to the system at once, for data that memory does not hold anyway.
+    read are given back to the system at once, for data that memory does not hold anyway; it reads
+    as under ``io="pread"``.
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
     RequestError, saying what there is, where any of this cannot be had.
@@ -149,6 +150,7 @@ class Reader:
         self._native = self.dtype_name != "bfloat16"
         self._origin = centred(self.size, (window.row, window.col), window.size, patch)
         self._threads = threads_to_use(threads)
+        self.valid, self._evict = _choice("valid", valid), _choice("evict", evict)
 
         how: dict[str, Any] = {"interleaved": layout == "NHWC"}
         factors: tuple[Any, Any] = None, None
@@ -160,10 +162,11 @@ class Reader:
         else:
             asked = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
             _check_stored(dataset, self.bands, self.dtype, asked)
-        sources = [dataset.sources(name) for name in self.bands]
+        # Linux gives no page back that is mapped, and taking mappings away stops other threads.
+        io = "pread" if self._evict else dataset.io
+        sources = [dataset.sources(name, io) for name in self.bands]
         self._gather = _kernels.Gather(*_opened(sources), *factors, **how)
         self._mask = None
-        self.valid, self._evict = _choice("valid", valid), _choice("evict", evict)
         if self.valid:
             self._mask = _kernels.Mask(*_opened(sources), nodata, _rectangle(window))
 
@@ -176,7 +179,7 @@ class Reader:
             maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
-            self._remap = _remap(dataset, maps, self.label_dtype, ignore)
+            self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
             labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
@@ -463,7 +466,11 @@ def _label_map(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:
 
 
 def _remap(
-    dataset: Dataset, maps: Mapping[str, LabelMap | None], dtype: np.dtype[Any], ignore: Any
+    dataset: Dataset,
+    maps: Mapping[str, LabelMap | None],
+    dtype: np.dtype[Any],
+    ignore: Any,
+    io: str,
 ) -> _kernels.Remap:
     limits = np.iinfo(dtype)
     if not is_whole(ignore) or not limits.min <= ignore <= limits.max:
@@ -487,7 +494,7 @@ def _remap(
             tables.append(label_map.table(stored, dtype, ignore, name))
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
-    sources = [dataset.sources(name) for name in maps]
+    sources = [dataset.sources(name, io) for name in maps]
     return _kernels.Remap(*_opened(sources), tables, windows, ignore)
 
 
