@@ -1,9 +1,15 @@
-/* The thread team under load, for running under sanitizers: `team_stress [forks]`.
+/* The thread team, files and errands under load, for running under sanitizers:
+ * `team_stress [forks]`.
  *
  * Every item of every region must be done exactly once, whoever calls, from wherever, and in the
- * children of a process whose team is at work. Prints what failed; exit status 0 if nothing did.
+ * children of a process whose team is at work; no two threads of a region may have one seat. Every
+ * file must be closed exactly once, not while anybody is inside, by whoever is the last: its owner,
+ * a reader or an errand, be that run or dropped by a child. Prints what failed; exit status 0 if
+ * nothing did.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +17,15 @@
 #include <unistd.h>
 
 #include "cloudio.h"
+#include "files.h"
 
-enum { ITEMS = 1000, SEATS = 5, CALLERS = 4, REGIONS = 300 };
+enum { ITEMS = 1000, SEATS = 12, CALLERS = 4, REGIONS = 300, BYTES = 3 * 4096, ROUNDS = 200 };
 
 typedef struct {
     unsigned char done[ITEMS];
     atomic_flag taken[SEATS];
-    int nested;
+    int nested, n_most;
+    int waits; /* at every so manieth item more threads are let in; 0: at none */
 } job;
 
 static atomic_int failures;
@@ -32,12 +40,19 @@ static void fail(const char *what)
 static void count(void *context, size_t begin, size_t end, int seat)
 {
     job *j = context;
-    if (seat < 0 || seat >= SEATS || atomic_flag_test_and_set(&j->taken[seat]))
+    if (seat < 0 || seat >= j->n_most)
+        fail("a seat is none of the region's");
+    if (atomic_flag_test_and_set(&j->taken[seat]))
         fail("a seat was taken twice");
-    for (size_t i = begin; i < end; ++i)
+    for (size_t i = begin; i < end; ++i) {
         ++j->done[i];
+        if (j->waits != 0 && i % (size_t)j->waits == 0) {
+            cio_team_more();
+            sched_yield();
+        }
+    }
     if (j->nested) {
-        job inner = {.nested = 0};
+        job inner = {.n_most = 2, .waits = j->waits};
         cio_team_run(count, &inner, 10, 1, 2, 2);
         for (int i = 0; i < 10; ++i)
             if (inner.done[i] != 1)
@@ -48,10 +63,10 @@ static void count(void *context, size_t begin, size_t end, int seat)
 
 static void one_region(unsigned seed)
 {
-    job j = {.nested = seed % 7 == 0};
     const size_t n = seed % (ITEMS + 1), chunk = 1 + seed % 13;
-    const int n_threads = 1 + (int)(seed % 5);
-    cio_team_run(count, &j, n, chunk, n_threads, n_threads);
+    const int n_threads = 1 + (int)(seed % 5), n_most = n_threads + (int)(seed % 8);
+    job j = {.nested = seed % 7 == 0, .n_most = n_most, .waits = (int)(seed % 3) * 10};
+    cio_team_run(count, &j, n, chunk, n_threads, n_most);
     for (size_t i = 0; i < ITEMS; ++i)
         if (j.done[i] != (i < n)) {
             fail("an item was not done once");
@@ -97,16 +112,251 @@ static void forks(int n)
         pthread_join(busy[k], NULL);
 }
 
+/* ---- seats --------------------------------------------------------------------------------------- */
+
+static atomic_int together;
+
+/* Wait until six threads are here, which were two. */
+static void gather_six(void *context, size_t begin, size_t end, int seat)
+{
+    (void)context, (void)begin, (void)end;
+    if (seat < 0 || seat >= 6)
+        fail("a seat is none of the region's");
+    atomic_fetch_add(&together, 1);
+    for (int k = 0; k < 5; ++k)
+        cio_team_more();
+    for (int k = 0; k < 4000 && atomic_load(&together) < 6; ++k)
+        usleep(1000);
+    if (atomic_load(&together) < 6)
+        fail("those who waited let nobody in");
+}
+
+static void more_than_begun(void)
+{
+    cio_team_more(); /* outside of a region is no harm */
+    cio_team_run(gather_six, NULL, 6, 1, 2, 6);
+}
+
+/* ---- files --------------------------------------------------------------------------------------- */
+
+static const char *path;
+
+static int n_open(void)
+{
+    int n = 0;
+    for (int descriptor = 0; descriptor < 256; ++descriptor)
+        n += fcntl(descriptor, F_GETFD) != -1;
+    return n;
+}
+
+static cio_file *new_file(void)
+{
+    const int descriptor = open(path, O_RDONLY);
+    cio_file *file = descriptor < 0 ? NULL : cio_file_hold(descriptor, BYTES, 1);
+    if (file == NULL)
+        fail("a file could not be held");
+    return file;
+}
+
+static void *reader(void *argument)
+{
+    cio_file *file = argument;
+    char bytes[16];
+    while (cio_file_enter(file)) {
+        /* Were it closed under us, the mapping would be gone and the descriptor perhaps another's. */
+        if (cio_file_base(file)[4096] != 'x')
+            fail("a mapping shows something else");
+        if (cio_file_read(file, bytes, 8192 - 8, 16) != 16 || bytes[0] != 'x' || bytes[15] != 'x')
+            fail("a descriptor reads something else");
+        cio_file_ask(file, 0, BYTES);
+        cio_file_calm(file);
+        cio_file_leave(file);
+    }
+    return NULL;
+}
+
+static void *closer(void *file)
+{
+    cio_file_close(file);
+    /* It is likely to get the number that has just become free. */
+    const int another = open(path, O_RDONLY);
+    cio_file_close(file);
+    if (another < 0 || close(another) != 0)
+        fail("a file was closed twice, and with it another");
+    return NULL;
+}
+
+static void closes(void)
+{
+    const int before = n_open();
+    for (int k = 0; k < ROUNDS; ++k) {
+        cio_file *file = new_file();
+        pthread_t threads[4];
+        if (file == NULL)
+            return;
+        for (int t = 0; t < 4; ++t)
+            pthread_create(&threads[t], NULL, t < 2 ? reader : closer, file);
+        for (int t = 0; t < 4; ++t)
+            pthread_join(threads[t], NULL);
+        if (!cio_file_is_closed(file) || n_open() != before)
+            fail("a file that everybody left is still open");
+        cio_file_free(file);
+        if (n_open() != before)
+            fail("a file was closed twice");
+    }
+}
+
+/* ---- errands ------------------------------------------------------------------------------------- */
+
+typedef struct {
+    cio_errand errand;
+    cio_file *file;
+} ahead;
+
+static atomic_int sent, run, dropped; /* by this process; a child has its parent's */
+
+static void run_ahead(cio_errand *errand)
+{
+    cio_file_ask(((ahead *)errand)->file, 0, BYTES);
+    usleep(20);
+    atomic_fetch_add(&run, 1);
+}
+
+static void drop_ahead(cio_errand *errand)
+{
+    usleep(20);
+    cio_file_leave(((ahead *)errand)->file);
+    free(errand);
+    atomic_fetch_add(&dropped, 1);
+}
+
+static void send_ahead(cio_file *file)
+{
+    ahead *a = malloc(sizeof(*a));
+    if (a == NULL || !cio_file_enter(file))
+        return;
+    a->errand.run = run_ahead, a->errand.drop = drop_ahead;
+    a->file = file;
+    atomic_fetch_add(&sent, 1);
+    cio_send(&a->errand);
+}
+
+static int all_dropped(void)
+{
+    for (int k = 0; k < 4000 && atomic_load(&dropped) < atomic_load(&sent); ++k)
+        usleep(1000);
+    return atomic_load(&dropped) == atomic_load(&sent);
+}
+
+/* A file has been closed by its owner, and many errands still need it, when a child is forked. */
+static void errands(int n)
+{
+    const int before = n_open();
+    for (int k = 0; k < n; ++k) {
+        cio_file *file = new_file();
+        if (file == NULL)
+            return;
+        for (int e = 0; e < 40; ++e)
+            send_ahead(file);
+        cio_file_free(file);
+        usleep((unsigned)k * 7 % 200);
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            /* What was under way is dropped by now, and its file closed with the last of it. */
+            if (atomic_load(&dropped) != atomic_load(&sent) || n_open() != before)
+                fail("a child has not dropped what its parent sent");
+            const int done = atomic_load(&run);
+            file = new_file();
+            send_ahead(file);
+            cio_file_free(file);
+            if (!all_dropped() || atomic_load(&run) != done + 1 || n_open() != before)
+                fail("a child runs no errands of its own");
+            _exit(atomic_load(&failures) != 0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        if (status != 0)
+            fail("a forked child has errands or files left, or hung");
+    }
+    if (!all_dropped() || atomic_load(&run) != atomic_load(&sent) || n_open() != before)
+        fail("an errand was not run and dropped once, or its file is open");
+}
+
+static void *sender(void *nothing)
+{
+    (void)nothing;
+    cio_file *file = new_file();
+    while (file != NULL && !atomic_load(&stop)) {
+        for (int e = 0; e < 10; ++e)
+            send_ahead(file);
+        all_dropped();
+    }
+    cio_file_free(file);
+    return NULL;
+}
+
+/* Another thread sends while this one forks. What it had in hand is nobody's in the child. */
+static void errands_from_elsewhere(int n)
+{
+    pthread_t other;
+    const int before = n_open();
+    pthread_create(&other, NULL, sender, NULL);
+    for (int k = 0; k < n; ++k) {
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            const int there = n_open();
+            cio_file *file = new_file();
+            for (int e = 0; e < 10; ++e)
+                send_ahead(file);
+            cio_file_free(file);
+            for (int wait = 0; wait < 4000 && n_open() != there; ++wait)
+                usleep(1000);
+            _exit(n_open() != there || atomic_load(&failures) != 0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        if (status != 0)
+            fail("a child that was forked while errands were sent failed or hung");
+    }
+    atomic_store(&stop, 1);
+    pthread_join(other, NULL);
+    atomic_store(&stop, 0);
+    if (!all_dropped() || n_open() != before)
+        fail("an errand sent from elsewhere was not dropped, or its file is open");
+}
+
+static void write_file(char *name)
+{
+    static char bytes[BYTES];
+    for (int k = 0; k < BYTES; ++k)
+        bytes[k] = 'x';
+    const int descriptor = mkstemp(name);
+    if (descriptor < 0 || write(descriptor, bytes, BYTES) != BYTES)
+        fail("no file could be written");
+    close(descriptor);
+    path = name;
+}
+
 int main(int argc, char **argv)
 {
+    char name[] = "team_stress_XXXXXX";
+    const int n_forks = argc > 1 ? atoi(argv[1]) : 0;
     pthread_t callers[CALLERS];
+    write_file(name);
+    more_than_begun(); /* first, while the team is nobody yet */
+    errands(n_forks);
+    errands_from_elsewhere(n_forks);
+    closes();
     for (size_t k = 0; k < CALLERS; ++k)
         pthread_create(&callers[k], NULL, caller, (void *)k);
     for (int k = 0; k < CALLERS; ++k)
         pthread_join(callers[k], NULL);
-    if (cio_team_size() < 1 || cio_team_size() > 4)
+    if (cio_team_size() < 1 || cio_team_size() > SEATS - 1)
         fail("the team has a wrong size");
-    if (argc > 1)
-        forks(atoi(argv[1]));
+    if (n_forks > 0)
+        forks(n_forks);
+    unlink(name);
     return atomic_load(&failures) != 0;
 }

@@ -48,10 +48,11 @@ def folder(tmp_path_factory):
 @pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the tests run without the source")
 @pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
 @pytest.mark.parametrize("sanitizer", ["none", "thread"])
-def test_every_item_is_done_once_under_load_and_in_forked_children(tmp_path, sanitizer):
+def test_every_item_is_done_and_every_file_closed_once_under_load_and_in_forked_children(tmp_path, sanitizer):
     program = tmp_path / "team_stress"
     flags = [] if sanitizer == "none" else [f"-fsanitize={sanitizer}"]
-    sources = [ROOT / "tests" / "team_stress.c", ROOT / "csrc" / "team.c"]
+    ours = (ROOT / "csrc" / f"{name}.c" for name in ("team", "errand", "file"))
+    sources = [ROOT / "tests" / "team_stress.c", *ours]
     command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{ROOT / 'csrc'}", *sources]
     built = subprocess.run(
         [*command, "-o", program, "-pthread", "-lm"], capture_output=True, text=True, check=False
@@ -68,6 +69,7 @@ def test_every_item_is_done_once_under_load_and_in_forked_children(tmp_path, san
         text=True,
         timeout=300,
         check=False,
+        cwd=tmp_path,
         env=environment,
     )
     assert run.returncode == 0, run.stderr
