@@ -784,9 +784,10 @@ cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexc
     cdef Py_ssize_t stored = 0, k
     if job.fetch != NULL and n_allowed > 1:
         n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
+    # Who may have threads wait does not ask: a medium that no cache lies before would read twice.
     # Of reads that are small and have long found all pages, every eighth looks.
     first.n_runs += 1
-    if doubt < 0 or (
+    if doubt < 0 or n_most > n_threads or (
             doubt == c.CIO_CALM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
         return n_most
     job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and job.fetch == NULL

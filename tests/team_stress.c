@@ -158,6 +158,12 @@ static cio_file *new_file(void)
     return file;
 }
 
+static void release(cio_file *file)
+{
+    cio_file_close(file);
+    cio_file_drop(file);
+}
+
 static void *reader(void *argument)
 {
     cio_file *file = argument;
@@ -200,7 +206,7 @@ static void closes(void)
             pthread_join(threads[t], NULL);
         if (!cio_file_is_closed(file) || n_open() != before)
             fail("a file that everybody left is still open");
-        cio_file_free(file);
+        release(file);
         if (n_open() != before)
             fail("a file was closed twice");
     }
@@ -226,6 +232,7 @@ static void drop_ahead(cio_errand *errand)
 {
     usleep(20);
     cio_file_leave(((ahead *)errand)->file);
+    cio_file_drop(((ahead *)errand)->file);
     free(errand);
     atomic_fetch_add(&dropped, 1);
 }
@@ -237,6 +244,7 @@ static void send_ahead(cio_file *file)
         return;
     a->errand.run = run_ahead, a->errand.drop = drop_ahead;
     a->file = file;
+    cio_file_keep(file);
     atomic_fetch_add(&sent, 1);
     cio_send(&a->errand);
 }
@@ -258,7 +266,7 @@ static void errands(int n)
             return;
         for (int e = 0; e < 40; ++e)
             send_ahead(file);
-        cio_file_free(file);
+        release(file);
         usleep((unsigned)k * 7 % 200);
         const pid_t child = fork();
         if (child == 0) {
@@ -269,7 +277,7 @@ static void errands(int n)
             const int done = atomic_load(&run);
             file = new_file();
             send_ahead(file);
-            cio_file_free(file);
+            release(file);
             if (!all_dropped() || atomic_load(&run) != done + 1 || n_open() != before)
                 fail("a child runs no errands of its own");
             _exit(atomic_load(&failures) != 0);
@@ -292,7 +300,7 @@ static void *sender(void *nothing)
             send_ahead(file);
         all_dropped();
     }
-    cio_file_free(file);
+    release(file);
     return NULL;
 }
 
@@ -310,7 +318,7 @@ static void errands_from_elsewhere(int n)
             cio_file *file = new_file();
             for (int e = 0; e < 10; ++e)
                 send_ahead(file);
-            cio_file_free(file);
+            release(file);
             for (int wait = 0; wait < 4000 && n_open() != there; ++wait)
                 usleep(1000);
             _exit(n_open() != there || atomic_load(&failures) != 0);
