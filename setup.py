@@ -1,4 +1,4 @@
-"""Build the two extension modules; everything else is in pyproject.toml."""
+"""Build the three extension modules; everything else is in pyproject.toml."""
 
 import os
 import sys
@@ -36,7 +36,11 @@ def module(name: str, sources: list[str]) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [module("_files", ["csrc/file.c"]), module("_kernels", sorted(glob("csrc/*.c")))],
+        [
+            module("_files", ["csrc/file.c"]),
+            module("_plans", ["csrc/file.c"]),
+            module("_kernels", sorted(glob("csrc/*.c"))),
+        ],
         compiler_directives={
             "language_level": 3,
             "cdivision": True,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cloudio import Batch, _kernels
+from cloudio import Batch, _kernels, _plans
 from cloudio.contenders import LOOK_UPS, SCALINGS, Contender, Work
 
 #: Pixels of a look-up: one label of 512 x 512.
@@ -41,7 +41,7 @@ def look_ups(codes: np.ndarray, table: np.ndarray) -> list[Contender]:
 
         return Contender(name, 1, run)
 
-    remap = _kernels.Remap([[codes]], [[None]], [table], [(0, 0, SIDE, SIDE)], 0)
+    remap = _plans.Remap([[codes]], [[None]], [table], [(0, 0, SIDE, SIDE)], 0)
     index, origin = np.zeros(1, np.int64), np.zeros(2, np.int64)
 
     def cloudio(out: np.ndarray) -> np.ndarray:

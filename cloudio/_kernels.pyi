@@ -3,60 +3,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._files import File
+from ._plans import Stack
 
 ENDED: int
 WRITTEN: int
-FLOATS: tuple[str, ...]
 ISAS: tuple[str, ...]
-
-class Buffer:
-    def __init__(self, source: Any, flags: int) -> None: ...
-
-class Stack:
-    n_patches: int
-    n_arrays: int
-    n_splits: int
-    patch_height: int
-    patch_width: int
-    files: list[Any]
-    reads: bool
-
-class Gather(Stack):
-    stored: bool
-    interleaved: bool
-    def __init__(
-        self,
-        arrays: Sequence[Sequence[Any]],
-        files: Sequence[Sequence[Any]],
-        scale: Sequence[float] | None,
-        offset: Sequence[float] | None,
-        *,
-        clip: tuple[float | None, float | None] = (None, None),
-        nodata: Sequence[float | None] | None = None,
-        fill: float | None = None,
-        to: str = "float32",
-        interleaved: bool = False,
-    ) -> None: ...
-
-class Mask(Stack):
-    def __init__(
-        self,
-        arrays: Sequence[Sequence[Any]],
-        files: Sequence[Sequence[Any]],
-        nodata: Sequence[float | None],
-        window: tuple[int, int, int, int],
-    ) -> None: ...
-
-class Remap(Stack):
-    class_type: int
-    def __init__(
-        self,
-        arrays: Sequence[Sequence[Any]],
-        files: Sequence[Sequence[Any]],
-        tables: Sequence[Any],
-        windows: Sequence[tuple[int, int, int, int]],
-        fill: int,
-    ) -> None: ...
 
 def resolve(index: Any, n_patches: int) -> None: ...
 def run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels
+from . import _kernels, _plans
 from .errors import RequestError
 from .labels import LabelMap
 from .request import (
@@ -88,7 +88,7 @@ def gather(
             raise RequestError(f"an array is {other[0]}, not {name}; a float dtype reads any")
         how = {"scale": None, "offset": None}
     try:
-        plan = _kernels.Gather(
+        plan = _plans.Gather(
             [[band] for band in bands], [[None]] * len(bands), **how, interleaved=layout == "NHWC"
         )
     except ValueError as error:
@@ -128,7 +128,7 @@ def remap(
     window = patch if size is None else window_size(size, patch)
     numbers = index_numbers(index, len(codes))
     try:
-        plan = _kernels.Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
+        plan = _plans.Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
     except ValueError as error:
         raise RequestError(str(error)) from None
     shape = (len(numbers), *window)
@@ -188,7 +188,7 @@ def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def _run(
-    plan: _kernels.Stack,
+    plan: _plans.Stack,
     out: np.ndarray,
     numbers: np.ndarray,
     origin: Any,

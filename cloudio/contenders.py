@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from . import _kernels
+from . import _kernels, _plans
 from .dataset import Dataset
 from .errors import CloudioError
 from .reader import Batch, Reader
@@ -276,7 +276,7 @@ def roof(
     shape = n_values // n_cols, n_cols
     patches, index = np.unique(work.index, return_inverse=True)
     source = _as_int16(spare, len(patches), shape)
-    gather = _kernels.Gather([[source]], [[None]], None, None)
+    gather = _plans.Gather([[source]], [[None]], None, None)
     origin, shares = np.zeros(2, np.int64), min(threads, len(work))
 
     def samples(target: np.ndarray, first: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from . import _kernels
+from . import _kernels, _plans
 from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap, raw_table
@@ -165,10 +165,10 @@ class Reader:
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
         io = "pread" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
-        self._gather = _kernels.Gather(*_opened(sources), *factors, **how)
+        self._gather = _plans.Gather(*_opened(sources), *factors, **how)
         self._mask = None
         if self.valid:
-            self._mask = _kernels.Mask(*_opened(sources), nodata, _rectangle(window))
+            self._mask = _plans.Mask(*_opened(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
         self.label_shape: tuple[int, ...] | None = None
@@ -471,7 +471,7 @@ def _remap(
     dtype: np.dtype[Any],
     ignore: Any,
     io: str,
-) -> _kernels.Remap:
+) -> _plans.Remap:
     limits = np.iinfo(dtype)
     if not is_whole(ignore) or not limits.min <= ignore <= limits.max:
         raise RequestError(
@@ -495,7 +495,7 @@ def _remap(
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
-    return _kernels.Remap(*_opened(sources), tables, windows, ignore)
+    return _plans.Remap(*_opened(sources), tables, windows, ignore)
 
 
 def _opened(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:

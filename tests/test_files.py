@@ -23,7 +23,7 @@ from residents import NAMES, PAGE, SMALL, evict, held, layout_of, resident, soon
 from test_team import in_subprocess, needs_fork
 
 import cloudio
-from cloudio import Band, Layout, RequestError, TruncatedError, Window, _files, _kernels
+from cloudio import Band, Layout, RequestError, TruncatedError, Window, _files, _kernels, _plans
 
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
 
@@ -176,7 +176,7 @@ def test_a_mask_enters_its_file_though_its_first_array_needs_no_look(tmp_path):
     array.tofile(path)
     file = _files.File(os.open(path, os.O_RDONLY), path, array.nbytes, True)
     channels = [[("h", 128 * k, (2, 8, 8), (256, 16, 2))] for k in range(2)]
-    mask = _kernels.Mask(channels, [[file]] * 2, [None, 0], (0, 0, 8, 8))
+    mask = _plans.Mask(channels, [[file]] * 2, [None, 0], (0, 0, 8, 8))
     out, numbers = np.empty((1, 8, 8), np.uint8), np.array([1])
     assert _kernels.run([mask], [out], numbers, np.zeros(2, int), None, 1) is None
     assert out.sum() == 1

@@ -13,7 +13,7 @@ import numpy as np
 import oracle
 import pytest
 
-from cloudio import Window, _kernels
+from cloudio import Window, _kernels, _plans
 
 # Around the vectors of 4, 8, 16, 32 and 64 elements, and a row of each kind of head and tail.
 WIDTHS = sorted({1, 2, 3, *(v + d for v in (4, 8, 16, 32, 64, 128) for d in (-1, 0, 1)), 200})
@@ -39,7 +39,7 @@ def every_value(dtype: str) -> np.ndarray:
 
 def gather(arrays, index, origin, size, scale, offset=None, threads=1, out=None):
     offset = [0.0] * len(arrays) if offset is None else offset
-    plan = _kernels.Gather([[a] for a in arrays], [[None]] * len(arrays), scale, offset)
+    plan = _plans.Gather([[a] for a in arrays], [[None]] * len(arrays), scale, offset)
     if out is None:
         dtype = arrays[0].dtype if scale is None else np.float32
         out = np.zeros((len(index), len(arrays), *size), dtype)
@@ -50,7 +50,7 @@ def gather(arrays, index, origin, size, scale, offset=None, threads=1, out=None)
 
 def remap(array, index, origin, size, table, window=None, fill=255, threads=1):
     window = window or (0, 0, *array.shape[1:])
-    plan = _kernels.Remap([[array]], [[None]], [table], [window], fill)
+    plan = _plans.Remap([[array]], [[None]], [table], [window], fill)
     out = np.full((len(index), *size), 77, table.dtype)
     numbers, corner = np.array(index, np.int64), np.array(origin, np.int64)
     assert _kernels.run([plan], [out], numbers, corner, None, threads) is None
@@ -158,7 +158,7 @@ def test_bands_of_several_types_mix_in_one_image(isa):
 def test_splits_follow_each_other():
     rng = np.random.default_rng(4)
     parts = [rng.integers(0, 999, (n, 6, 7)).astype(np.int16) for n in (3, 1, 4)]
-    plan = _kernels.Gather([parts], [[None] * 3], None, None)
+    plan = _plans.Gather([parts], [[None] * 3], None, None)
     assert (plan.n_patches, plan.n_splits, plan.n_arrays) == (8, 3, 1)
     order = np.array([7, 2, 3, 0, 4, 3, 6], np.int64)
     out = np.zeros((7, 1, 6, 7), np.int16)
@@ -200,8 +200,8 @@ def test_image_and_label_are_written_in_one_run(all_threads):
     none = [[None]] * 2
     image, label = np.zeros((2, 2, 4, 5), np.float32), np.zeros((2, 2, 4, 5), np.uint8)
     plans = [
-        _kernels.Gather([[b] for b in bands], none, [1.0, 2.0], [0.0, 0.0]),
-        _kernels.Remap([[c] for c in codes], none, [table, table], [(0, 0, 8, 9)] * 2, 0),
+        _plans.Gather([[b] for b in bands], none, [1.0, 2.0], [0.0, 0.0]),
+        _plans.Remap([[c] for c in codes], none, [table, table], [(0, 0, 8, 9)] * 2, 0),
     ]
     origins = np.array([[1, 2], [4, 4]])
     _kernels.run(plans, [image, label], np.array([2, 0]), origins, None, 3)
@@ -220,7 +220,7 @@ TABLE = np.zeros(256, np.uint8)
 
 
 def one(array, scale=(1.0,), offset=(0.0,)):
-    return _kernels.Gather([[array]], [[None]], scale, offset)
+    return _plans.Gather([[array]], [[None]], scale, offset)
 
 
 @pytest.mark.parametrize(
@@ -248,52 +248,52 @@ def test_arrays_that_no_row_function_reads_are_refused(array, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: _kernels.Gather([], [], [], []), "no arrays"),
-        (lambda: _kernels.Gather([[]], [[]], [1], [0]), "no arrays"),
+        (lambda: _plans.Gather([], [], [], []), "no arrays"),
+        (lambda: _plans.Gather([[]], [[]], [1], [0]), "no arrays"),
         (lambda: one(I16, [1.0, 2.0]), "2 scales and 1 offsets for 1 arrays"),
         (
-            lambda: _kernels.Gather([[I16], [I16, I16]], [[None], [None, None]], [1, 1], [0, 0]),
+            lambda: _plans.Gather([[I16], [I16, I16]], [[None], [None, None]], [1, 1], [0, 0]),
             "array 1 is in 2 splits, not 1",
         ),
         (
-            lambda: _kernels.Gather([[I16], [I16[:1]]], [[None]] * 2, [1, 1], [0, 0]),
+            lambda: _plans.Gather([[I16], [I16[:1]]], [[None]] * 2, [1, 1], [0, 0]),
             "has 1 patches; the first has 2",
         ),
         (
-            lambda: _kernels.Gather([[I16], [I16[:, :7]]], [[None]] * 2, [1, 1], [0, 0]),
+            lambda: _plans.Gather([[I16], [I16[:, :7]]], [[None]] * 2, [1, 1], [0, 0]),
             "patches of 7 x 9; the first has 8 x 9",
         ),
         (
-            lambda: _kernels.Gather([[I16, I16.view("u2")]], [[None] * 2], [1], [0]),
+            lambda: _plans.Gather([[I16, I16.view("u2")]], [[None] * 2], [1], [0]),
             "array 0 changes its type in split 1",
         ),
-        (lambda: _kernels.Gather([[I16], [U8]], [[None]] * 2, None, None), "no common stored type"),
-        (lambda: _kernels.Remap([[U8]], [[None]], [], [], 0), "0 tables and 0 windows"),
+        (lambda: _plans.Gather([[I16], [U8]], [[None]] * 2, None, None), "no common stored type"),
+        (lambda: _plans.Remap([[U8]], [[None]], [], [], 0), "0 tables and 0 windows"),
         (
-            lambda: _kernels.Remap([[U8]], [[None]], [TABLE[:255]], [(0, 0, 8, 9)], 0),
+            lambda: _plans.Remap([[U8]], [[None]], [TABLE[:255]], [(0, 0, 8, 9)], 0),
             "256 contiguous entries are needed",
         ),
         (
-            lambda: _kernels.Remap([[I16]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
+            lambda: _plans.Remap([[I16]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
             "65536 contiguous entries are needed",
         ),
         (
-            lambda: _kernels.Remap([[U8]], [[None]], [TABLE.astype("i4")], [(0, 0, 8, 9)], 0),
+            lambda: _plans.Remap([[U8]], [[None]], [TABLE.astype("i4")], [(0, 0, 8, 9)], 0),
             "uint8 or int64 is needed",
         ),
         (
-            lambda: _kernels.Remap(
+            lambda: _plans.Remap(
                 [[U8]] * 2, [[None]] * 2, [TABLE, TABLE.astype("i8")], [(0, 0, 8, 9)] * 2, 0
             ),
             "tables of two types",
         ),
         (
-            lambda: _kernels.Remap([[U8]], [[None]], [TABLE], [(1, 0, 8, 9)], 0),
+            lambda: _plans.Remap([[U8]], [[None]], [TABLE], [(1, 0, 8, 9)], 0),
             "leaves the patch",
         ),
-        (lambda: _kernels.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 256), "fill 256"),
+        (lambda: _plans.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 256), "fill 256"),
         (
-            lambda: _kernels.Remap([[I16.astype("f4")]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
+            lambda: _plans.Remap([[I16.astype("f4")]], [[None]], [TABLE], [(0, 0, 8, 9)], 0),
             "array 0 is no array of codes: whole numbers of 1 or 2 bytes",
         ),
     ],
@@ -364,11 +364,11 @@ def test_an_output_that_overlaps_what_is_read_is_refused():
     memory = np.zeros(400, np.int16)
     array, out = memory[:144].reshape(2, 8, 9), memory[140:156].reshape(1, 1, 4, 4)
     for source in (array, array[:, ::-1], array[::-1]):
-        plan = _kernels.Gather([[source]], [[None]], None, None)
+        plan = _plans.Gather([[source]], [[None]], None, None)
         with pytest.raises(ValueError, match="overlaps an array that is read"):
             _kernels.run([plan], [out], ZERO[:1], ZERO, None, 1)
     free = memory[144:160].reshape(1, 1, 4, 4)
-    plan = _kernels.Gather([[array[:, ::-1]]], [[None]], None, None)
+    plan = _plans.Gather([[array[:, ::-1]]], [[None]], None, None)
     assert _kernels.run([plan], [free], ZERO[:1], ZERO, None, 1) is None
 
 
@@ -376,7 +376,7 @@ def test_image_and_label_must_not_overlap():
     memory = np.zeros(64, np.uint8)
     image = memory.view(np.float32).reshape(1, 1, 4, 4)
     label = memory[48:64].reshape(1, 4, 4)
-    plan = _kernels.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
+    plan = _plans.Remap([[U8]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
     with pytest.raises(ValueError, match="two outputs overlap"):
         _kernels.run([one(I16), plan], [image, label], ZERO[:1], ZERO, None, 1)
 
@@ -386,7 +386,7 @@ def test_an_output_of_any_odd_type_is_refused(items):
     with pytest.raises(ValueError, match=r"not aligned to its type|float32 is needed"):
         _kernels.run([one(I16)], [np.zeros((1, 1, 4, 4), items)], ZERO[:1], ZERO, None, 1)
     with pytest.raises(ValueError, match=r"256 contiguous entries|uint8 or int64 is needed"):
-        _kernels.Remap([[U8]], [[None]], [np.zeros(256, items)], [(0, 0, 8, 9)], 0)
+        _plans.Remap([[U8]], [[None]], [np.zeros(256, items)], [(0, 0, 8, 9)], 0)
 
 
 def test_as_many_outputs_as_plans_are_needed():
@@ -403,7 +403,7 @@ def test_as_many_outputs_as_plans_are_needed():
 
 
 def test_bands_and_labels_over_other_patches_are_refused():
-    plan = _kernels.Remap([[U8[:1]]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
+    plan = _plans.Remap([[U8[:1]]], [[None]], [TABLE], [(0, 0, 8, 9)], 0)
     with pytest.raises(ValueError, match="not over the same patches"):
         _kernels.run([one(I16), plan], [OUT, np.zeros((1, 4, 4), "u1")], ZERO[:1], ZERO, None, 1)
 
@@ -500,7 +500,7 @@ def test_every_table_equals_plain_c(tmp_path, machine):
 GUARDED = """
     import ctypes, itertools, mmap, sys
     import numpy as np
-    from cloudio import _kernels
+    from cloudio import _kernels, _plans
 
     PAGE = mmap.PAGESIZE
     libc = ctypes.CDLL(None, use_errno=True)
@@ -527,23 +527,23 @@ GUARDED = """
             arrays.append(memory.view(dtype).reshape(n, h, w))
         none = [[None]] * C
         a = [[x] for x in arrays]
-        plans = [(_kernels.Gather(a, none, None, None), dtype)]
+        plans = [(_plans.Gather(a, none, None, None), dtype)]
         for to, out in (("float32", "f4"), ("float16", "f2"), ("bfloat16", "u2")):
             for apart, inter in ((0, False), (0, True), (1, True)):
                 scale = [1.0 + k * apart for k in range(C)]
-                plan = _kernels.Gather(
+                plan = _plans.Gather(
                     a, none, scale, [0.0] * C, to=to, interleaved=inter, nodata=[1] * C, fill=0.5)
                 plans.append((plan, out))
         if dtype == "u1":
             table = np.arange(256, dtype=np.uint8)
-            plans.append((_kernels.Remap(a, none, [table] * C, [(0, 0, h, w)] * C, 0), "u1"))
-        plans.append((_kernels.Mask(a, none, [1] * C, (0, 0, h, w)), "u1"))
+            plans.append((_plans.Remap(a, none, [table] * C, [(0, 0, h, w)] * C, 0), "u1"))
+        plans.append((_plans.Mask(a, none, [1] * C, (0, 0, h, w)), "u1"))
         index, origin = np.array([1, 0, 1]), np.zeros(2, np.int64)
         for isa, stream in itertools.product(_kernels.available(), (1, 1 << 60)):
             _kernels.use(isa)
             _kernels.tune(stream_bytes=stream)
             for plan, kind in plans:
-                shape = (3, h, w) if isinstance(plan, _kernels.Mask) else (3, C, h, w)
+                shape = (3, h, w) if isinstance(plan, _plans.Mask) else (3, C, h, w)
                 if getattr(plan, "interleaved", False):
                     shape = (3, h, w, C)
                 out = guarded(int(np.prod(shape)) * np.dtype(kind).itemsize, last)

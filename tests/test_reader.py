@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import Band, LabelMap, RequestError, TruncatedError, _kernels
+from cloudio import Band, LabelMap, RequestError, TruncatedError, _kernels, _plans
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
 COUNTS = {"train": 4, "val": 1, "test": 2}
@@ -576,7 +576,7 @@ def test_a_label_nobody_reads_is_refused(small):
 def test_an_out_that_overlaps_a_mapping_is_refused(tmp_path):
     """A writable mapping of what is read, which numpy lets a user make."""
     memory = np.zeros((3, 40, 48), np.int16)
-    plan = _kernels.Gather([[memory]], [[None]], None, None)
+    plan = _plans.Gather([[memory]], [[None]], None, None)
     with pytest.raises(ValueError, match="an output overlaps an array that is read"):
         _kernels.run([plan], [memory[:1, None]], np.array([0]), np.array([0, 0]), None, 1)
     builders.write_root(tmp_path / "d", {"train": 2})

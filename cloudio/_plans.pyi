@@ -1,0 +1,55 @@
+# The compiled module as Python sees it; tests/test_source.py compares the two.
+from collections.abc import Sequence
+from typing import Any
+
+FLOATS: tuple[str, ...]
+FORMATS: str
+
+class Buffer:
+    def __init__(self, source: Any, flags: int) -> None: ...
+
+class Stack:
+    n_patches: int
+    n_arrays: int
+    n_splits: int
+    patch_height: int
+    patch_width: int
+    files: list[Any]
+    reads: bool
+
+class Gather(Stack):
+    stored: bool
+    interleaved: bool
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        scale: Sequence[float] | None,
+        offset: Sequence[float] | None,
+        *,
+        clip: tuple[float | None, float | None] = (None, None),
+        nodata: Sequence[float | None] | None = None,
+        fill: float | None = None,
+        to: str = "float32",
+        interleaved: bool = False,
+    ) -> None: ...
+
+class Mask(Stack):
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        nodata: Sequence[float | None],
+        window: tuple[int, int, int, int],
+    ) -> None: ...
+
+class Remap(Stack):
+    class_type: int
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        tables: Sequence[Any],
+        windows: Sequence[tuple[int, int, int, int]],
+        fill: int,
+    ) -> None: ...
