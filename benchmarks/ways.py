@@ -80,7 +80,7 @@ def small_reads(work: Work) -> list[Contender]:
         return Contender(name, 1, run)
 
     # As any reader is made: it may use all threads, and should know better for so little.
-    reader = work.dataset.reader(work.bands, size=work.size)
+    reader = work.dataset.reader(work.bands, size=work.size, scale=work.scales)
 
     def cloudio(out: Batch) -> Batch:
         return reader.read([patch], (row, col), out=out)

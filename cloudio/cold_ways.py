@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .cold_work import PAGE, ColdWork, Outs, Run, Stored, Way, drained, files_of, started
-from .contenders import IDIOM, Work, cast_then_multiply, named
+from .contenders import IDIOM, Work, cast_then_multiply, divisors, named
 from .dataset import open
 from .errors import CloudioError
 from .reader import Batch
@@ -46,11 +46,10 @@ def _mapped(work: ColdWork) -> Iterator[list[tuple[mmap.mmap, np.ndarray]]]:
 @contextmanager
 def _idiom(work: ColdWork) -> Iterator[Run]:
     """What people write: whole patches of a band, divided in float64, then cropped and cast."""
-    divisors = [round(1 / float(scale)) for scale in work.scales]
 
     def run(_: Outs) -> Outs:
         bands = []
-        for (__, array), divisor in zip(maps, divisors, strict=True):
+        for (__, array), divisor in zip(maps, divisors(work.scales), strict=True):
             patches = array[work.index] / divisor
             crops = [patches[k, rows, cols] for k, (_, rows, cols) in enumerate(work.windows)]
             bands.append(np.stack(crops).astype(np.float32))
@@ -207,7 +206,7 @@ def by_cloudio(name: str, work: Work, threads: int, io: str, prefetch: bool) -> 
             return answer
 
         with open(folder, layout=layout, io=io) as dataset:
-            reader = dataset.reader(work.bands, size=work.size, threads=threads)
+            reader = dataset.reader(work.bands, size=work.size, scale=work.scales, threads=threads)
             yield run
 
     return Way(named(name, threads), opened)

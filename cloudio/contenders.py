@@ -5,6 +5,7 @@ plain copy that none can beat.  What is timed for whom is bench.py's; benchmarks
 questions with the same parts.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -81,7 +82,9 @@ class Work:
         return [*self.maps, *([] if self.codes is None else self.codes[:1])]
 
     def reader(self, threads: int) -> Reader:
-        return self.dataset.reader(self.bands, self.label, size=self.size, threads=threads)
+        return self.dataset.reader(
+            self.bands, self.label, size=self.size, scale=self.scales, threads=threads
+        )
 
     def allocate(self) -> Batch[np.ndarray]:
         """An output whose every page is there already."""
@@ -227,10 +230,16 @@ def by_numpy(
     return Contender(name or named(BEST_NUMPY, threads), threads, run)
 
 
+def divisors(scales: Sequence[np.float32]) -> list[float]:
+    """What people divide by, and do not multiply with: 10000 for 1e-4."""
+    exact = [1 / float(scale) for scale in scales]
+    return [round(x) if math.isclose(x, round(x), rel_tol=1e-6) else x for x in exact]
+
+
 def by_idiom(work: Work) -> Contender:
     """What people write: whole patches, divided in float64, then cropped, cast and stacked."""
-    units = np.array([round(1 / float(scale)) for scale in work.scales])
-    divisor = int(units[0]) if (units == units[0]).all() else units[:, None, None]
+    units = np.array(divisors(work.scales))
+    divisor = units[0].item() if (units == units[0]).all() else units[:, None, None]
 
     def run(_: Batch[np.ndarray]) -> Batch[np.ndarray]:
         images, labels = [], []

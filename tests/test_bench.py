@@ -14,8 +14,9 @@ import pytest
 from builders import write_split
 
 import cloudio
-from cloudio import CLOUDSEN12, Reader, bench, contenders
+from cloudio import CLOUDSEN12, Band, Layout, Reader, Window, bench, contenders
 from cloudio.cli import main
+from cloudio.toml_text import written
 
 L1C, L2A = CLOUDSEN12.presets["L1C"][0], CLOUDSEN12.presets["L2A"][0]
 N = 3
@@ -309,3 +310,16 @@ def test_data_made_up_are_removed_after_an_interrupt(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("offset", [0.0, -1000.0])
+def test_bands_of_any_scale_and_offset_are_timed(tmp_path, offset):
+    bands = (
+        Band("B2", "band", "int16", scale=2.75e-5, offset=offset),
+        Band("B3", "band", "int16", scale=1e-4),
+    )
+    layout = Layout("Landsat", (40, 48), Window(0, 0, 40, 48), bands)
+    write_split(tmp_path, 3, layout)
+    (tmp_path / "cloudio.toml").write_text(written(layout))
+    report = bench.run(tmp_path, threads=1, rounds=1)
+    assert {row.answer for row in report.cases[0].rows} == {"exact", "within 1 ulp", "copy"}
