@@ -88,7 +88,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
 def test_a_synth_that_is_terminated_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=60"]
+    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=600"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         for _ in range(600):
             if any(tmp_path.iterdir()):
