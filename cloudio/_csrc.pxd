@@ -63,6 +63,7 @@ cdef extern from "cloudio.h" nogil:
     void cio_team_run(
         cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
         int n_most) noexcept
+    int cio_team_alone() noexcept
     void cio_team_more() noexcept
     int cio_team_size() noexcept
 

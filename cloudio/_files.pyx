@@ -21,6 +21,7 @@ cdef class File:
         self.path = path
         self.held = NULL
         if n_bytes < 1:
+            os.close(descriptor)
             raise ValueError(f"{n_bytes} bytes; 1 or more are needed")
         self.held = c.cio_file_hold(descriptor, n_bytes, mapped)
         if self.held == NULL:

@@ -124,7 +124,6 @@ cdef struct Job:
     Py_ssize_t scratch_bytes  # of each seat
     Py_ssize_t room  # where in it stored rows are read to
     Fetch fetch  # reads the stored rows of a strip; NULL: they are mapped
-    bint settles  # pages before they are touched: some were absent, and may not be there to be had
     bint sparse  # asking: one array of a sample, for all have long been resident
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tasks that are asked for before they are done; 0: nothing is asked for

@@ -125,7 +125,7 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
             job.scratch = scratch
         closed = enter_files(&job)
         if closed >= 0:
-            raise ValueError(f"{file_of(plans, closed).path} is closed")
+            raise ValueError(f"{file_of(plans, closed).path} is closed; open the data set anew")
         with nogil:
             do(&job, n_threads, n_most, evict)
             leave_files(&job, n_planes)
@@ -149,7 +149,7 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     cdef Job job
     cdef Stack plan, first
     cdef Ahead *ahead
-    cdef Py_ssize_t most = 0
+    cdef Py_ssize_t most = 0, k
     cdef char *memory
     for plan in plans:
         most += plan.n_arrays * plan.n_splits
@@ -171,6 +171,8 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     job.touched = <char *>(job.places + job.n_samples)
     try:
         place(&job, first, numbers, Buffer(origin, 0))
+        for k in range(first.n_splits):
+            ahead.n_splits += job.touched[k]
         for plan in plans:
             if plan is not first:
                 same_patches(first, plan)
@@ -193,7 +195,7 @@ cdef int add_sources(Ahead *ahead, Stack plan, const char *touched) except -1:
         if plane.file == NULL or not touched[k % plan.n_splits]:
             continue
         if not c.cio_file_enter(plane.file):
-            raise ValueError(f"{plan.files[k].path} is closed")
+            raise ValueError(f"{plan.files[k].path} is closed; open the data set anew")
         c.cio_file_keep(plane.file)
         source = &ahead.sources[ahead.n_sources]
         source.plane, source.split = plane[0], k % plan.n_splits
@@ -424,13 +426,12 @@ cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexc
     cdef Py_ssize_t stored = 0, k
     if job.fetch != NULL and n_allowed > 1:
         n_most = <int>max(n_threads, min(tuning.waiting, MOST_SCRATCH // job.scratch_bytes))
-    # Who may have threads wait does not ask: a medium that no cache lies before would read twice.
     # Of reads that are small and have long found all pages, every eighth looks.
     first.n_runs += 1
-    if doubt < 0 or n_most > n_threads or (
+    if doubt < 0 or (
             doubt == c.CIO_CALM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
         return n_most
-    job.sparse, job.settles = doubt == c.CIO_CALM, doubt > c.CIO_DOUBTFUL and job.fetch == NULL
+    job.sparse = doubt == c.CIO_CALM
     for k in range(first.n_arrays):
         stored += job.height * min(first.planes[k * job.n_splits].row_step, job.width * 4)
     job.n_ahead = 1 + <Py_ssize_t>(
@@ -451,7 +452,8 @@ cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
         job.gives_back = not job.gives_back_last
     if job.n_ahead > 0:
         job.chunk = max(1, min(job.chunk, job.n_ahead // 4))
-        ask_ahead(job, 0, job.n_ahead)
+        if job.fetch == NULL:
+            ask_ahead(job, 0, job.n_ahead)
     if job.fetch != NULL:
         job.chunk = 1  # a request
     c.cio_team_run(walk, job, n_tasks, job.chunk, n_threads, n_most)

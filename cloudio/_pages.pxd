@@ -6,8 +6,8 @@ from libc.stdlib cimport free
 
 from cloudio cimport _csrc as c
 from cloudio._job cimport (
-    ENDED, INTERLEAVED, MASK, SKIP, WRITTEN, Deed, Fault, Job, Output, Place, Plane, Strip, View,
-    n_tasks_of, read_step)
+    ENDED, INTERLEAVED, MASK, PLANAR, SKIP, WRITTEN, Deed, Fault, Job, Output, Place, Plane,
+    Strip, View, n_tasks_of, read_step)
 
 cdef inline void tell(Fault *fault, int code, Py_ssize_t plane, Py_ssize_t patch,
                       int64_t offset) noexcept nogil:
@@ -228,20 +228,21 @@ cdef inline void give_back_windows(const Job *job, const Windows *windows) noexc
 
 
 cdef inline void ask_ahead(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Ask for the windows of which strips [begin, end) hold the first; a mask's are the image's."""
+    """Ask for the windows of which strips [begin, end) hold the first; a mask's are the image's.
+
+    A sparse job looks at one array of each sample, not always the same.
+    """
     cdef Windows windows
-    cdef Py_ssize_t task = begin, k, n
-    cdef const Place *asked = NULL
+    cdef Py_ssize_t task = begin, k
     cdef bint sparse
     end = min(end, job.n_samples * job.n_sample_tasks)
     while task < end:
         windows = windows_of(job, task)
         sparse = job.sparse and not c.cio_is_raised(&job.absent)
-        if task == windows.first and windows.output.form != MASK and (
-                not sparse or asked != windows.place):
-            asked = windows.place
-            n = 1 if sparse else windows.n_arrays
-            for k in range(windows.array, windows.array + n):
+        if task == windows.first and windows.output.form != MASK:
+            for k in range(windows.array, windows.array + windows.n_arrays):
+                if sparse and k != windows.place.patch % windows.output.n_arrays:
+                    continue
                 if (over_window(job, windows.output, k, windows.place, c.cio_file_ask)
                         and c.cio_raise(&job.absent) and sparse):
                     # What was passed over may be absent too.
@@ -249,19 +250,21 @@ cdef inline void ask_ahead(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept 
         task = windows.last + 1
 
 
-cdef inline bint settles(const Job *job) noexcept nogil:
-    return job.settles or (job.fetch == NULL and c.cio_is_raised(&job.absent))
-
-
 cdef inline bint settle_strip(Job *job, const Strip *strip) noexcept nogil:
-    """Wait for the windows of a strip; false where they cannot be had."""
+    """Wait for the windows of a strip, if its files are in doubt; false where they cannot be had.
+
+    A doubt may be new: `prefetch` has pages on their way that this job never saw to be absent.
+    """
     cdef const Output *output = strip.output
+    cdef const Plane *plane
     cdef Py_ssize_t k
-    cdef int code
-    for k in range(output.n_arrays if output.form == INTERLEAVED else 1):
-        code = over_window(job, output, strip.array + k, strip.place, settle)
-        if code != 0:
-            cannot_touch(job, output, strip.array + k, strip.place)
+    for k in range(strip.array, strip.array + (1 if output.form == PLANAR else output.n_arrays)):
+        plane = &output.planes[k * job.n_splits + strip.place.split]
+        if (plane.base != NULL and plane.file != NULL
+                and output.deeds[k].verb != SKIP
+                and c.cio_file_doubt(plane.file) > c.CIO_DOUBTFUL
+                and over_window(job, output, k, strip.place, settle) != 0):
+            cannot_touch(job, output, k, strip.place)
             return False
     return True
 
@@ -312,9 +315,15 @@ cdef inline bint read_some(Job *job, const Strip *strip, Py_ssize_t array, char 
     cdef Py_ssize_t split = strip.place.split
     cdef c.cio_file *file = strip.output.planes[array * job.n_splits + split].file
     cdef int64_t n = c.cio_file_read_at_hand(file, dst, offset, n_bytes), more
+    cdef bint at_hand = n == n_bytes
+    if n < 0:
+        # Pages that are on their way count too; here that is as good as can be said.
+        n = 0
+        at_hand = c.cio_file_resident(file, offset, n_bytes) >= n_bytes
     if n < n_bytes:
-        c.cio_raise(&job.absent)
-        c.cio_team_more()
+        if not at_hand:
+            c.cio_raise(&job.absent)
+            c.cio_team_more()
         more = c.cio_file_read(file, dst + n, offset + n, n_bytes - n)
         if more < n_bytes - n:
             tell(&job.fault, ENDED if more >= 0 else <int>-more,
@@ -334,23 +343,38 @@ cdef struct Source:
 
 cdef struct Ahead:
     c.cio_errand errand
-    Py_ssize_t height, width, n_sources, n_places
+    Py_ssize_t height, width, n_sources, n_splits, n_places  # splits that are touched
     Source *sources
     Place *places
 
 
 cdef inline void read_ahead(c.cio_errand *errand) noexcept nogil:
+    """Ask for every window; while nothing is in doubt, for one array of each sample."""
     cdef Ahead *ahead = <Ahead *>errand
     cdef const Source *source
     cdef const Place *place
-    cdef Py_ssize_t i, k
-    for i in range(ahead.n_places):
+    cdef Py_ssize_t i, k, n_arrays
+    cdef bint sparse = True
+    if ahead.n_sources == 0:
+        return
+    n_arrays = ahead.n_sources // ahead.n_splits
+    for k in range(ahead.n_sources):
+        sparse = sparse and c.cio_file_doubt(ahead.sources[k].plane.file) == c.CIO_CALM
+    i = 0
+    while i < ahead.n_places:
         place = &ahead.places[i]
         for k in range(ahead.n_sources):
             source = &ahead.sources[k]
-            if source.split == place.split and not c.cio_file_is_closed(source.plane.file):
-                over_pages(&source.plane, ahead.height, ahead.width * source.item,
-                           window_offset(&source.plane, source.item, place), c.cio_file_ask)
+            if (source.split != place.split or c.cio_file_is_closed(source.plane.file)
+                    or (sparse and k // ahead.n_splits != place.patch % n_arrays)):
+                continue
+            if over_pages(&source.plane, ahead.height, ahead.width * source.item,
+                          window_offset(&source.plane, source.item, place), c.cio_file_ask) and (
+                              sparse):
+                # What was passed over may be absent too.
+                sparse, i = False, -1
+                break
+        i += 1
 
 
 cdef inline void drop_ahead(c.cio_errand *errand) noexcept nogil:

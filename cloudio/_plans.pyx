@@ -111,6 +111,7 @@ cdef struct Shape:
     int type
     Py_ssize_t item, n_patches, n_rows, n_cols
     Py_ssize_t patch_step, row_step  # bytes
+    int64_t start  # in its file
 
 
 cdef Shape shape_of(Buffer buffer) except *:
@@ -126,7 +127,7 @@ cdef Shape shape_of(Buffer buffer) except *:
     if not buffer.aligned():
         raise ValueError("an array is not aligned to its type")
     return Shape(type, view.itemsize, view.shape[0], view.shape[1], view.shape[2],
-                 view.strides[0], view.strides[1])
+                 view.strides[0], view.strides[1], 0)
 
 
 # Formats of arrays in files, by element type.
@@ -137,8 +138,8 @@ cdef Py_ssize_t[5] ITEMS = [1, 1, 2, 2, 4]
 cdef Shape shape_in(File file, array) except *:
     """The same of an array in a file: (format, start, shape, strides)."""
     cdef Shape shape
-    cdef int64_t start, rest
-    format, start, (shape.n_patches, shape.n_rows, shape.n_cols), steps = array
+    cdef int64_t rest
+    format, shape.start, (shape.n_patches, shape.n_rows, shape.n_cols), steps = array
     shape.patch_step, shape.row_step, col_step = steps
     shape.type = FORMATS.find(format)
     if len(format) != 1 or shape.type < 0:
@@ -148,10 +149,10 @@ cdef Shape shape_in(File file, array) except *:
     if (shape.n_patches < 0 or shape.n_rows < 1 or shape.n_cols < 1 or col_step != shape.item
             or shape.n_cols > shape.row_step // shape.item
             or shape.n_rows > shape.patch_step // shape.row_step
-            or (start | shape.row_step | shape.patch_step) % shape.item != 0):
+            or (shape.start | shape.row_step | shape.patch_step) % shape.item != 0):
         raise ValueError(f"an array is {array}; rows of contiguous pixels, apart, are needed")
-    rest = file.n_bytes - start
-    if start < 0 or rest < 0 or (shape.n_patches > 0 and (
+    rest = file.n_bytes - shape.start
+    if shape.start < 0 or rest < 0 or (shape.n_patches > 0 and (
             rest < (shape.n_rows - 1) * shape.row_step + shape.n_cols * shape.item
             or shape.n_patches - 1 > (
                 rest - (shape.n_rows - 1) * shape.row_step - shape.n_cols * shape.item
@@ -201,7 +202,7 @@ cdef class Stack:
         else:
             shape = shape_in(<File?>file, array)
             plane.file = (<File>file).held
-            plane.base, plane.offset = c.cio_file_base(plane.file), array[1]
+            plane.base, plane.offset = c.cio_file_base(plane.file), shape.start
             if plane.base != NULL:
                 plane.base += plane.offset
             if a == 0 and s == 0:

@@ -6,7 +6,7 @@ from cloudio cimport _csrc as c
 from cloudio._job cimport (
     COPY, INTERLEAVED, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, Deed, Job, Output, Place,
     Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
-from cloudio._pages cimport ask_ahead, give_back_done, settle_strip, settles
+from cloudio._pages cimport ask_ahead, give_back_done, settle_strip
 
 # ---- strips ----------------------------------------------------------------------------------
 
@@ -128,20 +128,22 @@ cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcep
     cdef size_t task
     cdef Py_ssize_t y
     cdef c.cio_line line
-    if job.n_ahead > 0:
+    if job.n_ahead > 0 and job.fetch == NULL:
         ask_ahead(job, begin + job.n_ahead, end + job.n_ahead)
+    elif job.n_ahead > 0 and c.cio_team_alone():
+        # Nobody else waits for the file, so that only what is asked for is under way.
+        ask_ahead(job, begin + job.n_ahead if begin > 0 else 0, end + job.n_ahead)
     strip = strip_of(job, begin)
     view = view_of(job, &strip, strip.array)
     memset(&line, 0, sizeof(line))
-    if not settles(job):
-        for y in range(min(job.rows_ahead, strip.n_rows)):
-            ask_for(job, &strip, &view, y)
+    for y in range(min(job.rows_ahead, strip.n_rows)):
+        ask_for(job, &strip, &view, y)
     for task in range(begin, end):
         if c.cio_is_raised(&job.fault.told):
             break
         following = strip_of(job, task + 1 if task + 1 < end else task)
         next_view = view_of(job, &following, following.array)
-        if settles(job) and (strip.y == 0 or task == begin) and not settle_strip(job, &strip):
+        if (strip.y == 0 or task == begin) and not settle_strip(job, &strip):
             break
         if strip.output.form == PLANAR:
             write_planar(job, &strip, &view, &following, &next_view, scratch, &line)

@@ -6,7 +6,6 @@ import mmap
 import os
 import stat
 import sys
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,13 @@ def is_remote(path: Path) -> bool:
 class File(_files.File):
     """An open file, and the mapping that views of it share; readers have their own."""
 
-    @cached_property
+    @property
     def pages(self) -> mmap.mmap:
+        # Of threads that map it at once, the first one's mapping is everybody's.
+        kept: mmap.mmap | None = vars(self).get("_pages")
+        return kept or vars(self).setdefault("_pages", self._mapped())
+
+    def _mapped(self) -> mmap.mmap:
         # A number alone could, by the time it is mapped, be that of another file.
         try:
             descriptor = self.duplicate()
@@ -64,7 +68,7 @@ class File(_files.File):
 
     def close(self) -> None:
         """Close what readers use; ``pages`` stays as long as any view of it."""
-        vars(self).pop("pages", None)
+        vars(self).pop("_pages", None)
         super().close()
 
 
@@ -138,11 +142,15 @@ class Source:
         begin = start + plane * (channel or 0)
         self.extent = dtype.char, begin, (n, height, width), strides
 
-    @cached_property
+    @property
     def array(self) -> np.ndarray:
-        """A read-only view, without a copy; what it views lives as long as it does."""
-        _, begin, shape, strides = self.extent
-        return np.ndarray(shape, self.dtype, self.file.pages, begin, strides)
+        """A read-only view, without a copy, and always the same; what it views lives with it."""
+        if (view := vars(self).get("_array")) is None:
+            _, begin, shape, strides = self.extent
+            made = np.ndarray(shape, self.dtype, self.file.pages, begin, strides)
+            view = vars(self).setdefault("_array", made)
+        array: np.ndarray = view
+        return array
 
 
 def error_of(fault: tuple[_files.File, int, int, int]) -> OSError:

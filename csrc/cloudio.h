@@ -134,6 +134,9 @@ typedef void (*cio_task)(void *context, size_t begin, size_t end, int seat);
 void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
                   int n_most);
 
+/* For a task: whether it works alone, for the team is busy or one thread was all that was asked for. */
+int cio_team_alone(void);
+
 /* For a task that is about to wait: let one more thread into its region, if it has room. */
 void cio_team_more(void);
 

@@ -169,19 +169,18 @@ cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped)
     atomic_init(&file->users, 0);
     atomic_init(&file->keepers, 1);
     cio_status status;
-    if ((errno = cio_file_status(file, &status)) != 0) {
+    int code = cio_file_status(file, &status);
+    if (code == 0 && mapped && (file->base = map(descriptor, n_bytes)) == NULL)
+        code = errno;
+    if (code != 0) {
         free(file);
+        errno = code;
         return NULL;
     }
     file->changed = status.changed;
-    if (mapped && (file->base = map(descriptor, n_bytes)) == NULL) {
-        free(file);
-        return NULL;
-    }
 #ifdef POSIX_FADV_RANDOM
     /* A window is all that is wanted; what follows it is another patch. */
-    if (!mapped)
-        (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
+    (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 #endif
     return file;
 }
@@ -252,10 +251,9 @@ int cio_file_status(const cio_file *file, cio_status *status)
 /* ---- pages ----------------------------------------------------------------------------------- */
 
 /* Widen a range to whole pages of the file. */
-static void to_pages(const cio_file *file, int64_t *offset, int64_t *n_bytes)
+static void to_pages(int64_t *offset, int64_t *n_bytes)
 {
     const int64_t page = cio_page_bytes(), end = *offset + *n_bytes + page - 1;
-    (void)file;
     *offset -= *offset % page;
     *n_bytes = end - end % page - *offset;
 }
@@ -300,15 +298,27 @@ static int64_t count_mapped_pages(const cio_file *file, int64_t offset, int64_t 
 }
 #endif
 
+/* Linux counts no pages for strangers, but tells them whether reading would have to wait: at the
+ * ends of a range, which crops of other places leave absent. */
+static int64_t look_at_ends(const cio_file *file, int64_t offset, int64_t n_bytes)
+{
+    char byte;
+    const int64_t rest = file->n_bytes - offset, last = (rest < n_bytes ? rest : n_bytes) - 1;
+    const int64_t here = cio_file_read_at_hand(file, &byte, offset + last, 1);
+    if (here < 0)
+        return -1;
+    return here && cio_file_read_at_hand(file, &byte, offset, 1) ? n_bytes : 0;
+}
+
 int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
-    to_pages(file, &offset, &n_bytes);
+    to_pages(&offset, &n_bytes);
     int64_t n = count_pages(file, offset, n_bytes);
 #ifndef _WIN32
     if (n < 0 && file->base != NULL && file->is_ours)
         n = count_mapped_pages(file, offset, n_bytes);
 #endif
-    return n < 0 ? -1 : n * cio_page_bytes();
+    return n < 0 ? look_at_ends(file, offset, n_bytes) : n * cio_page_bytes();
 }
 
 static void advise(const cio_file *file, int64_t offset, int64_t n_bytes)
@@ -339,26 +349,23 @@ int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
 {
     /* What Linux reads of one piece of advice is cut to the device's read-ahead, by default this. */
     enum { PIECE = 128 * 1024 };
-    to_pages(file, &offset, &n_bytes);
-    const int64_t before = cio_file_resident(file, offset, n_bytes);
-    if (before == n_bytes)
+    to_pages(&offset, &n_bytes);
+    if (cio_file_resident(file, offset, n_bytes) == n_bytes)
         return 0;
+    /* First the doubt: whoever finds the pages on their way must know that they may not arrive. */
+    raise_doubt(file, CIO_COLD);
     advise(file, offset, n_bytes);
-    if (before >= 0) {
-        raise_doubt(file, CIO_COLD);
-        if (n_bytes <= PIECE || cio_file_resident(file, offset, n_bytes) == n_bytes)
-            return 1;
-    }
-    for (int64_t at = PIECE; at < n_bytes; at += PIECE)
-        advise(file, offset + at, n_bytes - at < PIECE ? n_bytes - at : PIECE);
-    return before >= 0;
+    if (n_bytes > PIECE && count_pages(file, offset, n_bytes) * cio_page_bytes() != n_bytes)
+        for (int64_t at = PIECE; at < n_bytes; at += PIECE)
+            advise(file, offset + at, n_bytes - at < PIECE ? n_bytes - at : PIECE);
+    return 1;
 }
 
 int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes)
 {
 #ifdef __linux__
     enum { POPULATE_READ = 22, HWPOISON = 133 }; /* Linux 5.14; glibc's headers are often older */
-    to_pages(file, &offset, &n_bytes);
+    to_pages(&offset, &n_bytes);
     /* Pages that have arrived need no waiting; looking costs a tenth of populating. */
     if (file->is_ours && count_mapped_pages(file, offset, n_bytes) * cio_page_bytes() == n_bytes)
         return 0;
@@ -376,7 +383,7 @@ int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes)
 
 void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
-    to_pages(file, &offset, &n_bytes);
+    to_pages(&offset, &n_bytes);
 #ifdef MADV_DONTNEED
     /* Linux keeps in memory what a page table still shows. */
     if (file->base != NULL)
@@ -428,9 +435,9 @@ int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, i
 #ifdef RWF_NOWAIT
     struct iovec whole = {dst, (size_t)n_bytes};
     const ssize_t n = preadv2(file->descriptor, &whole, 1, (off_t)offset, RWF_NOWAIT);
-    return n < 0 ? 0 : n;
+    return n >= 0 ? n : errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL ? -1 : 0;
 #else
     (void)file, (void)dst, (void)offset, (void)n_bytes;
-    return 0;
+    return -1;
 #endif
 }

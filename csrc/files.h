@@ -56,10 +56,12 @@ int64_t cio_page_bytes(void);
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
-/* Bytes of a range, in whole pages, that are in memory or on their way there; -1: unknown. */
+/* Bytes of a range, in whole pages, that are in memory or on their way there; -1: unknown. Of a file
+ * of somebody else's that need not be counted: one page that is absent means none. */
 int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes);
 
-/* Have the pages of a range read if they are absent, without waiting for them; whether any were. */
+/* Have the pages of a range read if they are absent, without waiting for them; whether any were, or
+ * may have been. */
 int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes);
 
 /* Wait until a range of the mapping may be touched: 0, or the errno of what would be a signal. */
@@ -81,7 +83,8 @@ void cio_file_calm(cio_file *file); /* once for each read that found every page 
 /* Read `n_bytes` at `offset`: how many there were, less only at the end of the file; or -errno. */
 int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
 
-/* Read as many of them as can be had without waiting, perhaps none. */
+/* Read as many of them as can be had without waiting, perhaps none; -1: the file system knows no
+ * such reads. */
 int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
 
 /* ---- errands --------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ typedef struct {
     size_t n_items, chunk;
     atomic_size_t next;
     atomic_int more; /* seats that may still be added; none once it is closed */
+    int alone;
 } region;
 
 static atomic_flag busy = ATOMIC_FLAG_INIT;
@@ -99,7 +100,7 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
                   int n_most)
 {
     static int registered;
-    region r = {task, context, n_items, chunk, 0, 0};
+    region r = {task, context, n_items, chunk, 0, 0, 1};
     const size_t n_chunks = n_items / chunk + (n_items % chunk != 0);
     int most = n_most - 1 < MAX_WORKERS ? n_most - 1 : MAX_WORKERS;
     if (most > 0 && (size_t)most >= n_chunks)
@@ -113,6 +114,7 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
         registered = 1; /* inherited by a forked child, as the registration is */
         cio_around_fork(NULL, NULL, forget);
     }
+    r.alone = 0;
     int helpers = n_threads - 1 < most ? n_threads - 1 : most;
     cio_lock(&mutex);
     hire(helpers);
@@ -137,6 +139,8 @@ void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, in
     cio_unlock(&mutex);
     atomic_flag_clear(&busy);
 }
+
+int cio_team_alone(void) { return mine == NULL || mine->alone; }
 
 void cio_team_more(void)
 {

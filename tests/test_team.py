@@ -48,9 +48,7 @@ def folder(tmp_path_factory):
 @pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the tests run without the source")
 @pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
 @pytest.mark.parametrize("sanitizer", ["none", "thread"])
-def test_every_item_is_done_and_every_file_closed_once_under_load_and_in_forked_children(
-    tmp_path, sanitizer
-):
+def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path, sanitizer):
     program = tmp_path / "team_stress"
     flags = [] if sanitizer == "none" else [f"-fsanitize={sanitizer}"]
     ours = (ROOT / "csrc" / f"{name}.c" for name in ("team", "errand", "file"))
