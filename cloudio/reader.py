@@ -4,6 +4,7 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 """
 
 import operator
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -325,9 +326,8 @@ class Reader:
             # What is its own memory, or views what is, as `allocate` makes it, is no file.
             base = None if array is None else array.base
             if base is not None and (type(base) is not np.ndarray or base.base is not None):
-                files = (file for plan in self._plans for file in plan.files)
-                read = (file.fileno() for file in files if not file.closed)
-                refuse_files([array], read)
+                files = {file.path for plan in self._plans for file in plan.files}
+                refuse_files([array], map(os.fspath, files))
         return image, label, valid
 
     # ---- as a thing --------------------------------------------------------------------------
