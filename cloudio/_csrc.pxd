@@ -81,7 +81,9 @@ cdef extern from "files.h" nogil:
     ctypedef struct cio_file:
         pass
 
-    cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped) noexcept
+    int CIO_MAPPED
+    int CIO_DIRECT
+    cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how) noexcept
     void cio_file_close(cio_file *file) noexcept
     int cio_file_enter(cio_file *file) noexcept
     void cio_file_leave(cio_file *file) noexcept
@@ -115,6 +117,11 @@ cdef extern from "files.h" nogil:
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
     int64_t cio_file_read_at_hand(
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+
+    int CIO_BLOCK
+    int64_t cio_file_read_direct(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_is_direct(const cio_file *file) noexcept
 
     ctypedef struct cio_errand:
         void (*run)(cio_errand *errand) noexcept nogil

@@ -13,17 +13,19 @@ from cloudio cimport _csrc as c
 cdef class File:
     """An open file of ``n_bytes``, mapped or to be read by position; it owns its descriptor.
 
-    ``path`` is for messages.  Closed by `close`, or with the last reference; reads under way in
+    ``direct``: read past the page cache what is not in it, where the system can.  ``path`` is for
+    messages.  Closed by `close`, or with the last reference; reads under way in
     other threads end first.  OSError where the system refuses; the descriptor is closed then too.
     """
 
-    def __cinit__(self, int descriptor, path, int64_t n_bytes, bint mapped):
+    def __cinit__(self, int descriptor, path, int64_t n_bytes, bint mapped, bint direct=False):
         self.path = path
         self.held = NULL
         if n_bytes < 1:
             os.close(descriptor)
             raise ValueError(f"{n_bytes} bytes; 1 or more are needed")
-        self.held = c.cio_file_hold(descriptor, n_bytes, mapped)
+        self.held = c.cio_file_hold(
+            descriptor, n_bytes, mapped * c.CIO_MAPPED | direct * c.CIO_DIRECT)
         if self.held == NULL:
             code = last_error
             os.close(descriptor)

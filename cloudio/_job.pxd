@@ -133,6 +133,11 @@ cdef struct Job:
     int64_t *changed  # [plane, counted through the outputs]: when its file last was, before
     Fault fault
 
+cdef inline Py_ssize_t up_to_block(Py_ssize_t n_bytes) noexcept nogil:
+    """Whole blocks, and one more for where in the first of them the bytes begin."""
+    return (n_bytes + 2 * c.CIO_BLOCK - 1) // c.CIO_BLOCK * c.CIO_BLOCK
+
+
 cdef inline Py_ssize_t up_to_line(Py_ssize_t n_bytes) noexcept nogil:
     return (n_bytes + LINE - 1) // LINE * LINE
 
@@ -166,9 +171,9 @@ cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_byte
         output.turned_bytes = line_bytes(job, 4) * (
             max(output.strip_rows, MIRRORED) if job.any_turned else MIRRORED)
     if job.fetch != NULL:
-        output.read_bytes = up_to_line(output.strip_rows * pitch_of(job, output, job.width))
+        output.read_bytes = up_to_block(output.strip_rows * pitch_of(job, output, job.width))
         if job.any_turned:
-            output.read_bytes = max(output.read_bytes, up_to_line(
+            output.read_bytes = max(output.read_bytes, up_to_block(
                 job.width * pitch_of(job, output, output.strip_rows)))
     return job.n_samples * job.height * job.width * output.item * (
         output.n_arrays if output.form != MASK else 1)

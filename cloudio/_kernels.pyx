@@ -16,7 +16,7 @@ from cloudio._files cimport File
 from cloudio._job cimport (
     ENDED as FILE_ENDED, INTERLEAVED, MASK, MOST_OUTPUTS, NO_FAULT, PLANAR, SCALE,
     WRITTEN as FILE_WRITTEN, Deed, Form, Job, Output, Place, Plane, cut, n_tasks_of, room_of,
-    scratch_of, up_to_line)
+    scratch_of, up_to_block, up_to_line)
 from cloudio._pages cimport (
     Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files, fetch,
     give_back_rest, leave_files, read_ahead)
@@ -408,8 +408,10 @@ cdef int plan_strips(Job *job, int n_threads) noexcept:
         output = &job.outputs[k]
         n_bytes += cut(job, output, tuning.read_bytes if job.fetch else tuning.strip_bytes)
         job.n_sample_tasks += n_tasks_of(output)
-        job.room = max(job.room, up_to_line(scratch_of(output)))
-        room = max(room, up_to_line(room_of(output)))
+        job.room = max(job.room, scratch_of(output))
+        room = max(room, room_of(output))
+    # Where files are read to begins at a block, at every seat.
+    job.room = up_to_line(job.room) if job.fetch == NULL else up_to_block(job.room)
     job.n_bytes, job.scratch_bytes = n_bytes, job.room + room
     job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
     return <int>max(1, min(

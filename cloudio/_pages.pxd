@@ -7,7 +7,7 @@ from libc.stdlib cimport free
 from cloudio cimport _csrc as c
 from cloudio._job cimport (
     ENDED, INTERLEAVED, MASK, PLANAR, SKIP, WRITTEN, Deed, Fault, Job, Output, Place, Plane,
-    Strip, View, n_tasks_of, read_step)
+    Strip, View, n_tasks_of, read_step, up_to_block)
 
 cdef inline void tell(Fault *fault, int code, Py_ssize_t plane, Py_ssize_t patch,
                       int64_t offset) noexcept nogil:
@@ -291,7 +291,7 @@ cdef inline bint fetch(Job *job, const Strip *strip, Py_ssize_t array, View *vie
     cdef Py_ssize_t n_rows = job.width if place.turned else strip.n_rows
     cdef Py_ssize_t row_bytes = view.deed.item * (strip.n_rows if place.turned else job.width)
     cdef Py_ssize_t step = read_step(plane.row_step, row_bytes)
-    cdef Py_ssize_t y, n = n_rows
+    cdef Py_ssize_t y, n = n_rows, lead = 0
     # `view_of` points to the row that is taken first, which may be the last one stored.
     cdef int64_t offset = plane.offset + view.at
     if place.up:
@@ -299,11 +299,21 @@ cdef inline bint fetch(Job *job, const Strip *strip, Py_ssize_t array, View *vie
     if step == plane.row_step:
         row_bytes += (n_rows - 1) * step
         n = 1
+        if c.cio_file_is_direct(plane.file):
+            lead = offset % c.CIO_BLOCK
+            # It waits, unless the pages are in memory, where they seldom are.
+            c.cio_team_more()
+            if c.cio_file_read_direct(
+                    plane.file, room, offset - lead,
+                    up_to_block(lead + row_bytes) - c.CIO_BLOCK) >= lead + row_bytes:
+                n = 0
+            else:
+                lead = 0
     for y in range(n):
         if not read_some(job, strip, array, room + y * step, offset + y * plane.row_step,
                          row_bytes):
             return False
-    view.src = room + (n_rows - 1) * step if place.up else room
+    view.src = room + lead + ((n_rows - 1) * step if place.up else 0)
     view.step = -step if place.up else step
     view.row = view.src
     return True

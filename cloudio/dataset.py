@@ -329,7 +329,7 @@ class _Sources:
         file = self._files.get(key[:2])
         if file is None:
             n_bytes = array.start + math.prod(array.shape) * array.dtype.itemsize
-            file = open_file(array.path, n_bytes, mapped=io == "mmap")
+            file = open_file(array.path, n_bytes, io)
             file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()

@@ -164,7 +164,7 @@ class Reader:
             asked = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
             _check_stored(dataset, self.bands, self.dtype, asked)
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
-        io = "pread" if self._evict else dataset.io
+        io = "direct" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
         self._gather = _plans.Gather(*_opened(sources), *factors, **how)
         self._mask = None

@@ -72,8 +72,8 @@ class File(_files.File):
         super().close()
 
 
-def open_file(path: Path, n_bytes: int, *, mapped: bool) -> File:
-    """Open a file that holds ``n_bytes``, mapped or to be read by position.
+def open_file(path: Path, n_bytes: int, io: str) -> File:
+    """Open a file that holds ``n_bytes`` for an engine: "mmap", "pread" or "direct", past the cache.
 
     OSError where it cannot be opened or mapped; TruncatedError where it holds less, LayoutError
     where more.
@@ -82,7 +82,7 @@ def open_file(path: Path, n_bytes: int, *, mapped: bool) -> File:
     found = os.fstat(descriptor).st_size
     if found == n_bytes:
         try:
-            return File(descriptor, path, n_bytes, mapped)
+            return File(descriptor, path, n_bytes, io == "mmap", io == "direct")
         except OSError as error:
             raise _refusal(error, path) from None
     os.close(descriptor)

@@ -153,7 +153,7 @@ int cio_team_size(void);
 
 /* ---- scratch --------------------------------------------------------------------------------- */
 
-/* Memory of at least so many bytes, from a cache line on, with anything in it; NULL where there is
+/* Memory of at least so many bytes, from a multiple of 4096 on, with anything in it; NULL where there is
  * none. The block given back last is kept for the next taker: new memory costs a fault a page. */
 void *cio_scratch_take(size_t n_bytes);
 void cio_scratch_give_back(void *scratch); /* or NULL */

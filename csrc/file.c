@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -29,7 +30,7 @@
 #endif
 
 struct cio_file {
-    int descriptor;
+    int descriptor, direct; /* the latter past the page cache, or -1 */
     const char *base;
     int64_t n_bytes, changed;
     atomic_int doubt;
@@ -155,9 +156,25 @@ int64_t cio_page_bytes(void) { return (int64_t)sysconf(_SC_PAGESIZE); }
 
 #endif
 
+#if defined(__linux__) && defined(O_DIRECT)
+/* The same file, whatever has its name by now. */
+static int open_direct(int descriptor)
+{
+    char path[32];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+    return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+}
+#else
+static int open_direct(int descriptor)
+{
+    (void)descriptor;
+    return -1;
+}
+#endif
+
 /* ---- an open file ---------------------------------------------------------------------------- */
 
-cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped)
+cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how)
 {
     cio_file *file = calloc(1, sizeof(*file));
     if (file == NULL)
@@ -170,7 +187,7 @@ cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped)
     atomic_init(&file->keepers, 1);
     cio_status status;
     int code = cio_file_status(file, &status);
-    if (code == 0 && mapped && (file->base = map(descriptor, n_bytes)) == NULL)
+    if (code == 0 && (how & CIO_MAPPED) && (file->base = map(descriptor, n_bytes)) == NULL)
         code = errno;
     if (code != 0) {
         free(file);
@@ -178,6 +195,7 @@ cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped)
         return NULL;
     }
     file->changed = status.changed;
+    file->direct = how & CIO_DIRECT ? open_direct(descriptor) : -1;
 #ifdef POSIX_FADV_RANDOM
     /* A window is all that is wanted; what follows it is another patch. */
     (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
@@ -190,6 +208,8 @@ static void shut(cio_file *file)
     if (file->base != NULL)
         unmap(file->base, file->n_bytes);
     close(file->descriptor);
+    if (file->direct >= 0)
+        close(file->direct);
 }
 
 void cio_file_close(cio_file *file)
@@ -440,4 +460,16 @@ int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, i
     (void)file, (void)dst, (void)offset, (void)n_bytes;
     return -1;
 #endif
+}
+
+int cio_file_is_direct(const cio_file *file) { return file->direct >= 0; }
+
+int64_t cio_file_read_direct(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
+{
+    int64_t n = -EINTR;
+    if (file->direct < 0 || cio_file_resident(file, offset, n_bytes) == n_bytes)
+        return -1;
+    while (n == -EINTR)
+        n = read_some(file->direct, dst, offset, n_bytes);
+    return n < 0 ? -1 : n;
 }

@@ -19,10 +19,12 @@ extern "C" {
  * a closed file closes descriptor and mapping. Threads may do all of this at once. */
 typedef struct cio_file cio_file;
 
-/* Hold a descriptor, which is the file's from here on, and if `mapped` map `n_bytes` of it, at
- * least 1, read-only. NULL, with errno set and the descriptor still the caller's, where the system
+/* How a file is held: mapped; also open for reads past the page cache, where the system has these. */
+enum { CIO_MAPPED = 1, CIO_DIRECT = 2 };
+
+/* Hold a descriptor, which is the file's from here on, of a file of `n_bytes`, at least 1. NULL, with errno set and the descriptor still the caller's, where the system
  * refuses. */
-cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int mapped);
+cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how);
 
 void cio_file_close(cio_file *file); /* twice is once */
 int cio_file_enter(cio_file *file);  /* 0 where it is closed: then there is nothing to leave */
@@ -86,6 +88,13 @@ int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n
 /* Read as many of them as can be had without waiting, perhaps none; -1: the file system knows no
  * such reads. */
 int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
+
+/* Read past the page cache, to where no page of the range is kept afterwards: like cio_file_read, but
+ * -1 where that cannot be, or where the pages are in memory anyway. `dst`, `offset` and `n_bytes` are
+ * multiples of CIO_BLOCK. */
+enum { CIO_BLOCK = 4096 };
+int64_t cio_file_read_direct(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
+int cio_file_is_direct(const cio_file *file);
 
 /* ---- errands --------------------------------------------------------------------------------- */
 

@@ -4,9 +4,9 @@
 
 #include "cloudio.h"
 
-enum { LINE = 64, MOST_KEPT = 64 << 20 };
+enum { ALIGNED = 4096, MOST_KEPT = 64 << 20 };
 
-/* In front of what is handed out, which begins at a line. */
+/* Right before what is handed out. */
 typedef struct {
     void *memory;
     size_t n_bytes;
@@ -25,20 +25,21 @@ void *cio_scratch_take(size_t n_bytes)
     block *b = atomic_exchange(&kept, NULL);
     if (b == NULL || b->n_bytes < n_bytes) {
         discard(b);
-        char *memory = malloc(n_bytes + 2 * LINE);
+        char *memory = malloc(sizeof(block) + ALIGNED + n_bytes);
         if (memory == NULL)
             return NULL;
-        b = (block *)(memory + LINE - (uintptr_t)memory % LINE);
+        const uintptr_t begin = (uintptr_t)memory + sizeof(block);
+        b = (block *)(memory + sizeof(block) + -begin % ALIGNED) - 1;
         b->memory = memory;
         b->n_bytes = n_bytes;
     }
-    return (char *)b + LINE;
+    return b + 1;
 }
 
 void cio_scratch_give_back(void *scratch)
 {
     if (scratch == NULL)
         return;
-    block *b = (block *)((char *)scratch - LINE);
+    block *b = (block *)scratch - 1;
     discard(b->n_bytes <= MOST_KEPT ? atomic_exchange(&kept, b) : b);
 }

@@ -747,3 +747,34 @@ def test_a_file_that_is_cut_while_it_is_read_names_the_patch_and_the_byte(slow):
             f"B3.dat holds {at(2, 96):,} bytes; it held {at(4):,} when the data set was opened: "
             f"patch 2, from byte {at(2, 96):,} on"
         )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_evicted_has_the_same_bits_wherever_it_lies(tmp_path, seed):
+    """Past the page cache files are read in blocks: of any shape, start, window and symmetry."""
+    rng = np.random.default_rng(seed)
+    n, channels, h, w = (int(rng.integers(1, most)) for most in (5, 4, 80, 2500))
+    stored = rng.integers(0, 200, (n, channels, h, w)).astype(rng.choice(["u1", "i2", "f4"]))
+    name = rng.choice(["S2.npy", "S2.dat"])
+    np.save(tmp_path / name, stored) if name == "S2.npy" else stored.tofile(tmp_path / name)
+    bands = tuple(
+        Band(f"B{k}", "band", stored.dtype.name, file=str(name), channel=k, channels=channels)
+        for k in range(channels)
+    )
+    side = int(rng.integers(1, min(h, w) + 1))
+    index, symmetry = rng.integers(0, n, 6), rng.integers(0, 8, 6)
+    origin = np.stack([rng.integers(0, h - side + 1, 6), rng.integers(0, w - side + 1, 6)], 1)
+    with cloudio.open(tmp_path, layout=Layout("any", (h, w), Window(0, 0, h, w), bands)) as ds:
+        for how in ("NCHW", "NHWC"):
+            settings = {"size": side, "layout": how, "scale": 0.5, "threads": 1 + seed % 3}
+            names = [band.name for band in bands]
+            got, expected = (
+                ds.reader(names, evict=evict, **settings).read(index, origin, symmetry)
+                for evict in (True, False)
+            )
+            assert got.image.tobytes() == expected.image.tobytes()
+            plane = stored[index[0], :, origin[0, 0] :, origin[0, 1] :][:, :side, :side]
+            s = symmetry[0]
+            turned = [np.rot90(np.fliplr(x) if s >= 4 else x, s % 4) for x in plane]
+            image = got.image[0] if how == "NCHW" else got.image[0].transpose(2, 0, 1)
+            assert np.array_equal(image, np.stack(turned).astype("f4") * np.float32(0.5))
