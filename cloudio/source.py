@@ -73,7 +73,7 @@ class File(_files.File):
 
 
 def open_file(path: Path, n_bytes: int, io: str) -> File:
-    """Open a file that holds ``n_bytes`` for an engine: "mmap", "pread" or "direct", past the cache.
+    """Open a file that holds ``n_bytes``, for "mmap", "pread" or "direct", reads past the cache.
 
     OSError where it cannot be opened or mapped; TruncatedError where it holds less, LayoutError
     where more.
