@@ -449,7 +449,7 @@ cdef void do(Job *job, int n_threads, int n_most, bint evict) noexcept nogil:
     if job.fault.code != NO_FAULT or job.n_samples == 0:
         return
     if evict:
-        # A mask reads again what the image has read.
+        # A mask reads again what the image has read, and should find it in memory.
         job.gives_back_last = job.outputs[job.n_outputs - 1].form == MASK
         job.gives_back = not job.gives_back_last
     if job.n_ahead > 0:

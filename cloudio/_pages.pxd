@@ -299,7 +299,7 @@ cdef inline bint fetch(Job *job, const Strip *strip, Py_ssize_t array, View *vie
     if step == plane.row_step:
         row_bytes += (n_rows - 1) * step
         n = 1
-        if c.cio_file_is_direct(plane.file):
+        if job.gives_back and c.cio_file_is_direct(plane.file):
             lead = offset % c.CIO_BLOCK
             # It waits, unless the pages are in memory, where they seldom are.
             c.cio_team_more()
