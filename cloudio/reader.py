@@ -114,7 +114,7 @@ class Reader:
     batch, the caller among them; None means CLOUDIO_THREADS, or the CPUs this process may use.
     From 2 on, ``io="pread"`` has more that only wait for files.  ``evict=True``: pages of what was
     read are given back to the system at once, for data that memory does not hold anyway; it reads
-    as under ``io="pread"``.
+    as under ``io="pread"``, and past the page cache where the file system can.
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
     RequestError, saying what there is, where any of this cannot be had.

@@ -68,7 +68,7 @@ def parse_patches(words: Sequence[str]) -> dict[str, int]:
     """
     patches: dict[str, int] = {}
     for word in words:
-        match = re.fullmatch(r"(.*)=([0-9]{1,15})", word, re.DOTALL)
+        match = re.fullmatch(r"([^=]*)=([0-9]{1,15})", word)
         if match is None or int(match[2]) == 0:
             raise RequestError(f"{word!r}; SPLIT=N is needed, N from 1 on, such as train=8")
         name = _folder_name(match[1])
