@@ -379,26 +379,30 @@ def test_exactly_the_pages_of_the_windows_come_into_memory(wide, io, crop, act):
     size, origin = CROPS[crop]
     size = size[0], size[1] or layout.patch[1]
     wanted = needed(wide, io, size, origin)
-    evict(wanted)
-    with cloudio.open(folder, layout=layout, io=io) as ds:
-        names = [band.name for band in layout.bands]
-        reader = ds.reader(names, size=size, threads=2, evict=act == "read and give back")
-        if act == "prefetch":
-            reader.prefetch(INDEX, origin)
-            # Nobody says when it is done.
-            complete = sum(map(len, wanted.values()))
-            assert soon(lambda: sum(len(resident(path)) for path in wanted) >= complete)
-            time.sleep(0.01)
-        else:
-            (y, x), (height, width) = origin, size
-            image = reader.read(INDEX, origin).image
-            for b, name in enumerate(names):
-                stored = arrays[name][INDEX, y : y + height, x : x + width]
-                assert np.array_equal(image[:, b], stored.astype(np.float32), equal_nan=True)
-    if act == "read and give back":
-        wanted = {path: set() for path in wanted}
-    found = {path: resident(path) for path in wanted}
-    assert found == wanted
+    complete = {path: set() for path in wanted} if act == "read and give back" else wanted
+    for _ in range(3):
+        evict(wanted)
+        with cloudio.open(folder, layout=layout, io=io) as ds:
+            names = [band.name for band in layout.bands]
+            reader = ds.reader(names, size=size, threads=2, evict=act == "read and give back")
+            if act == "prefetch":
+                reader.prefetch(INDEX, origin)
+                # Nobody says when it is done.
+                n_pages = sum(map(len, wanted.values()))
+                assert soon(lambda n=n_pages: sum(len(resident(path)) for path in wanted) >= n)
+                time.sleep(0.01)
+            else:
+                (y, x), (height, width) = origin, size
+                image = reader.read(INDEX, origin).image
+                for b, name in enumerate(names):
+                    stored = arrays[name][INDEX, y : y + height, x : x + width]
+                    assert np.array_equal(image[:, b], stored.astype(np.float32), equal_nan=True)
+        found = {path: resident(path) for path in wanted}
+        assert all(found[path] <= complete[path] for path in wanted)
+        if found == complete:
+            return
+        # Some systems reclaim pages that nobody has used for a moment.
+    assert found == complete
 
 
 @pytest.mark.parametrize("threads", [1, 3])
