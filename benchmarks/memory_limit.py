@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import cloudio
-from cloudio import bench, info
+from cloudio import CloudioError, bench, info
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
@@ -106,6 +106,8 @@ def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
         )
         bands = bench.bands_of(dataset)
     reader = dataset.reader(bands, evict=evict)
+    if dataset.reader(bands).read([0, -1]).image.tobytes() != reader.read([0, -1]).image.tobytes():
+        raise CloudioError("what was read with evict is not what is read without")
     for source in (dataset.sources(name)[0] for name in bands):
         source.file.give_back(0, source.file.n_bytes)
     out = reader.allocate(batch)
