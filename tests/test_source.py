@@ -17,7 +17,7 @@ PACKAGE = ROOT / "cloudio"
 ORDER = (
     "_files", "_plans", "_kernels", "errors", "request", "labels", "layout", "toml_table", "toml",
     "toml_text",
-    "cloudsen12", "source", "npy", "stored", "metadata", "folder", "dataset", "reader", "arrays",
+    "cloudsen12", "source", "npy", "stored", "metadata", "folder", "dataset", "scan", "reader", "arrays",
     "scene", "synth", "torch", "info", "contenders", "bench", "pages", "cold_work",
     "cold_ways", "cold", "__init__", "cli", "__main__",
 )  # fmt: skip
