@@ -41,7 +41,7 @@ from .request import (
     threads_to_use,
     window_size,
 )
-from .source import Source, error_of
+from .source import error_of, for_plans
 
 _UINT8 = np.dtype(np.uint8)
 # A label named alone follows the first policy that its layout has for it.
@@ -166,10 +166,10 @@ class Reader:
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
         io = "direct" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
-        self._gather = _plans.Gather(*_opened(sources), *factors, **how)
+        self._gather = _plans.Gather(*for_plans(sources), *factors, **how)
         self._mask = None
         if self.valid:
-            self._mask = _plans.Mask(*_opened(sources), nodata, _rectangle(window))
+            self._mask = _plans.Mask(*for_plans(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
         self.label_shape: tuple[int, ...] | None = None
@@ -495,12 +495,7 @@ def _remap(
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
-    return _plans.Remap(*_opened(sources), tables, windows, ignore)
-
-
-def _opened(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:
-    extents = [[source.extent for source in row] for row in sources]
-    return extents, [[source.file for source in row] for row in sources]
+    return _plans.Remap(*for_plans(sources), tables, windows, ignore)
 
 
 def _choice(what: str, given: Any) -> bool:

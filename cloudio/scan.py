@@ -1,16 +1,20 @@
 """A pass over what is stored: every patch of an array counted where it lies.
 
-What the counts mean is stats.py's and verify.py's to say.
+What the counts mean is stats.py's and verify.py's to say; the counting is _kernels'.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from . import _kernels, _plans
 from .dataset import Dataset
+from .errors import RequestError
 from .layout import Window
+from .request import threads_to_use
+from .source import error_of, for_plans
 
 #: What is counted of one patch.  Pixels are those of the window; data are those that are neither
 #: NaN nor the array's no-data number.
@@ -32,6 +36,11 @@ RECORD = np.dtype(
         ("frame_nan", np.int64),
     ]
 )
+# Of pixels that are counted at once; while they are, as many more are on their way from the disk.
+# A call costs some 0.1 ms, which this is a hundred times.
+_BATCH_BYTES = 64 << 20
+
+Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True)
@@ -60,78 +69,26 @@ def array(
     checksum: bool = False,
     fold: np.ndarray | None = None,
     threads: int | None = None,
-    advance: Callable[[int], object] | None = None,
+    advance: Advance | None = None,
 ) -> Counts:
     """Count the patches of an array, in the order of ``ds``, within a window of each.
 
-    ``window``: the valid one, if None.  ``whole``: all of each patch is read, the frame around
-    the window too, which ``checksum`` needs to be of the patch.  ``fold``: (256,) or (65536,) uint8, the class of each
-    stored number by its bits read as unsigned, of arrays of whole numbers.  ``advance`` is called with the number
-    of bytes done, every now and then.  RequestError where splits store the array as different types;
-    TruncatedError and OSError as `Reader.read` has them.
+    ``window``: the valid one, if None.  ``whole``: all of each patch is read, the frame around the
+    window too, and a ``checksum`` is of all of it.  ``fold``: (256,) or (65536,) uint8, the class
+    of each stored number by its bits read as unsigned, of arrays of whole numbers.  ``advance`` is
+    called with the number of bytes that have been done since.  RequestError where splits store the
+    array as different types; TruncatedError and OSError as `Reader.read` has them.
     """
-    name = ds.find(name)
-    band, dtype = ds.band(name), ds.dtype(name)
     window = ds.valid_window if window is None else window
-    stored = np.concatenate([source.array for source in ds.sources(name, "mmap")])
-    if ds.is_subset:
-        stored = stored[ds.stored_index(np.arange(len(ds)))]
-    n_codes = 256 if dtype.itemsize == 1 else 65536
-    histogram = np.zeros(n_codes, np.int64)
+    read = _everything(ds) if whole else window
+    how = {"nodata": ds.band(name).nodata, "fold": fold, "checksum": checksum}
+    plan = _plan(ds, [name], window, **how)
     records = np.zeros(len(ds), RECORD)
-    n_classes = 0 if fold is None else int(fold.max()) + 1
-    classes = np.zeros((len(ds), n_classes), np.int64)
-    rows, cols = (
-        slice(window.row, window.row + window.height),
-        slice(window.col, window.col + window.width),
-    )
-    frame = np.ones(ds.layout.patch, bool)
-    frame[rows, cols] = False
-    for k, patch in enumerate(stored):
-        inside = patch[rows, cols].ravel()
-        record = records[k]
-        nan = np.isnan(inside) if dtype.kind == "f" else np.zeros(inside.shape, bool)
-        none = (
-            np.zeros(inside.shape, bool)
-            if band.nodata is None
-            else inside == dtype.type(band.nodata)
-        )
-        data = inside[~nan & ~none]
-        if checksum:
-            record["checksum"] = int.from_bytes(
-                __import__("hashlib")
-                .blake2b(
-                    np.ascontiguousarray(patch if whole else patch[rows, cols]).tobytes(),
-                    digest_size=8,
-                )
-                .digest(),
-                "little",
-            )
-        record["data"], record["nodata"], record["nan"] = len(data), none.sum(), nan.sum()
-        record["least"] = data.min() if len(data) else np.nan
-        record["most"] = data.max() if len(data) else np.nan
-        record["negative"] = (data < 0).sum()
-        if dtype.kind == "f":
-            record["infinite"] = np.isinf(data).sum()
-            finite = data[np.isfinite(data)].astype(np.float64)
-            if len(finite):
-                record["mean"] = finite.mean()
-                record["m2"] = ((finite - finite.mean()) ** 2).sum()
-            histogram += np.bincount(key(data) >> 16, minlength=n_codes)
-        else:
-            record["top"] = (data == np.iinfo(dtype).max).sum()
-            codes = np.ascontiguousarray(inside).view(f"u{dtype.itemsize}")
-            histogram += np.bincount(codes, minlength=n_codes)
-            if fold is not None:
-                classes[k] = np.bincount(fold[codes], minlength=n_classes)
-        around = patch[frame].astype(np.float64) if whole else np.zeros(0)
-        record["frame_nan"] = np.isnan(around).sum()
-        around = around[~np.isnan(around)]
-        record["frame_least"] = around.min() if len(around) else np.nan
-        record["frame_most"] = around.max() if len(around) else np.nan
-        if advance:
-            advance(patch.nbytes if whole else inside.nbytes)
-    return Counts(name, dtype, records, histogram, None if fold is None else classes)
+    numbers = records.view(np.int64).reshape(len(ds), RECORD.itemsize // 8)
+    classes = np.zeros((len(ds), plan.n_classes), np.int64)
+    histogram = _pass(ds, plan, read, threads, advance, numbers, classes)
+    found = None if fold is None else classes
+    return Counts(ds.find(name), ds.dtype(name), records, histogram, found)
 
 
 def within(
@@ -141,33 +98,42 @@ def within(
     *,
     window: Window | None = None,
     threads: int | None = None,
-    advance: Callable[[int], object] | None = None,
+    advance: Advance | None = None,
 ) -> np.ndarray:
     """How often each float whose `key` >> 16 is one of ``tops`` occurs among the data.
 
     (top, 65536), by the lower 16 bits of the key: the second pass that order statistics of floats
     need, once `Counts.histogram` has told which upper halves they lie in.
     """
-    name = ds.find(name)
-    band = ds.band(name)
     window = ds.valid_window if window is None else window
-    counts = np.zeros((len(tops), 65536), np.int64)
-    stored = np.concatenate([source.array for source in ds.sources(name, "mmap")])
-    if ds.is_subset:
-        stored = stored[ds.stored_index(np.arange(len(ds)))]
-    for patch in stored:
-        inside = patch[
-            window.row : window.row + window.height, window.col : window.col + window.width
-        ].ravel()
-        keep = ~np.isnan(inside)
-        if band.nodata is not None:
-            keep &= inside != np.float32(band.nodata)
-        keys = key(inside[keep])
-        for k, top in enumerate(tops):
-            counts[k] += np.bincount(keys[keys >> 16 == top] & 0xFFFF, minlength=65536)
-        if advance:
-            advance(inside.nbytes)
-    return counts
+    chosen = np.zeros(65536, np.uint16)
+    chosen[tops] = np.arange(1, len(tops) + 1)
+    plan = _plan(ds, [name], window, nodata=ds.band(name).nodata, chosen=chosen)
+    return _pass(ds, plan, window, threads, advance).reshape(len(tops), 65536)
+
+
+def pairs(
+    ds: Dataset,
+    one: str,
+    other: str,
+    *,
+    window: Window | None = None,
+    threads: int | None = None,
+    advance: Advance | None = None,
+) -> np.ndarray:
+    """How often each pair of numbers occurs at the same pixel of two arrays of one byte a pixel.
+
+    (256, 256), by the bits of the first array's number and of the other's, read as unsigned.
+    """
+    window = ds.valid_window if window is None else window
+    plan = _plan(ds, [one, other], window)
+    return _pass(ds, plan, window, threads, advance).reshape(256, 256)
+
+
+def n_bytes(ds: Dataset, name: str, *, window: Window | None = None, whole: bool = False) -> int:
+    """How many bytes a pass over an array reads, the sum of what ``advance`` is told."""
+    read = _everything(ds) if whole else ds.valid_window if window is None else window
+    return len(ds) * read.height * read.width * ds.dtype(name).itemsize
 
 
 def key(floats: np.ndarray) -> np.ndarray:
@@ -182,7 +148,55 @@ def value(keys: np.ndarray) -> np.ndarray:
     return np.where(keys >> 31, keys ^ np.uint32(1 << 31), ~keys).view(np.float32)
 
 
-def n_bytes(ds: Dataset, name: str, *, window: Window | None = None, whole: bool = False) -> int:
-    """How many bytes a pass over an array reads, the sum of what ``advance`` is told."""
-    size = ds.layout.patch if whole else (ds.valid_window if window is None else window).size
-    return len(ds) * size[0] * size[1] * ds.dtype(name).itemsize
+def _everything(ds: Dataset) -> Window:
+    return Window(0, 0, *ds.layout.patch)
+
+
+def _plan(ds: Dataset, names: Sequence[str], window: Window, **how: Any) -> _plans.Tally:
+    for name in names:
+        ds.dtype(name)  # which all splits share
+    sources = for_plans([ds.sources(ds.find(name)) for name in names])
+    try:
+        return _plans.Tally(*sources, (window.row, window.col, *window.size), **how)
+    except ValueError as error:
+        raise RequestError(str(error)) from None
+
+
+def _pass(
+    ds: Dataset,
+    plan: _plans.Tally,
+    read: Window,
+    threads: int | None,
+    advance: Advance | None,
+    records: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
+) -> np.ndarray:
+    """Count what is read of every patch, batch by batch; the counts of the plan."""
+    n_threads = threads_to_use(threads)
+    counts = np.zeros(plan.n_counts, np.int64)
+    index = np.arange(len(ds))
+    if ds.is_subset:
+        index = ds.stored_index(index)
+    origin = np.array([read.row, read.col], np.int64)
+    patch_bytes = read.height * read.width * plan.item
+    step = max(1, _BATCH_BYTES // patch_bytes)
+    for start in range(0, len(index), step):
+        part = slice(start, start + step)
+        following = index[start + step : start + 2 * step]
+        if len(following):
+            _kernels.prefetch((plan,), following, origin, *read.size)
+        fault = _kernels.count(
+            plan,
+            None if records is None else records[part],
+            counts,
+            None if classes is None else classes[part],
+            index[part],
+            origin,
+            *read.size,
+            n_threads,
+        )
+        if fault is not None:
+            raise error_of(fault)
+        if advance is not None:
+            advance(len(index[part]) * patch_bytes)
+    return counts
