@@ -7,13 +7,27 @@
 #include "cloudio.h"
 #include "tally.h"
 
-/* Floats are taken in pieces that stay in the nearest cache. */
-enum { N_BYTES = 256, N_SHORTS = 65536, LANES = 8, PIECE = 1024 };
+enum {
+    N_BYTES = 256,
+    N_SHORTS = 65536,
+    LANES = 8,
+    PIECE = 1024, /* floats that stay in the nearest cache */
+    AHEAD = 8     /* rows; of 2 to 16 all are alike, and a third faster than none */
+};
 #define EACH_BYTE ((uint64_t)0x0101010101010101u)
 
 static const char *row_of(const cio_patch *patch, size_t y)
 {
     return patch->src + (ptrdiff_t)y * patch->step;
+}
+
+/* Row y of the window, of which later rows are asked for: the CPU's own fetching ends with a page. */
+static const char *next_row(const cio_patch *patch, size_t y, size_t item)
+{
+    const size_t ahead = y + AHEAD < patch->bottom ? y + AHEAD : y;
+    cio_prefetch_row(row_of(patch, ahead) + patch->left * item,
+                     (patch->right - patch->left) * item);
+    return row_of(patch, y) + patch->left * item;
 }
 
 /* ---- checksums ------------------------------------------------------------------------------- */
@@ -125,8 +139,7 @@ static void tally_bytes(const cio_tally *how, const cio_patch *patch, uint32_t *
     uint32_t tables[8 * N_BYTES] = {0};
     const int is_signed = how->type == CIO_I8;
     for (size_t y = patch->top; y < patch->bottom; ++y)
-        count_bytes((const uint8_t *)row_of(patch, y) + patch->left, patch->right - patch->left,
-                    tables);
+        count_bytes((const uint8_t *)next_row(patch, y, 1), patch->right - patch->left, tables);
     for (int k = 0; k < N_BYTES; ++k) {
         /* From the least number on. */
         const int x = is_signed ? k - 128 : k;
@@ -243,7 +256,7 @@ static void tally_shorts(const cio_tally *how, const cio_patch *patch, uint32_t 
         return;
     /* Bands of 20 and 60 m are stored at 10 m: a row that repeats is counted once. */
     for (size_t y = patch->top; y < patch->bottom; ++y, ++times) {
-        const uint16_t *row = (const uint16_t *)row_of(patch, y) + patch->left;
+        const uint16_t *row = (const uint16_t *)next_row(patch, y, sizeof(*row));
         if (held != NULL && memcmp(row, held, width * sizeof(*row)) == 0)
             continue;
         if (held != NULL)
@@ -293,8 +306,8 @@ static void look_into(const cio_tally *how, const cio_patch *patch, uint32_t *ta
 {
     const float nodata = (float)how->nodata;
     for (size_t y = patch->top; y < patch->bottom; ++y) {
-        const float *src = (const float *)row_of(patch, y);
-        for (size_t i = patch->left; i < patch->right; ++i) {
+        const float *src = (const float *)next_row(patch, y, sizeof(*src));
+        for (size_t i = 0; i < patch->right - patch->left; ++i) {
             const uint32_t key = key_of(src[i]), place = how->chosen[key >> 16];
             if (place != 0 && src[i] == src[i] && src[i] != nodata)
                 ++table[(place - 1) * N_SHORTS + (key & 0xffff)];
@@ -387,10 +400,12 @@ static void tally_floats(const cio_tally *how, const cio_patch *patch, uint32_t 
     float picked[PIECE];
     if (record == NULL)
         record = &unused;
-    for (size_t y = patch->top; y < patch->bottom; ++y)
-        for (size_t x = patch->left; x < patch->right; x += PIECE) {
-            const float *src = (const float *)row_of(patch, y) + x;
-            size_t n = patch->right - x < PIECE ? patch->right - x : PIECE;
+    const size_t width = patch->right - patch->left;
+    for (size_t y = patch->top; y < patch->bottom; ++y) {
+        const float *row = (const float *)next_row(patch, y, sizeof(*row));
+        for (size_t x = 0; x < width; x += PIECE) {
+            const float *src = row + x;
+            size_t n = width - x < PIECE ? width - x : PIECE;
             if (!is_clean(src, n, nodata)) {
                 n = pick(src, n, nodata, picked, table, record);
                 src = picked;
@@ -400,6 +415,7 @@ static void tally_floats(const cio_tally *how, const cio_patch *patch, uint32_t 
             merge(src, n, record);
             count_data(src, n, table, record);
         }
+    }
 }
 
 /* ---- two arrays ------------------------------------------------------------------------------ */
@@ -426,8 +442,8 @@ static void count_pairs(const uint8_t *one, const uint8_t *other, size_t n, uint
 void cio_tally_pair(const cio_patch *one, const cio_patch *other, uint32_t *table)
 {
     for (size_t y = one->top; y < one->bottom; ++y)
-        count_pairs((const uint8_t *)row_of(one, y) + one->left,
-                    (const uint8_t *)row_of(other, y) + one->left, one->right - one->left, table);
+        count_pairs((const uint8_t *)next_row(one, y, 1), (const uint8_t *)next_row(other, y, 1),
+                    one->right - one->left, table);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
