@@ -109,7 +109,7 @@ def _narrow(arrays: Iterable[Array]) -> bool:
                 wide = np.abs(np.frombuffer(seen, "<f4"))
                 wide = wide[wide > 0]
                 usual = (wide > 1e-6) & (wide < 1e6)
-            if len(wide) and 2 * np.count_nonzero(usual) < len(wide):
+            if 2 * np.count_nonzero(usual) < len(wide):
                 return True
     return False
 

@@ -117,7 +117,7 @@ class Reader:
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
     RequestError, saying what there is, where any of this cannot be had.  A CloudioWarning, once
-    for a data set and matter, where labels may not be what they look like (docs/reading.md).
+    for a data set and matter, where labels may not be what they look like (docs/cloudsen12.md).
     """
 
     def __init__(

@@ -194,7 +194,15 @@ def test_qa60_that_holds_something_in_one_split_is_told_of_the_other(tmp_path):
     assert "is 0 wherever it was looked at in val (" in text
 
 
-def test_one_pixel_of_the_frame_is_not_looked_at(tmp_path):
+def test_qa60_that_is_the_same_code_all_over_but_not_zero_is_no_placeholder(tmp_path):
+    write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B4", "LABEL_qa60"])
+    np.full(512 * 512, 4, "u1").tofile(tmp_path / "LABEL_qa60.dat")
+    ds = cloudio.open(tmp_path)
+    assert said(lambda: ds.reader("B4", {"qa60": None})) == []
+    assert "wherever" not in said(lambda: ds.reader("B4", "qa60"))[0]
+
+
+def test_the_frame_is_not_looked_at(tmp_path):
     write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B4", "LABEL_qa60"])
     codes = np.full((512, 512), 9, "u1")
     codes[1:510, 1:510] = 0
