@@ -823,7 +823,8 @@ def test_a_reader_pickles_what_it_does_not_what_became_of_its_arguments(small):
 
 
 def test_a_pickled_reader_of_the_real_layout_is_small(mini):
-    reader = mini.reader("L1C", ["manual_hq", "sen2cor"], size=224, mean=[0.1] * 13, std=[0.2] * 13)
+    labels = {"manual_hq": "card", "sen2cor": "card"}
+    reader = mini.reader("L1C", labels, size=224, mean=[0.1] * 13, std=[0.2] * 13)
     assert len(pickle.dumps(reader)) < 2048
     assert len(pickle.dumps(mini)) < 2048
 
