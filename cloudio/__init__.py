@@ -20,7 +20,7 @@ except ImportError as error:
 from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
-from .errors import CloudioError, LayoutError, RequestError, TruncatedError
+from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
@@ -34,6 +34,7 @@ __all__ = [
     "Band",
     "Batch",
     "CloudioError",
+    "CloudioWarning",
     "Dataset",
     "LabelMap",
     "Layout",
