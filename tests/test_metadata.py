@@ -281,7 +281,7 @@ TEXT = typed(["cloudy", "", " ", "Cloudy", "cloudy "])
         (DAYS, np.datetime64("2019-06"), [0, 2]),
         (DAYS, DAYS[2:], [2, 3]),
         (DAYS, {"2019-06-01", "2020"}, [0, 3]),
-        (DAYS, np.datetime64("NaT"), [1]),
+        (DAYS, np.datetime64("NaT", "D"), [1]),
         (DAYS, "", [1]),
         (DAYS, None, [1]),
         (SECONDS, "2019-06-01", [0, 1]),
