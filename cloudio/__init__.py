@@ -24,6 +24,7 @@ from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, Tru
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
+from .splits import Splits, make_splits
 from .synth import synthesize
 
 __version__ = "0.1.0"
@@ -42,10 +43,12 @@ __all__ = [
     "MaskedBatch",
     "Reader",
     "RequestError",
+    "Splits",
     "TruncatedError",
     "Window",
     "gather",
     "get_include",
+    "make_splits",
     "open",
     "remap",
     "synthesize",

@@ -20,8 +20,8 @@ from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
 from .folder import Split, splits_of
 from .layout import Band, Layout, Window, holds
-from .metadata import typed
-from .request import resolved
+from .metadata import column_of, matches, typed
+from .request import picks
 from .source import File, Source, is_remote, open_file
 from .stored import Array
 from .toml_text import digest
@@ -177,13 +177,22 @@ class Dataset:
         names = ", ".join(split.name for split in self._splits)
         raise RequestError(f"no split {name!r}; {self.path} has {names}")
 
-    def subset(self, index: Any) -> "Dataset":
+    def subset(self, index: Any = None, /, **where: Any) -> "Dataset":
         """The patches of ``index``, in that order, as a data set of their own.
 
-        ``index`` is what `Reader.read` takes.  Its order and repeats are kept; nothing is copied
-        but the index.
+        ``index`` is what `Reader.read` takes, or a mask: a boolean per patch.  Its order and
+        repeats are kept; nothing is copied but the index.  Keywords are columns of `metadata` and
+        the value that they must equal, or a collection of values: ``cloud_coverage="cloudy",
+        land_cover=(20, 30)``.  A date may be text (``"2019-06-01"``, ``"2019-06"`` for all of that
+        month), None is an empty field.  Where several things are asked for, all must be true; where
+        no patch is left, the data set is empty.
         """
-        picked = resolved(index, len(self))
+        if index is None and not where:
+            raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
+        picked = np.arange(len(self)) if index is None else picks(index, len(self))
+        for name, wanted in where.items():
+            column = column_of(self.metadata, name, self.path)
+            picked = picked[matches(name, column, wanted)[picked]]
         return self._view(self._splits, picked if self._index is None else self._index[picked])
 
     def _view(self, splits: tuple[Split, ...], index: np.ndarray | None) -> "Dataset":

@@ -18,7 +18,7 @@ ORDER = (
     "_files", "_plans", "_kernels", "errors", "request", "advice", "labels", "layout",
     "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "dataset",
-    "scan", "reader", "arrays", "scene", "synth", "torch",
+    "scan", "reader", "arrays", "splits", "scene", "synth", "torch",
     "info", "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "__init__", "cli", "__main__",
 )  # fmt: skip
