@@ -15,6 +15,7 @@ from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap, raw_table, total_table
 from .layout import Window
+from .names import bands_of, label_map_of, label_meanings, scales_and_offsets
 from .request import (
     FLOATS,
     aligned,
@@ -43,10 +44,6 @@ from .request import (
 from .source import error_of, for_plans
 
 _UINT8 = np.dtype(np.uint8)
-# A label named alone follows the first policy that its layout has for it.
-_DEFAULT: Any = object()
-
-
 # numpy's arrays, or the tensors another package makes of them.
 A = TypeVar("A")
 
@@ -142,7 +139,7 @@ class Reader:
     ) -> None:
         self.dataset = dataset
         self._n_patches, self._picked = len(dataset), dataset.is_subset
-        self.bands = _bands(dataset, bands)
+        self.bands = bands_of(dataset, bands)
         window, patch = dataset.valid_window, dataset.layout.patch
         self.size = window.size if size is None else window_size(size, patch)
         self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
@@ -177,8 +174,8 @@ class Reader:
         self._remap = None
         asked_for: list[doubts.Asked] = []
         if labels is not None:
-            meanings = _label_meanings(dataset, labels)
-            maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
+            meanings = label_meanings(dataset, labels)
+            maps = {name: label_map_of(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
@@ -356,41 +353,11 @@ def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:
 # ---- decisions -----------------------------------------------------------------------------------
 
 
-def _bands(dataset: Dataset, asked: Any) -> tuple[str, ...]:
-    given = [asked] if isinstance(asked, str) else asked
-    if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
-        raise RequestError(f"bands={asked!r}; a preset, a name or a sequence of names is needed")
-    if not given:
-        raise RequestError("bands is empty; name at least one")
-    bands: list[str] = []
-    for name in given:
-        choices = dataset.layout.presets.get(name)
-        bands += [dataset.find(name)] if choices is None else _preset(dataset, name, choices)
-    return tuple(bands)
-
-
-def _preset(dataset: Dataset, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:
-    for choice in choices:
-        if all(band in dataset.names for band in choice):
-            return choice
-    missing = [band for band in choices[0] if band not in dataset.names]
-    raise RequestError(
-        f"preset {name!r} needs {', '.join(missing)}; {dataset.path} has {', '.join(dataset.names)}"
-    )
-
-
 def _factors(
     dataset: Dataset, bands: Sequence[str], scale: Any, mean: Any, std: Any
 ) -> tuple[list[float], list[float]]:
     """One factor and one summand per band, computed in float64, such that float32 holds them."""
-    if isinstance(scale, str):
-        if scale != "reflectance":
-            raise RequestError(f"scale={scale!r}; 'reflectance', None or numbers are needed")
-        scales = [_own_scale(dataset, name) for name in bands]
-        offsets = [dataset.band(name).offset * a for name, a in zip(bands, scales, strict=True)]
-    else:
-        scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
-        offsets = [0.0] * len(bands)
+    scales, offsets = scales_and_offsets(dataset, bands, scale)
     means = per_band("mean", 0.0 if mean is None else mean, len(bands))
     stds = per_band("std", 1.0 if std is None else std, len(bands))
     if not all(x > 0 for x in stds):
@@ -407,16 +374,6 @@ def _kept(given: Any) -> Any:
     return given if given is None or isinstance(given, str) else np.asarray(given).tolist()
 
 
-def _own_scale(dataset: Dataset, name: str) -> float:
-    band = dataset.band(name)
-    if band.scale is None:
-        raise RequestError(
-            f"the scale of {name} is not known: it is {band.dtype}, and {dataset.layout.name} "
-            "has no such array; pass scale="
-        )
-    return band.scale
-
-
 def _check_stored(
     dataset: Dataset, bands: Sequence[str], dtype: np.dtype[Any], asked: Mapping[str, Any]
 ) -> None:
@@ -431,44 +388,6 @@ def _check_stored(
                 f"{name} is stored as {dataset.dtype(name)}, not {dtype}; "
                 "dtype='float32' reads any band"
             )
-
-
-def _label_meanings(dataset: Dataset, labels: Any) -> dict[str, Any]:
-    """For each label asked for, a LabelMap, None for raw codes, or what should be a policy."""
-    if isinstance(labels, str):
-        asked = [(labels, _DEFAULT)]
-    elif isinstance(labels, Mapping):
-        asked = list(labels.items())
-    elif isinstance(labels, Sequence) and all(isinstance(name, str) for name in labels):
-        asked = [(name, _DEFAULT) for name in labels]
-    else:
-        raise RequestError(f"labels={labels!r}; a name, names, or a mapping of names is needed")
-    if not asked:
-        raise RequestError("labels is empty; name at least one, or None for no labels")
-    meanings: dict[str, Any] = {}
-    for name, meaning in asked:
-        array = dataset.find(name)
-        if array in meanings:
-            raise RequestError(f"labels={labels!r} names {array} twice")
-        if meaning is _DEFAULT:
-            meaning = next(iter(dataset.layout.label_maps.get(array, {})), "card")
-        meanings[array] = LabelMap(meaning) if isinstance(meaning, Mapping) else meaning
-    return meanings
-
-
-def _label_map(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:
-    if dataset.dtype(array).kind == "f":
-        raise RequestError(f"{array} is {dataset.dtype(array)}; label codes are whole numbers")
-    if meaning is None or isinstance(meaning, LabelMap):
-        return meaning
-    policies = dataset.layout.label_maps.get(array, {})
-    if not isinstance(meaning, str) or meaning not in policies:
-        there = ", ".join(map(repr, policies)) or "no policy"
-        raise RequestError(
-            f"{array} under {meaning!r}; there is {there}: or give a LabelMap, a mapping of codes "
-            "to classes, or None for codes as stored"
-        )
-    return policies[meaning]
 
 
 def _remap(

@@ -18,8 +18,9 @@ ORDER = (
     "_files", "_plans", "_kernels", "errors", "request", "advice", "labels", "layout",
     "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "dataset",
-    "scan", "reader", "arrays", "splits", "scene", "synth", "torch",
-    "info", "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
+    "scan", "names", "reader", "arrays", "splits", "scene", "synth", "torch",
+    "info", "exact",
+    "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "__init__", "cli", "__main__",
 )  # fmt: skip
 COMPILED = {"_files": _files, "_plans": _plans, "_kernels": _kernels}

@@ -1,0 +1,112 @@
+"""Moments and percentiles from counts: exact arithmetic, so that no order and no cut matters.
+
+What was counted is stats.py's; how floats are counted is scan.py's.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from . import scan
+
+# Every float64 is a whole number of units of 2 ** -1074.
+_UNIT = 1074
+
+
+def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]:
+    """Mean and variance (of all, not of a sample) of whole numbers of which there are so many."""
+    # As Python's numbers: squares of uint16 overflow int64 within 10,000 patches.
+    numbers, times = values.astype(object), counts.astype(object)
+    return _moments(int(times.sum()), int(times @ numbers), int(times @ (numbers * numbers)))
+
+
+def moments_of_parts(
+    counts: np.ndarray, means: np.ndarray, m2: np.ndarray
+) -> tuple[Fraction, Fraction]:
+    """Mean and variance of all parts, of finite ones that are not empty.
+
+    ``m2`` is of each part the sum of squared differences from its mean.  Parts are put together
+    without rounding: whatever their order, the answer is the same.
+    """
+    n, total, squares = 0, 0, 0
+    for count, mean, more in zip(counts.tolist(), means.tolist(), m2.tolist(), strict=True):
+        mean = _units(mean)
+        n += count
+        total += count * mean
+        squares += count * mean * mean + (_units(more) << _UNIT)
+    mean_units, variance_units = _moments(n, total, squares)
+    return mean_units / (1 << _UNIT), variance_units / (1 << 2 * _UNIT)
+
+
+def _moments(n: int, total: int, squares: int) -> tuple[Fraction, Fraction]:
+    return Fraction(total, n), Fraction(n * squares - total * total, n * n)
+
+
+def _units(number: float) -> int:
+    top, bottom = number.as_integer_ratio()
+    return top * ((1 << _UNIT) // bottom)
+
+
+def root(square: Fraction) -> float:
+    """The square root of a number from 0 on, rounded once."""
+    top, bottom = square.numerator, square.denominator
+    # 64 bits of the root at least; an odd last bit says that there would be more.
+    shift = max(0, 130 + bottom.bit_length() - top.bit_length()) // 2
+    whole = math.isqrt((top << 2 * shift) // bottom)
+    if whole * whole * bottom != top << 2 * shift:
+        whole |= 1
+    return float(Fraction(whole, 1 << shift))
+
+
+def percentiles(
+    n: int,
+    percents: Sequence[float],
+    pick: Callable[[np.ndarray], np.ndarray],
+    scaled: Callable[[np.ndarray], np.ndarray],
+    *,
+    falling: bool,
+) -> np.ndarray:
+    """What np.percentile gives for ``n`` scaled numbers, bit for bit, by its method "linear".
+
+    ``pick`` returns the stored numbers of the given ranks, 0 the least; ``falling``: scaled, the
+    largest of them is the least.
+    """
+    virtual = (n - 1) * np.true_divide(np.asarray(percents, np.float64), 100)
+    lower = np.minimum(np.floor(virtual), n - 1)
+    upper = np.minimum(lower + 1, n - 1)
+    ranks = np.stack([lower, upper]).astype(np.int64)
+    pairs = scaled(pick(n - 1 - ranks if falling else ranks))
+    # Of two numbers the fraction is the quantile, and numpy itself interpolates.
+    with np.errstate(invalid="ignore"):
+        found = [
+            np.quantile(pair, fraction)
+            for pair, fraction in zip(pairs.T, np.minimum(virtual - lower, 1), strict=True)
+        ]
+    return np.array(found, np.float64)
+
+
+def at_ranks(values: np.ndarray, counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Of ascending ``values``, so many of each, those of the given ranks."""
+    picked: np.ndarray = values[np.searchsorted(np.cumsum(counts), ranks, side="right")]
+    return picked
+
+
+def floats_at_ranks(
+    histogram: np.ndarray, within: Callable[[np.ndarray], np.ndarray], ranks: np.ndarray
+) -> np.ndarray:
+    """The same of float32 numbers, of which ``histogram`` counts the upper halves of the keys.
+
+    ``within`` is given upper halves, and returns how often each has each lower half.
+    """
+    before = np.cumsum(histogram)
+    halves = np.searchsorted(before, ranks, side="right")
+    tops, which = np.unique(halves, return_inverse=True)
+    lower = np.cumsum(within(tops), axis=1)
+    rest = ranks - (before - histogram)[halves]
+    keys = [
+        (int(tops[k]) << 16) + int(np.searchsorted(lower[k], rank, side="right"))
+        for k, rank in zip(which.ravel().tolist(), rest.ravel().tolist(), strict=True)
+    ]
+    return scan.value(np.array(keys, np.uint32)).reshape(ranks.shape)
