@@ -1,0 +1,118 @@
+"""Labels as few numbers: which class each stored code is counted as, and what classes are called.
+
+What the counts are for is stats.py's.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import scan
+from .cloudsen12 import CLOUDSEN12
+from .dataset import Dataset
+from .errors import RequestError
+from .labels import CLASSES, LabelMap
+from .names import label_map_of, label_meanings
+from .request import STORED
+
+#: Classes are counted in bytes, one of which stands for what is ignored.
+MOST = 255
+# Pixels of a batch of label pairs: a few patches, which the cache may still hold when counted.
+_BATCH = 1 << 21
+
+
+_Advance = Callable[[int], object]
+
+
+def maps_of(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
+    return {name: label_map_of(ds, name, how) for name, how in label_meanings(ds, labels).items()}
+
+
+def given(label_map: LabelMap, ignore: int) -> set[int]:
+    """The classes that a map can give."""
+    return {*label_map.classes.values(), label_map.unlisted} - {None, ignore}  # type: ignore[return-value]
+
+
+def fold_of(
+    ds: Dataset, name: str, label_map: LabelMap, n_classes: int | None, ignore: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The classes 0..n - 1, and the class of each stored number, n where it is ignored."""
+    found = given(label_map, ignore)
+    if odd := [k for k in found if not 0 <= k < MOST]:
+        raise RequestError(
+            f"{name}: class {odd[0]}; 0..{MOST - 1} are counted, and ignore={ignore}"
+        )
+    there = max(found, default=-1) + 1
+    n = there if n_classes is None else n_classes
+    if n < there:
+        raise RequestError(f"{name} has classes 0..{there - 1}; n_classes={n} is too few")
+    table = label_map.table(ds.dtype(name), np.dtype(np.int64), ignore, name)
+    return np.arange(n), np.where(table == ignore, n, table).astype(np.uint8)
+
+
+def widened(fold: tuple[np.ndarray, np.ndarray], n: int) -> np.ndarray:
+    """The table of a fold, as if it had ``n`` classes: that is what the ignored one becomes."""
+    numbers, table = fold
+    return np.where(table == len(numbers), np.uint8(n), table)
+
+
+def codes_of(
+    ds: Dataset, name: str, threads: int, advance: _Advance
+) -> tuple[np.ndarray, np.ndarray]:
+    """The codes that a label may hold, ascending, and the place of each stored number there."""
+    dtype = ds.dtype(name)
+    stored = np.arange(256**dtype.itemsize).astype(f"u{dtype.itemsize}")
+    if dtype.itemsize > 1:
+        counts = scan.array(ds, name, threads=threads, advance=advance)
+        stored = stored[counts.histogram > 0]
+        if len(stored) > MOST:
+            raise RequestError(
+                f"{name} holds {len(stored):,} codes; at most {MOST} are counted, under a map"
+            )
+    codes = stored.view(dtype).astype(np.int64)
+    order = np.argsort(codes)
+    fold = np.zeros(256**dtype.itemsize, np.uint8)
+    fold[stored[order]] = np.arange(len(stored))
+    return codes[order], fold
+
+
+def names_of(array: str, label_map: LabelMap | None, numbers: Sequence[int]) -> tuple[str, ...]:
+    """CloudSEN12's names under its own maps; else the numbers themselves."""
+    ours = label_map in CLOUDSEN12.label_maps.get(array, {}).values()
+    known: Sequence[str] = {4: CLASSES, 2: ("clear", "cloud")}.get(len(numbers), ()) if ours else ()
+    return tuple(known or map(str, numbers))
+
+
+def pairs(
+    ds: Dataset,
+    names: tuple[str, str],
+    tables: tuple[np.ndarray, np.ndarray],
+    n: int,
+    threads: int,
+    advance: _Advance,
+) -> np.ndarray:
+    """(patch, n, n) int64: pixels of the valid window by the classes of two different labels.
+
+    ``tables``: of each the class below ``n``, (256,) or (65536,) uint8, by the stored bits.
+    """
+    maps = {
+        name: LabelMap(dict(enumerate(table.tolist())))
+        for name, table in zip(names, tables, strict=True)
+    }
+    size = ds.valid_window.size
+    # A reader wants a band: the first label itself, whose pages are read anyway.
+    stored = ds.dtype(names[0]).name
+    dtype = stored if stored in STORED else "float32"
+    reader = ds.reader(names[0], maps, dtype=dtype, scale=None, threads=threads)
+    joint = np.zeros((len(ds), n * n), np.int64)
+    step = max(1, _BATCH // (size[0] * size[1]))
+    n_bytes = sum(ds.dtype(name).itemsize for name in names) * size[0] * size[1]
+    for first in range(0, len(ds), step):
+        label = reader.read(range(first, min(first + step, len(ds)))).label
+        assert label is not None
+        for k, (one, other) in enumerate(label):
+            both = one.astype(np.intp) * n + other
+            joint[first + k] = np.bincount(both.ravel(), minlength=n * n)
+        advance(len(label) * n_bytes)
+    return joint.reshape(-1, n, n)
