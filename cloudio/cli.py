@@ -92,7 +92,40 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--rounds", type=int, help="times each is run (default: 9; cold: 5)")
     bench.add_argument("--json", action="store_true", help="print results as JSON")
     bench.set_defaults(command=_bench)
+
+    stats = commands.add_parser(
+        "stats", help="mean, deviation and percentiles of bands, pixels of classes, agreement"
+    )
+    stats.add_argument("path", type=Path, help="a split folder, or a folder of splits")
+    stats.add_argument("--split", metavar="NAME", help="of this split alone (default: of all)")
+    stats.add_argument(
+        "--bands",
+        type=_words,
+        metavar="NAMES",
+        help="presets or bands, comma between; 'all' (default: the first preset there is)",
+    )
+    stats.add_argument("--no-bands", action="store_true", help="leave bands out")
+    stats.add_argument(
+        "--labels", type=_words, metavar="NAMES", help="labels to count (default: manual_hq)"
+    )
+    stats.add_argument("--no-labels", action="store_true", help="leave labels out")
+    stats.add_argument(
+        "--agreement", type=_words, metavar="NAMES", help="labels to compare with the reference"
+    )
+    stats.add_argument("--reference", metavar="NAME", help="with this label (default: manual_hq)")
+    stats.add_argument(
+        "--percentiles", type=_words, metavar="PERCENTS", help="such as 1,50,99; 'none'"
+    )
+    stats.add_argument("--layout", type=Path, metavar="FILE", help="what its files are")
+    stats.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
+    stats.add_argument("--json", action="store_true", help="print results as JSON")
+    stats.add_argument("-o", "--output", type=Path, metavar="FILE", help="write that JSON there")
+    stats.set_defaults(command=_stats)
     return parser
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -127,4 +160,14 @@ def _bench(arguments: argparse.Namespace) -> int:
     rounds = {} if arguments.rounds is None else {"rounds": arguments.rounds}
     report = run(arguments.path, threads=arguments.threads, **rounds)
     print(report.json() if arguments.json else report)
+    return 0
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from . import stats_command
+
+    results, hints = stats_command.run(arguments)
+    if arguments.output:
+        results.save(arguments.output)
+    print(results.json() if arguments.json else "\n\n".join([str(results), *hints]))
     return 0

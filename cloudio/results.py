@@ -85,9 +85,7 @@ class Result:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `json` to a file; RequestError where one is there that is none of these."""
-        path = Path(path)
-        if path.exists() and not _is_ours(path):
-            raise RequestError(f"{path} is there already, and holds no statistics")
+        path = writable(path)
         path.write_text(self.json(), encoding="utf-8")
 
     def tables(self) -> list[Table | str]:
@@ -108,6 +106,10 @@ class Result:
         parts = (part if isinstance(part, str) else info.table(*part) for part in self.tables())
         return "\n\n".join(parts)
 
+    def __repr__(self) -> str:
+        names = ", ".join(self.of.arrays)
+        return f"<cloudio.stats.{type(self).__name__} of {names}: {self.of}>"
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
@@ -118,11 +120,11 @@ class Result:
 R = TypeVar("R", bound=Result)
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Several(Result, Mapping[str, R], Generic[R]):
     """Results by name, which print, save and compare as one."""
 
-    def __init__(self, parts: Mapping[str, R]) -> None:
-        self.parts = dict(parts)
+    parts: Mapping[str, R]
 
     def __getitem__(self, name: str) -> R:
         return self.parts[name]
@@ -134,7 +136,7 @@ class Several(Result, Mapping[str, R], Generic[R]):
         return len(self.parts)
 
     def __repr__(self) -> str:
-        return f"<cloudio.stats of {', '.join(self.parts)}>"
+        return f"<cloudio.stats.Several: {', '.join(self.parts)}>"
 
     def fits(self, ds: Dataset) -> bool:
         """Whether every part does."""
@@ -187,11 +189,21 @@ def _result(given: Any) -> Any:
     return _KINDS[given["kind"]].read(given)
 
 
-def _is_ours(path: Path) -> bool:
-    starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The path itself, where no file is but one that `Result.save` wrote; else RequestError."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent}")
+    if path.exists():
+        starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
+        if path.is_dir() or not any(_head(path).startswith(start) for start in starts):
+            raise RequestError(f"{path} is there already, and holds no statistics")
+    return path
+
+
+def _head(path: Path) -> bytes:
     with open(path, "rb") as file:
-        head = file.read(64)
-    return any(head.startswith(start) for start in starts)
+        return file.read(64)
 
 
 def population(given: Mapping[str, Any]) -> Population:

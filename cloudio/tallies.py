@@ -5,7 +5,7 @@ How they print and are kept is results.py's; how pixels are counted is stats.py'
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ class Histogram(NamedTuple):
     counts: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BandStats(Result):
     """Statistics of bands, each array (band,) in their order, in the units of ``scale``.
 
@@ -44,7 +44,7 @@ class BandStats(Result):
     percentiles: np.ndarray
     scale: np.ndarray
     offset: np.ndarray
-    histograms: tuple[Histogram | None, ...] = field(repr=False)
+    histograms: tuple[Histogram | None, ...]
     of: Population
 
     @property
@@ -111,7 +111,7 @@ class BandStats(Result):
 WEIGHTS = ("balanced", "inverse", "median", "effective")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClassStats(Result):
     """Pixels of each class of a label: ``per_patch`` is (patch, class), and in all ``counts``.
 
@@ -123,8 +123,8 @@ class ClassStats(Result):
     label_map: LabelMap | None
     classes: np.ndarray
     names: tuple[str, ...]
-    per_patch: np.ndarray = field(repr=False)
-    ignored_per_patch: np.ndarray = field(repr=False)
+    per_patch: np.ndarray
+    ignored_per_patch: np.ndarray
     of: Population
 
     @property
@@ -243,7 +243,7 @@ def _effective(counts: np.ndarray, beta: Any) -> np.ndarray:
 _VIEWS = {"cloud": (1, 2), "cloud shadow": (3,)}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Agreement(Result):
     """How the classes of one label agree with those of a reference, pixel by pixel.
 
@@ -259,7 +259,7 @@ class Agreement(Result):
     reference_map: LabelMap
     names: tuple[str, ...]
     says: tuple[bool, ...]
-    per_patch: np.ndarray = field(repr=False)
+    per_patch: np.ndarray
     ignored: int
     ignored_by_reference: int
     ignored_by_source: int
@@ -369,8 +369,8 @@ class Agreement(Result):
     def side_by_side(cls, several: Sequence[Any]) -> list[Table | str]:
         """A row for each detector; no number where its map cannot give the classes."""
         views = _VIEWS if all(one.names == CLASSES for one in several) else {}
-        rows = [("source", *(f"{view}: {rate}" for view in views for rate in ("PA", "UA", "BOA")))]
-        rows[0] += ("all classes: BOA", "kappa", "ignored")
+        rows = [("source", *(f"{view} {rate}" for view in views for rate in ("PA", "UA", "BOA")))]
+        rows[0] += ("all BOA", "kappa", "ignored")
         for one in several:
             words = [one.source]
             for view, positive in views.items():
@@ -382,10 +382,9 @@ class Agreement(Result):
             rows.append((*words, f"{one.ignored:,}"))
         first = several[0]
         lines = (
-            "PA producer's, UA user's accuracy; BOA the mean of the classes' producer's accuracies"
+            "PA producer's, UA user's accuracy; BOA the mean of the producer's accuracies\n"
+            "-: the source's map has no such class, or there is no pixel to divide by"
         )
-        if any(not all(one.says) for one in several):
-            lines += "\n- : the source has no such class"
         head = f"against {first.reference} of {first.of}"
         return [head, (rows, range(1, len(rows[0]))), lines]
 

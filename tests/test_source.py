@@ -19,7 +19,7 @@ ORDER = (
     "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "dataset",
     "scan", "names", "reader", "arrays", "splits", "scene", "synth", "torch",
-    "info", "exact", "results", "tallies", "folds", "stats",
+    "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
     "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "__init__", "cli", "__main__",
 )  # fmt: skip
