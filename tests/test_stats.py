@@ -384,6 +384,13 @@ def test_a_root_is_rounded_once(square):
     assert found == 0 or ((found + below) / 2) ** 2 <= square
 
 
+def test_a_root_just_above_halfway_between_two_floats_is_rounded_up():
+    halfway = 1 + Fraction(1, 2**53)
+    assert exact.root((halfway + Fraction(1, 2**90)) ** 2) == 1 + 2**-52
+    assert exact.root(halfway**2) == 1  # to even
+    assert exact.root((halfway - Fraction(1, 2**90)) ** 2) == 1
+
+
 def test_the_root_of_a_square_is_exact():
     for number in (0.1, 3.0, 1e-160, 7e150, 5e-324):
         assert exact.root(Fraction(number) ** 2) == number
@@ -406,12 +413,13 @@ def test_parts_are_put_together_without_rounding(parts, random):
     assert (mean, variance) == exact.moments_of_parts(counts, means, m2)
 
 
-def test_squares_larger_than_int64_are_counted():
-    values, counts = np.array([0, 65535]), np.array([1, 2**40])
+@pytest.mark.parametrize("value", [65535, -32768])
+def test_sums_of_squares_larger_than_int64_are_exact(value):
+    values, counts = np.array([0, value]), np.array([1, 2**45])
     mean, variance = exact.moments(values, counts)
-    n = 2**40 + 1
-    assert mean == Fraction(65535 * 2**40, n)
-    assert variance == Fraction(65535**2 * 2**40, n * n)
+    n = 2**45 + 1
+    assert mean == Fraction(value * 2**45, n)
+    assert variance == Fraction(value**2 * 2**45, n * n)
 
 
 # ---- classes -------------------------------------------------------------------------------------
@@ -626,6 +634,7 @@ def test_the_larger_of_two_maps_gives_the_number_of_classes(data):
     assert np.array_equal(small.matrix, stats.agreement(ds, "half", "hq").matrix.T)
     assert small.ignored_by_reference == stats.classes(ds, "half").ignored
     assert np.isnan(small.producers_accuracy[2:]).all()
+    assert small.balanced_accuracy == small.producers_accuracy[:2].mean()
     assert stats.agreement(ds, "hq", "half", n_classes=6).matrix.shape == (6, 6)
 
 
