@@ -163,11 +163,13 @@ def _band(
 
 def _histogram(counts: scan.Counts, nodata: float | None) -> Histogram:
     """The stored numbers that occur among the data, as the numbers they are."""
-    codes = np.flatnonzero(counts.histogram)
-    values = codes.astype(f"u{counts.dtype.itemsize}").view(counts.dtype).astype(np.int64)
-    keep = values != nodata if nodata is not None else np.ones(len(values), bool)
-    order = np.argsort(values[keep])
-    return Histogram(frozen(values[keep][order]), frozen(counts.histogram[codes[keep]][order]))
+    # By their bits the negative ones are the upper half.
+    first = int(np.iinfo(counts.dtype).min)
+    ascending = np.roll(counts.histogram, -first)
+    places = np.flatnonzero(ascending != 0)
+    if nodata is not None:
+        places = places[places + first != nodata]
+    return Histogram(frozen(places + first), frozen(ascending[places]))
 
 
 @overload
