@@ -104,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help="presets or bands, comma between; 'all' (default: the first preset there is)",
     )
+    stats.add_argument("--raw", action="store_true", help="numbers as stored, without scale")
     stats.add_argument("--no-bands", action="store_true", help="leave bands out")
     stats.add_argument(
         "--labels", type=_words, metavar="NAMES", help="labels to count (default: manual_hq)"

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> tuple[Several[Any], list[str]]:
 
 
 def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
-    bands = [] if arguments.no_bands else _bands(ds, arguments.bands)
+    bands = [] if arguments.no_bands else _bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _labels(ds, arguments.labels)
     compared, reference = arguments.agreement or [], arguments.reference or _LABEL
     # Before anything is read: a pass over bands can take minutes.
@@ -42,7 +42,13 @@ def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
         percents = (
             () if percents == ["none"] else stats.PERCENTILES if percents is None else percents
         )
-        found["bands"] = stats.bands(ds, bands, percentiles=percents, **settings)
+        found["bands"] = stats.bands(
+            ds,
+            bands,
+            percentiles=percents,
+            scale=None if arguments.raw else "reflectance",
+            **settings,
+        )
     if labels:
         found["classes"] = stats.classes(ds, _one_or_more(labels), **settings)
     if compared:
@@ -52,12 +58,19 @@ def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
     return Several(found)
 
 
-def _bands(ds: Dataset, asked: Sequence[str] | None) -> list[str]:
+def _bands(ds: Dataset, asked: Sequence[str] | None, *, raw: bool) -> list[str]:
     """As asked; else the first preset there is, in CloudSEN12 L1C, else every band."""
-    every = [name for name in ds.names if ds.band(name).kind == "band"]
-    if asked == ["all"]:
-        return every
-    return list(asked) if asked is not None else _presets(ds)[:1] or every
+    if asked is not None and asked != ["all"]:
+        return list(asked)
+    if asked is None and (there := _presets(ds)):
+        return there[:1]
+    unknown = () if raw else _unscaled(ds)
+    return [n for n in ds.names if ds.band(n).kind == "band" and n not in unknown]
+
+
+def _unscaled(ds: Dataset) -> list[str]:
+    """Bands whose scale nobody knows."""
+    return [name for name in ds.names if ds.band(name).scale is None]
 
 
 def _presets(ds: Dataset) -> list[str]:
@@ -82,6 +95,8 @@ def _one_or_more(names: list[str]) -> str | list[str]:
 
 def _hints(ds: Dataset, arguments: argparse.Namespace) -> list[str]:
     hints = []
+    if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):
+        hints.append(f"of unknown scale: {', '.join(unknown)}; --raw counts numbers as stored")
     if arguments.bands is None and not arguments.no_bands and (there := _presets(ds)):
         shown = set(bands_of(ds, there[0]))
         if more := [name for name in there if not shown.issuperset(bands_of(ds, name))]:

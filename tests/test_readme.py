@@ -1,6 +1,7 @@
 """What the README shows, run on what the README says to make."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,11 @@ def test_the_example_runs_on_a_made_up_data_set(tmp_path):
     assert names["image"].shape == (3, 13, 224, 224)
     assert names["label"].shape == (3, 224, 224)
     assert names["batch"].image.shape == (3, 224, 224, 13)
+    statistics = next(block for block in blocks() if "cloudio.stats" in block)
+    exec(statistics, names)
+    assert names["weight"].shape == (4,)
+    assert abs(names["reader"].read([0]).image.mean()) < 2
+    assert names["cloud"].matrix.shape == (2, 2)
 
 
 def test_splits_are_made_as_it_says(tmp_path, capsys):
@@ -56,3 +62,20 @@ def test_the_page_about_metadata_runs_from_top_to_bottom(tmp_path, capsys, monke
     assert len(names["unrated"]) == np.isnan(ds.metadata["difficulty"]).sum()
     assert sum(map(len, names["splits"].values())) == 30
     assert len(names["splits"].strata) > 1
+
+
+def test_the_page_about_statistics_prints_what_it_shows(tmp_path, capsys, monkeypatch):
+    labels = ["manual_hq", "sen2cor", "fmask", "s2cloudless"]
+    arrays = ["L1C_B4", "L1C_B3", "L1C_B2", "S1_VV", "S1_VH", "S1_angle"]
+    arrays += [f"LABEL_{name}" for name in labels]
+    cloudio.synthesize(tmp_path / "data", {"train": 8, "val": 2, "test": 2}, arrays=arrays)
+    monkeypatch.chdir(tmp_path)
+    page = (README.parent / "docs" / "stats.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 3
+    names = {"cloudio": cloudio}
+    for code, printed in examples:
+        with warnings.catch_warnings():  # of the policies that named labels follow
+            warnings.simplefilter("ignore", cloudio.CloudioWarning)
+            exec(code, names)
+        assert capsys.readouterr().out == printed

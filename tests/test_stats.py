@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -861,6 +862,20 @@ def test_the_command_takes_every_band_where_there_is_no_preset(tmp_path, capsys)
     printed = capsys.readouterr().out
     assert re.search(r"^L1C_B4 +518,162 ", printed, re.MULTILINE)
     assert "of LABEL" not in printed
+
+
+def test_the_command_leaves_out_what_it_cannot_scale_and_says_so(made, tmp_path, capsys):
+    shutil.copytree(made[0].path / "val", tmp_path / "data" / "val")
+    shutil.copy(tmp_path / "data" / "val" / "i16.dat", tmp_path / "data" / "val" / "own.dat")
+    words = ["stats", str(tmp_path / "data"), *made[1][1:], "--no-labels", "--bands", "all"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "of unknown scale: own; --raw counts numbers as stored" in printed
+    assert not re.search("^own ", printed, re.MULTILINE)
+    assert main([*words, "--raw", "-o", str(tmp_path / "raw.json")]) == 0
+    assert "unknown" not in capsys.readouterr().out
+    found = stats.load(tmp_path / "raw.json")["bands"].select(["i16", "own"])
+    assert found.max[0] == found.max[1] == inside(made[0].split("val")["i16"]).max()
 
 
 # ---- real data -----------------------------------------------------------------------------------
