@@ -7,6 +7,7 @@ counted in scan.py.  Nothing here holds an image in memory, and nothing writes a
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -72,38 +73,34 @@ def bands(
     percents = _percents(percentiles)
     window = ds.valid_window if window is None else _inside(window, ds.layout.patch)
     threads = threads_to_use(threads)
-    asked = list(dict.fromkeys(names))
+    keys = list(zip(names, factors, summands, strict=True))
     # The second pass over floats reads them once more.
-    passes = {name: 2 if percents and ds.dtype(name).kind == "f" else 1 for name in asked}
-    total = sum(scan.n_bytes(ds, name, window=window) * n for name, n in passes.items())
-    found: list[dict[str, Any]] = []
+    total = sum(
+        scan.n_bytes(ds, name, window=window) * (1 + bool(percents and ds.dtype(name).kind == "f"))
+        for name, *_ in {*keys}
+    )
+    found: dict[tuple[str, float, float], dict[str, Any]] = {}
     with _progress("bands", total, progress) as advance:
-        for k, name in enumerate(names):
-            twin = names.index(name)
-            same = twin < k and (factors[k], summands[k]) == (factors[twin], summands[twin])
-            if same:
-                found.append(found[twin])
-                continue
-            counts = scan.array(ds, name, window=window, threads=threads, advance=advance)
+        how: dict[str, Any] = {"window": window, "threads": threads, "advance": advance}
+        for key in dict.fromkeys(keys):
+            counts = scan.array(ds, key[0], **how)
+            within = partial(scan.within, ds, key[0], **how)
+            found[key] = _band(counts, ds.band(key[0]).nodata, *key[1:], percents, within)
+    each = [found[key] for key in keys]
 
-            def within(tops: np.ndarray, name: str = name) -> np.ndarray:
-                return scan.within(ds, name, tops, window=window, threads=threads, advance=advance)
+    def column(entry: str, dtype: type) -> np.ndarray:
+        return frozen(np.array([one[entry] for one in each], dtype))
 
-            nodata = ds.band(name).nodata
-            found.append(_band(counts, nodata, factors[k], summands[k], percents, within))
-    columns = {
-        key: frozen(np.array([one[key] for one in found]))
-        for key in ("count", "n_nodata", "n_nan", "min", "max", "mean", "std")
-    }
     return BandStats(
         names=names,
         percents=percents,
-        percentiles=frozen(np.array([one["percentiles"] for one in found])),
+        percentiles=column("percentiles", np.float64),
         scale=frozen(np.array(factors)),
         offset=frozen(np.array(summands)),
-        histograms=tuple(one["histogram"] for one in found),
+        histograms=tuple(one["histogram"] for one in each),
         of=Population.of(ds, names, window),
-        **columns,
+        **{entry: column(entry, np.int64) for entry in ("count", "n_nodata", "n_nan")},
+        **{entry: column(entry, np.float64) for entry in ("min", "max", "mean", "std")},
     )
 
 
@@ -118,8 +115,7 @@ def _band(
     """The entries of one band, by the names of the result's fields."""
     patches = counts.patches
     n = int(patches["data"].sum())
-    whole = counts.dtype.kind != "f"
-    histogram = _histogram(counts, nodata) if whole else None
+    histogram = None if counts.dtype.kind == "f" else _histogram(counts, nodata)
 
     def scaled(stored: np.ndarray) -> np.ndarray:
         numbers = np.asarray(stored, np.float64) * factor
@@ -145,12 +141,9 @@ def _band(
     entries |= {"min": float(ends[0]), "max": float(ends[1])}
     if percents:
         entries["percentiles"] = exact.percentiles(n, percents, pick, scaled, falling=factor < 0)
-    if np.isinf([least, most]).any():
-        # As numpy has it: both infinities, or a deviation from one, are no number.
-        mean = (
-            np.nan if np.isinf([least, most]).all() and least != most else ends[np.isinf(ends)][0]
-        )
-        return entries | {"mean": float(mean), "std": np.nan}
+    if len(infinite := ends[np.isinf(ends)]):
+        # As numpy has it: the sum of both infinities, and the distance from one, are no number.
+        return entries | {"mean": float(infinite[0]) + float(infinite[-1]), "std": np.nan}
     if histogram is None:
         mean, variance = exact.moments_of_parts(some["data"], some["mean"], some["m2"])
     else:

@@ -268,7 +268,7 @@ def test_a_reader_takes_mean_and_std_as_they_are(data):
 
 def test_without_percentiles_floats_are_read_once(data, monkeypatch):
     ds, _ = data
-    monkeypatch.setattr(scan, "within", None)
+    monkeypatch.setattr(scan, "within", pytest.fail)
     found = stats.bands(ds, FLOATS, percentiles=())
     assert found.percentiles.shape == (2, 0)
     assert np.isfinite(found.mean).all()
@@ -299,7 +299,7 @@ def test_progress_is_told_of_every_byte(data, monkeypatch, capsys):
             return None
 
     monkeypatch.setattr("tqdm.tqdm", Bar)
-    stats.bands(ds, ["i16", "f32"], progress=True)
+    stats.bands(ds, ["i16", "f32", "i16", "i16"], scale=[1, 2, 1, 3], progress=True)
     assert sum(told) == 0 < max(told)
     stats.classes(ds, {"hq": "card", "wide": None}, progress=True)
     assert sum(told) == 0
