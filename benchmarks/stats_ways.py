@@ -208,6 +208,7 @@ def _agreement(data: Data, pool: ThreadPoolExecutor, threads: int) -> Question:
     """(reference, source): pixels by the classes of both."""
     reference = data.windows(_REFERENCE)
     source, n = data.windows(SOURCE), data.n
+    asked = {SOURCE: "card"}
     maps = data.split.layout.label_maps
     table, look_up = (
         maps[name]["card"].table(data.split.dtype(name), np.dtype(np.uint8), 4, name)
@@ -216,7 +217,7 @@ def _agreement(data: Data, pool: ThreadPoolExecutor, threads: int) -> Question:
 
     def ours(threads: int) -> Contender:
         def run(_: Any) -> np.ndarray:
-            return stats.agreement(data.ds, SOURCE, _REFERENCE, threads=threads).matrix
+            return stats.agreement(data.ds, asked, _REFERENCE, threads=threads)[SOURCE].matrix
 
         return Contender(named("cloudio", threads), threads, run)
 

@@ -3,17 +3,17 @@
 What the counts are for is stats.py's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import scan
+from . import advice, doubts, scan
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset
 from .errors import RequestError
-from .labels import CLASSES, LabelMap
-from .names import label_map_of, label_meanings
+from .labels import CLASSES, LabelMap, total_table
+from .names import asked_of, label_map_of, label_meanings
 from .request import STORED
 
 #: Classes are counted in bytes, one of which stands for what is ignored.
@@ -26,7 +26,13 @@ _Advance = Callable[[int], object]
 
 
 def maps_of(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
-    return {name: label_map_of(ds, name, how) for name, how in label_meanings(ds, labels).items()}
+    """The map of each label, with the warnings that a reader of them would give."""
+    meanings = label_meanings(ds, labels)
+    maps = {name: label_map_of(ds, name, how) for name, how in meanings.items()}
+    by_name = not isinstance(labels, Mapping)
+    asked = [asked_of(ds, name, how, by_name, ds.io) for name, how in maps.items()]
+    doubts.warn_of_labels(ds.path, ds.layout, ds.valid_window.size, asked)
+    return maps
 
 
 def given(label_map: LabelMap, ignore: int) -> set[int]:
@@ -47,7 +53,7 @@ def fold_of(
     n = there if n_classes is None else n_classes
     if n < there:
         raise RequestError(f"{name} has classes 0..{there - 1}; n_classes={n} is too few")
-    table = label_map.table(ds.dtype(name), np.dtype(np.int64), ignore, name)
+    table = total_table(label_map, ds.dtype(name), np.dtype(np.int64), ignore, name)
     return np.arange(n), np.where(table == ignore, n, table).astype(np.uint8)
 
 
@@ -64,7 +70,7 @@ def codes_of(
     dtype = ds.dtype(name)
     stored = np.arange(256**dtype.itemsize).astype(f"u{dtype.itemsize}")
     if dtype.itemsize > 1:
-        counts = scan.array(ds, name, threads=threads, advance=advance)
+        counts = scan.array(ds, name, records=False, threads=threads, advance=advance)
         stored = stored[counts.histogram > 0]
         if len(stored) > MOST:
             raise RequestError(
@@ -84,7 +90,7 @@ def names_of(array: str, label_map: LabelMap | None, numbers: Sequence[int]) -> 
     return tuple(known or map(str, numbers))
 
 
-def pairs(
+def joint(
     ds: Dataset,
     names: tuple[str, str],
     tables: tuple[np.ndarray, np.ndarray],
@@ -92,10 +98,30 @@ def pairs(
     threads: int,
     advance: _Advance,
 ) -> np.ndarray:
-    """(patch, n, n) int64: pixels of the valid window by the classes of two different labels.
+    """(n, n) int64: pixels of the valid window by the classes of two different labels.
 
     ``tables``: of each the class below ``n``, (256,) or (65536,) uint8, by the stored bits.
     """
+    if any(len(table) > 256 for table in tables):
+        return np.asarray(joint_per_patch(ds, names, tables, n, threads, advance).sum(axis=0))
+    counts = scan.pairs(ds, *names, threads=threads, advance=advance)
+    one, other = (table.astype(np.intp) for table in tables)
+    by_source = np.zeros((256, n), np.int64)
+    np.add.at(by_source.T, other, counts.T)
+    found = np.zeros((n, n), np.int64)
+    np.add.at(found, one, by_source)
+    return found
+
+
+def joint_per_patch(
+    ds: Dataset,
+    names: tuple[str, str],
+    tables: tuple[np.ndarray, np.ndarray],
+    n: int,
+    threads: int,
+    advance: _Advance,
+) -> np.ndarray:
+    """(patch, n, n): the same of each patch."""
     maps = {
         name: LabelMap(dict(enumerate(table.tolist())))
         for name, table in zip(names, tables, strict=True)
@@ -104,8 +130,9 @@ def pairs(
     # A reader wants a band: the first label itself, whose pages are read anyway.
     stored = ds.dtype(names[0]).name
     dtype = stored if stored in STORED else "float32"
-    reader = ds.reader(names[0], maps, dtype=dtype, scale=None, threads=threads)
-    joint = np.zeros((len(ds), n * n), np.int64)
+    with advice.hushed():
+        reader = ds.reader(names[0], maps, dtype=dtype, scale=None, threads=threads)
+    found = np.zeros((len(ds), n * n), np.int64)
     step = max(1, _BATCH // (size[0] * size[1]))
     n_bytes = sum(ds.dtype(name).itemsize for name in names) * size[0] * size[1]
     for first in range(0, len(ds), step):
@@ -113,6 +140,6 @@ def pairs(
         assert label is not None
         for k, (one, other) in enumerate(label):
             both = one.astype(np.intp) * n + other
-            joint[first + k] = np.bincount(both.ravel(), minlength=n * n)
+            found[first + k] = np.bincount(both.ravel(), minlength=n * n)
         advance(len(label) * n_bytes)
-    return joint.reshape(-1, n, n)
+    return found.reshape(-1, n, n)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import doubts
 from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap
@@ -98,3 +99,11 @@ def label_map_of(dataset: Dataset, array: str, meaning: Any) -> LabelMap | None:
             "to classes, or None for codes as stored"
         )
     return policies[meaning]
+
+
+def asked_of(
+    dataset: Dataset, name: str, label_map: LabelMap | None, by_name: bool, io: str
+) -> doubts.Asked:
+    """A label, as warnings want to know of it."""
+    files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
+    return doubts.Asked(name, label_map, by_name, files)

@@ -15,7 +15,7 @@ from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap, raw_table, total_table
 from .layout import Window
-from .names import bands_of, label_map_of, label_meanings, scales_and_offsets
+from .names import asked_of, bands_of, label_map_of, label_meanings, scales_and_offsets
 from .request import (
     FLOATS,
     aligned,
@@ -180,7 +180,7 @@ class Reader:
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
             by_name = not isinstance(labels, Mapping)
-            asked_for = [_asked(dataset, name, how, by_name, io) for name, how in maps.items()]
+            asked_for = [asked_of(dataset, name, how, by_name, io) for name, how in maps.items()]
             labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
@@ -414,13 +414,6 @@ def _remap(
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
     return _plans.Remap(*for_plans(sources), tables, windows, ignore)
-
-
-def _asked(
-    dataset: Dataset, name: str, label_map: LabelMap | None, by_name: bool, io: str
-) -> doubts.Asked:
-    files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
-    return doubts.Asked(name, label_map, by_name, files)
 
 
 def _choice(what: str, given: Any) -> bool:

@@ -15,7 +15,17 @@ import numpy as np
 from . import exact, scan
 from .dataset import Dataset
 from .errors import RequestError
-from .folds import MOST, codes_of, fold_of, given, maps_of, names_of, pairs, widened
+from .folds import (
+    MOST,
+    codes_of,
+    fold_of,
+    given,
+    joint,
+    joint_per_patch,
+    maps_of,
+    names_of,
+    widened,
+)
 from .layout import Window
 from .names import bands_of, scales_and_offsets
 from .request import is_whole, overflows, threads_to_use
@@ -83,7 +93,9 @@ def bands(
     with _progress("bands", total, progress) as advance:
         how: dict[str, Any] = {"window": window, "threads": threads, "advance": advance}
         for key in dict.fromkeys(keys):
-            counts = scan.array(ds, key[0], **how)
+            # Of whole numbers the histogram says all there is to say.
+            floats = ds.dtype(key[0]).kind == "f"
+            counts = scan.array(ds, key[0], records=floats, **how)
             within = partial(scan.within, ds, key[0], **how)
             found[key] = _band(counts, ds.band(key[0]).nodata, *key[1:], percents, within)
     each = [found[key] for key in keys]
@@ -113,9 +125,13 @@ def _band(
     within: Callable[[np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
     """The entries of one band, by the names of the result's fields."""
-    patches = counts.patches
-    n = int(patches["data"].sum())
-    histogram = None if counts.dtype.kind == "f" else _histogram(counts, nodata)
+    patches, histogram, n_nan = counts.patches, None, 0
+    if counts.dtype.kind == "f":
+        n, n_nodata, n_nan = (int(patches[entry].sum()) for entry in ("data", "nodata", "nan"))
+    else:
+        histogram = _histogram(counts, nodata)
+        n = int(histogram.counts.sum())
+        n_nodata = int(counts.histogram.sum()) - n
 
     def scaled(stored: np.ndarray) -> np.ndarray:
         numbers = np.asarray(stored, np.float64) * factor
@@ -128,15 +144,18 @@ def _band(
 
     entries: dict[str, Any] = {
         "count": n,
-        "n_nodata": int(patches["nodata"].sum()),
-        "n_nan": int(patches["nan"].sum()),
+        "n_nodata": n_nodata,
+        "n_nan": n_nan,
         "histogram": histogram,
         "percentiles": np.full(len(percents), np.nan),
     }
     if not n:
         return entries | dict.fromkeys(("min", "max", "mean", "std"), np.nan)
     some = patches[patches["data"] > 0]
-    least, most = float(some["least"].min()), float(some["most"].max())
+    if histogram is None:
+        least, most = some["least"].min(), some["most"].max()
+    else:
+        least, most = histogram.values[[0, -1]]
     ends = np.sort(scaled(np.array([least, most])))
     entries |= {"min": float(ends[0]), "max": float(ends[1])}
     if percents:
@@ -216,9 +235,10 @@ def classes(
     total = sum(scan.n_bytes(ds, name) * n for name, n in passes.items())
     found: dict[str, ClassStats] = {}
     with _progress("classes", total, progress) as advance:
+        how: dict[str, Any] = {"threads": threads, "advance": advance}
         for name, plan in plans.items():
             numbers, fold = plan or codes_of(ds, name, threads, advance)
-            per_patch = scan.array(ds, name, fold=fold, threads=threads, advance=advance).classes
+            per_patch = scan.array(ds, name, records=False, fold=fold, **how).classes
             assert per_patch is not None
             n = len(numbers)
             # What no code becomes has no column.
@@ -246,6 +266,7 @@ def agreement(  # type: ignore[overload-overlap]
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
+    per_patch: bool = ...,
     threads: int | None = ...,
     progress: bool = ...,
 ) -> Agreement: ...
@@ -259,6 +280,7 @@ def agreement(
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
+    per_patch: bool = ...,
     threads: int | None = ...,
     progress: bool = ...,
 ) -> Several[Agreement]: ...
@@ -271,6 +293,7 @@ def agreement(
     *,
     n_classes: int | None = None,
     ignore: int = 255,
+    per_patch: bool = False,
     threads: int | None = None,
     progress: bool = False,
 ) -> Agreement | Several[Agreement]:
@@ -278,7 +301,8 @@ def agreement(
 
     ``source`` and ``reference`` are as ``labels`` of `Reader`, but codes as stored; ``reference``
     is one.  Pixels that either map ignores are left out, and counted.  Of one name an `Agreement`,
-    of several or a mapping one for each, which print side by side.
+    of several or a mapping one for each, which print side by side.  ``per_patch``: count each patch
+    for itself too, some ten times as slow.
 
     What a detector cannot say it gets wrong: one of cloud or clear finds no thin cloud and no
     shadow of its reference.  Merge classes first: ``.binary((1, 2))`` is cloud, thick or thin,
@@ -304,8 +328,9 @@ def agreement(
             sizes = [len(folds[one][0]) for one in (against, name)]
             n = max(sizes)
             tables = (widened(folds[against], n), widened(folds[name], n))
-            joint = pairs(ds, (against, name), tables, n + 1, threads, advance)
-            totals = joint.sum(axis=0)
+            settings = (ds, (against, name), tables, n + 1, threads, advance)
+            each = joint_per_patch(*settings) if per_patch else None
+            totals = joint(*settings) if each is None else each.sum(axis=0)
             by_reference, by_source = int(totals[n].sum()), int(totals[:, n].sum())
             wider = against if sizes[0] == n else name
             found[name] = Agreement(
@@ -315,7 +340,8 @@ def agreement(
                 reference_map=known[against],
                 names=names_of(wider, known[wider], range(n)),
                 says=tuple(k in given(known[name], ignore) for k in range(n)),
-                per_patch=frozen(np.ascontiguousarray(joint[:, :n, :n])),
+                matrix=frozen(totals[:n, :n].copy()),
+                per_patch=None if each is None else frozen(each[:, :n, :n].copy()),
                 ignored=by_reference + by_source - int(totals[n, n]),
                 ignored_by_reference=by_reference,
                 ignored_by_source=by_source,

@@ -1,6 +1,8 @@
 """What ``cloudio stats`` counts in a folder: which bands and labels, where nobody named any."""
 
 import argparse
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,9 +25,14 @@ def run(arguments: argparse.Namespace) -> tuple[Several[Any], list[str]]:
         raise RequestError("--reference is what --agreement compares with; name its labels")
     if arguments.output:
         writable(arguments.output)
-    with open(arguments.path, layout=arguments.layout) as whole:
+    with warnings.catch_warnings(), open(arguments.path, layout=arguments.layout) as whole:
+        warnings.showwarning = _say  # type: ignore[assignment]  # takes any arguments
         ds = whole if arguments.split is None else whole.split(arguments.split)
         return _results(ds, arguments), _hints(ds, arguments)
+
+
+def _say(message: Warning | str, *_: Any) -> None:
+    print(f"cloudio: {message}", file=sys.stderr)
 
 
 def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:

@@ -247,10 +247,11 @@ _VIEWS = {"cloud": (1, 2), "cloud shadow": (3,)}
 class Agreement(Result):
     """How the classes of one label agree with those of a reference, pixel by pixel.
 
-    ``matrix`` counts pixels, rows by the reference's class, columns by the source's;
-    ``per_patch`` is (patch, reference, source).  Pixels that either ignores are in neither, and
-    counted in ``ignored``, ``ignored_by_reference`` and ``ignored_by_source``.  ``says`` is
-    which classes the source's map can give.  A rate with nothing to divide by is NaN.
+    ``matrix`` counts pixels, rows by the reference's class, columns by the source's; ``per_patch``
+    is (patch, reference, source), or None where that was not asked for.  Pixels that either map
+    ignores are in neither, and counted in ``ignored``, ``ignored_by_reference`` and
+    ``ignored_by_source``.  ``says`` is which classes the source's map can give.  A rate with
+    nothing to divide by is NaN.
     """
 
     source: str
@@ -259,15 +260,12 @@ class Agreement(Result):
     reference_map: LabelMap
     names: tuple[str, ...]
     says: tuple[bool, ...]
-    per_patch: np.ndarray
+    matrix: np.ndarray
+    per_patch: np.ndarray | None
     ignored: int
     ignored_by_reference: int
     ignored_by_source: int
     of: Population
-
-    @property
-    def matrix(self) -> np.ndarray:
-        return np.asarray(self.per_patch.sum(axis=0))
 
     @property
     def producers_accuracy(self) -> np.ndarray:
@@ -301,6 +299,8 @@ class Agreement(Result):
     @property
     def balanced_per_patch(self) -> np.ndarray:
         """(patch,): the same of each patch; NaN where no pixel is left."""
+        if self.per_patch is None:
+            raise RequestError("patches were not counted one by one; per_patch=True does")
         return _balanced(self.per_patch)
 
     @property
@@ -328,7 +328,8 @@ class Agreement(Result):
             self,
             names=tuple(groups),
             says=tuple(bool(said) for said in fold @ np.array(self.says, np.int64)),
-            per_patch=frozen(fold @ self.per_patch @ fold.T),
+            matrix=frozen(fold @ self.matrix @ fold.T),
+            per_patch=None if self.per_patch is None else frozen(fold @ self.per_patch @ fold.T),
         )
 
     def binary(self, positive: Sequence[int], name: str | None = None) -> "Agreement":
@@ -396,7 +397,10 @@ class Agreement(Result):
             "reference_map": label_map(given["reference_map"]),
             "names": tuple(given["names"]),
             "says": tuple(given["says"]),
-            "per_patch": whole(given["per_patch"], (len(given["per_patch"]), n, n)),
+            "matrix": whole(given["matrix"], (n, n)),
+            "per_patch": None
+            if given["per_patch"] is None
+            else whole(given["per_patch"], (len(given["per_patch"]), n, n)),
             "of": population(given["of"]),
         }
         del settings["kind"]

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
 
 import builders
@@ -170,7 +171,7 @@ def test_bands_of_floats_are_numpys(data):
 def test_the_mean_of_floats_does_not_drown_in_what_they_have_in_common(tmp_path):
     layout = Layout("One", (8, 8), Window(0, 0, 8, 8), (Band("x", dtype="float32"),))
     rng = np.random.default_rng(0)
-    array = (np.float32(2**23) + rng.integers(0, 3, (50, 8, 8))).astype("f4")
+    array = (np.float32(2**16) + rng.integers(0, 3, (50, 8, 8))).astype("f4")
     array.tofile(tmp_path / "x.dat")
     found = stats.bands(cloudio.open(tmp_path, layout=layout), "x")
     mean, variance = exact_moments(array.ravel(), layout.bands[0])
@@ -575,7 +576,11 @@ def test_weights_that_are_not_known_are_refused(how, beta, message):
 def test_agreement_is_scikit_learns(data, source):
     metrics = pytest.importorskip("sklearn.metrics")
     ds, _ = data
-    found = stats.agreement(ds, source, "hq")
+    found = stats.agreement(ds, source, "hq", per_patch=True)
+    alone = stats.agreement(ds, source, "hq")
+    assert alone.per_patch is None
+    assert np.array_equal(alone.matrix, found.matrix)
+    assert alone.ignored == found.ignored
     truth, guess = as_read(ds, "hq"), as_read(ds, source)
     kept = (truth != 255) & (guess != 255)
     y, z = truth[kept], guess[kept]
@@ -604,10 +609,12 @@ def test_agreement_is_scikit_learns(data, source):
 
 def test_classes_are_put_together_as_if_the_maps_had(data):
     ds, _ = data
-    merged = stats.agreement(ds, "found", "hq").binary((1, 2), "cloud")
+    merged = stats.agreement(ds, "found", "hq", per_patch=True).binary((1, 2), "cloud")
     cloud = {"hq": {0: 0, 1: 1, 2: 1, 3: 0}}
     source = {"found": {4: 0, 5: 0, 8: 1, 9: 1, 10: 1, 3: 0}}
-    direct = stats.agreement(ds, source, cloud)["found"]
+    direct = stats.agreement(ds, source, cloud, per_patch=True)["found"]
+    assert np.array_equal(merged.matrix, direct.matrix)
+    assert np.array_equal(merged.matrix, merged.per_patch.sum(axis=0))
     assert np.array_equal(merged.per_patch, direct.per_patch)
     assert merged.ignored == direct.ignored
     assert merged.names == ("other", "cloud")
@@ -664,6 +671,11 @@ def test_labels_that_cannot_be_compared_are_refused(data, source, reference, mes
         stats.agreement(data[0], source, reference)
 
 
+def test_patches_that_were_not_counted_one_by_one_have_no_rates(data):
+    with pytest.raises(RequestError, match="not counted one by one; per_patch=True does"):
+        _ = stats.agreement(data[0], "half", "hq").balanced_per_patch
+
+
 def test_groups_must_have_each_class_once(data):
     found = stats.agreement(data[0], "found", "hq")
     with pytest.raises(RequestError, match=r"groups have classes \[0, 1\]; each of 0..3 is needed"):
@@ -679,7 +691,8 @@ def results(ds):
     found = stats.bands(ds, [*INTS, *FLOATS, "i16"])
     classes = stats.classes(ds, {"hq": "card", "wide": None})
     agreement = stats.agreement(ds, ["found", "half"], "hq")
-    return [found, classes["hq"], classes, agreement["half"].binary((1, 2)), agreement]
+    each = stats.agreement(ds, "found", "hq", per_patch=True)
+    return [found, classes["hq"], classes, agreement["half"].binary((1, 2)), agreement, each]
 
 
 def test_results_come_back_bit_for_bit(data, tmp_path):
@@ -903,9 +916,11 @@ def test_real_bands_are_numpys(mini):
 
 def test_real_labels_agree_as_scikit_learn_has_it(mini):
     metrics = pytest.importorskip("sklearn.metrics")
-    table = stats.agreement(mini, ["sen2cor", "fmask", "s2cloudless"])
+    sources = {"LABEL_sen2cor": "card", "LABEL_fmask": "card", "LABEL_s2cloudless": "card"}
+    table = stats.agreement(mini, sources)
     for name, found in table.items():
-        label = mini.reader("L1C_B4", ["manual_hq", name]).read(range(6)).label
+        labels = {"manual_hq": "card", name: "card"}
+        label = mini.reader("L1C_B4", labels).read(range(6)).label
         y, z = label[:, 0].ravel(), label[:, 1].ravel()
         kept = z != 255
         expected = metrics.confusion_matrix(y[kept], z[kept], labels=range(4))
@@ -923,11 +938,30 @@ def test_real_labels_agree_as_scikit_learn_has_it(mini):
     assert row.split()[4:7] == ["-", "-", "-"]
 
 
+def test_labels_named_alone_are_warned_of_as_by_a_reader(mini):
+    with pytest.warns(cloudio.CloudioWarning, match="LABEL_sen2cor by its name alone follows"):
+        stats.classes(mini, "sen2cor")
+    with pytest.warns(cloudio.CloudioWarning, match="LABEL_kappamask_L1C by its name alone"):
+        stats.agreement(mini, "kappamask_L1C")
+
+
+def test_the_command_says_warnings_as_sentences(mini, capsys):
+    words = ["stats", str(mini.path), "--no-bands", "--labels", "qa60"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(words) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("cloudio: LABEL_qa60 is stored in 1 byte a pixel") for line in lines)
+
+
 def test_real_classes_are_named_where_the_map_is_cloudsen12s(mini):
     found = stats.classes(mini)
     assert found.names == cloudio.CLASSES
     assert np.array_equal(found.counts, np.bincount(real(mini, "LABEL_manual_hq").ravel()))
-    assert stats.classes(mini, "s2cloudless").names == ("clear", "cloud")
+    assert stats.classes(mini, {"s2cloudless": "card"})["LABEL_s2cloudless"].names == (
+        "clear",
+        "cloud",
+    )
     assert stats.classes(mini, {"manual_hq": {0: 0, 1: 1, 2: 1, 3: 0}})[
         "LABEL_manual_hq"
     ].names == (
