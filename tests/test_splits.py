@@ -225,7 +225,9 @@ def test_a_long_chain_is_one_group():
     link = [str(k // 2) for k in range(n)], [str((k + 1) // 2) for k in range(n)]
     order = np.random.default_rng(0).permutation(n)
     ds = table(**{name: [x[k] for k in order] for name, x in zip(("a", "b"), link, strict=True)})
-    with pytest.warns(cloudio.CloudioWarning, match=r"^b gets no patch; it was to have 0.4 of 20000, and the"):
+    with pytest.warns(
+        cloudio.CloudioWarning, match=r"^b gets no patch; it was to have 0.4 of 20000, and the"
+    ):
         splits = make_splits(ds, {"a": 0.6, "b": 0.4}, group=("a", "b"))
     assert (splits.n_groups, splits.largest) == (1, n)
     assert len(splits["a"]) == n
