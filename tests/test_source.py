@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudio"
 # Each may import what stands before it. Doors to the next floor are named.
 ORDER = (
-    "_files", "_plans", "_kernels", "errors", "request", "labels", "layout", "toml_table", "toml",
-    "toml_text",
+    "_files", "_plans", "_kernels", "errors", "tables", "request", "labels", "layout", "toml_table",
+    "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "dataset", "reader", "arrays",
     "scene", "synth", "torch", "info", "contenders", "bench", "pages", "cold_work",
     "cold_ways", "cold", "__init__", "cli", "__main__",
