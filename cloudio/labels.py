@@ -13,6 +13,8 @@ from .errors import RequestError
 
 #: Names of the target classes 0..3 of CloudSEN12.
 CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
+# Below, a map of two classes is one of codes, not of probabilities.
+_PERCENT = 10
 
 
 class LabelMap:
@@ -52,6 +54,23 @@ class LabelMap:
     def unlisted(self) -> int | None:
         """What every other code becomes; None for ``ignore``."""
         return self._unlisted
+
+    @property
+    def limits(self) -> tuple[int, int] | None:
+        """(at, top) where this is ``threshold(at, top=top)``, however it was made; else None.
+
+        A ``top`` below 10 is none, for then the codes are classes and no probabilities.
+        """
+        top = max(self.classes, default=0)
+        at = sum(to == 0 for to in self.classes.values())
+        if top < _PERCENT or not 0 < at <= top or self != LabelMap.threshold(at, top=top):
+            return None
+        return at, top
+
+    @property
+    def is_threshold(self) -> bool:
+        """Whether the codes are probabilities, of which this is a threshold: see `limits`."""
+        return self.limits is not None
 
     def table(
         self, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
