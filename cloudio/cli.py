@@ -198,8 +198,10 @@ def _numbers(words: Sequence[str], n_patches: int) -> list[int]:
 
 def _picture_of(folder: str, split: str | None, numbers: Sequence[int]) -> Path:
     """A file here, named by what it shows."""
-    few = [*numbers] if len(numbers) <= 4 else [numbers[0], "to", numbers[-1]]
-    return Path("-".join(map(str, filter(None.__ne__, [folder, split, *few]))) + ".png")
+    few = [str(k) for k in numbers]
+    if len(few) > 4:
+        few[1:-1] = ["to"]
+    return Path("-".join([*filter(None, (folder, split)), *few]) + ".png")
 
 
 def _stretch(word: str) -> str | tuple[float, float]:

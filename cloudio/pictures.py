@@ -1,7 +1,6 @@
 """What colour a pixel has: bands and labels as pictures, (row, column, 3) of uint8.
 
-numpy alone; plot.py puts them on a page.  A pixel where there is no data has a colour of its own,
-always.
+numpy alone; panels.py says what is to be seen, and plot.py puts it on a page.
 """
 
 from collections.abc import Mapping, Sequence
