@@ -222,7 +222,7 @@ def _joined(ds: Dataset, names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Label:
-    """One label: what becomes of its codes, in words too, or their (threshold, top)."""
+    """One label: by which map it is read, in words too; of probabilities (threshold, top)."""
 
     name: str
     rule: str
@@ -235,27 +235,35 @@ class _Label:
 
 
 def _labels(ds: Dataset, band: str, request: Request) -> tuple[Reader, list[_Label]]:
-    """The labels, and a reader of their classes, or of their codes where they have no map.
-
-    That is also so for probabilities that were asked for by name alone.
-    """
+    """The labels, and a reader of their classes, probabilities or codes."""
     how: dict[str, Any] = {"scale": None, "label_dtype": "int64", "ignore": _IGNORE}
     how["size"] = ds.layout.patch if request.window else None
-    asked = ds.reader(band, request.labels, **how)
-    by_name = not isinstance(request.labels, Mapping)
+    given, by_name = request.labels, not isinstance(request.labels, Mapping)
+    if not by_name:
+        given = {name: _percent(ds, name) if to is None else to for name, to in given.items()}
+    asked = ds.reader(band, given, **how)
     found = []
     for name, label_map in asked.label_maps.items():
-        if by_name and label_map is not None and label_map.is_threshold:
-            label_map = None
-        rule = asked.policies[name] or "a map given"
-        limits = None
-        if label_map is None:
-            known = next(iter(ds.layout.label_maps.get(name, {}).values()), None)
-            limits = None if known is None else known.limits
-            rule = "codes" if limits is None else "probability"
-        found.append(_Label(name, rule, label_map, limits))
-    reader = ds.reader(band, {label.name: label.label_map for label in found}, **how)
-    return reader, found
+        percent = _percent(ds, name)
+        if percent is not None and (by_name or label_map == percent):
+            found.append(_Label(name, "probability", percent, _limits(ds, name)))
+        elif label_map is None:
+            found.append(_Label(name, "codes", None, None))
+        else:
+            found.append(_Label(name, asked.policies[name] or "a map given", label_map, None))
+    return ds.reader(band, {label.name: label.label_map for label in found}, **how), found
+
+
+def _limits(ds: Dataset, name: str) -> tuple[int, int] | None:
+    """(threshold, top) of an array whose default map says that it holds probabilities."""
+    known = next(iter(ds.layout.label_maps.get(ds.find(name), {}).values()), None)
+    return None if known is None else known.limits
+
+
+def _percent(ds: Dataset, name: str) -> LabelMap | None:
+    """What leaves probabilities as they are, and ignores other codes; None for other arrays."""
+    limits = _limits(ds, name)
+    return None if limits is None else LabelMap({code: code for code in range(limits[1] + 1)})
 
 
 def _inside(ds: Dataset, request: Request) -> np.ndarray:
@@ -316,9 +324,8 @@ def _of_probabilities(
     """A heat map of codes 0..top; what is beyond them is what a threshold ignores."""
     assert label.limits is not None
     at, top = label.limits
-    colours = dict.fromkeys(occurring, IGNORED)
-    colours |= {code: _heat(code / top) for code in range(top + 1)}
-    if not {*occurring} <= {*range(top + 1)}:
+    colours = {code: _heat(code / top) for code in range(top + 1)} | {_IGNORE: IGNORED}
+    if _IGNORE in occurring:
         named["ignore"] = IGNORED
     words = "probability, %" if top == 100 else f"probability, 0 to {top}"
     bar = Bar(_HEAT, 0, top, f"{words}; line: threshold {at}", mark=at)

@@ -223,6 +223,12 @@ def test_a_stretch_by_patch_has_a_bar_for_each(small):
         assert bar.get_xlim() == pytest.approx(np.percentile(x.astype(np.float64), [1, 99]))
 
 
+@pytest.mark.parametrize(("n", "columns", "bars"), [(2, 1, 1), (2, 2, 2), (3, 2, 2), (1, 5, 1)])
+def test_a_bar_for_all_patches_stands_below_the_last_of_each_column(small, n, columns, bars):
+    figure = plot.patch(small[1], range(n), bands="L1C_B2", columns=columns)
+    assert len([axes for axes in figure.axes if not axes.images]) == bars
+
+
 def test_what_is_no_data_has_a_colour_of_its_own_and_a_name(small):
     arrays, ds = small
     figure = plot.patch(ds, 2, bands="S1_VV")
@@ -627,6 +633,17 @@ def test_show_replaces_a_file_only_when_forced(small, folder, capsys):
     assert (folder / "x.png").read_text() == "mine"
     assert show(small, "--index", 0, "-o", "x.png", "--force") == 0
     png_size((folder / "x.png").read_bytes())
+
+
+def test_save_replaces_a_file_only_when_forced(small, tmp_path):
+    figure = plot.patch(small[1], 0)
+    path = tmp_path / "x.png"
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"x\.png is there already$"):
+        plot.save(figure, path)
+    assert path.read_text() == "mine"
+    plot.save(figure, path, force=True)
+    assert png_size(path.read_bytes()) == png_size(figure._repr_png_())
 
 
 @pytest.mark.parametrize(

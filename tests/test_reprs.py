@@ -43,6 +43,13 @@ def test_sizes_are_those_of_the_patches_that_are_there(tmp_path):
     assert ["L1C", "2", "int16", "0.000", "B3", "B4"] in rows(repr(ds.subset([])))
 
 
+def test_sizes_are_those_of_all_splits(tmp_path):
+    builders.write_root(tmp_path, {"train": 2, "val": 1}, cloudio.CLOUDSEN12, names=["B4"])
+    whole = cloudio.open(tmp_path)
+    assert ["L1C", "1", "int16", "0.002", "B4"] in rows(repr(whole))
+    assert ["L1C", "1", "int16", "0.001", "B4"] in rows(repr(whole.split("val")))
+
+
 def test_a_closed_data_set_still_says_what_it_has(tmp_path):
     builders.write_split(tmp_path, 1)
     with cloudio.open(tmp_path, layout=SMALL) as ds:
