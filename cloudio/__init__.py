@@ -20,10 +20,11 @@ except ImportError as error:
 from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
-from .errors import CloudioError, LayoutError, RequestError, TruncatedError
+from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
+from .splits import Splits, make_splits
 from .synth import synthesize
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "Band",
     "Batch",
     "CloudioError",
+    "CloudioWarning",
     "Dataset",
     "LabelMap",
     "Layout",
@@ -41,10 +43,12 @@ __all__ = [
     "MaskedBatch",
     "Reader",
     "RequestError",
+    "Splits",
     "TruncatedError",
     "Window",
     "gather",
     "get_include",
+    "make_splits",
     "open",
     "remap",
     "synthesize",

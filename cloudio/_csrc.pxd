@@ -1,6 +1,5 @@
-# The C contract as Cython sees it; csrc/cloudio.h and csrc/files.h are the manual. The only
-# `cdef extern` here.
-from libc.stdint cimport int64_t, uint8_t
+# The C contract as Cython sees it; the headers of csrc are the manual. The only `cdef extern` here.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 cdef extern from "cloudio.h" nogil:
     int CIO_U8
@@ -75,6 +74,39 @@ cdef extern from "cloudio.h" nogil:
 
     int cio_raise(cio_flag *flag) noexcept
     int cio_is_raised(const cio_flag *flag) noexcept
+
+
+cdef extern from "tally.h" nogil:
+    ctypedef struct cio_record:
+        pass
+
+    ctypedef struct cio_tally:
+        int type
+        double nodata
+        int checksum
+        int paired
+        const uint8_t *fold
+        size_t n_classes
+        const uint16_t *chosen
+        size_t n_chosen
+
+    ctypedef struct cio_patch:
+        const char *src
+        Py_ssize_t step
+        size_t n_rows
+        size_t n_cols
+        size_t top
+        size_t left
+        size_t bottom
+        size_t right
+
+    size_t cio_tally_bytes(const cio_tally *how) noexcept
+    void cio_tally_patch(
+        const cio_tally *how, const cio_patch *patch, uint32_t *table, cio_record *record,
+        int64_t *classes) noexcept
+    void cio_tally_pair(
+        const cio_patch *one, const cio_patch *other, uint32_t *table) noexcept
+    void cio_tally_sum(const cio_tally *how, const uint32_t *table, int64_t *counts) noexcept
 
 
 cdef extern from "files.h" nogil:

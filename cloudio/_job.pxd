@@ -25,14 +25,16 @@ cdef enum Verb:
     COPY
     LOOK_UP
     CHECK
+    COUNT
     SKIP
 
-# How an output lies in memory: array by array; pixel by pixel, the arrays of one side by side; or
-# one plane that all arrays have their say in.
+# How an output lies in memory: array by array; pixel by pixel, the arrays of one side by side; one
+# plane that all arrays have their say in; or records, one a sample.
 cdef enum Form:
     PLANAR
     INTERLEAVED
     MASK
+    TALLY
 
 # One array of one split: patches one after another.
 cdef struct Plane:
@@ -71,6 +73,8 @@ cdef struct Output:
     bint alike  # the same is done to numbers of the same type, whatever the array
     int to  # CIO_TO_F32.. for SCALE, CIO_TO_U8 or CIO_TO_I64 for LOOK_UP
     int64_t fill
+    const c.cio_tally *tally
+    int64_t *classes  # [sample, class], of a tally
     char *data
     Py_ssize_t strip_rows, n_strips
     Py_ssize_t block  # pixels that are interleaved at a time
@@ -155,7 +159,9 @@ cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_byte
         if output.form == INTERLEAVED:
             strip_bytes = max(strip_bytes // together, LEAST_READ)
         rows_at_most = max(1, strip_bytes // pitch_of(job, output, job.width))
-    if job.any_turned:
+    if output.form == TALLY:
+        rows_at_most = job.height
+    elif job.any_turned:
         if job.fetch != NULL and reads_whole(job, output):
             rows_at_most = job.height
         elif output.form == INTERLEAVED:
@@ -207,6 +213,8 @@ cdef inline Py_ssize_t line_bytes(const Job *job, Py_ssize_t item) noexcept nogi
 
 cdef inline Py_ssize_t scratch_of(const Output *output) noexcept nogil:
     """Bytes of scratch that a strip needs."""
+    if output.form == TALLY:
+        return LINE + c.cio_tally_bytes(output.tally)
     if output.form != INTERLEAVED:
         return output.turned_bytes
     return (up_to_line(output.n_arrays * sizeof(View)) + output.n_arrays * output.turned_bytes
@@ -220,7 +228,7 @@ cdef inline Py_ssize_t cell_of(const Output *output) noexcept nogil:
 
 cdef inline Py_ssize_t room_of(const Output *output) noexcept nogil:
     """Bytes of scratch that a strip reads to."""
-    return output.read_bytes * (output.n_arrays if output.form == INTERLEAVED else 1)
+    return output.read_bytes * (output.n_arrays if output.form in (INTERLEAVED, TALLY) else 1)
 
 
 cdef inline Py_ssize_t n_tasks_of(const Output *output) noexcept nogil:

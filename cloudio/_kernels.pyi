@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._files import File
-from ._plans import Stack
+from ._plans import Stack, Tally
 
 ENDED: int
 WRITTEN: int
@@ -16,6 +16,18 @@ def run(
     index: Any,
     origin: Any,
     symmetry: Any,
+    n_threads: int,
+    evict: bool = False,
+) -> tuple[File, int, int, int] | None: ...
+def count(
+    plan: Tally,
+    records: Any,
+    counts: Any,
+    classes: Any,
+    index: Any,
+    origin: Any,
+    height: int,
+    width: int,
     n_threads: int,
     evict: bool = False,
 ) -> tuple[File, int, int, int] | None: ...

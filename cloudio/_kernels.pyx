@@ -14,21 +14,22 @@ from libc.string cimport memcmp, memset
 from cloudio cimport _csrc as c
 from cloudio._files cimport File
 from cloudio._job cimport (
-    ENDED as FILE_ENDED, INTERLEAVED, MASK, MOST_OUTPUTS, NO_FAULT, PLANAR, SCALE,
+    ENDED as FILE_ENDED, INTERLEAVED, MASK, MOST_OUTPUTS, NO_FAULT, PLANAR, SCALE, TALLY,
     WRITTEN as FILE_WRITTEN, Deed, Form, Job, Output, Place, Plane, cut, n_tasks_of, room_of,
     scratch_of, up_to_block, up_to_line)
 from cloudio._pages cimport (
     Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files, fetch,
     give_back_rest, leave_files, read_ahead)
 from cloudio._plans cimport (
-    Buffer, Gather, Mask, Remap, Stack, move_of, type_of, zeros)
-from cloudio._walk cimport walk
+    Buffer, Gather, Mask, Remap, Stack, Tally, move_of, type_of, zeros)
+from cloudio._walk cimport sum_tables, walk
 
 # Codes of faults that are no errno.
 ENDED, WRITTEN = FILE_ENDED, FILE_WRITTEN
 
 cdef enum:
     MOST_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
+    MOST_COUNTED = 0xFFFFFFFF  # pixels, that a number of a table counts
 
 # What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
 cdef struct Tuning:
@@ -78,10 +79,7 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     untouched where a file was too short from the beginning, else not to be used.
     """
     cdef Job job
-    cdef char *memory = NULL
-    cdef char *scratch = NULL
-    cdef Py_ssize_t closed, k, n_planes = 0
-    cdef int n_most
+    cdef Py_ssize_t k
     cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
     cdef Stack plan, first
     if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
@@ -93,7 +91,8 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     for plan in plans:
         if plan is None:
             raise ValueError("a plan is None")
-        n_planes += plan.n_arrays * plan.n_splits
+        if plan.form == TALLY:
+            raise ValueError("a Tally is for count")
     first = plans[0]
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
@@ -106,29 +105,104 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
             same_patches(first, plan)
         aim(&job, plan, targets[k])
     check_overlap(plans, targets)
+    return carry_out(&job, plans, index, origin, symmetry, n_threads, evict, NULL)
+
+
+def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize_t height,
+          Py_ssize_t width, int n_threads, bint evict=False):
+    """Count what a `Tally` counts, of windows of that height and width from ``origin`` on.
+
+    All is int64 and contiguous: ``records`` (n, bytes of a cio_record / 8) and ``classes`` (n,
+    classes), None where there is no fold, are written; ``counts`` (numbers,) is added to.
+    ``records`` may be None, as it must be for pairs and where floats are looked into.  The rest is
+    as in `run`.
+    """
+    cdef Job job
+    cdef Output *output = &job.outputs[0]
+    cdef Py_ssize_t n
+    cdef int64_t *sums
+    if n_threads < 1:
+        raise ValueError(f"{n_threads} threads; 1 or more are needed")
+    if not (1 <= height <= plan.patch_height and 1 <= width <= plan.patch_width):
+        raise ValueError(f"a window of {height} x {width} does not fit a patch")
+    memset(&job, 0, sizeof(job))
+    job.rows, job.n_splits, job.rows_ahead = rows, plan.n_splits, tuning.rows_ahead
+    if plan.reads:
+        job.fetch, job.rows_ahead = fetch, 0
+    job.height, job.width = height, width
+    cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
+    whole_numbers(numbers)
+    n = numbers.view.shape[0] if numbers.view.ndim == 1 else 0
+    if n > MOST_COUNTED // (height * width):
+        raise ValueError(f"{n} patches are more than can be counted at once")
+    job.n_samples, job.n_outputs = n, 1
+    output.form, output.planes, output.deeds = TALLY, plan.planes, plan.deeds
+    output.n_arrays, output.item, output.tally = plan.n_arrays, plan.deeds[0].item, &plan.how
+    cdef bint told = records is not None
+    cdef Buffer kept = Buffer(records if told else counts, PyBUF_WRITABLE)
+    cdef Buffer folded = Buffer(classes if plan.n_classes else counts, PyBUF_WRITABLE)
+    cdef Buffer totals = Buffer(counts, PyBUF_WRITABLE)
+    sums = <int64_t *>whole_numbers(totals)
+    if totals.view.ndim != 1 or totals.view.shape[0] != plan.n_counts:
+        raise ValueError(f"counts are {totals.described()}; ({plan.n_counts},) is needed")
+    if told and (plan.how.paired or plan.how.chosen != NULL):
+        raise ValueError("records are of one array that is counted")
+    if told:
+        output.data = <char *>table_of_numbers(kept, n, sizeof(c.cio_record) // 8)
+    if plan.n_classes:
+        output.classes = <int64_t *>table_of_numbers(folded, n, plan.n_classes)
+    check_overlap((plan,), [kept, folded] if plan.n_classes else [kept])
+    return carry_out(&job, (plan,), index, origin, None, n_threads, evict, sums)
+
+
+cdef void *table_of_numbers(Buffer buffer, Py_ssize_t n_rows, Py_ssize_t n_cols) except NULL:
+    cdef void *numbers = whole_numbers(buffer)
+    if (buffer.view.ndim != 2 or buffer.view.shape[0] != n_rows
+            or buffer.view.shape[1] != n_cols):
+        raise ValueError(f"a table is {buffer.described()}; ({n_rows}, {n_cols}) is needed")
+    return numbers
+
+
+cdef object carry_out(Job *job, plans, index, origin, symmetry, int n_threads, bint evict,
+                      int64_t *counts):
+    """Do a job whose outputs are proved, once the rest of it is; add to ``counts`` what it counts.
+
+    None, or the first fault of a file, as `run` returns it.
+    """
+    cdef char *memory = NULL
+    cdef char *scratch = NULL
+    cdef Py_ssize_t closed, n_planes = 0
+    cdef int n_most, seat
+    cdef Stack plan, first = plans[0]
+    for plan in plans:
+        n_planes += plan.n_arrays * plan.n_splits
     memory = <char *>zeros(
         n_planes * sizeof(int64_t) + job.n_samples * sizeof(Place) + first.n_splits, 1)
     try:
         job.changed = <int64_t *>memory
         job.places = <Place *>(job.changed + n_planes)
         job.touched = <char *>(job.places + job.n_samples)
-        place(&job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
+        place(job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
         if symmetry is not None:
-            orient(&job, Buffer(symmetry, 0))
+            orient(job, Buffer(symmetry, 0))
         n_most = n_threads
-        n_threads = plan_strips(&job, n_threads)
-        n_most = plan_reading(&job, first, n_threads, n_most)
+        n_threads = plan_strips(job, n_threads)
+        n_most = plan_reading(job, first, n_threads, n_most)
         if job.scratch_bytes > 0:
             scratch = <char *>c.cio_scratch_take(n_most * job.scratch_bytes)
             if scratch == NULL:
                 raise MemoryError()
             job.scratch = scratch
-        closed = enter_files(&job)
+            for seat in range(n_most):
+                scratch[seat * job.scratch_bytes] = 0  # nothing is counted yet
+        closed = enter_files(job)
         if closed >= 0:
             raise ValueError(f"{file_of(plans, closed).path} is closed; open the data set anew")
         with nogil:
-            do(&job, n_threads, n_most, evict)
-            leave_files(&job, n_planes)
+            do(job, n_threads, n_most, evict)
+            if counts != NULL:
+                sum_tables(job, n_most, counts)
+            leave_files(job, n_planes)
     finally:
         free(memory)
         c.cio_scratch_give_back(scratch)

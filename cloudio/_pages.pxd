@@ -191,7 +191,7 @@ cdef inline Windows windows_of(const Job *job, Py_ssize_t task) noexcept nogil:
         output += 1
     windows.output = output
     windows.array = rest // output.n_strips
-    windows.n_arrays = output.n_arrays if output.form == INTERLEAVED else 1
+    windows.n_arrays = 1 if output.form == PLANAR else output.n_arrays
     windows.first = task - rest % output.n_strips
     windows.last = windows.first + output.n_strips - 1
     return windows

@@ -1,7 +1,8 @@
 # What is decided once, for the kernels: arrays, scales, tables.
 from cpython.buffer cimport Py_buffer
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 
+from cloudio cimport _csrc as c
 from cloudio._job cimport Deed, Form, Plane
 
 
@@ -45,6 +46,13 @@ cdef class Remap(Stack):
     cdef readonly int class_type
     cdef int64_t fill
     cdef list tables
+
+
+cdef class Tally(Stack):
+    cdef readonly Py_ssize_t n_classes, n_counts, item  # bytes of a pixel, of all its arrays
+    cdef c.cio_tally how
+    cdef uint8_t *fold
+    cdef uint16_t *chosen
 
 
 cdef int type_of(Buffer buffer) except -1

@@ -53,3 +53,19 @@ class Remap(Stack):
         windows: Sequence[tuple[int, int, int, int]],
         fill: int,
     ) -> None: ...
+
+class Tally(Stack):
+    n_classes: int
+    n_counts: int
+    item: int
+    def __init__(
+        self,
+        arrays: Sequence[Sequence[Any]],
+        files: Sequence[Sequence[Any]],
+        window: tuple[int, int, int, int],
+        *,
+        nodata: float | None = None,
+        fold: Any = None,
+        chosen: Any = None,
+        checksum: bool = False,
+    ) -> None: ...

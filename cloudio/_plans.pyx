@@ -1,20 +1,23 @@
 """What is decided once, before any batch: arrays, scales, tables, and the proof that they hold.
 
 `Gather`, `Mask` and `Remap` are what `_kernels.run` does to the arrays of a `Stack`, which are
-buffers or lie in files. Every pixel of their shapes may be read; _kernels relies on it.
+buffers or lie in files; `Tally` is what `_kernels.count` does. Every pixel of their shapes may be
+read; _kernels relies on it.
 """
 import sys
 
 from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer)
 from libc.math cimport INFINITY, NAN, copysign
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uintptr_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from cloudio cimport _csrc as c
 from cloudio._files cimport File
 from cloudio._job cimport (
-    CHECK, COPY, INTERLEAVED, LOOK_UP, MASK, SCALE, SKIP, Deed, Plane)
+    CHECK, COPY, COUNT, INTERLEAVED, LOOK_UP, MASK, SCALE, SKIP, TALLY, Deed,
+    Plane)
 
 
 cdef class Buffer:
@@ -354,3 +357,62 @@ cdef class Remap(Stack):
             self.tables.append(table)
         if self.class_type == c.CIO_TO_U8 and not 0 <= self.fill <= 255:
             raise ValueError(f"fill {fill} does not fit uint8")
+
+
+cdef class Tally(Stack):
+    """What is counted of each patch in ``window``, the stored (row, column, height, width).
+
+    Of one array its numbers; a pixel that is NaN or equals ``nodata``, a number or None, is no
+    data.  ``fold`` gives each number, by its bits read as unsigned, a class: (256,) or (65536,)
+    uint8.  ``chosen`` looks into floats, by the upper half of a key: (65536,) uint16, 0 for those
+    that are passed over, else 1, 2, .. for the first, second, .. of the counts.  Of two arrays of
+    one byte a pixel the pairs of numbers.  Tables are copied.
+    """
+
+    def __cinit__(self, arrays, files, window, *, nodata=None, fold=None, chosen=None,
+                  checksum=False):
+        cdef Py_ssize_t a, k
+        self.form = TALLY
+        self.how.type, self.how.nodata = self.deeds[0].type, NAN if nodata is None else nodata
+        self.how.checksum, self.how.paired = bool(checksum), self.n_arrays == 2
+        if self.n_arrays > 2 or (self.how.paired and (
+                self.deeds[0].item != 1 or self.deeds[1].item != 1)):
+            raise ValueError("one array is counted, or the pairs of two of one byte a pixel")
+        for a in range(self.n_arrays):
+            self.deeds[a].verb = COUNT
+            self.confine(&self.deeds[a], window)
+        self.n_counts = 256 if self.deeds[0].item == 1 and self.n_arrays == 1 else 65536
+        if fold is not None:
+            if self.how.type == c.CIO_F32 or self.how.paired:
+                raise ValueError("fold is for one array of whole numbers")
+            self.fold = <uint8_t *>copied(fold, b"B", 1, self.n_counts)
+            for k in range(self.n_counts):
+                self.how.n_classes = max(self.how.n_classes, <size_t>self.fold[k] + 1)
+            self.how.fold = self.fold
+        if chosen is not None:
+            if self.how.type != c.CIO_F32:
+                raise ValueError("chosen is for an array of floats")
+            self.chosen = <uint16_t *>copied(chosen, b"H", 2, 65536)
+            for k in range(65536):
+                self.how.n_chosen = max(self.how.n_chosen, <size_t>self.chosen[k])
+            self.how.chosen = self.chosen
+            self.n_counts = 65536 * <Py_ssize_t>self.how.n_chosen
+        self.n_classes = self.how.n_classes
+        self.item = self.deeds[0].item * self.n_arrays
+
+    def __dealloc__(self):
+        free(self.fold)
+        free(self.chosen)
+
+
+cdef void *copied(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:
+    """A table that nobody else can write to."""
+    cdef Buffer table = Buffer(source, 0)
+    cdef void *copy
+    if (table.view.ndim != 1 or table.view.shape[0] != n or not table.holds(formats, item)
+            or not PyBuffer_IsContiguous(&table.view, b"C")):
+        raise ValueError(
+            f"a table is {table.described()}; {n} contiguous entries of {item} bytes are needed")
+    copy = zeros(n, item)
+    memcpy(copy, table.view.buf, n * item)
+    return copy

@@ -1,11 +1,11 @@
 # How a job is walked: sample, array, strip of rows, row. All of it without the GIL.
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from cloudio cimport _csrc as c
 from cloudio._job cimport (
-    COPY, INTERLEAVED, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, Deed, Job, Output, Place,
-    Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
+    COPY, INTERLEAVED, LINE, LOOK_UP, MIRRORED, PLANAR, SCALE, SKIP, SLAB, TALLY, Deed, Job, Output,
+    Place, Plane, Strip, View, cell_of, line_bytes, n_tasks_of, up_to_line)
 from cloudio._pages cimport ask_ahead, give_back_done, settle_strip
 
 # ---- strips ----------------------------------------------------------------------------------
@@ -149,6 +149,8 @@ cdef inline void walk(void *context, size_t begin, size_t end, int seat) noexcep
             write_planar(job, &strip, &view, &following, &next_view, scratch, &line)
         elif strip.output.form == INTERLEAVED:
             write_interleaved(job, &strip, scratch, &line)
+        elif strip.output.form == TALLY:
+            count_patch(job, &strip, scratch)
         else:
             write_mask(job, &strip, scratch)
         strip, view = following, next_view
@@ -300,3 +302,52 @@ cdef inline void fill_row(const Output *output, char *dst, Py_ssize_t n) noexcep
     else:
         for i in range(n):
             wide[i] = output.fill
+
+
+cdef inline void count_patch(Job *job, const Strip *strip, char *scratch) noexcept nogil:
+    """Write the record of a sample, and count in the table of this seat."""
+    cdef const Output *output = strip.output
+    cdef const c.cio_tally *how = output.tally
+    cdef Py_ssize_t sample = strip.place - job.places, a
+    cdef c.cio_patch[2] patches
+    cdef View view
+    cdef uint32_t *table = table_of(how, scratch)
+    for a in range(output.n_arrays):
+        view = view_of(job, strip, a)
+        if job.fetch != NULL and not job.fetch(
+                job, strip, a, &view, scratch + job.room + a * output.read_bytes):
+            return
+        frame(job, strip, &view)
+        patches[a].src, patches[a].step = view.src, view.step
+        patches[a].n_rows, patches[a].n_cols = job.height, job.width
+        patches[a].top = min(max(view.top, 0), job.height)
+        patches[a].left = min(max(view.left, 0), job.width)
+        patches[a].bottom = max(<Py_ssize_t>patches[a].top, min(view.bottom, job.height))
+        patches[a].right = max(<Py_ssize_t>patches[a].left, min(view.right, job.width))
+    if how.paired:
+        c.cio_tally_pair(&patches[0], &patches[1], table)
+    else:
+        c.cio_tally_patch(
+            how, &patches[0], table,
+            NULL if output.data == NULL else <c.cio_record *>output.data + sample,
+            output.classes + sample * how.n_classes)
+
+
+cdef inline uint32_t *table_of(const c.cio_tally *how, char *scratch) noexcept nogil:
+    """Zeros when a seat first comes; its first byte says whether it has."""
+    cdef uint32_t *table = <uint32_t *>(scratch + LINE)
+    if scratch[0] == 0:
+        scratch[0] = 1
+        memset(table, 0, c.cio_tally_bytes(how))
+    return table
+
+
+cdef inline void sum_tables(const Job *job, int n_seats, int64_t *counts) noexcept nogil:
+    """Add what each seat has counted."""
+    cdef char *scratch
+    cdef int seat
+    for seat in range(n_seats):
+        scratch = job.scratch + seat * job.scratch_bytes
+        if scratch[0] != 0:
+            c.cio_tally_sum(
+                job.outputs[0].tally, <const uint32_t *>(scratch + LINE), counts)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import matplotlib
 import numpy as np
 
+from . import advice
 from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap
@@ -236,12 +237,11 @@ class _Label:
 
 def _labels(ds: Dataset, band: str, request: Request) -> tuple[Reader, list[_Label]]:
     """The labels, and a reader of their classes, probabilities or codes."""
-    how: dict[str, Any] = {"scale": None, "label_dtype": "int64", "ignore": _IGNORE}
-    how["size"] = ds.layout.patch if request.window else None
     given, by_name = request.labels, not isinstance(request.labels, Mapping)
     if not by_name:
         given = {name: _percent(ds, name) if to is None else to for name, to in given.items()}
-    asked = ds.reader(band, given, **how)
+    with advice.hushed():  # a title says the policy, and probabilities by name stay such
+        asked = ds.reader(band, given, scale=None)
     found = []
     for name, label_map in asked.label_maps.items():
         percent = _percent(ds, name)
@@ -251,13 +251,19 @@ def _labels(ds: Dataset, band: str, request: Request) -> tuple[Reader, list[_Lab
             found.append(_Label(name, "codes", None, None))
         else:
             found.append(_Label(name, asked.policies[name] or "a map given", label_map, None))
-    return ds.reader(band, {label.name: label.label_map for label in found}, **how), found
+    how: dict[str, Any] = {"scale": None, "label_dtype": "int64", "ignore": _IGNORE}
+    maps = {label.name: label.label_map for label in found}
+    reader = ds.reader(band, maps, **how)
+    if request.window:
+        with advice.hushed():  # the frame is shown as what it is
+            reader = ds.reader(band, maps, size=ds.layout.patch, **how)
+    return reader, found
 
 
 def _limits(ds: Dataset, name: str) -> tuple[int, int] | None:
     """(threshold, top) of an array whose default map says that it holds probabilities."""
     known = next(iter(ds.layout.label_maps.get(ds.find(name), {}).values()), None)
-    return None if known is None else known.limits
+    return None if known is None else known.as_threshold
 
 
 def _percent(ds: Dataset, name: str) -> LabelMap | None:
@@ -292,7 +298,7 @@ def _of_label(
         return _of_codes(label, codes, inside, occurring, named, request)
     colours = dict(enumerate(CLASS_COLOURS))
     names = {k: _class_name(request, k) for k in colours}
-    if label.label_map.is_threshold:
+    if label.label_map.as_threshold:
         colours[1] = ABOVE
         names |= {0: "below the threshold", 1: "from the threshold on"}
     colours[_IGNORE], names[_IGNORE] = IGNORED, "ignore"

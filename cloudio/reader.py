@@ -6,16 +6,15 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 import operator
 import os
 import types
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from . import _kernels, _plans
+from . import _kernels, _plans, advice, doubts
 from .dataset import Dataset
 from .errors import RequestError
-from .labels import LabelMap, raw_table
+from .labels import LabelMap, raw_table, total_table
 from .layout import Window
 from .reprs import batch_text, reader_html, reader_text
 from .request import (
@@ -43,7 +42,7 @@ from .request import (
     threads_to_use,
     window_size,
 )
-from .source import Source, error_of
+from .source import error_of, for_plans
 
 _UINT8 = np.dtype(np.uint8)
 # A label named alone follows the first policy that its layout has for it.
@@ -125,7 +124,8 @@ class Reader:
     as under ``io="pread"``, and past the page cache where the file system can.
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
-    RequestError, saying what there is, where any of this cannot be had.
+    RequestError, saying what there is, where any of this cannot be had.  A CloudioWarning, once
+    for a data set and matter, where labels may not be what they look like (docs/cloudsen12.md).
     """
 
     def __init__(
@@ -174,10 +174,10 @@ class Reader:
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
         io = "direct" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
-        self._gather = _plans.Gather(*_opened(sources), *factors, **how)
+        self._gather = _plans.Gather(*for_plans(sources), *factors, **how)
         self._mask = None
         if self.valid:
-            self._mask = _plans.Mask(*_opened(sources), nodata, _rectangle(window))
+            self._mask = _plans.Mask(*for_plans(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
         # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
@@ -186,6 +186,7 @@ class Reader:
         self.label_shape: tuple[int, ...] | None = None
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
+        asked_for: list[doubts.Asked] = []
         if labels is not None:
             meanings = _label_meanings(dataset, labels)
             maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
@@ -196,6 +197,8 @@ class Reader:
             )
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
+            by_name = not isinstance(labels, Mapping)
+            asked_for = [_asked(dataset, name, how, by_name, io) for name, how in maps.items()]
             labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
@@ -217,6 +220,8 @@ class Reader:
             "valid": self.valid,
             "evict": self._evict,
         }
+        # Last, so that nothing is said of what is refused.
+        doubts.warn_of_labels(dataset.path, dataset.layout, self.size, asked_for)
 
     def __len__(self) -> int:
         return self._n_patches
@@ -363,7 +368,8 @@ class Reader:
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:
-    return Reader(dataset, **settings)
+    with advice.hushed():  # whoever pickled it has been told
+        return Reader(dataset, **settings)
 
 
 # ---- decisions -----------------------------------------------------------------------------------
@@ -498,28 +504,23 @@ def _remap(
         )
     tables, windows = [], []
     for name, label_map in maps.items():
-        stored, known = dataset.dtype(name), dataset.layout.band(name)
-        if known is not None and stored != known.dtype:
-            # A band in this case has no known scale, and nobody reads it unawares.
-            warnings.warn(
-                f"{name} is {stored} by the sizes of its files, where {dataset.layout.name} has "
-                f"{known.dtype}; read as {stored}",
-                stacklevel=4,
-            )
+        stored = dataset.dtype(name)
         if label_map is None:
             tables.append(raw_table(stored, dtype, name))
             windows.append((0, 0, *dataset.layout.patch))
         else:
-            tables.append(label_map.table(stored, dtype, ignore, name))
+            tables.append(total_table(label_map, stored, dtype, ignore, name))
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
-    return _plans.Remap(*_opened(sources), tables, windows, ignore)
+    return _plans.Remap(*for_plans(sources), tables, windows, ignore)
 
 
-def _opened(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:
-    extents = [[source.extent for source in row] for row in sources]
-    return extents, [[source.file for source in row] for row in sources]
+def _asked(
+    dataset: Dataset, name: str, label_map: LabelMap | None, by_name: bool, io: str
+) -> doubts.Asked:
+    files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
+    return doubts.Asked(name, label_map, by_name, files)
 
 
 def _choice(what: str, given: Any) -> bool:

@@ -6,6 +6,7 @@ import mmap
 import os
 import stat
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,12 @@ class Source:
             view = vars(self).setdefault("_array", made)
         array: np.ndarray = view
         return array
+
+
+def for_plans(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """The arrays and files of a plan: of each array its sources, one per split."""
+    extents = [[source.extent for source in row] for row in sources]
+    return extents, [[source.file for source in row] for row in sources]
 
 
 def error_of(fault: tuple[_files.File, int, int, int]) -> OSError:

@@ -91,11 +91,10 @@ def _arrays(bands: list[Band]) -> list[str]:
 
 
 def _policy(label_map: LabelMap) -> dict[str, Any]:
-    if label_map.limits is not None:
-        at, top = label_map.limits
+    if found := label_map.as_threshold:
+        at, top = found
         return {"threshold": at} | ({} if top == 100 else {"top": top})
-    classes = label_map.classes
-    listed = {str(code): "ignore" if to is None else to for code, to in classes.items()}
+    listed = {str(code): "ignore" if to is None else to for code, to in label_map.classes.items()}
     unlisted = label_map.unlisted
     return {"classes": listed} | ({} if unlisted is None else {"unlisted": unlisted})
 

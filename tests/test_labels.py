@@ -279,10 +279,10 @@ def test_a_threshold_is_percent_and_no_fraction(at):
 
 
 def test_a_threshold_is_known_by_its_entries():
-    assert LabelMap.threshold(40).limits == (40, 100)
-    assert LabelMap.threshold(128, top=255).limits == (128, 255)
+    assert LabelMap.threshold(40).as_threshold == (40, 100)
+    assert LabelMap.threshold(128, top=255).as_threshold == (128, 255)
     by_hand = LabelMap({code: int(code >= 7) for code in reversed(range(11))})
-    assert (by_hand.is_threshold, by_hand.limits) == (True, (7, 10))
+    assert by_hand.as_threshold == (7, 10)
 
 
 @pytest.mark.parametrize(
@@ -300,5 +300,4 @@ def test_a_threshold_is_known_by_its_entries():
     ],
 )
 def test_other_maps_are_no_threshold(label_map):
-    assert label_map.limits is None
-    assert not label_map.is_threshold
+    assert label_map.as_threshold is None

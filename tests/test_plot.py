@@ -4,6 +4,7 @@ import re
 import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import builders
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import CLASSES, CLOUDSEN12, LabelMap, RequestError, pictures
+from cloudio import CLASSES, CLOUDSEN12, LabelMap, RequestError, advice, pictures
 from cloudio.cli import main
 from cloudio.info import understood
 from cloudio.toml_text import written
@@ -330,6 +331,18 @@ def test_probabilities_by_name_are_a_heat_map(small):
     assert bar.get_xlabel() == "probability, %; line: threshold 50"
     assert bar.lines[-1].get_xdata() == [50, 50]
     assert entries(figure) == []
+
+
+def test_no_warning_about_what_the_picture_says(small):
+    ds = small[1]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        advice.forget()
+        plot.patch(ds, 0, labels=["sc", "percent"])
+        plot.patch(ds, 0, labels={"sc": None, "percent": None}, window=True)
+        assert caught == []
+        ds.reader("L1C", {"percent": None})
+        assert ["read as stored is a probability" in str(said.message) for said in caught] == [True]
 
 
 def test_probabilities_past_the_top_are_no_heat(tmp_path):
