@@ -72,7 +72,8 @@ def counted(array: np.ndarray, nodata: float | None, window: Window, whole: bool
         finite = data[np.isfinite(data)].astype(np.float64)
         around = np.ones(patch.shape, bool)
         around[rows, cols] = False
-        frame = patch[around].astype(np.float64) if whole else np.zeros(0)
+        with np.errstate(invalid="ignore"):  # of a NaN that signals
+            frame = patch[around].astype(np.float64) if whole else np.zeros(0)
         edge = frame[frame == frame]
         floats = patch.dtype.kind == "f"
         mean = math.fsum(finite) / len(finite) if floats and len(finite) else 0.0
