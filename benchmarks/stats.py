@@ -18,7 +18,7 @@ from statistics import median
 from lines import Line
 from stats_ways import SOURCE, Question, questions
 
-from cloudio import bench, info
+from cloudio import bench, info, tables
 from cloudio.contenders import Contender, Timing, race
 from cloudio.request import available_cpus
 
@@ -62,9 +62,9 @@ def main() -> None:
             every[question.name] = race(ways, None, arguments.rounds)
             found += lines(question, every[question.name], question.n_bytes)
     rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in found]
-    print(info.table(list(info.facts().items())))
+    print(tables.text(list(info.facts().items())))
     print(f"\n{words}; warm; medians of {arguments.rounds} rounds in turns\n")
-    print(info.table([("", "goal", "reached", ""), *rows], {1, 2}))
+    print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
     if arguments.json:
         results = {
             "machine": info.facts(),

@@ -67,7 +67,7 @@ def get_include() -> str:
 
 def __getattr__(name: str) -> Any:
     """Import what not everybody needs, and the doors to other packages, when first used."""
-    if name in ("stats", "torch"):
+    if name in ("plot", "stats", "torch"):
         import importlib
 
         return importlib.import_module(f".{name}", __name__)

@@ -5,6 +5,7 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 
 import operator
 import os
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -16,6 +17,7 @@ from .errors import RequestError
 from .labels import LabelMap, raw_table, total_table
 from .layout import Window
 from .names import asked_of, bands_of, label_map_of, label_meanings, scales_and_offsets
+from .reprs import batch_text, reader_html, reader_text
 from .request import (
     FLOATS,
     aligned,
@@ -60,6 +62,9 @@ class Batch(NamedTuple, Generic[A]):
     label: A | None
     index: A | int  # type: ignore[assignment]  # a tuple's method of that name gives way
 
+    def __repr__(self) -> str:
+        return batch_text(self)
+
 
 class MaskedBatch(NamedTuple, Generic[A]):
     """What a reader with ``valid=True`` returns: a Batch, and where its pixels are real.
@@ -72,6 +77,9 @@ class MaskedBatch(NamedTuple, Generic[A]):
     label: A | None
     index: A | int  # type: ignore[assignment]
     valid: A
+
+    def __repr__(self) -> str:
+        return batch_text(self)
 
 
 def _masked(
@@ -169,6 +177,9 @@ class Reader:
             self._mask = _plans.Mask(*for_plans(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
+        # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
+        self.label_maps: Mapping[str, LabelMap | None] = types.MappingProxyType({})
+        self.policies: Mapping[str, str | None] = types.MappingProxyType({})
         self.label_shape: tuple[int, ...] | None = None
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
@@ -177,6 +188,10 @@ class Reader:
             meanings = label_meanings(dataset, labels)
             maps = {name: label_map_of(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
+            self.label_maps = types.MappingProxyType(maps)
+            self.policies = types.MappingProxyType(
+                {name: how if isinstance(how, str) else None for name, how in meanings.items()}
+            )
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
             by_name = not isinstance(labels, Mapping)
@@ -337,12 +352,16 @@ class Reader:
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.dataset, self._settings)
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was decided of every setting, by its name: `Reader` of these is the same reader."""
+        return types.MappingProxyType(self._settings)
+
     def __repr__(self) -> str:
-        labels = f", labels {', '.join(self.labels)}" if self.labels else ""
-        return (
-            f"<cloudio.Reader of {len(self):,} patches: {self.image_shape} {self.dtype}, "
-            f"bands {', '.join(self.bands)}{labels}>"
-        )
+        return reader_text(self)
+
+    def _repr_html_(self) -> str:
+        return reader_html(self)
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:

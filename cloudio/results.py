@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from . import info
+from . import tables
 from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap
@@ -103,7 +103,7 @@ class Result:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        parts = (part if isinstance(part, str) else info.table(*part) for part in self.tables())
+        parts = (part if isinstance(part, str) else tables.text(*part) for part in self.tables())
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:
@@ -111,7 +111,10 @@ class Result:
         return f"<cloudio.stats.{type(self).__name__} of {names}: {self.of}>"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return "\n".join(
+            f"<pre>{html.escape(part)}</pre>" if isinstance(part, str) else tables.html(*part)
+            for part in self.tables()
+        )
 
     def __eq__(self, other: object) -> bool:
         return self.json() == other.json() if type(other) is type(self) else NotImplemented

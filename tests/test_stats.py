@@ -787,6 +787,7 @@ def test_results_print_as_tables(data):
     assert rows["found"][0] == f"{stats.agreement(ds, 'found', 'hq').balanced_accuracy:.3f}"
     html = stats.agreement(ds, "half", "hq").binary([3], "a<b")._repr_html_()
     assert "a&lt;b" in html
+    assert html.count("<table>") == 2
     assert "a<b" not in html
     assert repr(stats.classes(ds, ["hq", "half"])) == "<cloudio.stats.Several: hq, half>"
     assert repr(found) == (
