@@ -24,16 +24,17 @@ def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]
 
 
 def moments_of_parts(
-    counts: np.ndarray, means: np.ndarray, m2: np.ndarray
+    counts: np.ndarray, centres: np.ndarray, means: np.ndarray, m2: np.ndarray
 ) -> tuple[Fraction, Fraction]:
     """Mean and variance of all parts, of finite ones that are not empty.
 
-    ``m2`` is of each part the sum of squared differences from its mean.  Parts are put together
-    without rounding: whatever their order, the answer is the same.
+    ``means`` are less ``centres``; ``m2`` is of each part the sum of squared differences from its
+    mean.  Parts are put together without rounding: whatever their order, the answer is the same.
     """
     n, total, squares = 0, 0, 0
-    for count, mean, more in zip(counts.tolist(), means.tolist(), m2.tolist(), strict=True):
-        mean = _units(mean)
+    parts = (counts, centres, means, m2)
+    for count, centre, part, more in zip(*(each.tolist() for each in parts), strict=True):
+        mean = _units(centre) + _units(part)
         n += count
         total += count * mean
         squares += count * mean * mean + (_units(more) << _UNIT)

@@ -29,8 +29,9 @@ RECORD = np.dtype(
         ("top", np.int64),  # data that are the largest whole number of their type
         ("least", np.float64),  # of the data; NaN where there are none
         ("most", np.float64),
-        ("mean", np.float64),  # of the finite data, in arrays of floats; else 0
-        ("m2", np.float64),  # the sum of (x - mean)**2 of these
+        ("centre", np.float64),  # in arrays of floats one of the finite data; else 0
+        ("mean", np.float64),  # of the finite data, less the centre
+        ("m2", np.float64),  # the sum of their squared differences from their mean
         ("frame_least", np.float64),  # of what was read outside the window, NaN aside
         ("frame_most", np.float64),
         ("frame_nan", np.int64),

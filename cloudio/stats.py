@@ -164,7 +164,9 @@ def _band(
         # As numpy has it: the sum of both infinities, and the distance from one, are no number.
         return entries | {"mean": float(infinite[0]) + float(infinite[-1]), "std": np.nan}
     if histogram is None:
-        mean, variance = exact.moments_of_parts(some["data"], some["mean"], some["m2"])
+        mean, variance = exact.moments_of_parts(
+            *(some[entry] for entry in ("data", "centre", "mean", "m2"))
+        )
     else:
         mean, variance = exact.moments(histogram.values, histogram.counts)
     return entries | {

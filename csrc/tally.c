@@ -382,13 +382,16 @@ static double sum_of(const float *src, size_t n, double centre, int squared)
     return sum;
 }
 
-/* Adds to mean and squares those of n finite data (Chan, Golub and LeVeque 1979). */
+/* Adds to mean and squares those of n finite data (Chan, Golub and LeVeque 1979), all less a number
+ * among them: what they have in common would leave no bits for how they differ. */
 static void merge(const float *src, size_t n, cio_record *record)
 {
     const double n_before = (double)(record->data - record->infinite), n_here = (double)n;
-    const double mean = sum_of(src, n, 0, 0) / n_here, step = mean - record->mean;
+    if (n_before == 0)
+        record->centre = src[0];
+    const double mean = sum_of(src, n, record->centre, 0) / n_here, step = mean - record->mean;
     const double share = n_here / (n_before + n_here);
-    record->m2 += sum_of(src, n, mean, 1) + step * step * n_before * share;
+    record->m2 += sum_of(src, n, record->centre + mean, 1) + step * step * n_before * share;
     record->mean += step * share;
 }
 

@@ -13,7 +13,7 @@ extern "C" {
 typedef struct cio_record {
     uint64_t checksum;
     int64_t data, nodata, nan, infinite, negative, top;
-    double least, most, mean, m2, frame_least, frame_most;
+    double least, most, centre, mean, m2, frame_least, frame_most;
     int64_t frame_nan;
 } cio_record;
 
