@@ -21,10 +21,12 @@ from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
 from .errors import CloudioError, LayoutError, RequestError, TruncatedError
+from .findings import Finding, Report
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
 from .synth import synthesize
+from .verify import verify
 
 __version__ = "0.1.0"
 
@@ -35,11 +37,13 @@ __all__ = [
     "Batch",
     "CloudioError",
     "Dataset",
+    "Finding",
     "LabelMap",
     "Layout",
     "LayoutError",
     "MaskedBatch",
     "Reader",
+    "Report",
     "RequestError",
     "TruncatedError",
     "Window",
@@ -48,6 +52,7 @@ __all__ = [
     "open",
     "remap",
     "synthesize",
+    "verify",
 ]
 
 

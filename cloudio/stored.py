@@ -225,6 +225,7 @@ def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
         n, rest = divmod(file.size, file.n_bytes(1, layout, file.dtypes[0]))
         if n and not rest:
             (unknown if file.band is None else known)[n] += 1
+
     def rank(n: int) -> tuple[bool, int, int]:
         return all(file.allows(n, layout) for file in files), known[n], unknown[n]
 

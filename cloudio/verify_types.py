@@ -1,0 +1,57 @@
+"""Numbers that are not what they are read as: halves of floats, bytes in the other order.
+
+Told by how numbers are spread: what means little takes many values, what means much takes few.
+"""
+
+import numpy as np
+
+_SHARE = 0.99  # of pixels that must look like what they are taken for
+_TIMES = 4  # how much wider the lesser halves of floats are spread than the others
+_BITS = 1.0  # by which the lesser byte is the more random; of real reflectance it is 2 to 6
+
+
+def halves(patch: np.ndarray) -> bool:
+    """Whether numbers of two bytes are the halves of float32, or of one byte those of int16.
+
+    A float32 has its sign and exponent, which hardly change, in its second half here, and what
+    is left of its digits, which is noise, in the first.  Whole numbers of up to 255 in two bytes
+    have nothing but zeros in their second.
+    """
+    if patch.shape[1] % 2:
+        return False
+    first, second = patch[:, ::2], patch[:, 1::2]
+    if patch.dtype.itemsize == 1:
+        return bool(not second.any() and first.any())
+    if patch.dtype.itemsize != 2 or not _plausible(np.ascontiguousarray(patch).view("<f4")):
+        return False
+    spreads = sorted((float(first.std()), float(second.std())))
+    return spreads[1] > _TIMES * spreads[0]
+
+
+def swapped(patch: np.ndarray) -> bool:
+    """Whether a picture is in the other byte order."""
+    other = np.ascontiguousarray(patch).byteswap()
+    if patch.dtype.kind == "f":
+        return _plausible(other) and not _plausible(patch)
+    if patch.dtype.itemsize != 2:
+        return False
+    lesser, greater = np.moveaxis(patch.view(np.uint8).reshape(-1, 2), 1, 0)
+    # Bytes that are all the same could be those of numbers below 256, or of 256 times those.
+    return bool(lesser.min() < lesser.max()) and _entropy(greater) - _entropy(lesser) > _BITS
+
+
+def _plausible(floats: np.ndarray) -> bool:
+    """Whether they could be physical quantities: 0, or of a magnitude of 1e-6 to 1e6."""
+    finite = floats[np.isfinite(floats)]
+    magnitudes = np.abs(finite[finite != 0])
+    if not len(magnitudes):
+        return False
+    usual = (magnitudes > 1e-6) & (magnitudes < 1e6)
+    return bool(usual.mean() >= _SHARE)
+
+
+def _entropy(numbers: np.ndarray) -> float:
+    """Of bytes, in bits."""
+    shares = np.bincount(numbers, minlength=256) / numbers.size
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())
