@@ -204,7 +204,7 @@ def _of_array(
 def _of_type(subject: Subject, array: Array, split: Split) -> Iterator[Finding]:
     """What patches look like that are not of the type they are read as."""
     looked = [patch_of(array, k) for k in spread(array.shape[0], _TYPES_BY)]
-    varied = [patch for patch in looked if patch.min() < patch.max()]
+    varied = [patch for patch in looked if (patch != patch[0, 0]).any()]
     everywhere = range(array.shape[0])
     # Bytes may be those of labels; only where the size says so too, they are halves.
     unsure = array.dtype.itemsize == 2 or any(note.startswith("taken for ") for note in split.notes)

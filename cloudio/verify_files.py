@@ -4,7 +4,7 @@ import errno
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .findings import Finding, finding
@@ -56,7 +56,7 @@ def of_names(splits: Sequence[Split], faults: Sequence[Fault], layout: Layout) -
     known = [band.name for band in layout.bands]
     everywhere = set().union(*there.values())
     for split in splits:
-        for name in sorted(everywhere - there[split.name], key=_order(known)):
+        for name in (name for name in known if name in everywhere - there[split.name]):
             having = [other for other in splits if name in other.arrays]
             others = ", ".join(other for other, names in there.items() if name in names)
             file = file_name(having[0].arrays[name], having[0].folder) if having else name
@@ -73,18 +73,17 @@ def of_names(splits: Sequence[Split], faults: Sequence[Fault], layout: Layout) -
     yield from _incomplete(everywhere, layout)
 
 
-def _order(known: list[str]) -> Callable[[str], tuple[int, str]]:
-    return lambda name: (known.index(name) if name in known else len(known), name)
-
-
 def _incomplete(names: set[str], layout: Layout) -> Iterator[Finding]:
-    """Groups of which more than half is there: who wants a few bands keeps only these."""
-    told: set[str] = set()
+    """Groups of which more than half is there: who wants a few bands keeps only these.
+
+    Parts of larger groups aside, such as the three colours of all bands.
+    """
+    groups = [set(group) for choices in layout.presets.values() for group in choices]
     for preset, choices in layout.presets.items():
         for group in choices:
             lacking = [name for name in group if name not in names]
-            if lacking and len(lacking) * 2 < len(group) and not told.issuperset(lacking):
-                told.update(lacking)
+            is_part = any(set(group) < other for other in groups)
+            if lacking and len(lacking) * 2 < len(group) and not is_part:
                 what = f"{preset} has {len(group) - len(lacking)} of {len(group)} arrays: no "
                 yield finding("incomplete", "", "", (), what + ", ".join(lacking))
 

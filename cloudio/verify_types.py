@@ -6,16 +6,15 @@ Told by how numbers are spread: what means little takes many values, what means 
 import numpy as np
 
 _SHARE = 0.99  # of pixels that must look like what they are taken for
-_TIMES = 4  # how much wider the lesser halves of floats are spread than the others
-_BITS = 1.0  # by which the lesser byte is the more random; of real reflectance it is 2 to 6
+_BITS = 1.0  # by which one byte is the more random than another; of real reflectance it is 2 to 6
 
 
 def halves(patch: np.ndarray) -> bool:
     """Whether numbers of two bytes are the halves of float32, or of one byte those of int16.
 
-    A float32 has its sign and exponent, which hardly change, in its second half here, and what
-    is left of its digits, which is noise, in the first.  Whole numbers of up to 255 in two bytes
-    have nothing but zeros in their second.
+    The second half of a float32 has its sign and exponent, of which there are few; the first what
+    is left of its digits, as random as the numbers are exact.  Pixels next to each other are alike.
+    Whole numbers of up to 255 in two bytes have nothing but zeros in their second.
     """
     if patch.shape[1] % 2:
         return False
@@ -24,8 +23,8 @@ def halves(patch: np.ndarray) -> bool:
         return bool(not second.any() and first.any())
     if patch.dtype.itemsize != 2 or not _plausible(np.ascontiguousarray(patch).view("<f4")):
         return False
-    spreads = sorted((float(first.std()), float(second.std())))
-    return spreads[1] > _TIMES * spreads[0]
+    pairs = np.ascontiguousarray(patch).view(np.uint8).reshape(-1, 4)
+    return abs(_entropy(pairs[:, 1]) - _entropy(pairs[:, 3])) > _BITS
 
 
 def swapped(patch: np.ndarray) -> bool:
