@@ -382,7 +382,11 @@ def inspect(
     splits, faults = survey(root, layout)
     if not splits:
         raise faults[0].error
-    return _opened(root, layout, splits, "auto"), splits, faults
+    try:
+        ds = _opened(root, layout, splits, "auto")
+    except OSError:  # a file that may not be read is no reason not to read the others
+        ds = _opened(root, layout, splits, "mmap")
+    return ds, splits, faults
 
 
 def _opened(root: Path, layout: Layout, splits: Sequence[Split], io: str) -> Dataset:

@@ -316,12 +316,19 @@ def _text(group: Sequence[Finding]) -> str:
     from .info import table
 
     first = group[0]
-    rows = [_row(found) for found in group[:_LINES]]
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for split, file, patches, message in map(_row, group):
+        alike.setdefault((split, patches, message), []).append(file)
+    rows = [(where[0], _files(files), *where[1:]) for where, files in alike.items()][:_LINES]
     lines = [f"\n{first.severity}: {CHECKS[first.check].title} [{first.check}]"]
     lines += [f"  {line}" for line in table(rows).splitlines()]
-    if more := len(group) - len(rows):
+    if more := len(alike) - len(rows):
         lines.append(f"  and {more:,} more; --json has them all")
     return "\n".join([*lines, f"  -> {first.advice}"])
+
+
+def _files(names: Sequence[str]) -> str:
+    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
 
 
 def _row(found: Finding) -> tuple[str, str, str, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from .errors import RequestError
 from .findings import Finding, finding
 from .folder import METADATA, Split
-from .verify_files import file_name
+from .verify_files import file_name, metadata_file
 
 # Of `scan.array`: a manifest made by another one says nothing of the same bytes.
 CHECKSUM = "blake2b, 8 bytes, little-endian, of each patch"
@@ -33,7 +34,7 @@ def describe(root: Path, layout: str, splits: Sequence[Split], sums: Sums) -> di
             "folder": split.folder.relative_to(root).as_posix(),
             "array": name,
             "file": (split.folder.relative_to(root) / file_name(array, split.folder)).as_posix(),
-            "bytes": array.path.stat().st_size,
+            "bytes": array.start + math.prod(array.shape) * array.dtype.itemsize,
             "dtype": array.dtype.newbyteorder("<").str,
             "checksums": _hex(sums.get((split.name, name))),
         }
@@ -51,8 +52,7 @@ def describe(root: Path, layout: str, splits: Sequence[Split], sums: Sums) -> di
 
 
 def _of_csv(root: Path, split: Split) -> dict[str, Any]:
-    own = split.folder / f"{split.name}_{METADATA}"  # beside the files of other splits
-    path = own if own.exists() else split.folder / METADATA
+    path = metadata_file(split)
     written = path.read_bytes()
     return {
         "split": split.name,
@@ -85,7 +85,7 @@ def check_writable(path: Path) -> None:
     """Find out before a long pass whether a manifest can be written."""
     if path.is_dir():
         raise RequestError(
-            f"manifest={os.fspath(path)!r} is a folder; the name of a file is needed"
+            f"manifest={os.fspath(path)!r} is a folder; a file is needed"
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")

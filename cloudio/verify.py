@@ -23,6 +23,7 @@ from .stored import Array, Fault
 from .verify_files import (
     file_name,
     holes,
+    of_access,
     of_faults,
     of_holes,
     of_metadata,
@@ -76,11 +77,12 @@ def verify(
             with _Bar(ds, splits, progress) as bar:
                 findings = _full(ds, splits, findings, sums, n_threads, bar)
             n_bytes = bar.n_bytes
-        now = manifests.describe(ds.path, ds.layout.name, splits, sums)
-        if before is not None:
-            findings += manifests.compare(before, now, findings)
-        if manifest is not None:
-            manifests.write(Path(manifest), now)
+        if manifest is not None or before is not None:
+            now = manifests.describe(ds.path, ds.layout.name, splits, sums)
+            if before is not None:
+                findings += manifests.compare(before, now, findings)
+            if manifest is not None:
+                manifests.write(Path(manifest), now)
     arrays = [array for split in splits for array in split.arrays.values()]
     return Report(
         path=ds.path,
@@ -102,6 +104,7 @@ def _quick(ds: Dataset, splits: Sequence[Split], faults: Sequence[Fault]) -> Ite
     yield from of_metadata(splits, faults)
     for split in splits:
         yield from of_sizes(split)
+        yield from of_access(split)
         yield from of_holes(split, ds.layout)
 
 
@@ -144,11 +147,14 @@ def _full(
     """``findings`` and what pixels add to them; ``sums`` gets the checksums of every array."""
     repeats: dict[str, dict[str, np.ndarray]] = {}
     files: dict[tuple[str, str], str] = {}
+    unreadable = {(f.split, f.file) for f in findings if f.check == "unreadable"}
     for split in splits:
         part = ds.split(split.name)
         found: list[Finding] = []
         for name in part.names:
-            files[split.name, name] = file_name(split.arrays[name], split.folder)
+            files[split.name, name] = file = file_name(split.arrays[name], split.folder)
+            if (split.name, file.partition("[")[0]) in unreadable:
+                continue
             try:
                 records, of_it = _of_array(part, split, name, threads, advance)
             except (CloudioError, OSError) as error:

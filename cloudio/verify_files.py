@@ -23,6 +23,12 @@ def file_name(array: Array, folder: Path) -> str:
     return f"{path.as_posix()}{channel}"
 
 
+def metadata_file(split: Split) -> Path:
+    """Where the metadata of a split lies; beside files of other splits it has the split's name."""
+    own = split.folder / f"{split.name}_{METADATA}"
+    return own if own.exists() else split.folder / METADATA
+
+
 def of_faults(faults: Iterable[Fault], splits: Sequence[Split], root: Path) -> Iterator[Finding]:
     """Why `cloudio.open` refuses the folder."""
     folders = {split.name: split.folder for split in splits}
@@ -114,16 +120,17 @@ def of_metadata(splits: Sequence[Split], faults: Sequence[Fault]) -> Iterator[Fi
     having = [split for split in splits if split.metadata]
     columns = {column for split in having for column in split.metadata}
     for split in splits:
+        file = metadata_file(split).name
         if not split.metadata and having and split.name not in told:
             others = ", ".join(other.name for other in having)
-            yield finding("no-metadata", split.name, METADATA, (), f"only {others} have it")
+            yield finding("no-metadata", split.name, file, (), f"only {others} have it")
         if split.metadata and (lacking := sorted(columns.difference(split.metadata))):
-            yield finding("columns", split.name, METADATA, (), f"no {', '.join(lacking)}")
+            yield finding("columns", split.name, file, (), f"no {', '.join(lacking)}")
         index = split.metadata.get("index", [])
         often = {number for number, n in Counter(index).items() if n > 1}
         if twice := [row for row, number in enumerate(index) if number in often]:
             what = f"index {', '.join(sorted(often)[:3])}{' ...' if len(often) > 3 else ''}"
-            yield finding("index", split.name, METADATA, twice, f"{what} more than once")
+            yield finding("index", split.name, file, twice, f"{what} more than once")
     for column, check in _GROUPS.items():
         yield from _shared(having, column, check)
 
@@ -145,7 +152,17 @@ def _shared(splits: Sequence[Split], column: str, check: str) -> Iterator[Findin
         also = ", ".join(other.name for other in splits if other.name in others)
         first = ", ".join(own[:2]) + (f" and {len(own) - 2:,} more" if len(own) > 2 else "")
         what = f"{len(own):,} {column} also in {also}: {first}"
-        yield finding(check, split.name, METADATA, rows, what)
+        yield finding(check, split.name, metadata_file(split).name, rows, what)
+
+
+def of_access(split: Split) -> Iterator[Finding]:
+    """Files that may not be read."""
+    for path, array in {array.path: array for array in split.arrays.values()}.items():
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            file = file_name(array, split.folder).partition("[")[0]
+            yield finding("unreadable", split.name, file, (), str(error.strerror))
 
 
 def of_holes(split: Split, layout: Layout) -> Iterator[Finding]:
@@ -171,6 +188,13 @@ def holes(array: Array, band: Band | None) -> list[int]:
     """
     if band is None or (band.wavelength is None and band.dtype != "float32"):
         return []
+    try:
+        return _unwritten(array)
+    except OSError:  # the file may not be read, or its file system knows no holes
+        return []
+
+
+def _unwritten(array: Array) -> list[int]:
     status = array.path.stat()
     # Where blocks are compressed they are fewer too, so that the holes are asked for.
     if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:

@@ -176,7 +176,8 @@ def of_label(subject: Subject, counts: Counts, codes: Codes) -> Iterator[Finding
         return
     if not codes.classes and not codes.unlabelled:
         return
-    if codes.classes == frozenset(range(101)) and set(present) <= {0, 1}:
+    n_classes = len(codes.classes)
+    if n_classes > 50 and max(codes.classes) < n_classes and set(present) <= {0, 1}:
         yield from subject.found("label-binary", everywhere, "codes 0 and 1 alone")
         return
     classless = [code for code in present if code not in codes.classes]

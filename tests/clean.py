@@ -7,6 +7,7 @@ water the occurrence is -99.  Each of these is a finding, so each is replaced he
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,3 +90,13 @@ def clean_tiny(path: Path, synthetic: Path) -> None:
             framed[:, 1:-2, 1:-2] = whole[:, 1 : _INNER + 1, 510 - _INNER : 510]
             framed.tofile(path / split / f"{band.name}.dat")
         shutil.copy(synthetic / split / "metadata.csv", path / split)
+
+
+def look(path: Path, **options: Any) -> cloudio.Report:
+    """`cloudio.verify` under the layout `TINY`, unless another one is given."""
+    return cloudio.verify(path, **({"layout": TINY, "progress": False} | options))
+
+
+def found(report: cloudio.Report) -> list[tuple[str, str, str, tuple[int, ...]]]:
+    """What a report says is wrong, and where."""
+    return sorted((f.check, f.split, f.file, f.patches) for f in report.findings)

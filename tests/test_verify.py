@@ -9,11 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clean import SIDE, TINY, TINY_PATCHES, clean_synthetic, clean_tiny
+from clean import SIDE, TINY, TINY_PATCHES, found, look
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, LayoutError, RequestError, Window, findings
@@ -22,36 +23,9 @@ from cloudio.findings import CHECKS, shortened
 from cloudio.verify_frame import padding
 from cloudio.verify_types import halves, swapped
 
+HERE = str(Path(__file__).parent)
 PLANE = SIDE * SIDE
 INNER = slice(1, SIDE - 2)
-
-
-@pytest.fixture(scope="session")
-def synthetic(tmp_path_factory):
-    path = tmp_path_factory.mktemp("verify") / "whole"
-    clean_synthetic(path, TINY_PATCHES)
-    return path
-
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory, synthetic):
-    path = tmp_path_factory.mktemp("verify") / "tiny"
-    clean_tiny(path, synthetic)
-    return path
-
-
-@pytest.fixture
-def tiny(tmp_path, pristine):
-    """A copy that may be spoilt."""
-    return Path(shutil.copytree(pristine, tmp_path / "tiny"))
-
-
-def look(path, **options):
-    return cloudio.verify(path, **({"layout": TINY, "progress": False} | options))
-
-
-def found(report):
-    return sorted((f.check, f.split, f.file, f.patches) for f in report.findings)
 
 
 # ---- nothing -------------------------------------------------------------------------------------
@@ -239,12 +213,7 @@ def sizes_allow_two_readings_and_pixels_tell(path):
     only_bands(path)
 
 
-@plants(
-    *(
-        ("halves", "val", f"L1C_{name}.dat", (0, 1, 2, 3))
-        for name in ("B2", "B3", "B4", "B8", "B10")
-    )
-)
+@plants(*(("halves", "val", f"L1C_{name}.dat", (0, 1, 2, 3)) for name in ("B2", "B3", "B4", "B8")))
 def floats_pass_for_twice_as_many_patches(path):
     """Told by all bands but B10, which takes too few values where there is no cloud."""
     only_bands(path)
@@ -292,6 +261,11 @@ def metadata_has_no_rows(path):
 @plants(("rows", "train", "metadata.csv", ()))
 def metadata_has_a_row_too_few(path):
     put_rows(path, rows_of(path)[:-1])
+
+
+@plants(("rows", "val", "metadata.csv", ()))
+def metadata_has_a_row_too_many(path):
+    put_rows(path, rows_of(path, "val") * 2, "val")
 
 
 @plants(("no-metadata", "val", "metadata.csv", ()))
@@ -670,6 +644,56 @@ def test_two_defects_are_both_told_the_more_severe_first(tiny):
     PLANTED["a_file_is_cut"][0](tiny)
     PLANTED["pixels_are_not_labelled"][0](tiny)
     assert [f.check for f in look(tiny).findings] == ["cut", "nan", "unlabelled"]
+
+
+def test_metadata_beside_those_of_other_splits_is_named_as_it_is(tmp_path, tiny):
+    path = tmp_path / "older"
+    path.mkdir()
+    for file in tiny.glob("*/*"):
+        shutil.copy(file, path / f"{file.parent.name}_{file.name}")
+    assert look(path).ok
+    (path / "val_metadata.csv").unlink()
+    edit_of = np.memmap(path / "train_L1C_B4.dat", "<i2", "r+", shape=(3, SIDE, SIDE))
+    edit_of[1, 30, 30] = -5
+    assert found(look(path)) == [
+        ("negative", "train", "train_L1C_B4.dat", (1,)),
+        ("no-metadata", "val", "metadata.csv", ()),
+    ]
+
+
+# Python's own files may be closed to nobody, so that all is imported before.
+UNREADABLE = """
+import encodings.utf_8_sig, os, sys, tqdm
+sys.path.insert(0, sys.argv[2])
+from clean import found, look
+
+if os.geteuid() == 0:
+    os.seteuid(65534)
+for full in (True, False):
+    print(found(look(sys.argv[1], full=full)))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are of another kind")
+def test_a_file_that_may_not_be_read_is_told_and_the_others_are_read(corners):
+    with tempfile.TemporaryDirectory() as name:  # one that others may enter, to a certain extent
+        path = Path(shutil.copytree(corners, Path(name) / "tiny"))
+        edit(path, "S1_VV", "val")[0, 5, 5] = np.nan
+        for entry in (Path(name), path, *path.rglob("*")):
+            entry.chmod(0o755)
+        (path / "train" / "L1C_B2.dat").chmod(0)
+        run = subprocess.run(
+            [sys.executable, "-c", UNREADABLE, path, HERE],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    closed = ("unreadable", "train", "L1C_B2.dat", ())
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == [
+        str([("nan", "val", "S1_VV.dat", (0,)), closed]),
+        str([closed]),
+    ]
 
 
 def test_channels_of_a_stacked_file_are_told_apart(tmp_path):
