@@ -126,7 +126,7 @@ CHECKS: dict[str, Check] = {
     "codes": Check(
         "warning",
         "label codes outside their map",
-        "the policy 'card' ignores them, 'authors' makes them clear; or give a LabelMap",
+        "give a LabelMap that lists them, if they mean something",
     ),
     "unlabelled": Check(
         "note", "pixels that nobody has labelled", "nothing: every policy ignores them"
@@ -328,7 +328,7 @@ def _text(group: Sequence[Finding]) -> str:
 
 
 def _files(names: Sequence[str]) -> str:
-    return names[0] + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
+    return ", ".join(names) if len(names) < 3 else f"{names[0]} and {len(names) - 1:,} more"
 
 
 def _row(found: Finding) -> tuple[str, str, str, str]:

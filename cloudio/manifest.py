@@ -84,9 +84,7 @@ def write(path: Path, manifest: Mapping[str, Any]) -> None:
 def check_writable(path: Path) -> None:
     """Find out before a long pass whether a manifest can be written."""
     if path.is_dir():
-        raise RequestError(
-            f"manifest={os.fspath(path)!r} is a folder; a file is needed"
-        )
+        raise RequestError(f"manifest={os.fspath(path)!r} is a folder; a file is needed")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
     if not os.access(path.parent, os.W_OK):

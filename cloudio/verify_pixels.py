@@ -131,13 +131,15 @@ class Codes:
     """What the maps of a label say, by the bits of its codes read as unsigned.
 
     ``classes`` are the codes that any policy gives a class, ``unlabelled`` those that are listed
-    and that none gives one; ``lost`` those that the stored type cannot hold.  ``fold`` is the
-    table `scan.array` takes, and ``bins`` the class in it of a code.
+    and that none gives one; ``lost`` those that the stored type cannot hold.  ``others`` says what
+    becomes of codes that are not listed.  ``fold`` is the table `scan.array` takes, and ``bins``
+    the class in it of a code.
     """
 
     classes: frozenset[int]
     unlabelled: frozenset[int]
     lost: tuple[int, ...]
+    others: str
     fold: np.ndarray
     bins: Mapping[int, int]
 
@@ -160,7 +162,17 @@ def codes_of(maps: Mapping[str, LabelMap], dtype: np.dtype[Any]) -> Codes:
         bins = {code: k for k, code in enumerate(small + others)} | {n_codes - 1: 255}
     fold = np.full(n_codes, _OTHERS, np.uint8)
     fold[list(bins)] = list(bins.values())
-    return Codes(classes, frozenset(listed) - classes, tuple(lost), fold, bins)
+    unlabelled = frozenset(listed) - classes
+    return Codes(classes, unlabelled, tuple(lost), _unlisted(maps), fold, bins)
+
+
+def _unlisted(maps: Mapping[str, LabelMap]) -> str:
+    """What the policies make of codes that they do not list."""
+    made = [
+        f"the policy {policy!r} " + ("ignores them" if to is None else f"makes them class {to}")
+        for policy, to in ((policy, label_map.unlisted) for policy, label_map in maps.items())
+    ]
+    return ", ".join([*made, "or give a LabelMap that lists them"])
 
 
 def of_label(subject: Subject, counts: Counts, codes: Codes) -> Iterator[Finding]:
@@ -220,7 +232,8 @@ def _classless(
             told.append(f"{_code(code, counts.dtype)}: {n:,} pixels ({part})")
         if more := len(told) - _SHOWN:
             told = [*told[:_SHOWN], f"and {more} more codes"] if more > 0 else told
-        yield from subject.found(check, sorted(patches), "; ".join(told))
+        advice = codes.others if check == "codes" else ""
+        yield from subject.found(check, sorted(patches), "; ".join(told), advice)
 
 
 def _code(code: int, dtype: np.dtype[Any]) -> str:
