@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from .findings import Finding, finding
 from .folder import METADATA, Split
@@ -14,6 +15,9 @@ from .stored import Array, Fault
 
 # Of metadata.csv: places, and scenes of the satellite.
 _GROUPS = {"roi_id": "shared-roi", "s2_id": "shared-scene"}
+
+# Zeros that such tools look for at once, and leave out: 4 KiB to this many.
+_LEFT_OUT = 64 << 10
 
 
 def file_name(array: Array, folder: Path) -> str:
@@ -182,31 +186,40 @@ def of_holes(split: Split, layout: Layout) -> Iterator[Finding]:
 def holes(array: Array, band: Band | None) -> list[int]:
     """Which patches are not all on the disk; none where the system cannot tell.
 
-    Of arrays of reflectance or floats alone: in labels and land cover zeros are natural, and tools
-    that copy files leave them out.  So that a few rows of zeros are none, an eighth of a patch
-    must be missing.
+    So that a few rows of zeros are none, an eighth of a patch must be missing.  Where zeros are
+    natural, as in labels and land cover, holes count only if other zeros of the file are written:
+    some tools that copy files leave all of them out.
     """
-    if band is None or (band.wavelength is None and band.dtype != "float32"):
-        return []
+    measured = band is not None and (band.wavelength is not None or band.dtype == "float32")
     try:
-        return _unwritten(array)
+        status = array.path.stat()
+        # Where blocks are compressed they are fewer too, so that the holes are asked for.
+        if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:
+            return []
+        with open(array.path, "rb") as file:
+            gaps = list(_holes(file.fileno(), status.st_size))
+            if gaps and not measured and not _has_zeros(file, gaps, status.st_size):
+                return []
     except OSError:  # the file may not be read, or its file system knows no holes
-        return []
-
-
-def _unwritten(array: Array) -> list[int]:
-    status = array.path.stat()
-    # Where blocks are compressed they are fewer too, so that the holes are asked for.
-    if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:
         return []
     n_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
     missing: Counter[int] = Counter()
-    with open(array.path, "rb") as file:
-        for begin, end in _holes(file.fileno(), status.st_size):
-            begin, end = max(begin - array.start, 0), end - array.start
-            for patch in range(begin // n_bytes, -(-end // n_bytes)):
-                missing[patch] += min(end, (patch + 1) * n_bytes) - max(begin, patch * n_bytes)
+    for begin, end in gaps:
+        begin, end = max(begin - array.start, 0), end - array.start
+        for patch in range(begin // n_bytes, -(-end // n_bytes)):
+            missing[patch] += min(end, (patch + 1) * n_bytes) - max(begin, patch * n_bytes)
     return sorted(patch for patch, n in missing.items() if n * 8 >= n_bytes)
+
+
+def _has_zeros(file: IO[bytes], gaps: Sequence[tuple[int, int]], size: int) -> bool:
+    """Whether zeros are written, where a tool that leaves them out would not have."""
+    begins = [0, *(end for _, end in gaps)]
+    for begin, end in zip(begins, [*(begin for begin, _ in gaps), size], strict=True):
+        for block in range(-(-begin // _LEFT_OUT), end // _LEFT_OUT):
+            file.seek(block * _LEFT_OUT)
+            if not any(file.read(_LEFT_OUT)):
+                return True
+    return False
 
 
 def _holes(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

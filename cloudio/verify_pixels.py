@@ -196,8 +196,11 @@ def of_label(subject: Subject, counts: Counts, codes: Codes) -> Iterator[Finding
     bins = sorted({codes.bin(code) for code in classless})
     without = counts.classes[:, [bin for bin in bins if bin < counts.classes.shape[1]]].sum(axis=1)
     empty = without == subject.n_pixels
+    written = np.ones(len(empty), bool)
+    written[sorted(subject.holes)] = False
+    empty &= written
     yield from subject.found("label-empty", np.flatnonzero(empty), "no pixel has a class")
-    yield from _classless(subject, counts, codes, classless, ~empty)
+    yield from _classless(subject, counts, codes, classless, written & ~empty)
 
 
 def _placeholder(subject: Subject, counts: Counts, codes: Codes, code: int) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ Told by how numbers are spread: what means little takes many values, what means 
 import numpy as np
 
 _SHARE = 0.99  # of pixels that must look like what they are taken for
+_TIMES = 1.5  # as rough is what is read wrongly; of real reflectance it is 1.7 to 12
 _BITS = 1.0  # by which one byte is the more random than another; of real reflectance it is 2 to 6
 
 
@@ -36,7 +37,10 @@ def swapped(patch: np.ndarray) -> bool:
         return False
     lesser, greater = np.moveaxis(patch.view(np.uint8).reshape(-1, 2), 1, 0)
     # Bytes that are all the same could be those of numbers below 256, or of 256 times those.
-    return bool(lesser.min() < lesser.max()) and _entropy(greater) - _entropy(lesser) > _BITS
+    if lesser.min() == lesser.max() or _entropy(greater) - _entropy(lesser) <= _BITS:
+        return False
+    # Numbers of 12 bits in the upper ones of 16 are spread so too, but smooth as they are.
+    return _roughness(patch) > _TIMES * _roughness(other)
 
 
 def _plausible(floats: np.ndarray) -> bool:
@@ -47,6 +51,13 @@ def _plausible(floats: np.ndarray) -> bool:
         return False
     usual = (magnitudes > 1e-6) & (magnitudes < 1e6)
     return bool(usual.mean() >= _SHARE)
+
+
+def _roughness(patch: np.ndarray) -> float:
+    """How much pixels differ from the next one of their row, if at all, in standard deviations."""
+    numbers = patch.astype(np.float64)
+    steps = np.abs(np.diff(numbers, axis=1))
+    return float(steps[steps > 0].mean() / numbers.std()) if steps.any() else 0.0
 
 
 def _entropy(numbers: np.ndarray) -> float:

@@ -26,3 +26,13 @@ def test_the_example_runs_on_a_made_up_data_set(tmp_path):
     assert names["image"].shape == (3, 13, 224, 224)
     assert names["label"].shape == (3, 224, 224)
     assert names["batch"].image.shape == (3, 224, 224, 13)
+
+
+def test_the_example_of_verify_runs_on_a_made_up_data_set(tmp_path):
+    (code,) = (block for block in blocks() if "cloudio.verify(" in block)
+    path = tmp_path / "data"
+    cloudio.synthesize(path, {"train": 2, "val": 1}, arrays=["L1C_B2", "LABEL_qa60"])
+    names = {"cloudio": cloudio}
+    exec(code.replace('"CloudSEN12/"', repr(str(path))), names)
+    assert {finding.check for finding in names["report"].findings} == {"label-zeros"}
+    assert names["leaks"] == []

@@ -621,6 +621,28 @@ def test_patches_in_holes_are_told_and_not_taken_for_constant(tmp_path):
         assert "1,048,576 of 1,572,864 bytes" in told[0].message
 
 
+@pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="holes cannot be asked for")
+@pytest.mark.parametrize("zeros", ["written", "left out"])
+def test_holes_of_a_label_count_only_where_its_other_zeros_are_written(tmp_path, zeros):
+    """Patches 0..3: some codes, a hole, only zeros, some codes."""
+    names = ["L1C_B2", "L1C_B8A", "LABEL_manual_hq"]
+    cloudio.synthesize(tmp_path / "x", {"train": 4}, arrays=names)
+    path = tmp_path / "x" / "train" / "LABEL_manual_hq.dat"
+    patches = np.fromfile(path, "u1").reshape(4, 512 * 512)
+    patches[2] = 0
+    with open(path, "wb") as file:
+        for k, patch in enumerate(patches):
+            if k == 1 or (k == 2 and zeros == "left out"):
+                file.seek(512 * 512, os.SEEK_CUR)
+            else:
+                file.write(patch)
+    if path.stat().st_blocks * 512 >= path.stat().st_size:
+        pytest.skip("this file system makes no holes")
+    expected = [("holes", "train", "LABEL_manual_hq.dat", (1,))] if zeros == "written" else []
+    assert found(cloudio.verify(tmp_path / "x")) == expected
+    assert found(cloudio.verify(tmp_path / "x", full=False)) == expected
+
+
 def test_an_array_that_cannot_be_read_is_told_and_the_rest_goes_on(tiny, monkeypatch):
     array = cloudio.scan.array
 
@@ -740,6 +762,18 @@ def test_the_padding_of_a_patch_is_found_whatever_it_is():
             patch[window.row : window.row + window.height, window.col :][:, : window.width] = inner
             assert padding(patch).inner == window
         assert padding(np.full((4, 4), value, "f4")).inner is None
+
+
+def test_numbers_of_12_bits_in_the_upper_ones_of_16_are_no_other_byte_order(tiny):
+    for split in TINY_PATCHES:
+        part = edit(tiny, "L1C_B4", split)
+        part[...] = np.minimum(part, 2047) << 4
+    assert look(tiny).ok
+
+
+def test_rows_of_one_number_each_are_no_other_byte_order(tiny):
+    edit(tiny)[:, INNER, INNER] = 256 * np.arange(61)[:, None] + np.arange(61)[:, None] % 7
+    assert look(tiny).ok
 
 
 def test_real_patches_look_like_what_they_are(mini):
