@@ -295,6 +295,7 @@ def a_place_is_in_two_splits(path):
         row["roi_id"] = f"{row['roi_id']}_{row['index']}"
     val = rows_of(path, "val")
     val[0]["roi_id"], val[1]["roi_id"] = rows[1]["roi_id"], ""
+    rows[2]["roi_id"] = ""  # which is no place
     put_rows(path, rows)
     put_rows(path, val, "val")
 
@@ -400,6 +401,12 @@ def a_band_is_one_number(path):
     edit(path)[1, INNER, INNER] = 777
 
 
+@plants(*(("constant", "train", f"{band.name}.dat", (0, 2)) for band in TINY.bands[:5]))
+def two_patches_are_one_number_and_so_no_duplicates(path):
+    for band in TINY.bands[:5]:
+        edit(path, band.name)[::2, INNER, INNER] = 777
+
+
 @plants(("constant", "val", "EXTRA_elevation.dat", BOTH))
 def an_elevation_is_a_placeholder(path):
     edit(path, "EXTRA_elevation", "val")[...] = 0
@@ -433,6 +440,15 @@ def land_lies_below_the_sea(path):
 @plants(("nodata", "train", "S1_VV.dat", (0, 2)))
 def radar_has_a_stripe_of_no_data(path):
     edit(path, "S1_VV")[::2, INNER, 1:9] = -99
+
+
+@plants(("nodata", "train", "S1_VV.dat", ALL))
+def no_data_around_radar_is_no_padding(path):
+    for file in path.glob("*/*.dat"):
+        if file.name != "S1_VV.dat":
+            file.unlink()
+    array = edit(path, "S1_VV")
+    array[:, :1] = array[:, :, :1] = array[:, 40:] = array[:, :, 61:] = -99
 
 
 @plants(("nodata", "train", "EXTRA_elevation.dat", (1,)))
