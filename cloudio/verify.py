@@ -31,7 +31,7 @@ from .verify_files import (
     of_sizes,
     of_types,
 )
-from .verify_frame import of_array, of_split, patch_of, spread
+from .verify_frame import frames, of_array, of_split, patch_of, spread
 from .verify_pixels import Subject, codes_of, of_band, of_label, of_repeats
 from .verify_types import halves, swapped
 
@@ -195,15 +195,18 @@ def _of_array(
         advance=advance,
     )
     file = file_name(array, split.folder)
-    subject = Subject(layout, band, split.name, file, frozenset(holes(array, layout.band(name))))
+    unwritten = frozenset(holes(array, layout.band(name)))
+    subject = Subject(layout, band, split.name, file, unwritten)
     found = list(_of_type(subject, array, split))
     if not found:
+        around = frames(layout, array, counts.patches)
         if codes is None:
             found += of_band(subject, counts)
         else:
-            found += of_label(subject, counts, codes)
+            found += of_label(subject, counts, codes, around)
         if not any(f.check == "byte-order" for f in found):
-            found += of_array(layout, array, counts.patches, band.nodata, split.name, file)
+            least = counts.patches["frame_least"]
+            found += of_array(layout, around, least, band.nodata, split.name, file)
     return counts.patches, found
 
 

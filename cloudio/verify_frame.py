@@ -30,6 +30,8 @@ def patch_of(array: Array, k: int) -> np.ndarray:
 
 def spread(n: int, most: int) -> list[int]:
     """Up to ``most`` of n numbers, the first and the last among them."""
+    if not n:
+        return []
     return sorted(set(np.linspace(0, n - 1, min(n, most)).astype(int).tolist()))
 
 
@@ -76,33 +78,61 @@ def _words(window: Window) -> str:
     )
 
 
-def of_array(
-    layout: Layout,
-    array: Array,
-    records: np.ndarray,
-    nodata: float | None,
-    split: str,
-    file: str,
-) -> Iterator[Finding]:
-    """What is around the valid windows of an array, by the counts of a pass over it."""
-    valid = layout.valid
-    if valid.size == layout.patch:
-        return
+@dataclass(frozen=True)
+class Frames:
+    """What is around the valid windows of an array's patches, by the counts of a pass over it.
+
+    ``blank`` and ``constant``, (patch,): all NaN, and all one value; ``looked``: of those that are
+    not, how some are padded.
+    """
+
+    valid: Window
+    blank: np.ndarray
+    constant: np.ndarray
+    looked: tuple[Padding, ...]
+
+    @property
+    def inner(self) -> Window:
+        """Where the pixels of patches without a constant frame seem to be."""
+        return _union(p.inner for p in self.looked if p.inner is not None) or self.valid
+
+    @property
+    def padding(self) -> frozenset[float]:
+        """What valid windows hold that seems to be padding."""
+        inside = _union([self.inner, self.valid]) != self.inner
+        return frozenset(p.value for p in self.looked if p.value == p.value and inside)
+
+
+def frames(layout: Layout, array: Array, records: np.ndarray) -> Frames:
+    valid, n = layout.valid, len(records)
     around = layout.patch[0] * layout.patch[1] - valid.height * valid.width
-    least, nan = records["frame_least"], records["frame_nan"]
+    if not around:
+        return Frames(valid, np.zeros(n, bool), np.ones(n, bool), ())
+    nan = records["frame_nan"]
     blank = nan == around
-    constant = blank | ((least == records["frame_most"]) & (nan == 0))
-    if len(odd := np.flatnonzero(~constant)):
-        looked = [padding(patch_of(array, odd[k])) for k in spread(len(odd), _LOOKED_AT)]
-        inner = _union(p.inner for p in looked if p.inner is not None) or valid
+    constant = blank | ((records["frame_least"] == records["frame_most"]) & (nan == 0))
+    odd = np.flatnonzero(~constant)
+    looked = (padding(patch_of(array, odd[k])) for k in spread(len(odd), _LOOKED_AT))
+    return Frames(valid, blank, constant, tuple(looked))
+
+
+def of_array(
+    layout: Layout, around: Frames, least: np.ndarray, nodata: float | None, split: str, file: str
+) -> Iterator[Finding]:
+    """Frames that hold real pixels, and values that no frame should have; ``least`` of each."""
+    if around.looked:
+        inner = around.inner
         where = "fill the patch" if inner.size == layout.patch else f"lie at {_words(inner)}"
-        message = f"real pixels seem to {where}; the layout says {_words(valid)}"
-        yield finding("frame", split, file, odd, message)
-    usual = constant & ((least == 0) | blank & _is_nan(nodata))
+        message = f"real pixels seem to {where}; the layout says {_words(layout.valid)}"
+        yield finding("frame", split, file, np.flatnonzero(~around.constant), message)
+    if layout.valid.size == layout.patch:
+        return
+    usual = (least == 0) | (around.blank & _is_nan(nodata))
     if nodata is not None:
-        usual |= constant & (least == nodata)
-    for value in np.unique(least[constant & ~usual]):
-        same = constant & ~usual & ((least == value) | (blank & (value != value)))
+        usual |= least == nodata
+    odd = around.constant & ~usual
+    for value in np.unique(least[odd]):
+        same = odd & ((least == value) | (around.blank & (value != value)))
         yield finding("frame-value", split, file, np.flatnonzero(same), f"the frame is {value:g}")
 
 

@@ -1,6 +1,6 @@
 """What the counts of a pass over an array say of its pixels: bands, labels, patches that repeat."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from .findings import Finding, finding
 from .labels import LabelMap
 from .layout import Band, Layout
 from .scan import Counts
+from .verify_frame import Frames
 
 # A few pixels at the top of a type are glints and hot spots; a hundredth of a patch is not.
 _SATURATED = 0.01
@@ -175,8 +176,11 @@ def _unlisted(maps: Mapping[str, LabelMap]) -> str:
     return ", ".join([*made, "or give a LabelMap that lists them"])
 
 
-def of_label(subject: Subject, counts: Counts, codes: Codes) -> Iterator[Finding]:
-    """Labels that are placeholders, codes that no map lists, pixels that nobody has labelled."""
+def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> Iterator[Finding]:
+    """Labels that are placeholders, codes that no map lists, pixels that nobody has labelled.
+
+    Padding where the layout has pixels is told of the frame, and not once more of the codes.
+    """
     assert counts.classes is not None
     present = [int(code) for code in np.flatnonzero(counts.histogram)]
     everywhere = range(len(counts.patches))
@@ -200,7 +204,12 @@ def of_label(subject: Subject, counts: Counts, codes: Codes) -> Iterator[Finding
     written[sorted(subject.holes)] = False
     empty &= written
     yield from subject.found("label-empty", np.flatnonzero(empty), "no pixel has a class")
-    yield from _classless(subject, counts, codes, classless, written & ~empty)
+    padding = {int(value) % 256**counts.dtype.itemsize for value in around.padding}
+    where = {
+        code: written & ~empty & (around.constant if code in padding else True)
+        for code in classless
+    }
+    yield from _classless(subject, counts, codes, where)
 
 
 def _placeholder(subject: Subject, counts: Counts, codes: Codes, code: int) -> Iterator[Finding]:
@@ -214,17 +223,17 @@ def _placeholder(subject: Subject, counts: Counts, codes: Codes, code: int) -> I
 
 
 def _classless(
-    subject: Subject, counts: Counts, codes: Codes, present: Sequence[int], where: np.ndarray
+    subject: Subject, counts: Counts, codes: Codes, where: Mapping[int, np.ndarray]
 ) -> Iterator[Finding]:
-    """Of the patches ``where``: codes without a class, unlabelled or listed nowhere."""
+    """Codes without a class, of the patches ``where``: unlabelled, or listed nowhere."""
     assert counts.classes is not None
     for check in ("codes", "unlabelled"):
         told: list[str] = []
         patches: set[int] = set()
-        for code in present:
+        for code, patches_of in where.items():
             if (code in codes.unlabelled) != (check == "unlabelled"):
                 continue
-            of_bin = counts.classes[:, codes.bin(code)] * where
+            of_bin = counts.classes[:, codes.bin(code)] * patches_of
             having = np.flatnonzero(of_bin)
             if not len(having):
                 continue
@@ -233,8 +242,8 @@ def _classless(
             n = int(of_bin.sum() if alone else counts.histogram[code])
             part = share(n / (len(counts.patches) * subject.n_pixels))
             told.append(f"{_code(code, counts.dtype)}: {n:,} pixels ({part})")
-        if more := len(told) - _SHOWN:
-            told = [*told[:_SHOWN], f"and {more} more codes"] if more > 0 else told
+        if len(told) > _SHOWN:
+            told[_SHOWN:] = [f"and {len(told) - _SHOWN} more codes"]
         advice = codes.others if check == "codes" else ""
         yield from subject.found(check, sorted(patches), "; ".join(told), advice)
 

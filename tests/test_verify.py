@@ -23,6 +23,8 @@ from cloudio.findings import CHECKS, shortened
 from cloudio.verify_frame import padding
 from cloudio.verify_types import halves, swapped
 
+# Checks of what `cloudio.open` refuses.
+REFUSED = {"unreadable", "cut", "too-long", "shape", "doubled", "folder", "metadata", "rows"}
 HERE = str(Path(__file__).parent)
 PLANE = SIDE * SIDE
 INNER = slice(1, SIDE - 2)
@@ -339,6 +341,22 @@ def the_padding_of_an_array_is_elsewhere(path):
     array[...] = np.roll(array, (-1, -1), (1, 2))
 
 
+@plants(("frame", "train", "LABEL_manual_sc.dat", ALL))
+def the_padding_of_a_label_is_elsewhere_and_a_code_that_is_not_listed(path):
+    array = edit(path, "LABEL_manual_sc")
+    array[array == 0] = 255
+    array[:, INNER, INNER][array[:, INNER, INNER] == 255] = 0
+    array[...] = np.roll(array, (-1, -1), (1, 2))
+
+
+@plants(
+    ("frame", "train", "LABEL_manual_hq.dat", (2,)), ("codes", "train", "LABEL_manual_hq.dat", (2,))
+)
+def a_pixel_of_the_frame_and_one_of_the_window_are_7(path):
+    array = edit(path, "LABEL_manual_hq")
+    array[2, 0, 0] = array[2, 30, 30] = 7
+
+
 @plants(("frame", "val", "LABEL_manual_hq.dat", (1,)))
 def a_pixel_of_the_frame_was_written(path):
     edit(path, "LABEL_manual_hq", "val")[1, 0, 5] = 3
@@ -529,13 +547,55 @@ def test_every_check_of_files_and_pixels_has_a_defect_planted():
 @pytest.mark.parametrize("planted", PLANTED)
 def test_what_verify_says_of_files_open_refuses_and_the_other_way_round(tiny, planted):
     PLANTED[planted][0](tiny)
-    refused = {"unreadable", "cut", "too-long", "shape", "doubled", "folder", "metadata", "rows"}
-    told = refused & {f.check for f in look(tiny, full=False).findings}
+    told = REFUSED & {f.check for f in look(tiny, full=False).findings}
     if told:
         with pytest.raises((LayoutError, OSError)):
             cloudio.open(tiny, layout=TINY)
     else:
         cloudio.open(tiny, layout=TINY)
+
+
+def spoil(path, rng):
+    """Something that happens to files."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    file = files[rng.integers(len(files))]
+    size = file.stat().st_size
+    new = file.with_name(str(rng.choice(["a.dat", "l1c_b02.DAT", "x.npy", "metadata.csv"])))
+    match rng.integers(7):
+        case 0:
+            os.truncate(file, int(rng.integers(2 * size + 1)))
+        case 1:
+            file.unlink()
+        case 2:
+            file.rename(new)
+        case 3:
+            shutil.copy(file, path / file.name if rng.integers(2) else new.parent / "copied.dat")
+        case 4:
+            file.write_bytes(rng.bytes(size))
+        case 5:
+            file.with_suffix(".npy").write_bytes(b"\x93NUMPY" + rng.bytes(200))
+        case 6:
+            (file.parent / "L1C_B9.dat").symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_happens_to_files_verify_reports_what_open_refuses(tiny, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(rng.integers(1, 4)):
+        spoil(tiny, rng)
+    try:
+        cloudio.open(tiny, layout=TINY)
+    except (LayoutError, OSError) as error:
+        refusal = str(error)
+    else:
+        refusal = None
+    for full in (True, False):
+        try:
+            told = REFUSED & {f.check for f in look(tiny, full=full).findings}
+        except (LayoutError, OSError) as error:
+            assert str(error) == refusal
+        else:
+            assert bool(told) == (refusal is not None)
 
 
 # ---- what the message says -----------------------------------------------------------------------
