@@ -20,11 +20,12 @@ except ImportError as error:
 from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
-from .errors import CloudioError, LayoutError, RequestError, TruncatedError
+from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
 from .findings import Finding, Report
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
+from .splits import Splits, make_splits
 from .synth import synthesize
 from .verify import verify
 
@@ -36,6 +37,7 @@ __all__ = [
     "Band",
     "Batch",
     "CloudioError",
+    "CloudioWarning",
     "Dataset",
     "Finding",
     "LabelMap",
@@ -45,10 +47,12 @@ __all__ = [
     "Reader",
     "Report",
     "RequestError",
+    "Splits",
     "TruncatedError",
     "Window",
     "gather",
     "get_include",
+    "make_splits",
     "open",
     "remap",
     "synthesize",

@@ -114,7 +114,8 @@ def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize
 
     All is int64 and contiguous: ``records`` (n, bytes of a cio_record / 8) and ``classes`` (n,
     classes), None where there is no fold, are written; ``counts`` (numbers,) is added to.
-    ``records`` is None for pairs and where floats are looked into.  The rest is as in `run`.
+    ``records`` may be None, as it must be for pairs and where floats are looked into.  The rest is
+    as in `run`.
     """
     cdef Job job
     cdef Output *output = &job.outputs[0]
@@ -137,13 +138,15 @@ def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize
     job.n_samples, job.n_outputs = n, 1
     output.form, output.planes, output.deeds = TALLY, plan.planes, plan.deeds
     output.n_arrays, output.item, output.tally = plan.n_arrays, plan.deeds[0].item, &plan.how
-    cdef bint told = not plan.how.paired and plan.how.chosen == NULL
+    cdef bint told = records is not None
     cdef Buffer kept = Buffer(records if told else counts, PyBUF_WRITABLE)
     cdef Buffer folded = Buffer(classes if plan.n_classes else counts, PyBUF_WRITABLE)
     cdef Buffer totals = Buffer(counts, PyBUF_WRITABLE)
     sums = <int64_t *>whole_numbers(totals)
     if totals.view.ndim != 1 or totals.view.shape[0] != plan.n_counts:
         raise ValueError(f"counts are {totals.described()}; ({plan.n_counts},) is needed")
+    if told and (plan.how.paired or plan.how.chosen != NULL):
+        raise ValueError("records are of one array that is counted")
     if told:
         output.data = <char *>table_of_numbers(kept, n, sizeof(c.cio_record) // 8)
     if plan.n_classes:

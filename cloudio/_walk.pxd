@@ -327,8 +327,10 @@ cdef inline void count_patch(Job *job, const Strip *strip, char *scratch) noexce
     if how.paired:
         c.cio_tally_pair(&patches[0], &patches[1], table)
     else:
-        c.cio_tally_patch(how, &patches[0], table, <c.cio_record *>output.data + sample,
-                          output.classes + sample * how.n_classes)
+        c.cio_tally_patch(
+            how, &patches[0], table,
+            NULL if output.data == NULL else <c.cio_record *>output.data + sample,
+            output.classes + sample * how.n_classes)
 
 
 cdef inline uint32_t *table_of(const c.cio_tally *how, char *scratch) noexcept nogil:

@@ -1,14 +1,17 @@
 """The command line: words to arguments, errors to sentences. What it prints is made elsewhere."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__
-from .errors import CloudioError, RequestError
+from .errors import CloudioError, CloudioWarning, RequestError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,17 +19,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         command: Callable[[argparse.Namespace], int] = arguments.command
-        status = command(arguments)
+        with _warnings_as_sentences():
+            status = command(arguments)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever reads, such as head, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (CloudioError, OSError) as error:
+    except (CloudioError, CloudioWarning, OSError) as error:
         print(f"cloudio: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    usual = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, CloudioWarning):
+            print(f"cloudio: warning: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *where, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -32,19 +32,24 @@ _LABELS = (
 
 
 def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> dict[str, LabelMap]:
-    """Codes the card does not list: ignored by "card", clear by the "authors"' code."""
+    """Codes the card does not list: ignored by "card", clear by the "authors"' code.
+
+    ``cleared``: those of them that occur in files, and on which it matters who is followed.
+    """
     return {
         "card": LabelMap(classes),
         "authors": LabelMap(classes | dict.fromkeys(cleared, 0), unlisted=0),
     }
 
 
-_KAPPAMASK = _policies({1: 0, 4: 1, 3: 2, 2: 3})
+_KAPPAMASK = _policies({1: 0, 4: 1, 3: 2, 2: 3}, cleared=(0, 5))
 _LABEL_MAPS = {
     "LABEL_manual_hq": _policies({0: 0, 1: 1, 2: 2, 3: 3}),
     # 99: not labelled, under any policy.
     "LABEL_manual_sc": _policies({0: 0, 1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 99: None}),
-    "LABEL_sen2cor": _policies({2: 0, 4: 0, 5: 0, 6: 0, 11: 0, 8: 1, 9: 1, 10: 2, 3: 3}),
+    "LABEL_sen2cor": _policies(
+        {2: 0, 4: 0, 5: 0, 6: 0, 11: 0, 8: 1, 9: 1, 10: 2, 3: 3}, cleared=(0, 1, 7)
+    ),
     "LABEL_kappamask_L1C": _KAPPAMASK,
     "LABEL_kappamask_L2A": _KAPPAMASK,
     "LABEL_fmask": _policies({0: 0, 1: 0, 3: 0, 4: 1, 2: 3}),
@@ -54,6 +59,14 @@ _LABEL_MAPS = {
     "LABEL_cd_fcnn_rgbi_swir": dict.fromkeys(("card", "authors"), LabelMap.threshold(50)),
     # Bits 10 and 11 of QA60, opaque and cirrus. The release's one byte a pixel cannot hold them.
     "LABEL_qa60": _policies({0: 0, 1024: 1, 2048: 2, 1024 | 2048: 1}),
+}
+
+# What the card says of a label that neither policy follows, for the files are otherwise.
+CARD_DIFFERS = {
+    "LABEL_manual_sc": (
+        "the card implies codes 0..3, and the files hold 0..6 and 99: under both policies 1 and 2 "
+        "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labelled, is ignored"
+    ),
 }
 
 CLOUDSEN12 = Layout(

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _kernels
+from . import _kernels, advice, doubts
 from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
-from .folder import METADATA, Split, splits_of, survey
+from .folder import Split, splits_of, survey
 from .layout import Band, Layout, Window, holds
-from .metadata import typed
-from .request import resolved
+from .metadata import column_of, matches, typed
+from .request import picks
 from .source import File, Source, is_remote, open_file
 from .stored import Array, Fault
 from .toml_text import digest
@@ -116,28 +116,11 @@ class Dataset:
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What is unusual about the files, one sentence each."""
-        found: list[str] = []
-        for split in self._splits:
-            found += filter(None, (self._doubt(split, name) for name in split.arrays))
-            found += (f"{split.name}: {note}" for note in split.notes)
-            if missing := set().union(*(s.arrays for s in self._splits)) - set(split.arrays):
-                found.append(f"{split.name}: no {', '.join(sorted(missing))}, which others have")
-            if not split.metadata and any(s.metadata for s in self._splits):
-                found.append(f"{split.name}: no {METADATA}, which others have")
-        # Channels of one file have the same doubts.
-        return tuple(dict.fromkeys(found))
+        """What is unusual about the files, one sentence each.
 
-    def _doubt(self, split: Split, name: str) -> str | None:
-        """What is unusual about an array of a split."""
-        array, band = split.arrays[name], self.layout.band(name)
-        what = f"{split.name}: {array.path.name}"
-        by, layout = "header" if array.start else "size", self.layout.name
-        if band is None:
-            return f"{what} is not an array of {layout}; taken as {array.dtype} by its {by}"
-        if array.dtype != band.dtype:
-            return f"{what} is {array.dtype} by its {by}, where {layout} has {band.dtype}"
-        return None
+        `cloudio.open` has warned of those that change numbers.
+        """
+        return tuple(doubt.text for doubt in doubts.of_files(self._splits, self.layout))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The stored type of an array; RequestError where splits differ."""
@@ -194,13 +177,22 @@ class Dataset:
         names = ", ".join(split.name for split in self._splits)
         raise RequestError(f"no split {name!r}; {self.path} has {names}")
 
-    def subset(self, index: Any) -> "Dataset":
+    def subset(self, index: Any = None, /, **where: Any) -> "Dataset":
         """The patches of ``index``, in that order, as a data set of their own.
 
-        ``index`` is what `Reader.read` takes.  Its order and repeats are kept; nothing is copied
-        but the index.
+        ``index`` is what `Reader.read` takes, or a mask: a boolean per patch.  Its order and
+        repeats are kept; nothing is copied but the index.  Keywords are columns of `metadata` and
+        the value that they must equal, or a collection of values: ``cloud_coverage="cloudy",
+        land_cover=(20, 30)``.  A date may be text (``"2019-06-01"``, ``"2019-06"`` for all of that
+        month), None is an empty field.  Where several things are asked for, all must be true; where
+        no patch is left, the data set is empty.
         """
-        picked = resolved(index, len(self))
+        if index is None and not where:
+            raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
+        picked = np.arange(len(self)) if index is None else picks(index, len(self))
+        for name, wanted in where.items():
+            column = column_of(self.metadata, name, self.path)
+            picked = picked[matches(name, column, wanted)[picked]]
         return self._view(self._splits, picked if self._index is None else self._index[picked])
 
     def _view(self, splits: tuple[Split, ...], index: np.ndarray | None) -> "Dataset":
@@ -299,7 +291,8 @@ def _reopen(
         if digest(layout) != known:
             raise LayoutError(f"{toml} now has another layout than when {path} was pickled")
     # Not None: the folder may have got a layout of its own.
-    whole = open(path, layout=CLOUDSEN12 if layout is None else layout, io=io)
+    with advice.hushed():  # whoever pickled it has been told
+        whole = open(path, layout=CLOUDSEN12 if layout is None else layout, io=io)
     splits = [split for split in whole._splits if split.name in counts]
     found = {split.name: split.n_patches for split in splits}
     if found != counts:
@@ -361,14 +354,19 @@ def open(
     may change or lie on a network; ``"auto"``, the latter where a split lies on a network or is
     served by a process (FUSE), else the former.
 
-    No pixel is read.  Element types and the number of patches follow from headers and from the
-    sizes of flat files, and from metadata.csv where there is one.  LayoutError where these do not
-    fit together; OSError where something cannot be read.
+    No pixel is read, but for a few where sizes allow two numbers of patches.  Element types and the
+    number of patches follow from headers and from the sizes of flat files, and from metadata.csv
+    where there is one.  LayoutError where these do not fit together; OSError where something cannot
+    be read.  A CloudioWarning, once for a path, where they may not be what was meant: types that
+    the layout does not have, sizes of another number of patches, arrays that a split lacks.
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
     root, layout = _located(path, layout)
-    return _opened(root, layout, splits_of(root, layout), io)
+    splits = splits_of(root, layout)
+    ds = _opened(root, layout, splits, io)
+    doubts.warn_of_files(root, splits, layout)
+    return ds
 
 
 def inspect(

@@ -1,4 +1,4 @@
-"""Everything cloudio raises of its own.
+"""Everything cloudio raises or warns of on its own.
 
 IndexError for a patch number out of range and OSError for what the system refuses are Python's.
 """
@@ -18,3 +18,7 @@ class RequestError(CloudioError, ValueError):
 
 class TruncatedError(CloudioError, OSError):
     """A file holds less than when it was opened."""
+
+
+class CloudioWarning(UserWarning):
+    """Numbers may not be what they look like: said once per process, data set and matter."""

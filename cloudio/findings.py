@@ -129,7 +129,7 @@ CHECKS: dict[str, Check] = {
         "give a LabelMap that lists them, if they mean something",
     ),
     "unlabelled": Check(
-        "note", "pixels that nobody has labelled", "nothing: every policy ignores them"
+        "note", "pixels that nobody has labelled", "nothing: they are ignored"
     ),
     "label-empty": Check(
         "warning",

@@ -25,7 +25,10 @@ _MARKED = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """One folder's worth of patches; ``notes`` say what is unusual about its files."""
+    """One folder's worth of patches; ``notes`` say what is unusual about its files.
+
+    ``other`` says what else these may hold, where they have only their sizes to tell.
+    """
 
     name: str
     folder: Path
@@ -33,6 +36,7 @@ class Split:
     arrays: dict[str, Array]
     metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
     notes: tuple[str, ...] = ()
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +233,10 @@ def _split(name: str, files: _Files, layout: Layout, faults: list[Fault]) -> Spl
     faults += misfits
     if not arrays:
         return None
-    notes = files.left_out
-    if not n_rows and (other := other_reading(stored, layout, n_patches)):
-        notes += (f"{other}; a {files.csv.name} with a row per patch would tell",)
-    return Split(name, files.folder, n_patches, arrays, metadata, notes)
+    other = None if n_rows else other_reading(stored, layout, n_patches)
+    if other is not None:
+        other = f"{other}; a {files.csv.name} with a row per patch would tell"
+    return Split(name, files.folder, n_patches, arrays, metadata, files.left_out, other)
 
 
 def _metadata(csv: Path, faults: list[Fault]) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__, _kernels
+from . import __version__, _kernels, advice
 from .dataset import Dataset, open
 from .layout import Band, Layout
 from .request import available_cpus
@@ -44,7 +44,8 @@ def dataset(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None 
 
     Raises what `cloudio.open` raises.
     """
-    whole = open(path, layout=layout)
+    with advice.hushed():  # all is listed below
+        whole = open(path, layout=layout)
     parts = {name: whole.split(name) for name in whole.splits}
     arrays = _arrays(whole, list(parts.values()))
     height, width = whole.layout.patch

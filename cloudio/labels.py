@@ -3,16 +3,19 @@
 Which codes an array of CloudSEN12 holds is in cloudsen12.py.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from . import advice
 from .errors import RequestError
 
 #: Names of the target classes 0..3 of CloudSEN12.
 CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
+
+# Below, a map of two classes is one of codes, not of probabilities.
+_PERCENT = 10
 
 
 class LabelMap:
@@ -62,30 +65,28 @@ class LabelMap:
         not fit or two codes with the same bits differ; a warning where the array cannot hold a
         code that the map lists, for then it does not hold what the map is about.
         """
-        n_bytes = np.dtype(stored).itemsize
-        n_codes = 256**n_bytes
-        lost = [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
-        if lost:
-            warnings.warn(
-                f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes "
-                f"{', '.join(map(str, lost))}: no pixel will be given their classes",
-                stacklevel=5,  # who calls Dataset.reader
-            )
-        unlisted = ignore if self._unlisted is None else self._unlisted
-        table = np.full(n_codes, fitting(unlisted, dtype, name), dtype)
-        given: dict[int, int] = {}
-        for code, to in self._classes:
-            to = ignore if to is None else to
-            if code in lost:
-                continue
-            fitting(to, dtype, name)
-            if given.setdefault(code % n_codes, to) != to:
-                raise RequestError(
-                    f"{name}: codes {code % n_codes} and {code % n_codes - n_codes} are the same "
-                    f"bits; they cannot become {given[code % n_codes]} and {to}"
-                )
-            table[code % n_codes] = to
+        table = total_table(self, stored, dtype, ignore, name)
+        if lost := self.beyond(stored):
+            text = cannot_hold(name, stored, lost)
+            advice.once((text,), f"{text}: no pixel will be given their classes")
         return table
+
+    def beyond(self, stored: np.dtype[Any]) -> list[int]:
+        """The codes it lists that an array of that type cannot hold."""
+        n_codes = 256 ** np.dtype(stored).itemsize
+        return [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
+
+    @property
+    def as_threshold(self) -> tuple[int, int] | None:
+        """The (at, top) of which `threshold` makes this map, if it makes it."""
+        top = len(self._classes) - 1
+        at = sum(to == 0 for _, to in self._classes)
+        made = top >= _PERCENT and 0 < at <= top and self == LabelMap.threshold(at, top=top)
+        return (at, top) if made else None
+
+    def of(self, code: int) -> int | None:
+        """What a code becomes; None for ``ignore``."""
+        return dict(self._classes).get(code, self._unlisted)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LabelMap):
@@ -98,6 +99,35 @@ class LabelMap:
     def __repr__(self) -> str:
         unlisted = "" if self._unlisted is None else f", unlisted={self._unlisted}"
         return f"LabelMap({self.classes}{unlisted})"
+
+
+def total_table(
+    label_map: LabelMap, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
+) -> np.ndarray:
+    """The table of a map, as `LabelMap.table` makes it, without its warning."""
+    n_codes = 256 ** np.dtype(stored).itemsize
+    unlisted = ignore if label_map.unlisted is None else label_map.unlisted
+    table = np.full(n_codes, fitting(unlisted, dtype, name), dtype)
+    lost = label_map.beyond(stored)
+    given: dict[int, int] = {}
+    for code, to in label_map.classes.items():
+        to = ignore if to is None else to
+        if code in lost:
+            continue
+        fitting(to, dtype, name)
+        if given.setdefault(code % n_codes, to) != to:
+            raise RequestError(
+                f"{name}: codes {code % n_codes} and {code % n_codes - n_codes} are the same "
+                f"bits; they cannot become {given[code % n_codes]} and {to}"
+            )
+        table[code % n_codes] = to
+    return table
+
+
+def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
+    """How a sentence about codes past an array's type begins."""
+    n_bytes, codes = np.dtype(stored).itemsize, ", ".join(map(str, lost))
+    return f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes {codes}"
 
 
 def raw_table(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:

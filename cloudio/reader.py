@@ -5,16 +5,15 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 
 import operator
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from . import _kernels, _plans
+from . import _kernels, _plans, advice, doubts
 from .dataset import Dataset
 from .errors import RequestError
-from .labels import LabelMap, raw_table
+from .labels import LabelMap, raw_table, total_table
 from .layout import Window
 from .request import (
     FLOATS,
@@ -117,7 +116,8 @@ class Reader:
     as under ``io="pread"``, and past the page cache where the file system can.
 
     Immutable; threads may share one; it pickles as its data set's path and these settings.
-    RequestError, saying what there is, where any of this cannot be had.
+    RequestError, saying what there is, where any of this cannot be had.  A CloudioWarning, once
+    for a data set and matter, where labels may not be what they look like (docs/cloudsen12.md).
     """
 
     def __init__(
@@ -175,12 +175,15 @@ class Reader:
         self.label_shape: tuple[int, ...] | None = None
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
+        asked_for: list[doubts.Asked] = []
         if labels is not None:
             meanings = _label_meanings(dataset, labels)
             maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
+            by_name = not isinstance(labels, Mapping)
+            asked_for = [_asked(dataset, name, how, by_name, io) for name, how in maps.items()]
             labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
@@ -202,6 +205,8 @@ class Reader:
             "valid": self.valid,
             "evict": self._evict,
         }
+        # Last, so that nothing is said of what is refused.
+        doubts.warn_of_labels(dataset.path, dataset.layout, self.size, asked_for)
 
     def __len__(self) -> int:
         return self._n_patches
@@ -344,7 +349,8 @@ class Reader:
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:
-    return Reader(dataset, **settings)
+    with advice.hushed():  # whoever pickled it has been told
+        return Reader(dataset, **settings)
 
 
 # ---- decisions -----------------------------------------------------------------------------------
@@ -479,23 +485,23 @@ def _remap(
         )
     tables, windows = [], []
     for name, label_map in maps.items():
-        stored, known = dataset.dtype(name), dataset.layout.band(name)
-        if known is not None and stored != known.dtype:
-            # A band in this case has no known scale, and nobody reads it unawares.
-            warnings.warn(
-                f"{name} is {stored} by the sizes of its files, where {dataset.layout.name} has "
-                f"{known.dtype}; read as {stored}",
-                stacklevel=4,
-            )
+        stored = dataset.dtype(name)
         if label_map is None:
             tables.append(raw_table(stored, dtype, name))
             windows.append((0, 0, *dataset.layout.patch))
         else:
-            tables.append(label_map.table(stored, dtype, ignore, name))
+            tables.append(total_table(label_map, stored, dtype, ignore, name))
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
     return _plans.Remap(*for_plans(sources), tables, windows, ignore)
+
+
+def _asked(
+    dataset: Dataset, name: str, label_map: LabelMap | None, by_name: bool, io: str
+) -> doubts.Asked:
+    files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
+    return doubts.Asked(name, label_map, by_name, files)
 
 
 def _choice(what: str, given: Any) -> bool:

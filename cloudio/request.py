@@ -213,6 +213,19 @@ def resolved(index: Any, n_patches: int) -> np.ndarray:
     return numbers
 
 
+def picks(index: Any, n_patches: int) -> np.ndarray:
+    """Numbers as `resolved` gives them, of an index or of a mask with a boolean per patch."""
+    try:
+        mask = np.asarray(index)
+    except ValueError:  # rows of different lengths, which whole_numbers refuses
+        return resolved(index, n_patches)
+    if mask.dtype != np.bool_:
+        return resolved(index, n_patches)
+    if mask.shape != (n_patches,):
+        raise RequestError(f"the mask has shape {mask.shape}; ({n_patches},) is needed")
+    return np.flatnonzero(mask)
+
+
 def corners(origin: Any, n: int) -> np.ndarray:
     """The origins as int64, (2,) or (n, 2)."""
     given = whole_numbers("origin", origin)

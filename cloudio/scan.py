@@ -67,6 +67,7 @@ def array(
     window: Window | None = None,
     whole: bool = False,
     checksum: bool = False,
+    records: bool = True,
     fold: np.ndarray | None = None,
     threads: int | None = None,
     advance: Advance | None = None,
@@ -74,21 +75,22 @@ def array(
     """Count the patches of an array, in the order of ``ds``, within a window of each.
 
     ``window``: the valid one, if None.  ``whole``: all of each patch is read, the frame around the
-    window too, and a ``checksum`` is of all of it.  ``fold``: (256,) or (65536,) uint8, the class
-    of each stored number by its bits read as unsigned, of arrays of whole numbers.  ``advance`` is
-    called with the number of bytes that have been done since.  RequestError where splits store the
-    array as different types; TruncatedError and OSError as `Reader.read` has them.
+    window too, and a ``checksum`` is of all of it.  Without ``records`` there are no ``patches``,
+    which is faster.  ``fold``: (256,) or (65536,) uint8, the class of each stored number by its
+    bits read as unsigned, of arrays of whole numbers.  ``advance`` is called with the number of
+    bytes that have been done since.  RequestError where splits store the array as different types;
+    TruncatedError and OSError as `Reader.read` has them.
     """
     window = ds.valid_window if window is None else window
     read = _everything(ds) if whole else window
     how = {"nodata": ds.band(name).nodata, "fold": fold, "checksum": checksum}
     plan = _plan(ds, [name], window, **how)
-    records = np.zeros(len(ds), RECORD)
-    numbers = records.view(np.int64).reshape(len(ds), RECORD.itemsize // 8)
+    patches = np.zeros(len(ds) if records else 0, RECORD)
+    numbers = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
     classes = np.zeros((len(ds), plan.n_classes), np.int64)
-    histogram = _pass(ds, plan, read, threads, advance, numbers, classes)
+    histogram = _pass(ds, plan, read, threads, advance, numbers if records else None, classes)
     found = None if fold is None else classes
-    return Counts(ds.find(name), ds.dtype(name), records, histogram, found)
+    return Counts(ds.find(name), ds.dtype(name), patches, histogram, found)
 
 
 def within(

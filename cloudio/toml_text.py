@@ -13,8 +13,6 @@ from .labels import LabelMap
 from .layout import Band, Layout
 
 _WIDTH = 100
-# Below, a map of two classes is easier to read as codes than as a threshold.
-_PERCENT = 10
 # Beyond, a float has more digits than it means.
 _EXACT = 1e15
 
@@ -93,11 +91,10 @@ def _arrays(bands: list[Band]) -> list[str]:
 
 
 def _policy(label_map: LabelMap) -> dict[str, Any]:
-    classes, top = label_map.classes, max(label_map.classes, default=0)
-    at = sum(to == 0 for to in classes.values())
-    if top >= _PERCENT and 0 < at <= top and label_map == LabelMap.threshold(at, top=top):
+    if found := label_map.as_threshold:
+        at, top = found
         return {"threshold": at} | ({} if top == 100 else {"top": top})
-    listed = {str(code): "ignore" if to is None else to for code, to in classes.items()}
+    listed = {str(code): "ignore" if to is None else to for code, to in label_map.classes.items()}
     unlisted = label_map.unlisted
     return {"classes": listed} | ({} if unlisted is None else {"unlisted": unlisted})
 

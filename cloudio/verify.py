@@ -216,7 +216,7 @@ def _of_type(subject: Subject, array: Array, split: Split) -> Iterator[Finding]:
     varied = [patch for patch in looked if (patch != patch[0, 0]).any()]
     everywhere = range(array.shape[0])
     # Bytes may be those of labels; only where the size says so too, they are halves.
-    unsure = array.dtype.itemsize == 2 or any(note.startswith("taken for ") for note in split.notes)
+    unsure = array.dtype.itemsize == 2 or split.other is not None
     if not varied:
         return
     if not array.start and unsure and all(map(halves, varied)):

@@ -76,10 +76,9 @@ def of_names(splits: Sequence[Split], faults: Sequence[Fault], layout: Layout) -
                 what = f"taken as {array.dtype}"
                 yield finding("unknown", split.name, file_name(array, split.folder), (), what)
         for note in split.notes:
-            if note.startswith("left out: "):
-                what = note.removeprefix("left out: ").removeprefix(f"{split.folder}{os.sep}")
-                file, _, why = what.partition(" ")
-                yield finding("left-out", split.name, file, (), why)
+            what = note.removeprefix("left out: ").removeprefix(f"{split.folder}{os.sep}")
+            file, _, why = what.partition(" ")
+            yield finding("left-out", split.name, file, (), why)
     yield from _incomplete(everywhere, layout)
 
 
@@ -113,9 +112,8 @@ def of_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
 
 def of_sizes(split: Split) -> Iterator[Finding]:
     """What the sizes of a split leave open."""
-    for note in split.notes:
-        if note.startswith("taken for "):
-            yield finding("ambiguous", split.name, "", (), note.partition(";")[0])
+    if split.other is not None:
+        yield finding("ambiguous", split.name, "", (), split.other.partition(";")[0])
 
 
 def of_metadata(splits: Sequence[Split], faults: Sequence[Fault]) -> Iterator[Finding]:

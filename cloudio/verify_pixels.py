@@ -129,55 +129,64 @@ def _values(records: np.ndarray, which: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Codes:
-    """What the maps of a label say, by the bits of its codes read as unsigned.
+    """What the map of a label says, by the bits of its codes read as unsigned.
 
-    ``classes`` are the codes that any policy gives a class, ``unlabelled`` those that are listed
-    and that none gives one; ``lost`` those that the stored type cannot hold.  ``others`` says what
-    becomes of codes that are not listed.  ``fold`` is the table `scan.array` takes, and ``bins``
+    The map is that of the first of the ``policies``, which readers follow by default.  ``classes``
+    are the codes that it gives a class, ``unlabelled`` those that it lists without one; ``lost``
+    those that the stored type cannot hold.  ``fold`` is the table `scan.array` takes, and ``bins``
     the class in it of a code.
     """
 
+    policies: Mapping[str, LabelMap]
     classes: frozenset[int]
     unlabelled: frozenset[int]
     lost: tuple[int, ...]
-    others: str
     fold: np.ndarray
     bins: Mapping[int, int]
+
+    @property
+    def first(self) -> LabelMap | None:
+        return next(iter(self.policies.values()), None)
 
     def bin(self, code: int) -> int:
         return self.bins.get(code, _OTHERS)
 
+    def advice(self, codes: Iterable[int]) -> str:
+        """What each policy makes of codes that the first one does not list, and what else to do."""
+        made = []
+        codes, n_codes = list(codes), len(self.fold)
+        for policy, label_map in self.policies.items():
+            # A map may list the same bits as a negative number.
+            listed = label_map.classes
+            to = {label_map.of(c if c in listed else _signed(c, n_codes)) for c in codes}
+            verbs = [f"makes them class {n}" for n in sorted(n for n in to if n is not None)]
+            made.append(f"{policy!r} " + " or ".join([*verbs, *["ignores them"] * (None in to)]))
+        return f"the policy {', '.join(made)}; or give a LabelMap that lists them"
 
-def codes_of(maps: Mapping[str, LabelMap], dtype: np.dtype[Any]) -> Codes:
+
+def codes_of(policies: Mapping[str, LabelMap], dtype: np.dtype[Any]) -> Codes:
     n_codes = 256**dtype.itemsize
-    entries = [(code, to) for label_map in maps.values() for code, to in label_map.classes.items()]
-    lost = sorted({code for code, _ in entries if not -n_codes // 2 <= code < n_codes})
-    held = [(code % n_codes, to) for code, to in entries if code not in lost]
-    classes = frozenset(code for code, to in held if to is not None)
-    listed = sorted({code for code, _ in held})
+    first = next(iter(policies.values()), LabelMap({}))
+    lost = first.beyond(dtype)
+    held = {code % n_codes: to for code, to in first.classes.items() if code not in lost}
+    classes = frozenset(code for code, to in held.items() if to is not None)
     if n_codes == 256:
         bins = {code: code for code in range(256)}
     else:  # the small ones, those that are listed as far as there is room, and -1
         small = list(range(_OTHERS - 101))
-        others = [code for code in listed if code not in small and code != n_codes - 1][:100]
+        others = [code for code in sorted(held) if code not in small and code != n_codes - 1][:100]
         bins = {code: k for k, code in enumerate(small + others)} | {n_codes - 1: 255}
     fold = np.full(n_codes, _OTHERS, np.uint8)
     fold[list(bins)] = list(bins.values())
-    unlabelled = frozenset(listed) - classes
-    return Codes(classes, unlabelled, tuple(lost), _unlisted(maps), fold, bins)
+    return Codes(policies, classes, frozenset(held) - classes, tuple(lost), fold, bins)
 
 
-def _unlisted(maps: Mapping[str, LabelMap]) -> str:
-    """What the policies make of codes that they do not list."""
-    made = [
-        f"the policy {policy!r} " + ("ignores them" if to is None else f"makes them class {to}")
-        for policy, to in ((policy, label_map.unlisted) for policy, label_map in maps.items())
-    ]
-    return ", ".join([*made, "or give a LabelMap that lists them"])
+def _signed(code: int, n_codes: int) -> int:
+    return code - n_codes if code >= n_codes // 2 else code
 
 
 def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> Iterator[Finding]:
-    """Labels that are placeholders, codes that no map lists, pixels that nobody has labelled.
+    """Labels that are placeholders, codes outside their map, pixels that nobody has labelled.
 
     Padding where the layout has pixels is told of the frame, and not once more of the codes.
     """
@@ -190,10 +199,9 @@ def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> 
     if counts.dtype.itemsize == 2 and any(present) and not any(code % 256 for code in present):
         yield from subject.found("byte-order", everywhere, "every code is a multiple of 256")
         return
-    if not codes.classes and not codes.unlabelled:
+    if codes.first is None:
         return
-    n_classes = len(codes.classes)
-    if n_classes > 50 and max(codes.classes) < n_classes and set(present) <= {0, 1}:
+    if codes.first.as_threshold and set(present) <= {0, 1}:
         yield from subject.found("label-binary", everywhere, "codes 0 and 1 alone")
         return
     classless = [code for code in present if code not in codes.classes]
@@ -229,6 +237,7 @@ def _classless(
     assert counts.classes is not None
     for check in ("codes", "unlabelled"):
         told: list[str] = []
+        outside: list[int] = []
         patches: set[int] = set()
         for code, patches_of in where.items():
             if (code in codes.unlabelled) != (check == "unlabelled"):
@@ -237,6 +246,7 @@ def _classless(
             having = np.flatnonzero(of_bin)
             if not len(having):
                 continue
+            outside.append(code)
             patches.update(having.tolist())
             alone = codes.bin(code) != _OTHERS or counts.dtype.itemsize == 1
             n = int(of_bin.sum() if alone else counts.histogram[code])
@@ -244,7 +254,7 @@ def _classless(
             told.append(f"{_code(code, counts.dtype)}: {n:,} pixels ({part})")
         if len(told) > _SHOWN:
             told[_SHOWN:] = [f"and {len(told) - _SHOWN} more codes"]
-        advice = codes.others if check == "codes" else ""
+        advice = codes.advice(outside) if check == "codes" else ""
         yield from subject.found(check, sorted(patches), "; ".join(told), advice)
 
 
@@ -252,7 +262,7 @@ def _code(code: int, dtype: np.dtype[Any]) -> str:
     """A code as people write it; the upper ones as the negative number they also are."""
     n_codes = 256**dtype.itemsize
     if dtype.kind == "i":
-        return str(code - n_codes if code >= n_codes // 2 else code)
+        return str(_signed(code, n_codes))
     return f"{code} (-1)" if code == n_codes - 1 else str(code)
 
 

@@ -43,8 +43,8 @@ typedef struct cio_patch {
  * the number of pixels, which must stay below 2**32. */
 size_t cio_tally_bytes(const cio_tally *how);
 
-/* Count a patch: write its record, add its numbers to the table, and write how many pixels are of
- * each class where there is a `fold`. With `chosen`, only the table is written. */
+/* Count a patch: write its record, unless that is NULL, add its numbers to the table, and write how
+ * many pixels are of each class where there is a `fold`. With `chosen`, only the table is written. */
 void cio_tally_patch(const cio_tally *how, const cio_patch *patch, uint32_t *table,
                      cio_record *record, int64_t *classes);
 

@@ -9,7 +9,7 @@ import pytest
 from clean import TINY_PATCHES, clean_synthetic, clean_tiny
 
 import cloudio
-from cloudio import _kernels
+from cloudio import _kernels, advice
 
 
 @pytest.fixture(params=_kernels.available())
@@ -37,6 +37,12 @@ def all_threads() -> Iterator[None]:
     _kernels.tune(thread_bytes=1, strip_bytes=256)
     yield
     _kernels.tune(**before)
+
+
+@pytest.fixture(autouse=True)
+def nothing_said() -> None:
+    """Every test hears its warnings, though another has heard the same."""
+    advice.forget()
 
 
 @pytest.fixture(scope="session")

@@ -119,6 +119,7 @@ def test_the_release_calls_its_splits_high(tmp_path, folder, name):
     assert list(open_small(tmp_path / folder).splits) == [name]
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_one_folder_may_hold_the_splits_of_an_older_copy(tmp_path):
     train = write_split(tmp_path, 3, names=["train_B02", "train_target"], metadata=False)
     val = write_split(tmp_path, 1, names=["VAL_B02", "VAL_target"], metadata=False)
@@ -184,6 +185,7 @@ def test_a_data_set_is_asked_for_arrays_and_not_for_patches(ds, name):
         list(ds)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_an_array_that_one_split_lacks_is_told_apart_from_one_that_is_nowhere(tmp_path):
     write_split(tmp_path / "train", 1, names=["B2", "B3"])
     write_split(tmp_path / "val", 1, names=["B2"])
@@ -272,6 +274,7 @@ def test_a_path_up_from_here_is_followed(tmp_path, monkeypatch):
 # ---- types and numbers of patches ----------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 @pytest.mark.parametrize("metadata", [True, False])
 def test_bands_already_scaled_are_float32_of_unknown_scale(tmp_path, metadata):
     arrays = write_split(
@@ -297,6 +300,7 @@ def test_bands_already_scaled_are_float32_of_unknown_scale(tmp_path, metadata):
         assert np.array_equal(image[:, band], arrays[name][::-1], equal_nan=True)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_labels_of_two_bytes_are_read_as_such(tmp_path):
     arrays = write_split(tmp_path, 3, names=["B2", "hq"], dtypes={"hq": "int16"}, metadata=False)
     codes = arrays["LABEL_hq"] % 5 - 1
@@ -313,6 +317,7 @@ def test_labels_of_two_bytes_are_read_as_such(tmp_path):
     assert np.array_equal(label, expected)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_metadata_settles_the_type_where_sizes_leave_it_open(tmp_path):
     write_split(tmp_path, 2, names=["B2", "B3"], dtypes=dict.fromkeys(["B2", "B3"], "float32"))
     assert open_small(tmp_path)["B2"].dtype == np.float32
@@ -340,6 +345,7 @@ def test_an_array_the_layout_does_not_know_has_the_type_of_its_size(
         ds.reader(stem)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 @pytest.mark.parametrize("labels", [True, False])
 def test_scaled_bands_that_pass_for_twice_as_many_patches_are_told(tmp_path, labels):
     """float32 bands and labels of two bytes have the sizes of twice as many patches."""
@@ -388,6 +394,7 @@ def test_many_unknown_files_do_not_outvote_a_known_one(tmp_path):
     assert open_small(tmp_path).dtype("B2") == np.int16
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_one_known_type_decides_for_files_that_could_be_two(tmp_path):
     fill(tmp_path, B2=8 * PATCH, B3=8 * PATCH, B4=8 * PATCH, hq=2 * PATCH)
     ds = open_small(tmp_path)
@@ -623,6 +630,7 @@ def test_an_array_is_of_one_whole_split(ds):
         ds.subset([0]).split("train")["L1C_B2"]
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_splits_of_two_types_are_read_one_by_one(tmp_path):
     write_split(tmp_path / "train", 1, names=["B2", "hq"])
     write_split(tmp_path / "val", 1, names=["B2", "hq"], dtypes={"hq": "int16"})
@@ -633,9 +641,7 @@ def test_splits_of_two_types_are_read_one_by_one(tmp_path):
             ask("hq")
     for part in (ds.split("val"), ds.subset([1]).split("val")):
         assert part.dtype("hq") == np.int16
-        with pytest.warns(UserWarning, match="LABEL_hq is int16"):
-            reader = part.reader("B2", "hq")
-        assert reader.read([0]).label.shape == (1, 35, 41)
+        assert part.reader("B2", "hq").read([0]).label.shape == (1, 35, 41)
 
 
 def test_a_file_cut_before_its_first_use_is_told(tmp_path):
@@ -731,6 +737,7 @@ def test_splits_of_a_subset_are_positions_in_it(ds, root):
     assert stored(part.split("test").split("test")) == expected(root, [5, 4, 5])
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_split_of_a_subset_has_the_arrays_of_its_split(tmp_path):
     write_split(tmp_path / "train", 2, names=["B2", "B3"])
     write_split(tmp_path / "val", 2, names=["B2"])
@@ -752,20 +759,16 @@ def test_the_index_of_a_subset_is_its_own(ds, root):
         ([8], IndexError, "index[0] = 8; there are 8 patches"),
         ([0, -9], IndexError, "index[1] = -9; there are 8 patches"),
         (np.array([2**64 - 1], np.uint64), IndexError, "18446744073709551615; there are 8"),
-        (
-            [True, False],
-            RequestError,
-            "index is of bool; whole numbers are needed (of a mask, np.f",
-        ),
-        (
-            np.ones(8, bool),
-            RequestError,
-            "index is of bool; whole numbers are needed (of a mask, np.f",
-        ),
+        ([True, False], RequestError, "the mask has shape (2,); (8,) is needed"),
+        (np.ones(9, bool), RequestError, "the mask has shape (9,); (8,) is needed"),
+        (np.ones((8, 1), bool), RequestError, "the mask has shape (8, 1); (8,) is needed"),
+        (True, RequestError, "the mask has shape (); (8,) is needed"),
+        ([True, 1, 0], RequestError, "index holds True or False; whole numbers are needed"),
         ([0.0], RequestError, "index is of float64; whole numbers are needed"),
         (["train"], RequestError, "index is of <U5; whole numbers are needed"),
         ("train", RequestError, "index is of <U5; whole numbers are needed"),
-        (None, RequestError, "index is of object; whole numbers are needed"),
+        (None, RequestError, "subset() needs an index, a mask, or a condition on the metadata"),
+        ([None], RequestError, "index is of object; whole numbers are needed"),
         ([[0, 1]], RequestError, "index has shape (1, 2); one dimension is needed"),
         ([[0], [1, 2]], RequestError, "index is no array of whole numbers"),
     ],
@@ -780,6 +783,91 @@ def test_patches_of_a_subset_are_counted_in_it(ds):
         ds.subset([5, 6]).subset([2])
     with refusal(IndexError, "index[0] = 0; there are 0 patches"):
         ds.subset([]).reader("B2").read([0])
+
+
+# ---- subsets by metadata -------------------------------------------------------------------------
+
+
+def test_a_mask_picks_the_patches_where_it_is_true(ds, root):
+    mask = ds.metadata["index"] > np.median(ds.metadata["index"])
+    picked = np.flatnonzero(mask)
+    assert 0 < len(picked) < 8
+    assert stored(ds.subset(mask)) == stored(ds.subset(mask.tolist())) == expected(root, picked)
+    part = ds.subset([7, 1, 7, 3])
+    assert stored(part.subset([True, False, True, False])) == expected(root, [7, 7])
+    assert len(ds.subset(np.zeros(8, bool))) == 0
+    assert len(ds.subset([]).subset(np.zeros(0, bool))) == 0
+    with refusal(RequestError, "index is of bool; whole numbers are needed"):
+        ds.reader("B2").read(mask)
+
+
+def test_conditions_pick_patches_and_all_must_be_true(ds, root):
+    cover, date = ds.metadata["cloud_coverage"], ds.metadata["s2_date"]
+    cloudy = np.flatnonzero(cover == "cloudy")
+    assert 0 < len(cloudy) < 8
+    assert stored(ds.subset(cloud_coverage="cloudy")) == expected(root, cloudy)
+    both = [k for k in range(8) if cover[k] != "cloud-free" and date[k] == date[2]]
+    assert 2 in both or cover[2] == "cloud-free"
+    asked = {"cloud_coverage": ("cloudy", "almost-clear"), "s2_date": str(date[2])}
+    assert stored(ds.subset(**asked)) == expected(root, both)
+    order = [5, cloudy[0], 2, cloudy[0], 0]
+    kept = [k for k in order if cover[k] == "cloudy"]
+    assert stored(ds.subset(order, cloud_coverage="cloudy")) == expected(root, kept)
+    assert stored(ds.subset(order).subset(cloud_coverage="cloudy")) == expected(root, kept)
+    assert stored(ds.subset(cover == "cloudy", s2_date=date)) == expected(root, cloudy)
+
+
+def test_the_column_index_picks_by_its_values_and_never_is_a_row_number(ds, root):
+    """Row k describes patch k, whatever its index says."""
+    numbers = ds.metadata["index"]
+    reader = ds.reader("B2", scale=None, dtype="int16")
+    for k in (0, 3, 7):
+        rows = np.flatnonzero(numbers == numbers[k])
+        assert k in rows
+        assert numbers[k] != k
+        part = ds.subset(index=numbers[k])
+        assert stored(part) == expected(root, rows)
+        again = part.reader("B2", scale=None, dtype="int16").read(range(len(rows)))
+        assert np.array_equal(again.image, reader.read(rows).image)
+    assert stored(ds.subset([4, 1], index=numbers)) == expected(root, [4, 1])
+
+
+def test_a_condition_that_nothing_meets_gives_an_empty_data_set(ds):
+    part = ds.subset(cloud_coverage="foggy")
+    assert len(part) == 0
+    assert part.splits.keys() == ds.splits.keys()
+    assert len(part.metadata["index"]) == 0
+    reader = part.reader("B2", "hq")
+    assert len(reader) == 0
+    batch = reader.read([])
+    assert batch.image.shape == (0, 1, 35, 41)
+    assert batch.label.shape == (0, 35, 41)
+    assert len(part.subset(cloud_coverage="cloudy")) == len(part.split("train")) == 0
+    assert len(pickle.loads(pickle.dumps(part))) == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (
+            {"cover": 1},
+            ("no column 'cover'; the metadata of", "has index, roi_id, s2_date, cloud_c"),
+        ),
+        ({"roi_id": 5}, "roi_id=5; roi_id holds text (<U8), and cannot equal it"),
+        ({"index": "5"}, "index='5'; index holds whole numbers (int64), and cannot equal it"),
+        ({"index": [5, "6"]}, "index=[5, '6']; index holds whole numbers (int64), and cannot"),
+        ({"s2_date": 2019}, "s2_date=2019; s2_date holds dates (datetime64[D]), and cannot"),
+    ],
+)
+def test_a_condition_that_makes_no_sense_is_refused(ds, where, words):
+    with refusal(RequestError, *([words] if isinstance(words, str) else words)):
+        ds.subset(**where)
+
+
+def test_conditions_need_metadata(tmp_path):
+    write_split(tmp_path / "train", 1, names=["B2"], metadata=False)
+    with refusal(RequestError, "no column 'roi_id';", "has no metadata.csv in every split"):
+        open_small(tmp_path).subset(roi_id="ROI_0001")
 
 
 # ---- metadata ------------------------------------------------------------------------------------

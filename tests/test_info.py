@@ -58,6 +58,7 @@ def test_dataset_lists_splits_and_arrays(tmp_path):
     assert text.endswith("no warnings")
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_dataset_lists_what_is_unusual(tmp_path):
     write_split(
         tmp_path / "train",

@@ -1,13 +1,15 @@
 """metadata.csv: the dialects it comes in, the types of its columns, and the release's own."""
 
+import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio import LayoutError
-from cloudio.metadata import read_columns, typed
+from cloudio import LayoutError, RequestError
+from cloudio.metadata import matches, read_columns, typed, words
 
 
 @pytest.fixture
@@ -83,6 +85,52 @@ def test_a_file_that_is_not_utf8_is_refused(read, before):
 def test_a_field_too_long_for_a_table_is_refused_with_its_line(read):
     with pytest.raises(LayoutError, match=r"metadata.csv, line 2: field larger than"):
         read("a\n" + "x" * 200_000)
+
+
+def test_spaces_after_commas_and_around_names_are_no_part_of_them(read):
+    text = 'index, roi_id , geometry\n1, ROI 1, "POINT(1, 2)"\n2,  ROI 2," x"\n'
+    assert read(text) == {
+        "index": ["1", "2"],
+        "roi_id": ["ROI 1", "ROI 2"],
+        "geometry": ["POINT(1, 2)", " x"],
+    }
+    with pytest.raises(LayoutError, match=r"names a column twice: 'a'$"):
+        read("a, a\n1,2\n")
+
+
+def test_a_comma_at_the_end_of_each_line_makes_no_column(read):
+    assert read("a,b,\n1,2,\n3,4,\n") == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert read("a,b,\n1,2,\n3,4,5\n") == {"a": ["1", "3"], "b": ["2", "4"], "": ["", "5"]}
+    assert read(",b\n0,x\n") == {"": ["0"], "b": ["x"]}  # as pandas writes its own index
+    with pytest.raises(LayoutError, match=r"line 2: 2 fields; the header has 3"):
+        read("a,b,\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("mark", "separator"), [(";", "semicolons (';')"), ("\t", r"tabs ('\t')"), ("|", "bars ('|')")]
+)
+def test_other_separators_than_commas_are_refused_by_name(read, mark, separator):
+    text = f'index{mark}proj_geometry{mark}x\n1{mark}"POINT (1, 2)"{mark}0,5\n'
+    with pytest.raises(LayoutError) as caught:
+        read(text)
+    assert str(caught.value).endswith(
+        f"metadata.csv is separated by {separator}; commas are needed"
+    )
+    assert read(f"a,b{mark}c\n1,2{mark}3\n") == {"a": ["1"], f"b{mark}c": [f"2{mark}3"]}
+
+
+def test_decimal_commas_are_a_field_too_many_or_text(read):
+    with pytest.raises(LayoutError, match=r"line 2: 3 fields; the header has 2"):
+        read("a,b\n1,5,x\n")
+    column = typed(read('a,b\n"1,5",x\n')["a"])
+    assert column.tolist() == ["1,5"]
+    with pytest.raises(RequestError, match=r"^a=1.5; a holds text \(<U3\), and cannot equal it$"):
+        matches("a", column, 1.5)
+
+
+def test_a_file_of_two_bytes_a_letter_is_refused(read):
+    with pytest.raises(LayoutError, match=r"metadata.csv is not UTF-8"):
+        read("a,b\n1,2\n".encode("utf-16"))
 
 
 def test_an_empty_file_has_no_columns_and_a_header_alone_no_rows(read):
@@ -189,6 +237,116 @@ def test_numbers_come_back_as_they_were(numbers):
 @given(st.lists(st.text(), min_size=1))
 def test_no_text_is_refused(fields):
     assert typed(fields).shape == (len(fields),)
+
+
+# ---- conditions ----------------------------------------------------------------------------------
+
+WHOLE = typed(["3", "-1", "9007199254740993", "0"])
+REAL = typed(["1.5", "", "2", "nan", "inf"])
+DAYS = typed(["2019-06-01", "", "2019-06-30", "2020-06-01"])
+SECONDS = typed(["2019-06-01T00:00:00", "2019-06-01T23:59:59", "1969-12-31T23:00:00", ""])
+TEXT = typed(["cloudy", "", " ", "Cloudy", "cloudy "])
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "rows"),
+    [
+        (WHOLE, 3, [0]),
+        (WHOLE, 3.0, [0]),
+        (WHOLE, np.uint8(3), [0]),
+        (WHOLE, np.array(3), [0]),
+        (WHOLE, (3, 0, 3), [0, 3]),
+        (WHOLE, range(-1, 1), [1, 3]),
+        (WHOLE, (n for n in (3, 0)), [0, 3]),
+        (WHOLE, 9007199254740992.0, []),
+        (WHOLE, 9007199254740993, [2]),
+        (WHOLE, 10**30, []),
+        (WHOLE, 3.5, []),
+        (WHOLE, None, []),
+        (WHOLE, [], []),
+        (REAL, 2, [2]),
+        (REAL, np.array([1.5, 2]), [0, 2]),
+        (REAL, float("inf"), [4]),
+        (REAL, float("nan"), [1, 3]),
+        (REAL, None, [1, 3]),
+        (REAL, (None, 2), [1, 2, 3]),
+        (DAYS, "2019-06-01", [0]),
+        (DAYS, " 2019-06-01Z", [0]),
+        (DAYS, "2019-06-01T00:00", [0]),
+        (DAYS, "2019-06-01T10:00", []),
+        (DAYS, "2019-06", [0, 2]),
+        (DAYS, "2019", [0, 2]),
+        (DAYS, datetime.date(2019, 6, 30), [2]),
+        (DAYS, datetime.datetime(2019, 6, 30), [2]),
+        (DAYS, np.datetime64("2019-06"), [0, 2]),
+        (DAYS, DAYS[2:], [2, 3]),
+        (DAYS, {"2019-06-01", "2020"}, [0, 3]),
+        (DAYS, np.datetime64("NaT", "D"), [1]),
+        (DAYS, "", [1]),
+        (DAYS, None, [1]),
+        (SECONDS, "2019-06-01", [0, 1]),
+        (SECONDS, "2019-06-01 23:59:59", [1]),
+        (SECONDS, "1969-12-31", [2]),
+        (SECONDS, datetime.datetime(2019, 6, 1), [0]),
+        (TEXT, "cloudy", [0]),
+        (TEXT, np.str_("cloudy"), [0]),
+        (TEXT, np.array(["Cloudy", "x"]), [3]),
+        (TEXT, "cloudy ", [4]),
+        (TEXT, "", [1, 2]),
+        (TEXT, None, [1, 2]),
+        (TEXT, {"cloudy": 1}.keys(), [0]),
+    ],
+)
+def test_a_condition_finds_the_fields_that_equal_it(column, wanted, rows):
+    found = matches("name", column, wanted)
+    assert found.dtype == bool
+    assert np.flatnonzero(found).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("column", "wanted", "holds"),
+    [
+        (WHOLE, "3", "whole numbers (int64)"),
+        (WHOLE, True, "whole numbers (int64)"),
+        (WHOLE, np.bool_(True), "whole numbers (int64)"),
+        (WHOLE, [[3]], "whole numbers (int64)"),
+        (WHOLE, 3 + 0j, "whole numbers (int64)"),
+        (WHOLE, np.datetime64("2019-06-01"), "whole numbers (int64)"),
+        (REAL, "1.5", "numbers (float64)"),
+        (REAL, {"least": 1}, "numbers (float64)"),
+        (REAL, np.timedelta64(1, "s"), "numbers (float64)"),
+        (DAYS, 2019, "dates (datetime64[D])"),
+        (DAYS, "June", "dates (datetime64[D])"),
+        (DAYS, "2019-13-01", "dates (datetime64[D])"),
+        (DAYS, "today", "dates (datetime64[D])"),
+        (DAYS, b"2019-06-01", "dates (datetime64[D])"),
+        (DAYS, datetime.datetime(2019, 6, 1, tzinfo=datetime.UTC), "dates (datetime64[D])"),
+        (TEXT, 5, "text (<U7)"),
+        (TEXT, b"cloudy", "text (<U7)"),
+        (TEXT, ("cloudy", 5), "text (<U7)"),
+    ],
+)
+def test_what_a_column_cannot_equal_is_refused_with_its_type(column, wanted, holds):
+    with pytest.raises(RequestError) as caught:
+        matches("name", column, wanted)
+    assert str(caught.value) == f"name={wanted!r}; name holds {holds}, and cannot equal it"
+
+
+@given(st.lists(st.none() | st.floats(allow_infinity=False, width=32), min_size=1), st.data())
+def test_a_condition_agrees_with_numpy(numbers, data):
+    column = np.array([np.nan if x is None else x for x in numbers])
+    wanted = data.draw(st.lists(st.sampled_from([x for x in column.tolist() if x == x] or [0.0])))
+    assert np.array_equal(matches("x", column, wanted), np.isin(column, wanted))
+
+
+def test_fields_are_the_same_words_whatever_type_a_column_has():
+    assert (
+        words(typed(["3", "-1", "0"])) == words(typed(["3.0", "-1.", "-0.0"])) == ["3", "-1", "0"]
+    )
+    assert words(typed(["0.5", "", "1e300", "inf"]))[:2] == ["0.5", ""]
+    assert words(typed(["2019-06-01", ""])) == ["2019-06-01T00:00:00.000000", ""]
+    assert words(typed(["2019-06-01T00:00", ""])) == words(typed(["2019-06-01", ""]))
+    assert words(typed([" a", "a ", " "])) == ["a", "a", ""]
 
 
 # ---- the release's form --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cloudio
@@ -36,3 +37,32 @@ def test_the_example_of_verify_runs_on_a_made_up_data_set(tmp_path):
     exec(code.replace('"CloudSEN12/"', repr(str(path))), names)
     assert {finding.check for finding in names["report"].findings} == {"label-zeros"}
     assert names["leaks"] == []
+
+
+def test_splits_are_made_as_it_says(tmp_path, capsys):
+    cloudio.synthesize(tmp_path / "data", {"train": 60, "val": 6}, arrays=["LABEL_qa60"])
+    (code,) = (block for block in blocks() if "make_splits" in block)
+    names = {"cloudio": cloudio, "ds": cloudio.open(tmp_path / "data")}
+    exec(code, names)
+    assert "66 patches in" in capsys.readouterr().out
+    assert 0 < len(names["cloudy"]) < 30
+    assert len(names["train"]) == len(names["splits"]["train"])
+
+
+def test_the_page_about_metadata_runs_from_top_to_bottom(tmp_path, capsys, monkeypatch):
+    arrays = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
+    cloudio.synthesize(tmp_path / "data", {"train": 24, "val": 6}, arrays=arrays)
+    monkeypatch.chdir(tmp_path)
+    page = README.parent / "docs" / "metadata.md"
+    code = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ds = cloudio.open("data")
+    names = {"cloudio": cloudio, "np": np, "ds": ds}
+    exec("\n".join(code), names)
+    assert capsys.readouterr().out.startswith("split ")
+    assert np.array_equal(names["hard"].metadata["difficulty"] > 3, np.ones(len(names["hard"])))
+    assert set(names["cloudy"].metadata["land_cover"].tolist()) <= {20, 30}
+    assert {str(day)[:7] for day in names["june"].metadata["s2_date"]} == {"2020-06"}
+    assert np.isnan(names["unrated"].metadata["difficulty"]).all()
+    assert len(names["unrated"]) == np.isnan(ds.metadata["difficulty"]).sum()
+    assert sum(map(len, names["splits"].values())) == 30
+    assert len(names["splits"].strata) > 1

@@ -83,6 +83,7 @@ def test_npy_and_flat_files_mix_and_are_found_in_any_spelling(tmp_path):
     assert np.array_equal(whole(ds, ["B2", "B3"])[:, 1], arrays["L1C_B3"].astype("f4"))
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_header_settles_the_patches_where_sizes_leave_them_open(tmp_path):
     (tmp_path / "B3.dat").write_bytes(pixels("B3", (2, H, W), "float32").tobytes())
     assert len(cloudio.open(tmp_path, layout=SMALL)) == 4
@@ -92,6 +93,7 @@ def test_a_header_settles_the_patches_where_sizes_leave_them_open(tmp_path):
     assert ds.dtype("B3") == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_header_of_another_type_is_right_and_warns(tmp_path):
     np.save(tmp_path / "L1C_B2.npy", pixels("B2", (2, H, W), "uint16"))
     np.save(tmp_path / "hq.npy", np.ones((2, H, W), np.int16))
@@ -354,6 +356,7 @@ def test_labels_of_one_channel_are_labels(tmp_path):
         assert np.array_equal(labels[:, k], expected)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_stacked_file_of_another_type_warns_once_for_all_its_channels(tmp_path):
     array = pixels("S2", (2, 3, H, W), "float32")
     array.tofile(tmp_path / "S2.dat")
@@ -499,6 +502,7 @@ def test_a_file_by_its_name_beside_the_file_of_a_pattern_is_refused(tmp_path):
         cloudio.open(tmp_path, layout=layout_of(*stack()))
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_two_patterns_that_find_one_file_are_refused(tmp_path):
     np.zeros((2, 3, H, W), "i2").tofile(tmp_path / "S2.dat")
     one, two, three = stack()

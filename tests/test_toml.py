@@ -373,6 +373,7 @@ def test_an_offset_is_added_before_the_scale(tmp_path):
     assert np.array_equal(image[:, 1], arrays["S1_VV"][[1, 0]], equal_nan=True)
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_label_by_its_name_follows_its_first_policy(tmp_path):
     arrays = write_whole(tmp_path)
     ds = cloudio.open(tmp_path, layout=toml(tmp_path, WHOLE))
@@ -424,6 +425,7 @@ def test_a_layout_that_is_not_there_is_refused(tmp_path):
 # ---- pickles -------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_data_set_with_a_file_pickles_small_and_comes_back(tmp_path, monkeypatch):
     arrays = write_whole(tmp_path / "data" / "val")
     toml(tmp_path, WHOLE)
@@ -639,6 +641,7 @@ def test_a_folder_of_every_kind_of_file_is_understood_again(tmp_path):
     assert info.toml(tmp_path / "data") == (tmp_path / "again.toml").read_text()
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_folder_of_cloudsen12_is_understood_again(tmp_path):
     stems = [
         "L1C_B2",
@@ -681,6 +684,7 @@ def test_a_folder_of_cloudsen12_is_understood_again(tmp_path):
     ]
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_types_that_splits_do_not_share_stay_the_layouts(tmp_path):
     root = tmp_path / "data"
     write_split(root / "train", 2, names=["B2", "hq"], dtypes={"hq": "int16"})
