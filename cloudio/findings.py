@@ -128,9 +128,7 @@ CHECKS: dict[str, Check] = {
         "label codes outside their map",
         "give a LabelMap that lists them, if they mean something",
     ),
-    "unlabelled": Check(
-        "note", "pixels that nobody has labelled", "nothing: they are ignored"
-    ),
+    "unlabelled": Check("note", "pixels that nobody has labelled", "nothing: they are ignored"),
     "label-empty": Check(
         "warning",
         "patches of which no pixel is labelled",
@@ -230,7 +228,7 @@ def finding(
     return Finding(known.severity, check, split, file, numbers, message, advice or known.advice)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What `cloudio.verify` has found; ``str()`` is for people, ``json()`` for programs.
 
@@ -257,6 +255,9 @@ class Report:
         """Everything as JSON."""
         entries = asdict(self) | {"path": os.fspath(self.path), "ok": self.ok}
         return json.dumps(entries, indent=1)
+
+    def __repr__(self) -> str:
+        return f"<cloudio.Report of {self.path}: {self._counted()}>"
 
     def __str__(self) -> str:
         return "\n".join([self._what(), self._counted(), *map(_text, self._groups())])

@@ -5,6 +5,7 @@ is said of it in findings.py.
 """
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -254,8 +255,6 @@ def _inner(layout: Layout, part: Dataset, split: Split) -> Iterator[Finding]:
 
 def _unread(split: Split, name: str, error: Exception) -> Finding:
     """Where an array could not be read; the patch is where the message says."""
-    import re
-
     array = split.arrays[name]
     where = re.search(r": patch (\d+)", str(error))
     patches = [int(where[1])] if where else []

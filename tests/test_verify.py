@@ -926,6 +926,7 @@ def test_a_report_for_people_has_counts_rows_and_advice(tiny):
         f"{tiny}: Tiny, train 3, val 2 patches, 10 arrays in 19 files; every"
     )
     assert lines[1] == "1 error, 1 warning"
+    assert repr(look(tiny)) == f"<cloudio.Report of {tiny}: 1 error, 1 warning>"
     assert "error: files that end before their last patch [cut]" in lines
     assert "  train  S1_VV.dat  0, 2  -99: 13.1 % of a patch" in lines
     assert lines[-1] == f"  -> {CHECKS['nodata'].advice}"
