@@ -22,7 +22,7 @@ from kinds_race import kind_lines
 from lines import Line
 from ways import busy_thread, label_and_table, look_ups, repeated, shared_reads, small_reads
 
-from cloudio import Dataset, _kernels, bench, info
+from cloudio import Dataset, _kernels, bench, info, tables
 from cloudio.contenders import (
     Contender,
     Timing,
@@ -210,9 +210,9 @@ def main() -> None:
         run = Run(data, pool, threads, arguments.rounds)
         lines = list(run.lines(arguments.only))
     rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in lines]
-    print(info.table(list(info.facts().items())))
+    print(tables.text(list(info.facts().items())))
     print(f"\n{words}; warm; medians of {arguments.rounds} rounds in turns\n")
-    print(info.table([("", "goal", "reached", ""), *rows], {1, 2}))
+    print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
     if arguments.json:
         results = {
             "machine": info.facts(),

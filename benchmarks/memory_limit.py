@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 
 import cloudio
-from cloudio import CloudioError, bench, info
+from cloudio import CloudioError, bench, info, tables
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
 
@@ -45,7 +45,7 @@ def main() -> None:
     for k in range(given.rounds):
         for name, limited, how in ways[k % 3 :] + ways[: k % 3]:
             found[name].append(run(given, limited, how))
-    print(info.table(list(info.facts().items())))
+    print(tables.text(list(info.facts().items())))
     rows = [("", "MB/s", "of no limit", "peak of the cgroup, MB", "times at the limit")]
     free = median(each["mb_per_second"] for each in found["no limit"])
     for name, results in found.items():
@@ -58,7 +58,7 @@ def main() -> None:
     print(
         f"\n{stored:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}"
     )
-    print(info.table(rows, range(1, 5)))
+    print(tables.text(rows, range(1, 5)))
 
 
 def run(given: argparse.Namespace, limited: bool, how: str) -> dict[str, float]:

@@ -72,8 +72,8 @@ def get_include() -> str:
 
 def __getattr__(name: str) -> Any:
     """Import the doors to other packages when they are first used."""
-    if name == "torch":
+    if name in ("plot", "torch"):
         import importlib
 
-        return importlib.import_module(".torch", __name__)
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'cloudio' has no attribute {name!r}")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import info
+from . import info, tables
 from .cloudsen12 import CLOUDSEN12
 from .contenders import (
     BEST_NUMPY,
@@ -102,7 +102,7 @@ class Case:
         moved = (self.bytes_read + self.bytes_written) / 1e6
         return (
             f"{self.window}: {self.n_samples} samples{repeats}, {moved:,.0f} MB read and written\n"
-            f"{info.table(lines, range(1, 6))}\n"
+            f"{tables.text(lines, range(1, 6))}\n"
             f"best numpy: {self.best_numpy}"
         )
 
@@ -139,7 +139,7 @@ class Report:
     def __str__(self) -> str:
         return "\n\n".join(
             [
-                info.table(list(self.machine.items())),
+                tables.text(list(self.machine.items())),
                 self._job(),
                 *map(str, self.cases),
                 "GB/s: read and written; CPU s/GB: of all CPUs, per GB written; roof: a plain copy "

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -101,6 +102,45 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
     verify.set_defaults(command=_verify)
 
+    show = commands.add_parser("show", help="a picture of patches and their labels")
+    show.add_argument("path", type=Path, help="a split folder, or a folder of splits")
+    show.add_argument(
+        "--index",
+        nargs="+",
+        required=True,
+        metavar="K",
+        help="which patches: 12, or 3 7 12, or 3,7,12, or 0:6 for the first six",
+    )
+    show.add_argument("--split", help="count patches in this split (default: over all of them)")
+    show.add_argument(
+        "--bands",
+        default="rgb",
+        help="a preset, one band, three as red,green,blue, or several pictures (default: rgb)",
+    )
+    show.add_argument("--labels", help="names, such as manual_hq,sen2cor (default: none)")
+    show.add_argument(
+        "--policy",
+        help="by which labels become classes; 'codes' shows them as stored (default: the "
+        "layout's first, and probabilities as they are)",
+    )
+    show.add_argument("--classes", help="names of the classes 0, 1, ... (default: CloudSEN12's)")
+    show.add_argument("--window", action="store_true", help="outline the valid window")
+    show.add_argument(
+        "--stretch", default="fixed", help="fixed, patch, or LOW,HIGH (default: fixed)"
+    )
+    show.add_argument("--flat", action="store_true", help="classes without the picture below")
+    show.add_argument("--columns", type=int, help="patches side by side")
+    show.add_argument("--layout", type=Path, metavar="FILE", help="as in info")
+    show.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="ends in .png, .jpg, .pdf or .svg (default: a .png here, named by the patches)",
+    )
+    show.add_argument("--force", action="store_true", help="replace the file if it is there")
+    show.set_defaults(command=_show)
+
     bench = commands.add_parser("bench", help="time the main job against numpy, on this machine")
     bench.add_argument("path", nargs="?", type=Path, help="a data set; none: one made for the day")
     bench.add_argument(
@@ -151,6 +191,80 @@ def _verify(arguments: argparse.Namespace) -> int:
     )
     print(report.json() if arguments.json else report)
     return 0 if report.ok else 1
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    try:
+        from . import plot
+    except ImportError as error:  # which says what to install
+        raise RequestError(str(error)) from None
+    from .dataset import open
+    from .request import resolved
+
+    ds = open(arguments.path, layout=arguments.layout)
+    if arguments.split is not None:
+        ds = ds.split(arguments.split)
+    try:
+        numbers = resolved(_numbers(arguments.index, len(ds)), len(ds)).tolist()
+    except IndexError as error:
+        raise RequestError(str(error)) from None
+    output = arguments.output or _picture_of(ds.path.name, arguments.split, numbers)
+    plot.format_of(output)
+    if output.exists() and not arguments.force:
+        raise FileExistsError(f"{output} is there already; --force replaces it")
+    labels: Any = arguments.labels and arguments.labels.split(",")
+    if labels and arguments.policy:
+        labels = dict.fromkeys(labels, None if arguments.policy == "codes" else arguments.policy)
+    bands = arguments.bands.split(",")
+    figure = plot.patch(
+        ds,
+        numbers,
+        bands=bands if len(bands) > 1 else bands[0],
+        labels=labels,
+        window=arguments.window,
+        stretch=_stretch(arguments.stretch),
+        overlay=None if arguments.flat else plot.OVERLAY,
+        classes=arguments.classes and arguments.classes.split(","),
+        columns=arguments.columns,
+    )
+    plot.save(figure, output, force=arguments.force)
+    print(f"{output}: {len(numbers)} patch{'' if len(numbers) == 1 else 'es'}")
+    return 0
+
+
+def _numbers(words: Sequence[str], n_patches: int) -> list[int]:
+    """The patches that are meant by 3, or 3,7, or 0:6."""
+    found: list[int] = []
+    for word in ",".join(words).split(","):
+        if re.fullmatch(r"-?\d+", word):
+            found.append(int(word))
+        elif ends := re.fullmatch(r"(\d+):(\d+)", word):
+            if int(ends[2]) > n_patches:
+                raise RequestError(f"--index {word}; there are {n_patches} patches")
+            found += range(int(ends[1]), int(ends[2]))
+        else:
+            raise RequestError(f"--index {word!r}; numbers are needed, or a range such as 0:6")
+    if not found:
+        raise RequestError(f"--index {' '.join(words)} is no patch")
+    return found
+
+
+def _picture_of(folder: str, split: str | None, numbers: Sequence[int]) -> Path:
+    """A file here, named by what it shows."""
+    few = [str(k) for k in numbers]
+    if len(few) > 4:
+        few[1:-1] = ["to"]
+    return Path("-".join([*filter(None, (folder, split)), *few]) + ".png")
+
+
+def _stretch(word: str) -> str | tuple[float, float]:
+    if "," not in word:
+        return word
+    try:
+        low, high = map(float, word.split(","))
+    except ValueError:
+        raise RequestError(f"--stretch {word!r}; fixed, patch or LOW,HIGH is needed") from None
+    return low, high
 
 
 def _bench(arguments: argparse.Namespace) -> int:

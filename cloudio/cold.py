@@ -13,7 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
-from . import bench, info
+from . import bench, info, tables
 from .cold_ways import ways
 from .cold_work import ColdWork, Way, disk
 from .contenders import CLOUDIO, IDIOM, Contender, Work, check, turns
@@ -94,9 +94,9 @@ class Case:
             )
         return (
             f"{self.window}: {self.n_samples} samples, {self.bytes_read / 1e6:,.0f} MB of pixels "
-            f"in {self.page_bytes / 1e6:,.0f} MB of pages\n{info.table(lines, range(1, 7))}\n"
+            f"in {self.page_bytes / 1e6:,.0f} MB of pages\n{tables.text(lines, range(1, 7))}\n"
             f"the disk alone, MB/s of pages; rounds of the roof from {slow} to {fast}:\n"
-            f"{info.table(self._depths())}"
+            f"{tables.text(self._depths())}"
         )
 
     def _depths(self) -> list[tuple[str, ...]]:
@@ -145,7 +145,7 @@ class Report:
     def __str__(self) -> str:
         return "\n\n".join(
             [
-                info.table(list(self.machine.items())),
+                tables.text(list(self.machine.items())),
                 f"{self.data}\n{self.disk}\n"
                 f"{bench.counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
                 f"{bench.counted(self.threads, 'thread')}; every page evicted before each run; "

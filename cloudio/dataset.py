@@ -21,7 +21,8 @@ from .errors import LayoutError, RequestError
 from .folder import Split, splits_of, survey
 from .layout import Band, Layout, Window, holds
 from .metadata import column_of, matches, typed
-from .request import picks
+from .reprs import dataset_html, dataset_text
+from .request import picks, resolved
 from .source import File, Source, is_remote, open_file
 from .stored import Array, Fault
 from .toml_text import digest
@@ -248,6 +249,17 @@ class Dataset:
         stored: np.ndarray = self._index[numbers]
         return stored
 
+    def locate(self, index: Any) -> list[tuple[str, int]]:
+        """The split of each patch of ``index``, and its number in the files of that split."""
+        numbers = resolved(index, len(self))
+        stored = numbers if self._index is None else self._index[numbers]
+        stops = np.cumsum([split.n_patches for split in self._splits])
+        which = np.searchsorted(stops, stored, side="right")
+        return [
+            (self._splits[k].name, int(number - (stops[k] - self._splits[k].n_patches)))
+            for k, number in zip(which, stored, strict=True)
+        ]
+
     def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> "Reader":
         """Decide what to read, and how; see `Reader` for every setting."""
         from .reader import Reader
@@ -261,11 +273,10 @@ class Dataset:
         return _reopen, (os.fspath(self.path), _pickled(self.layout), counts, self._index, self.io)
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
-        return (
-            f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
-            f"({parts}), {len(self.names)} arrays>"
-        )
+        return dataset_text(self)
+
+    def _repr_html_(self) -> str:
+        return dataset_html(self)
 
 
 def _pickled(layout: Layout) -> Layout | tuple[str, str] | None:

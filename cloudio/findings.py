@@ -11,6 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from . import tables
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 _LINES = 12  # of one check that a person is shown
@@ -287,21 +289,9 @@ class Report:
         return [list(g) for _, g in groupby(ordered, lambda found: (found.check, found.advice))]
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{found.severity}</td>"
-            + "".join(
-                f"<td>{escape(word)}</td>"
-                for word in (found.check, *_row(found)[:3], found.message, found.advice)
-            )
-            + "</tr>"
-            for found in self.findings
-        )
-        names = ("severity", "check", "split", "file", "patches", "what", "what to do")
-        head = "".join(f"<th>{name}</th>" for name in names)
-        said = escape(f"{self._what()}: {self._counted()}")
-        return f"<table><caption>{said}</caption><tr>{head}</tr>{rows}</table>"
+        head = ("severity", "check", "split", "file", "patches", "what", "what to do")
+        rows = [(f.severity, f.check, *_row(f), f.advice) for f in self.findings]
+        return tables.html([head, *rows], caption=f"{self._what()}: {self._counted()}")
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -314,15 +304,13 @@ def _rank(found: Finding) -> tuple[int, int]:
 
 
 def _text(group: Sequence[Finding]) -> str:
-    from .info import table
-
     first = group[0]
     alike: dict[tuple[str, str, str], list[str]] = {}
     for split, file, patches, message in map(_row, group):
         alike.setdefault((split, patches, message), []).append(file)
     rows = [(where[0], _files(files), *where[1:]) for where, files in alike.items()][:_LINES]
     lines = [f"\n{first.severity}: {CHECKS[first.check].title} [{first.check}]"]
-    lines += [f"  {line}" for line in table(rows).splitlines()]
+    lines += [f"  {line}" for line in tables.text(rows).splitlines()]
     if more := len(alike) - len(rows):
         lines.append(f"  and {more:,} more; --json has them all")
     return "\n".join([*lines, f"  -> {first.advice}"])

@@ -7,12 +7,12 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from . import __version__, _kernels, advice
+from . import __version__, _kernels, advice, tables
 from .dataset import Dataset, open
 from .layout import Band, Layout
 from .request import available_cpus
@@ -36,7 +36,7 @@ def facts() -> dict[str, str]:
 
 def machine() -> str:
     """The facts as aligned lines."""
-    return table(list(facts().items()))
+    return tables.text(list(facts().items()))
 
 
 def dataset(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None) -> str:
@@ -58,7 +58,9 @@ def dataset(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None 
             f"patches of {height} x {width}; valid window {valid.height} x {valid.width} "
             f"from ({valid.row}, {valid.col})",
             "",
-            table([("split", "patches", "metadata", "folder"), *map(_split, parts.items())], {1}),
+            tables.text(
+                [("split", "patches", "metadata", "folder"), *map(_split, parts.items())], {1}
+            ),
             "",
             _table_of_arrays(arrays),
             "",
@@ -95,18 +97,6 @@ def understood(whole: Dataset) -> Layout:
         label_maps={name: maps for name, maps in known.label_maps.items() if name in labels},
         aliases={alias: name for alias, name in known.aliases.items() if name in bands},
         prefixes=tuple(p for p in known.prefixes if any(n.startswith(p) for n in bands)),
-    )
-
-
-def table(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Rows as lines with aligned columns, the columns ``numbers`` flush right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            word.rjust(width) if k in numbers else word.ljust(width)
-            for k, (word, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
     )
 
 
@@ -152,7 +142,7 @@ def _table_of_arrays(arrays: Sequence[tuple[Band | None, str, str, int]]) -> str
         columns["nodata"] = ["-" if band.nodata is None else f"{band.nodata:g}" for band in bands]
     columns["GB"] = [_gigabytes(n_bytes) for *_, n_bytes in arrays]
     rows = zip(*columns.values(), strict=True)
-    return table([tuple(columns), *rows], range(3, len(columns)))
+    return tables.text([tuple(columns), *rows], range(3, len(columns)))
 
 
 def _gigabytes(n_bytes: int) -> str:

@@ -5,6 +5,7 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 
 import operator
 import os
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -15,6 +16,7 @@ from .dataset import Dataset
 from .errors import RequestError
 from .labels import LabelMap, raw_table, total_table
 from .layout import Window
+from .reprs import batch_text, reader_html, reader_text
 from .request import (
     FLOATS,
     aligned,
@@ -63,6 +65,9 @@ class Batch(NamedTuple, Generic[A]):
     label: A | None
     index: A | int  # type: ignore[assignment]  # a tuple's method of that name gives way
 
+    def __repr__(self) -> str:
+        return batch_text(self)
+
 
 class MaskedBatch(NamedTuple, Generic[A]):
     """What a reader with ``valid=True`` returns: a Batch, and where its pixels are real.
@@ -75,6 +80,9 @@ class MaskedBatch(NamedTuple, Generic[A]):
     label: A | None
     index: A | int  # type: ignore[assignment]
     valid: A
+
+    def __repr__(self) -> str:
+        return batch_text(self)
 
 
 def _masked(
@@ -172,6 +180,9 @@ class Reader:
             self._mask = _plans.Mask(*for_plans(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
+        # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
+        self.label_maps: Mapping[str, LabelMap | None] = types.MappingProxyType({})
+        self.policies: Mapping[str, str | None] = types.MappingProxyType({})
         self.label_shape: tuple[int, ...] | None = None
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
@@ -180,6 +191,10 @@ class Reader:
             meanings = _label_meanings(dataset, labels)
             maps = {name: _label_map(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
+            self.label_maps = types.MappingProxyType(maps)
+            self.policies = types.MappingProxyType(
+                {name: how if isinstance(how, str) else None for name, how in meanings.items()}
+            )
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
             by_name = not isinstance(labels, Mapping)
@@ -340,12 +355,16 @@ class Reader:
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (self.dataset, self._settings)
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What was decided of every setting, by its name: `Reader` of these is the same reader."""
+        return types.MappingProxyType(self._settings)
+
     def __repr__(self) -> str:
-        labels = f", labels {', '.join(self.labels)}" if self.labels else ""
-        return (
-            f"<cloudio.Reader of {len(self):,} patches: {self.image_shape} {self.dtype}, "
-            f"bands {', '.join(self.bands)}{labels}>"
-        )
+        return reader_text(self)
+
+    def _repr_html_(self) -> str:
+        return reader_html(self)
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:

@@ -32,6 +32,11 @@ def is_whole(number: Any) -> bool:
     return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
+def is_number(number: Any) -> bool:
+    """Whether that is a finite number that a float can be."""
+    return _is_real(number) and math.isfinite(number)
+
+
 # ---- types and layouts ---------------------------------------------------------------------------
 
 

@@ -1064,7 +1064,7 @@ def test_a_child_forked_while_a_thread_opens_a_file_can_open_it_too(tmp_path):
 
 
 def test_a_data_set_shows_what_it_is(ds, root):
-    assert repr(ds) == (
+    assert repr(ds).splitlines()[0] == (
         f"<cloudio.Dataset Small at {root[0]}: 8 patches (train 3, val 1, test 2, extra 2), "
         f"14 arrays>"
     )

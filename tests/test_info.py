@@ -38,11 +38,6 @@ def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, ca
     assert "CLOUDIO_THREADS=many" in capsys.readouterr().out
 
 
-def test_columns_are_aligned():
-    assert info.table([("a", "1"), ("bcd", "23")], {1}) == "a     1\nbcd  23"
-    assert info.table([("a", "1"), ("bcd", "23")]) == "a    1\nbcd  23"
-
-
 def test_dataset_lists_splits_and_arrays(tmp_path):
     write_root(tmp_path, {"train": 2, "val": 1}, CLOUDSEN12, names=FEW)
     text = info.dataset(tmp_path)

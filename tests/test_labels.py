@@ -276,3 +276,28 @@ def test_a_threshold_outside_its_range_is_refused(at):
 def test_a_threshold_is_percent_and_no_fraction(at):
     with pytest.raises(RequestError, match=f"threshold {at!r}; a whole number is needed"):
         LabelMap.threshold(at)
+
+
+def test_a_threshold_is_known_by_its_entries():
+    assert LabelMap.threshold(40).as_threshold == (40, 100)
+    assert LabelMap.threshold(128, top=255).as_threshold == (128, 255)
+    by_hand = LabelMap({code: int(code >= 7) for code in reversed(range(11))})
+    assert by_hand.as_threshold == (7, 10)
+
+
+@pytest.mark.parametrize(
+    "label_map",
+    [
+        LabelMap({}),
+        LabelMap({0: 0, 1: 1}),  # equal to threshold(1, top=1)
+        LabelMap.threshold(5, top=9),
+        LabelMap(LabelMap.threshold(40).classes, unlisted=0),
+        LabelMap(LabelMap.threshold(40).classes | {101: None}),
+        LabelMap(LabelMap.threshold(40).classes | {30: 1}),
+        LabelMap(LabelMap.threshold(40).classes | {100: 2}),
+        LabelMap(dict.fromkeys(range(101), 0)),
+        LabelMap(dict.fromkeys(range(101), 1)),
+    ],
+)
+def test_other_maps_are_no_threshold(label_map):
+    assert label_map.as_threshold is None

@@ -829,13 +829,6 @@ def test_a_pickled_reader_of_the_real_layout_is_small(mini):
     assert len(pickle.dumps(mini)) < 2048
 
 
-def test_repr_says_what_is_read(reader):
-    assert repr(reader) == (
-        "<cloudio.Reader of 7 patches: (4, 8, 9) float32, bands L1C_B2, L1C_B3, L1C_B4, L1C_B8A, "
-        "labels LABEL_hq>"
-    )
-
-
 def test_a_batch_outlives_everything_it_came_from(tmp_path):
     arrays = builders.write_root(tmp_path, {"train": 2})
     view = cloudio.open(tmp_path, layout=builders.SMALL)["L1C_B2"]

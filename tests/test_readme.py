@@ -1,5 +1,6 @@
 """What the README shows, run on what the README says to make."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -27,6 +28,10 @@ def test_the_example_runs_on_a_made_up_data_set(tmp_path):
     assert names["image"].shape == (3, 13, 224, 224)
     assert names["label"].shape == (3, 224, 224)
     assert names["batch"].image.shape == (3, 224, 224, 13)
+    if importlib.util.find_spec("matplotlib"):
+        (code,) = (block for block in blocks() if "cloudio.plot" in block)
+        exec(code, names)
+        assert len([axes for axes in names["figure"].axes if axes.images]) == 2 * 3
 
 
 def test_the_example_of_verify_runs_on_a_made_up_data_set(tmp_path):

@@ -44,6 +44,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             array[0] = np.repeat(array[0, ::3], 3, axis=0)[:HEIGHT]
             array[1] = 3
             array[1, ::2, 7] = 1
+            if array.dtype.kind != "f":
+                array[1, 9, 20:] = np.iinfo(array.dtype).max
+            else:  # infinity, and the NaN next to it
+                array[1, 9].view(np.uint32)[20:] = 0x7F800000 + np.arange(WIDTH - 20) % 2
             if band.nodata is not None:
                 array[2, :, :30] = band.nodata
                 array[0, 5] = band.nodata
@@ -68,7 +72,8 @@ def counted(array: np.ndarray, nodata: float | None, window: Window, whole: bool
         finite = data[np.isfinite(data)].astype(np.float64)
         around = np.ones(patch.shape, bool)
         around[rows, cols] = False
-        frame = patch[around].astype(np.float64) if whole else np.zeros(0)
+        with np.errstate(invalid="ignore"):  # of a NaN that signals
+            frame = patch[around].astype(np.float64) if whole else np.zeros(0)
         edge = frame[frame == frame]
         floats = patch.dtype.kind == "f"
         mean = math.fsum(finite) / len(finite) if floats and len(finite) else 0.0
@@ -180,7 +185,8 @@ def test_looking_into_some_floats_finds_each_of_them(folder, name):
     if nodata is not None:
         keep &= array != nodata
     keys = scan.key(array[keep])
-    tops = np.unique(keys >> 16)[::7]
+    tops = np.unique(keys >> 16)[::-7]
+    assert tops[0] == scan.key(np.array([np.inf]))[0] >> 16
     found = scan.within(ds, name, tops)
     for k, top in enumerate(tops):
         lower = keys[keys >> 16 == top] & 0xFFFF
@@ -188,13 +194,16 @@ def test_looking_into_some_floats_finds_each_of_them(folder, name):
 
 
 def test_pairs_of_two_arrays_are_counted(folder):
-    ds = cloudio.open(folder, layout=LAYOUT)
-    one = stored(folder, "B_u8")[:, 2:21, 1:41].astype(int).ravel()
-    other = stored(folder, "B_i8").view(np.uint8)[:, 2:21, 1:41].ravel()
-    expected = np.bincount(one * 256 + other, minlength=65536).reshape(256, 256)
-    np.testing.assert_array_equal(scan.pairs(ds, "B_u8", "B_i8"), expected)
-    with cloudio.open(folder, layout=LAYOUT, io="pread") as ds:
-        np.testing.assert_array_equal(scan.pairs(ds, "B_u8", "B_i8", threads=2), expected)
+    for width in (1, 7, 8, 39):
+        one = stored(folder, "B_u8")[:, 2:21, 1 : 1 + width].astype(int).ravel()
+        other = stored(folder, "B_i8").view(np.uint8)[:, 2:21, 1 : 1 + width].ravel()
+        expected = np.bincount(one * 256 + other, minlength=65536).reshape(256, 256)
+        for io, threads in (("mmap", 1), ("pread", 2)):
+            with cloudio.open(folder, layout=LAYOUT, io=io) as ds:
+                found = scan.pairs(
+                    ds, "B_u8", "B_i8", window=Window(2, 1, 19, width), threads=threads
+                )
+            np.testing.assert_array_equal(found, expected)
 
 
 #: Of the numbers 0..99 as int16 in four rows.
@@ -304,6 +313,16 @@ def test_a_file_that_became_shorter_is_told(folder, tmp_path):
         with pytest.raises(cloudio.TruncatedError, match=r"B_i16\.dat.*patch 3"):
             scan.array(ds, "B_i16")
         ds.close()
+
+
+def test_rows_longer_than_a_piece_are_counted_to_their_end():
+    array = pixels("long", (1, 2, 2500), np.float32)
+    plan = _plans.Tally([[array]], [[None]], (0, 0, 2, 2500))
+    records, counts = np.zeros((1, 14), np.int64), np.zeros(65536, np.int64)
+    zero = np.zeros(2, np.int64)
+    _kernels.count(plan, records, counts, None, np.zeros(1, np.int64), zero, 2, 2500, 1)
+    found = scan.Counts("long", array.dtype, records.view(scan.RECORD).reshape(1), counts, None)
+    assert_counted(found, counted(array, None, Window(0, 0, 2, 2500), False))
 
 
 def test_the_kernel_proves_its_tables(folder):

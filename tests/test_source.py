@@ -15,16 +15,16 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudio"
 # Each may import what stands before it. Doors to the next floor are named.
 ORDER = (
-    "_files", "_plans", "_kernels", "errors", "request", "advice", "labels", "layout",
-    "toml_table", "toml", "toml_text",
-    "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "dataset",
-    "scan", "reader", "arrays", "splits", "scene", "synth", "torch",
-    "info", "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
-    "verify", "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
-    "__init__", "cli", "__main__",
+    "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice", "labels",
+    "layout", "toml_table", "toml", "toml_text",
+    "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
+    "scan", "reader", "arrays", "splits", "findings",
+    "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest", "verify",
+    "scene", "synth", "torch", "panels", "plot", "info", "contenders", "bench",
+    "pages", "cold_work", "cold_ways", "cold", "__init__", "cli", "__main__",
 )  # fmt: skip
 COMPILED = {"_files": _files, "_plans": _plans, "_kernels": _kernels}
-DOORS = {("dataset", "reader"), ("layout", "toml")}
+DOORS = {("dataset", "reader"), ("layout", "toml"), ("reprs", "dataset"), ("reprs", "reader")}
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "csrc").is_dir(), reason="the tests run without the source"
