@@ -21,11 +21,13 @@ from .arrays import gather, remap
 from .cloudsen12 import CLOUDSEN12
 from .dataset import Dataset, open
 from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
+from .findings import Finding, Report
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
 from .reader import Batch, MaskedBatch, Reader
 from .splits import Splits, make_splits
 from .synth import synthesize
+from .verify import verify
 
 __version__ = "0.1.0"
 
@@ -37,11 +39,13 @@ __all__ = [
     "CloudioError",
     "CloudioWarning",
     "Dataset",
+    "Finding",
     "LabelMap",
     "Layout",
     "LayoutError",
     "MaskedBatch",
     "Reader",
+    "Report",
     "RequestError",
     "Splits",
     "TruncatedError",
@@ -52,6 +56,7 @@ __all__ = [
     "open",
     "remap",
     "synthesize",
+    "verify",
 ]
 
 

@@ -16,7 +16,7 @@ from .errors import CloudioError, CloudioWarning, RequestError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 where it did its work, 2 where it could not."""
+    """Run one command; 0 where it did its work, 2 where it could not; 1 where verify found any."""
     arguments = _parser().parse_args(argv)
     try:
         command: Callable[[argparse.Namespace], int] = arguments.command
@@ -83,6 +83,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     synth.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
     synth.set_defaults(command=_synth)
+
+    verify = commands.add_parser(
+        "verify", help="look for all that is wrong; status 1 where anything is found"
+    )
+    verify.add_argument("path", type=Path, help="a split folder, or a folder of splits")
+    verify.add_argument(
+        "--quick", action="store_true", help="names, sizes and metadata.csv alone, no pixels"
+    )
+    verify.add_argument("--layout", type=Path, metavar="FILE", help="what its files are")
+    verify.add_argument("--json", action="store_true", help="print the report as JSON")
+    verify.add_argument(
+        "--manifest", type=Path, metavar="FILE", help="write sizes and checksums of all arrays"
+    )
+    verify.add_argument(
+        "--against", type=Path, metavar="FILE", help="compare with what --manifest wrote"
+    )
+    verify.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
+    verify.set_defaults(command=_verify)
 
     show = commands.add_parser("show", help="a picture of patches and their labels")
     show.add_argument("path", type=Path, help="a split folder, or a folder of splits")
@@ -192,6 +210,21 @@ def _synth(arguments: argparse.Namespace) -> int:
     synthesize(arguments.path, patches, seed=arguments.seed, progress=True)
     print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from .verify import verify
+
+    report = verify(
+        arguments.path,
+        full=not arguments.quick,
+        layout=arguments.layout,
+        manifest=arguments.manifest,
+        against=arguments.against,
+        threads=arguments.threads,
+    )
+    print(report.json() if arguments.json else report)
+    return 0 if report.ok else 1
 
 
 def _show(arguments: argparse.Namespace) -> int:

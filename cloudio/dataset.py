@@ -18,13 +18,13 @@ import numpy as np
 from . import _kernels, advice, doubts
 from .cloudsen12 import CLOUDSEN12
 from .errors import LayoutError, RequestError
-from .folder import Split, splits_of
+from .folder import Split, splits_of, survey
 from .layout import Band, Layout, Window, holds
 from .metadata import column_of, matches, typed
 from .reprs import dataset_html, dataset_text
 from .request import picks, resolved
 from .source import File, Source, is_remote, open_file
-from .stored import Array
+from .stored import Array, Fault
 from .toml_text import digest
 
 if TYPE_CHECKING:
@@ -373,6 +373,42 @@ def open(
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
+    root, layout = _located(path, layout)
+    splits = splits_of(root, layout)
+    ds = _opened(root, layout, splits, io)
+    doubts.warn_of_files(root, splits, layout)
+    return ds
+
+
+def inspect(
+    path: str | os.PathLike[str], *, layout: Layout | str | os.PathLike[str] | None = None
+) -> tuple[Dataset, list[Split], list[Fault]]:
+    """Open what fits together of a folder, whose files need not: its splits, and why not all of it.
+
+    The first fault is what `open` raises.  Where not even one array is left, that is raised.
+    """
+    root, layout = _located(path, layout)
+    splits, faults = survey(root, layout)
+    if not splits:
+        raise faults[0].error
+    try:
+        ds = _opened(root, layout, splits, "auto")
+    except OSError:  # a file that may not be read is no reason not to read the others
+        ds = _opened(root, layout, splits, "mmap")
+    return ds, splits, faults
+
+
+def _opened(root: Path, layout: Layout, splits: Sequence[Split], io: str) -> Dataset:
+    if io == "auto":
+        files = (next(iter(split.arrays.values())).path for split in splits)
+        io = "pread" if any(map(is_remote, files)) else "mmap"
+    return Dataset(root, layout, splits, sources=_Sources(io))
+
+
+def _located(
+    path: str | os.PathLike[str], layout: Layout | str | os.PathLike[str] | None
+) -> tuple[Path, Layout]:
+    """The folder, and the layout that is meant for it."""
     if isinstance(layout, (str, os.PathLike)):
         layout = _layout_at(Path(layout))
     if layout is not None and not isinstance(layout, Layout):
@@ -384,14 +420,7 @@ def open(
         raise NotADirectoryError(f"{root} is a file; a folder of .dat or .npy files is needed")
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
-    if layout is None:
-        layout = _layout_in(root)
-    splits = splits_of(root, layout)
-    if io == "auto":
-        files = (next(iter(split.arrays.values())).path for split in splits)
-        io = "pread" if any(map(is_remote, files)) else "mmap"
-    doubts.warn_of_files(root, splits, layout)
-    return Dataset(root, layout, splits, sources=_Sources(io))
+    return root, _layout_in(root) if layout is None else layout
 
 
 def _layout_at(path: Path) -> Layout:

@@ -15,7 +15,7 @@ from .errors import LayoutError
 from .layout import Band, Layout, share
 from .metadata import read_columns
 from .npy import read_header
-from .stored import Array, arrays_of, look_at, other_reading, shape_fault
+from .stored import Array, Fault, Stored, arrays_of, look_at, other_reading, shape_fault
 
 METADATA = "metadata.csv"
 _SPLITS = ("train", "val", "test")
@@ -58,20 +58,37 @@ def splits_of(root: Path, layout: Layout) -> list[Split]:
 
     LayoutError where there is none, or where files do not fit together.
     """
-    groups = _groups(root, layout)
-    if not groups:
-        files = _files(root, layout)
-        list(_placed(files, layout))  # which names a pattern, where there is one
+    splits, faults = survey(root, layout)
+    for fault in faults:
+        raise fault.error
+    return splits
+
+
+def survey(root: Path, layout: Layout) -> tuple[list[Split], list[Fault]]:
+    """The splits of a folder as far as their files fit together, and why others are left out.
+
+    The first fault is what `splits_of` raises.  LayoutError where there is nothing at all.
+    """
+    faults: list[Fault] = []
+    groups = _groups(root, layout, faults)
+    if not groups and not faults:
+        files = _files(root, layout, faults)
+        _placed(files, layout, faults)  # which names a pattern, where there is one
         others = "".join(f"; {reason}" for reason in files.left_out)
-        raise LayoutError(f"no .dat or .npy files in {root}, nor in folders in it{others}")
+        where = f"no .dat or .npy files in {root}, nor in folders in it{others}"
+        faults = faults or [Fault("folder", root, LayoutError(where))]
     order = {name: k for k, name in enumerate(_SPLITS)}
-    names = sorted(groups, key=lambda name: (order.get(name, len(order)), name))
-    return [_split(name, groups[name], layout) for name in names]
+    splits: list[Split] = []
+    for name in sorted(groups, key=lambda name: (order.get(name, len(order)), name)):
+        own: list[Fault] = []
+        splits += filter(None, [_split(name, groups[name], layout, own)])
+        faults += (replace(fault, split=name) for fault in own)
+    return splits, faults
 
 
-def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
+def _groups(root: Path, layout: Layout, faults: list[Fault]) -> dict[str, _Files]:
     """The files of each split."""
-    files = _files(root, layout)
+    files = _files(root, layout, faults)
     groups: dict[str, _Files] = {}
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
@@ -80,23 +97,26 @@ def _groups(root: Path, layout: Layout) -> dict[str, _Files]:
         if files and name not in _SPLITS:
             continue
         try:
-            inner = _files(folder, layout)
-        except PermissionError:
+            inner = _files(folder, layout, faults)
+        except PermissionError as error:
             # Such as lost+found, which every ext4 disk has; of a split it is worth an error.
             if name in _SPLITS:
-                raise
+                faults.append(Fault("folder", folder, error, split=name))
             continue
         # A split whose arrays have places of their own, and are not there, is told so below.
         if inner or (inner.placed and name in _SPLITS and not files):
-            if files:
-                raise LayoutError(f"{root} has files of its own beside the split {folder}")
+            if files and not groups:
+                both = f"{root} has files of its own beside the split {folder}"
+                faults.append(Fault("folder", root, LayoutError(both)))
             if name in groups:
-                raise LayoutError(f"{folder} and {groups[name].folder} are both the split {name!r}")
+                both = f"{folder} and {groups[name].folder} are both the split {name!r}"
+                faults.append(Fault("folder", folder, LayoutError(both), split=name))
+                continue
             groups[name] = inner
-    return _marked(files) if files else groups
+    return groups if groups or not files else _marked(files, faults)
 
 
-def _marked(files: _Files) -> dict[str, _Files]:
+def _marked(files: _Files, faults: list[Fault]) -> dict[str, _Files]:
     """The splits of one folder: one, or several told apart as train_B01.dat, val_B01.dat, ..."""
     groups: dict[str, _Files] = {}
     for stem, path in files.named.items():
@@ -108,22 +128,26 @@ def _marked(files: _Files) -> dict[str, _Files]:
         csv = files.folder / f"{name}_{METADATA}"
         own = groups.setdefault(name, replace(files, named={}, csv=csv)).named
         if match[2] in own:
-            raise LayoutError(f"{path} and {own[match[2]]} are both {match[2]} of {name}")
+            both = f"{path} and {own[match[2]]} are both {match[2]} of {name}"
+            faults.append(Fault("doubled", path, LayoutError(both), split=name))
+            continue
         own[match[2]] = path
     else:
         if files.csv.exists():
             if len(groups) > 1:
-                raise LayoutError(
+                beside = (
                     f"{files.csv} is beside the splits {', '.join(groups)}; each needs its own, "
                     f"such as {next(iter(groups.values())).csv.name}"
                 )
-            groups = {name: replace(own, csv=files.csv) for name, own in groups.items()}
+                faults.append(Fault("metadata", files.csv, LayoutError(beside)))
+            else:
+                groups = {name: replace(own, csv=files.csv) for name, own in groups.items()}
         if groups:
             return groups
     return {split_name(files.folder.name): files}
 
 
-def _files(folder: Path, layout: Layout) -> _Files:
+def _files(folder: Path, layout: Layout, faults: list[Fault]) -> _Files:
     patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
     placed = {pattern: _matches(folder, pattern) for pattern in patterns}
     taken = {path for paths in placed.values() for path in paths}
@@ -136,7 +160,9 @@ def _files(folder: Path, layout: Layout) -> _Files:
             left_out.append(reason)
             continue
         if entry.stem in named:
-            raise LayoutError(f"{entry} and {named[entry.stem]} have the same name")
+            both = f"{entry} and {named[entry.stem]} have the same name"
+            faults.append(Fault("doubled", entry, LayoutError(both), split=split_name(folder.name)))
+            continue
         named[entry.stem] = entry
     return _Files(folder, named, placed, folder / METADATA, tuple(left_out))
 
@@ -171,29 +197,56 @@ def split_name(folder: str) -> str:
     return match[1] if match else folder
 
 
-def _split(name: str, files: _Files, layout: Layout) -> Split:
-    """Prove that the files of one split fit together."""
-    metadata = read_columns(files.csv) if files.csv.exists() else {}
+def _split(name: str, files: _Files, layout: Layout, faults: list[Fault]) -> Split | None:
+    """One split of the files that fit together; None where no array is left."""
+    metadata = _metadata(files.csv, faults)
+    unread = bool(faults)
     n_rows = len(next(iter(metadata.values()), []))
     held: dict[Path, dict[str, Band | None]] = {}
     paths: dict[str, Path] = {}
-    for array, path in (*_placed(files, layout), *_named(files, layout)):
+    for array, path in (*_placed(files, layout, faults), *_named(files, layout)):
         if array in paths:
-            raise LayoutError(f"{path} and {paths[array]} are both {array}")
-        paths[array] = path
+            both = f"{path} and {paths[array]} are both {array}"
+            faults.append(Fault("doubled", path, LayoutError(both)))
+            continue
         others = held.setdefault(path, {})
         band = layout.band(array)
-        if band is not None:
-            share(band, filter(None, others.values()), path)
-        others[array] = band
-    stored = [look_at(path, bands) for path, bands in held.items()]
-    if files.csv.exists() and not n_rows:
-        raise LayoutError(f"{files.csv} has no rows; it needs one per patch, or not to be there")
-    n_patches, arrays = arrays_of(stored, layout, n_rows, files.csv)
+        try:
+            if band is not None:
+                share(band, filter(None, others.values()), path)
+        except LayoutError as error:
+            faults.append(Fault("doubled", path, error))
+            continue
+        paths[array], others[array] = path, band
+    looked = [look_at(path, bands) for path, bands in held.items()]
+    faults += (fault for fault in looked if isinstance(fault, Fault))
+    stored = [file for file in looked if isinstance(file, Stored)]
+    if files.csv.exists() and not n_rows and not unread:
+        none = f"{files.csv} has no rows; it needs one per patch, or not to be there"
+        faults.append(Fault("metadata", files.csv, LayoutError(none)))
+    n_patches, arrays, misfits = arrays_of(stored, layout, n_rows, files.csv)
+    if n_rows and misfits:
+        n_files, by_files, fewer = arrays_of(stored, layout, 0, files.csv)
+        if len(fewer) < len(misfits):  # the rows are wrong rather than the files
+            misfits = [Fault("rows", files.csv, misfits[0].error), *fewer]
+            n_patches, arrays, metadata = n_files, by_files, {}
+    faults += misfits
+    if not arrays:
+        return None
     other = None if n_rows else other_reading(stored, layout, n_patches)
     if other is not None:
         other = f"{other}; a {files.csv.name} with a row per patch would tell"
     return Split(name, files.folder, n_patches, arrays, metadata, files.left_out, other)
+
+
+def _metadata(csv: Path, faults: list[Fault]) -> dict[str, list[str]]:
+    if not csv.exists():
+        return {}
+    try:
+        return read_columns(csv)
+    except (LayoutError, OSError) as error:
+        faults.append(Fault("metadata", csv, error))
+        return {}
 
 
 def _named(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
@@ -202,16 +255,22 @@ def _named(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
         yield layout.name_of_file(stem), path
 
 
-def _placed(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
-    """The arrays that say where they lie; LayoutError where that is not one file."""
+def _placed(files: _Files, layout: Layout, faults: list[Fault]) -> list[tuple[str, Path]]:
+    """The arrays that say where they lie; a fault where that is not one file."""
+    placed: list[tuple[str, Path]] = []
     for band in layout.bands:
         if band.pattern is None:
             continue
         found = files.placed[band.pattern]
-        if len(found) != 1:
-            what = "nothing" if not found else " and ".join(os.fspath(path) for path in found[:2])
-            raise LayoutError(
-                f"{layout.where(band.name, 'file')}file = {band.file!r} of {band.name} matches "
-                f"{what} in {files.folder}; one file is needed"
-            )
-        yield band.name, found[0]
+        if len(found) == 1:
+            placed.append((band.name, found[0]))
+            continue
+        what = "nothing" if not found else " and ".join(os.fspath(path) for path in found[:2])
+        error = LayoutError(
+            f"{layout.where(band.name, 'file')}file = {band.file!r} of {band.name} matches "
+            f"{what} in {files.folder}; one file is needed"
+        )
+        kind = "doubled" if found else "missing"
+        path = found[1] if found else files.folder / str(band.file)
+        faults.append(Fault(kind, path, error, arrays=(band.name,)))
+    return placed

@@ -27,6 +27,14 @@ class Header:
     size: int
 
 
+class HeaderSizeError(LayoutError):
+    """A .npy file is longer or shorter than its ``header`` says; that has the size it is of."""
+
+    def __init__(self, message: str, header: Header) -> None:
+        super().__init__(message)
+        self.header = header
+
+
 def read_header(path: Path) -> Header:
     """The header of a .npy file whose array can be mapped.
 
@@ -65,8 +73,9 @@ def read_header(path: Path) -> Header:
         )
     needed = start + math.prod(shape) * dtype.itemsize
     if size != needed:
-        raise LayoutError(
-            f"{path} holds {size:,} bytes; its header, {dtype} of {shape}, needs {needed:,}"
+        raise HeaderSizeError(
+            f"{path} holds {size:,} bytes; its header, {dtype} of {shape}, needs {needed:,}",
+            Header(dtype, shape, start, size),
         )
     if start % dtype.itemsize:
         raise LayoutError(

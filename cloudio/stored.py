@@ -4,6 +4,7 @@ A .npy file says so in its header; of a flat one it follows from the size.  Whic
 is folder.py's to find.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,29 @@ import numpy as np
 
 from .errors import LayoutError
 from .layout import Band, Layout
-from .npy import Header, read_header
+from .npy import Header, HeaderSizeError, read_header
 from .source import size_of
 
 # What else an array of a type may be stored as: labels of two bytes, bands already scaled.
 _STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
 # A flat file that the layout does not know tells its type by its size alone.
 _UNKNOWN_AS = ("int16", "uint8", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a data set is refused: ``error`` is what `cloudio.open` raises.
+
+    ``kind`` says what of the file or folder ``path`` is wrong, in the words of findings.py;
+    ``patches`` which ones it does not hold whole; ``arrays`` what it was to hold.
+    """
+
+    kind: str
+    path: Path
+    error: LayoutError | OSError
+    patches: range = range(0)
+    arrays: tuple[str, ...] = ()
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +102,25 @@ class Stored:
         }
 
 
-def look_at(path: Path, bands: Mapping[str, Band | None]) -> Stored:
-    """A file of a data set; LayoutError where it is none."""
-    header = read_header(path) if path.suffix.lower() == ".npy" else None
-    return Stored(path, bands, header, size_of(path) if header is None else header.size)
+def look_at(path: Path, bands: Mapping[str, Band | None]) -> Stored | Fault:
+    """A file of a data set, or why it is none."""
+    try:
+        header = read_header(path) if path.suffix.lower() == ".npy" else None
+        return Stored(path, bands, header, size_of(path) if header is None else header.size)
+    except HeaderSizeError as error:
+        held = error.header.size - error.header.start
+        needed = math.prod(error.header.shape) * error.header.dtype.itemsize
+        kind, patches = _lacking(held, needed, (*error.header.shape, 1)[0])
+        return Fault(kind, path, error, patches, tuple(bands))
+    except (LayoutError, OSError) as error:
+        return Fault("unreadable", path, error, arrays=tuple(bands))
+
+
+def _lacking(held: int, needed: int, n_patches: int) -> tuple[str, range]:
+    """What a file of another size is, and which patches it does not hold whole."""
+    if held > needed:
+        return "too-long", range(0)
+    return "cut", range(max(held, 0) * n_patches // needed, n_patches)
 
 
 def shape_fault(shape: tuple[int, ...], layout: Layout, channels: int | None = None) -> str | None:
@@ -108,48 +140,73 @@ def shape_fault(shape: tuple[int, ...], layout: Layout, channels: int | None = N
 
 def arrays_of(
     files: Sequence[Stored], layout: Layout, n_rows: int, csv: Path
-) -> tuple[int, dict[str, Array]]:
-    """The number of patches, and the arrays, once all files are proved to fit together.
+) -> tuple[int, dict[str, Array], list[Fault]]:
+    """The number of patches, the arrays, and why files are left out that do not fit the others.
 
-    ``n_rows`` of ``csv`` outweigh headers, and these outweigh sizes; 0 where there are none.
+    ``n_rows`` of ``csv`` outweigh headers, and these outweigh sizes; 0 where there are none, and
+    so is the number of patches where nothing tells it.
     """
+    odd = {file.path: what for file in files if (what := _odd_shape(file, layout))}
+    faults = [
+        _fault("shape", file, f"{file.path} {odd[file.path]}") for file in files if file.path in odd
+    ]
+    files = [file for file in files if file.path not in odd]
     flat = [file for file in files if file.header is None]
     headed = [(file, file.header) for file in files if file.header is not None]
-    for file, header in headed:
-        if fault := shape_fault(header.shape, layout, file.channels):
-            raise LayoutError(f"{file.path} {fault}")
-        if header.shape[0] == 0:
-            raise LayoutError(f"{file.path} has shape {header.shape}: no patches")
     if n_rows:
         n_patches, by = n_rows, f"the rows of {csv.name}"
     elif headed:
         n_patches, by = headed[0][1].shape[0], f"the header of {headed[0][0].path.name}"
-    else:
+    elif flat:
         n_patches = _n_patches(flat, layout)
         agreed = sum(file.allows(n_patches, layout) for file in flat)
         by = f"{agreed} of {len(flat)} files"
+    else:
+        return 0, {}, faults
+    if not n_patches:
+        return 0, {}, [*faults, _no_patch(flat[0], layout)]
 
     found: dict[str, Array] = {}
     for file in files:
-        found |= _arrays(file, layout, n_patches, by)
-    return n_patches, found
+        arrays = _arrays(file, layout, n_patches, by)
+        if isinstance(arrays, Fault):
+            faults.append(arrays)
+        else:
+            found |= arrays
+    return n_patches, found, faults
 
 
-def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, Array]:
+def _odd_shape(file: Stored, layout: Layout) -> str | None:
+    if file.header is None:
+        return None
+    if fault := shape_fault(file.header.shape, layout, file.channels):
+        return fault
+    return None if file.header.shape[0] else f"has shape {file.header.shape}: no patches"
+
+
+def _fault(kind: str, file: Stored, message: str, patches: range = range(0)) -> Fault:
+    return Fault(kind, file.path, LayoutError(message), patches, tuple(file.bands))
+
+
+def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, Array] | Fault:
     if file.header is not None:
         shape = file.header.shape
         if shape[0] != n_patches:
-            raise LayoutError(
-                f"{file.path} has shape {shape}; there are {n_patches:,} patches, by {by}"
-            )
+            kind, lacking = _lacking(shape[0], n_patches, n_patches)
+            there = f"{file.path} has shape {shape}; there are {n_patches:,} patches, by {by}"
+            return _fault(kind, file, there, lacking)
         return file.arrays(shape, file.header.dtype, file.header.start)
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size not in fitting:
         fit = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
         stack = "" if file.channels is None else f" in {file.channels} channels"
-        raise LayoutError(
+        kind, lacking = _lacking(file.size, min(fitting), n_patches)
+        return _fault(
+            kind,
+            file,
             f"{file.path} holds {file.size:,} bytes; {n_patches:,} patches of "
-            f"{layout.patch[0]} x {layout.patch[1]}{stack}, by {by}, need {fit}"
+            f"{layout.patch[0]} x {layout.patch[1]}{stack}, by {by}, need {fit}",
+            lacking,
         )
     dtype = np.dtype(np.dtype(fitting[file.size]).newbyteorder("<").str)
     stacked = () if file.channels is None else (file.channels,)
@@ -157,7 +214,7 @@ def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, 
 
 
 def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
-    """The number of patches that all files allow, or as many as can be.
+    """The number of patches that all files allow, or as many as can be; 0 where none holds any.
 
     Of several, the one by which most files are stored as the layout says; files that it does not
     know count last.
@@ -168,19 +225,23 @@ def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
         n, rest = divmod(file.size, file.n_bytes(1, layout, file.dtypes[0]))
         if n and not rest:
             (unknown if file.band is None else known)[n] += 1
-    if not known and not unknown:
-        first = files[0]
-        stack = "" if first.channels is None else f" in {first.channels} channels"
-        raise LayoutError(
-            f"{first.path} holds {first.size:,} bytes, and no file here holds a whole number of "
-            f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {first.dtypes[0]}{stack} "
-            f"needs {first.n_bytes(1, layout, first.dtypes[0]):,}"
-        )
 
     def rank(n: int) -> tuple[bool, int, int]:
         return all(file.allows(n, layout) for file in files), known[n], unknown[n]
 
-    return max(known | unknown, key=rank)
+    return max(known | unknown, key=rank, default=0)
+
+
+def _no_patch(first: Stored, layout: Layout) -> Fault:
+    stack = "" if first.channels is None else f" in {first.channels} channels"
+    needed = first.n_bytes(1, layout, first.dtypes[0])
+    return _fault(
+        "cut" if first.size < needed else "too-long",
+        first,
+        f"{first.path} holds {first.size:,} bytes, and no file here holds a whole number of "
+        f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {first.dtypes[0]}{stack} "
+        f"needs {needed:,}",
+    )
 
 
 def other_reading(files: Sequence[Stored], layout: Layout, n_patches: int) -> str | None:

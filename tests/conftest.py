@@ -1,10 +1,12 @@
 """What all tests share: every instruction set, both ways of storing, and the real data."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clean import TINY_PATCHES, clean_synthetic, clean_tiny
 
 import cloudio
 from cloudio import _kernels, advice
@@ -55,3 +57,24 @@ def realdata() -> Path:
 @pytest.fixture(scope="session")
 def mini(realdata: Path) -> cloudio.Dataset:
     return cloudio.open(realdata)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic set of which nothing is to be reported; not to be written to."""
+    path = tmp_path_factory.mktemp("clean") / "whole"
+    clean_synthetic(path, TINY_PATCHES)
+    return path
+
+
+@pytest.fixture(scope="session")
+def corners(tmp_path_factory: pytest.TempPathFactory, synthetic: Path) -> Path:
+    path = tmp_path_factory.mktemp("clean") / "tiny"
+    clean_tiny(path, synthetic)
+    return path
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, corners: Path) -> Path:
+    """Small patches of which nothing is to be reported: a copy that may be spoilt."""
+    return Path(shutil.copytree(corners, tmp_path / "tiny"))

@@ -121,5 +121,5 @@ def test_help_names_every_command():
     run = subprocess.run(
         [sys.executable, "-m", "cloudio", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("info", "synth", "show", "bench"):
+    for command in ("info", "synth", "verify", "show", "bench"):
         assert f"    {command}" in run.stdout

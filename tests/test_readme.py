@@ -39,6 +39,16 @@ def test_the_example_runs_on_a_made_up_data_set(tmp_path):
     assert names["cloud"].matrix.shape == (2, 2)
 
 
+def test_the_example_of_verify_runs_on_a_made_up_data_set(tmp_path):
+    (code,) = (block for block in blocks() if "cloudio.verify(" in block)
+    path = tmp_path / "data"
+    cloudio.synthesize(path, {"train": 2, "val": 1}, arrays=["L1C_B2", "LABEL_qa60"])
+    names = {"cloudio": cloudio}
+    exec(code.replace('"CloudSEN12/"', repr(str(path))), names)
+    assert {finding.check for finding in names["report"].findings} == {"label-zeros"}
+    assert names["leaks"] == []
+
+
 def test_splits_are_made_as_it_says(tmp_path, capsys):
     cloudio.synthesize(tmp_path / "data", {"train": 60, "val": 6}, arrays=["LABEL_qa60"])
     (code,) = (block for block in blocks() if "make_splits" in block)

@@ -18,7 +18,9 @@ ORDER = (
     "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice", "labels",
     "layout", "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
-    "scan", "names", "reader", "arrays", "splits", "scene", "synth", "torch", "panels", "plot",
+    "scan", "names", "reader", "arrays", "splits",
+    "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
+    "verify", "scene", "synth", "torch", "panels", "plot",
     "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
     "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "__init__", "cli", "__main__",
@@ -49,7 +51,7 @@ def test_every_module_has_its_place():
 def test_imports_go_down(module):
     below = set(ORDER[: ORDER.index(module)])
     upward = {name for name in imported(module) - below if (module, name) not in DOORS}
-    assert not upward - ({"__init__"} if module in ("cli", "info", "bench") else set())
+    assert not upward - ({"__init__"} if module in ("cli", "info", "bench", "manifest") else set())
 
 
 def test_the_kernels_import_nothing_of_ours_and_the_c_nothing_of_pythons():
