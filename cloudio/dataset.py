@@ -375,7 +375,10 @@ def open(
         raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
     root, layout = _located(path, layout)
     splits = splits_of(root, layout)
-    ds = _opened(root, layout, splits, io)
+    if io == "auto":
+        files = (next(iter(split.arrays.values())).path for split in splits)
+        io = "pread" if any(map(is_remote, files)) else "mmap"
+    ds = Dataset(root, layout, splits, sources=_Sources(io))
     doubts.warn_of_files(root, splits, layout)
     return ds
 
@@ -385,24 +388,14 @@ def inspect(
 ) -> tuple[Dataset, list[Split], list[Fault]]:
     """Open what fits together of a folder, whose files need not: its splits, and why not all of it.
 
-    The first fault is what `open` raises.  Where not even one array is left, that is raised.
+    The first fault is what `open` raises.  Where not even one array is left, that is raised.  Read
+    by position: a file that ends early or lies on a failing disk is an error, and kills nothing.
     """
     root, layout = _located(path, layout)
     splits, faults = survey(root, layout)
     if not splits:
         raise faults[0].error
-    try:
-        ds = _opened(root, layout, splits, "auto")
-    except OSError:  # a file that may not be read is no reason not to read the others
-        ds = _opened(root, layout, splits, "mmap")
-    return ds, splits, faults
-
-
-def _opened(root: Path, layout: Layout, splits: Sequence[Split], io: str) -> Dataset:
-    if io == "auto":
-        files = (next(iter(split.arrays.values())).path for split in splits)
-        io = "pread" if any(map(is_remote, files)) else "mmap"
-    return Dataset(root, layout, splits, sources=_Sources(io))
+    return Dataset(root, layout, splits, sources=_Sources("pread")), splits, faults
 
 
 def _located(
