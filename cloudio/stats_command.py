@@ -42,7 +42,7 @@ def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
     # Before anything is read: a pass over bands can take minutes.
     for names in filter(None, (labels, compared, [reference] if compared else [])):
         maps_of(ds, names)
-    settings: dict[str, Any] = {"threads": arguments.threads, "progress": True}
+    settings: dict[str, Any] = {"threads": arguments.threads, "progress": sys.stderr.isatty()}
     found: dict[str, Result] = {}
     if bands:
         percents = arguments.percentiles
