@@ -151,7 +151,8 @@ def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize
         output.data = <char *>table_of_numbers(kept, n, sizeof(c.cio_record) // 8)
     if plan.n_classes:
         output.classes = <int64_t *>table_of_numbers(folded, n, plan.n_classes)
-    check_overlap((plan,), [kept, folded] if plan.n_classes else [kept])
+    outs = [totals, *([kept] if told else []), *([folded] if plan.n_classes else [])]
+    check_overlap((plan,), outs)
     return carry_out(&job, (plan,), index, origin, None, n_threads, evict, sums)
 
 

@@ -373,7 +373,8 @@ cdef class Tally(Stack):
                   checksum=False):
         cdef Py_ssize_t a, k
         self.form = TALLY
-        self.how.type, self.how.nodata = self.deeds[0].type, NAN if nodata is None else nodata
+        self.how.type = self.deeds[0].type
+        self.how.nodata = NAN if nodata is None else held(nodata, self.how.type)
         self.how.checksum, self.how.paired = bool(checksum), self.n_arrays == 2
         if self.n_arrays > 2 or (self.how.paired and (
                 self.deeds[0].item != 1 or self.deeds[1].item != 1)):
@@ -403,6 +404,15 @@ cdef class Tally(Stack):
     def __dealloc__(self):
         free(self.fold)
         free(self.chosen)
+
+
+cdef double held(double number, int type) except *:
+    """The number itself; NaN, which nothing equals, where no pixel of that type can be it."""
+    cdef double[4] least = [0, -128, -32768, 0]
+    cdef double[4] most = [255, 127, 32767, 65535]
+    if type == c.CIO_F32:
+        return number
+    return number if least[type] <= number <= most[type] and number == <int>number else NAN
 
 
 cdef void *copied(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:

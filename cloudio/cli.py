@@ -24,14 +24,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = command(arguments)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:  # whoever reads, such as head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _end_output()
         return 0
     except (CloudioError, CloudioWarning, OSError) as error:
         print(f"cloudio: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _end_output() -> None:
+    """Whoever reads, such as head, has read enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
@@ -72,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--toml", action="store_true", help="print what was found as such a FILE")
     info.set_defaults(command=_info)
 
-    synth = commands.add_parser("synth", help="write a data set in the true on-disk form")
+    synth = commands.add_parser(
+        "synth", help="write a data set in the true on-disk form, with the release's blemishes"
+    )
     synth.add_argument("path", type=Path, help="the folder to make; it must not exist")
     synth.add_argument(
         "--patches",
@@ -223,7 +230,10 @@ def _verify(arguments: argparse.Namespace) -> int:
         against=arguments.against,
         threads=arguments.threads,
     )
-    print(report.json() if arguments.json else report)
+    try:
+        print(report.json() if arguments.json else report, flush=True)
+    except BrokenPipeError:  # the status is what the findings make it
+        _end_output()
     return 0 if report.ok else 1
 
 

@@ -188,6 +188,11 @@ class Dataset:
         month), None is an empty field.  Where several things are asked for, all must be true; where
         no patch is left, the data set is empty.
         """
+        if "index" in where:  # positions, or the column of that name?
+            raise RequestError(
+                "subset(index=...) could mean two things; positions are the first argument, the "
+                'column is asked for by a mask: subset(ds.metadata["index"] == 7)'
+            )
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
         picked = np.arange(len(self)) if index is None else picks(index, len(self))

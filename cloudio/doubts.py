@@ -199,7 +199,7 @@ def _content(where: str, layout: Layout, label: Asked) -> None:
             f"{cannot_hold(label.name, label.dtype, lost or own)}, and is 0 wherever it was looked "
             f"at in {', '.join(alike)} ({_ROWS} rows of up to {_PATCHES} patches): every pixel "
             "becomes one class, whatever the image shows; read another label, unless "
-            f"'cloudio verify --full {where}' finds more in it",
+            f"'cloudio verify {where}' finds more in it",
         )
     elif own:
         advice.once(

@@ -77,7 +77,12 @@ def typed(column: list[str]) -> np.ndarray[Any, Any]:
     if len(filled) == len(fields) and all(map(_WHOLE.fullmatch, filled)):
         return np.array([int(field) for field in fields], np.int64)
     if all(map(_NUMBER.fullmatch, filled)):
-        return np.array([float(field or "nan") for field in fields])
+        numbers = np.array([float(field or "nan") for field in fields])
+        # Digits that come out as infinity are names, such as 12e400.
+        if not any(
+            np.isinf(x) and "inf" not in f.lower() for x, f in zip(numbers, fields, strict=True)
+        ):
+            return numbers
     if all(map(_DATE.fullmatch, filled)):
         try:
             units = {np.datetime64(field.rstrip("Z")).dtype for field in filled}
@@ -173,8 +178,14 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 
 def _in(column: np.ndarray, values: set[Any]) -> np.ndarray:
-    """By Python's equality, which is exact between whole numbers and others."""
-    return np.fromiter((field in values for field in column.tolist()), bool, len(column))
+    """By Python's equality, which is exact between whole numbers and others.
+
+    Spaces at the ends of text do not count.
+    """
+    fields = column.tolist()
+    if column.dtype.kind == "U":
+        fields, values = [f.strip() for f in fields], {value.strip() for value in values}
+    return np.fromiter((field in values for field in fields), bool, len(column))
 
 
 def _dates(column: np.ndarray, values: set[Any]) -> np.ndarray:

@@ -360,6 +360,8 @@ def _percents(given: Any) -> tuple[float, ...]:
         percents = tuple(float(percent) for percent in given)
     except (TypeError, ValueError):
         percents = (np.nan,)
+    if isinstance(given, (str, bytes)):  # whose characters are numbers too
+        percents = (np.nan,)
     if not all(0 <= percent <= 100 for percent in percents):
         raise RequestError(f"percentiles={given!r}; a sequence of numbers 0..100 is needed")
     return percents
@@ -375,7 +377,7 @@ def _inside(window: Any, patch: tuple[int, int]) -> Window:
             and row + height <= patch[0]
             and col + width <= patch[1]
         ):
-            return window
+            return Window(*map(int, numbers))
     raise RequestError(
         f"window={window!r}; a Window inside a patch of {patch[0]} x {patch[1]} is needed"
     )

@@ -53,8 +53,9 @@ class BandStats(Result):
         none = self.n_nodata + self.n_nan
         return ratio(none, none + self.count)
 
-    def select(self, names: Sequence[str]) -> "BandStats":
+    def select(self, names: str | Sequence[str]) -> "BandStats":
         """The same of some bands, in that order: what a reader of just these needs."""
+        names = (names,) if isinstance(names, str) else names
         if missing := [name for name in names if name not in self.names]:
             raise RequestError(f"no {', '.join(missing)}; there is {', '.join(self.names)}")
         which = [self.names.index(name) for name in names]
@@ -332,11 +333,13 @@ class Agreement(Result):
             per_patch=None if self.per_patch is None else frozen(fold @ self.per_patch @ fold.T),
         )
 
-    def binary(self, positive: Sequence[int], name: str | None = None) -> "Agreement":
+    def binary(self, positive: int | Sequence[int], name: str | None = None) -> "Agreement":
         """Two classes: 1 is ``positive``, together, and 0 all others.
 
         ``binary((1, 2))`` is cloud against the rest, ``binary((3,))`` cloud shadow.
         """
+        if isinstance(positive, int):
+            positive = (positive,)
         rest = [k for k in range(len(self.names)) if k not in positive]
         if name is None:
             name = " + ".join(self.names[k] for k in positive if 0 <= k < len(self.names))

@@ -1,5 +1,6 @@
 """The commands as a person types them."""
 
+import os
 import re
 import shutil
 import signal
@@ -123,3 +124,14 @@ def test_help_names_every_command():
     )
     for command in ("info", "synth", "verify", "show", "bench"):
         assert f"    {command}" in run.stdout
+
+
+def test_a_closed_pipe_does_not_make_findings_clean(tmp_path):
+    """As `cloudio verify data | head -1` under pipefail."""
+    cloudio.synthesize(tmp_path / "data", {"train": 1}, arrays=["L1C_B4", "LABEL_qa60"])
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        command = [sys.executable, "-m", "cloudio", "verify", os.fspath(tmp_path / "data")]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")

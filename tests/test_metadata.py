@@ -288,13 +288,13 @@ TEXT = typed(["cloudy", "", " ", "Cloudy", "cloudy "])
         (SECONDS, "2019-06-01 23:59:59", [1]),
         (SECONDS, "1969-12-31", [2]),
         (SECONDS, datetime.datetime(2019, 6, 1), [0]),
-        (TEXT, "cloudy", [0]),
-        (TEXT, np.str_("cloudy"), [0]),
+        (TEXT, "cloudy", [0, 4]),
+        (TEXT, np.str_("cloudy"), [0, 4]),
         (TEXT, np.array(["Cloudy", "x"]), [3]),
-        (TEXT, "cloudy ", [4]),
+        (TEXT, "cloudy ", [0, 4]),
         (TEXT, "", [1, 2]),
         (TEXT, None, [1, 2]),
-        (TEXT, {"cloudy": 1}.keys(), [0]),
+        (TEXT, {"cloudy": 1}.keys(), [0, 4]),
     ],
 )
 def test_a_condition_finds_the_fields_that_equal_it(column, wanted, rows):
@@ -378,3 +378,8 @@ def test_row_k_of_the_release_describes_patch_k(mini, realdata):
     assert [len(part) for part in parts] == [3, 1, 2]
     assert np.array_equal(mini.metadata["index"], np.concatenate(parts))
     assert parts[0][:2].tolist() == [5, 22]
+
+
+def test_digits_beyond_any_number_are_names():
+    assert typed(["12e400", "34e400"]).tolist() == ["12e400", "34e400"]
+    assert typed(["inf", "-Inf", "1e3"]).tolist() == [np.inf, -np.inf, 1000.0]

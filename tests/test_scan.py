@@ -364,6 +364,38 @@ def test_the_kernel_proves_its_tables(folder):
         _kernels.count(plan, *good.values(), index + 2, origin, 4, 8, 2)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2"])
+@pytest.mark.parametrize("nodata", [-99.0, 2.5, 70000.0, 1e300, -1e300, np.inf])
+def test_no_pixel_is_a_number_that_its_type_cannot_hold(dtype, nodata):
+    if nodata == -99 and dtype[0] == "i":
+        pytest.skip("it can")
+    array = np.array([[[0, 2, 3, 100]]], dtype)
+    array[0, 0, 3] = -99 % 256 if dtype == "u1" else array[0, 0, 3]
+    if dtype == "u2":
+        array[0, 0, 2:] = 65535, 65437
+    plan = _plans.Tally([[array]], [[None]], (0, 0, 1, 4), nodata=nodata)
+    records, counts = np.zeros((1, 15), np.int64), np.zeros(plan.n_counts, np.int64)
+    _kernels.count(
+        plan, records, counts, None, np.zeros(1, np.int64), np.zeros(2, np.int64), 1, 4, 1
+    )
+    found = records.view(scan.RECORD)[0, 0]
+    assert (found["data"], found["nodata"]) == (4, 0)
+    assert (found["least"], found["most"]) == (0, array.max())
+
+
+def test_counts_that_overlap_what_is_read_are_refused():
+    counts = np.zeros(65536, np.int64)
+    array = counts[:8].view(np.int16).reshape(1, 4, 8)
+    plan = _plans.Tally([[array]], [[None]], (0, 0, 4, 8))
+    index, origin = np.zeros(1, np.int64), np.zeros(2, np.int64)
+    for records in (None, np.zeros((1, 15), np.int64)):
+        with pytest.raises(ValueError, match="an output overlaps an array that is read"):
+            _kernels.count(plan, records, counts, None, index, origin, 4, 8, 1)
+    plan = _plans.Tally([[np.zeros((1, 4, 8), np.int16)]], [[None]], (0, 0, 4, 8))
+    with pytest.raises(ValueError, match="two outputs overlap"):
+        _kernels.count(plan, counts[:15].reshape(1, 15), counts, None, index, origin, 4, 8, 1)
+
+
 def test_more_pixels_than_a_number_of_the_table_holds_are_refused():
     array = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (1, 65536, 65536), (0, 0, 1))
     plan = _plans.Tally([[array]], [[None]], (0, 0, 1, 1))

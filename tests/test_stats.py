@@ -248,6 +248,9 @@ def test_scale_and_window_are_as_given(data):
     scaled = stored["u16"][stored["u16"] != 0].astype(np.float64) * -3
     assert (found.min[1], found.max[1]) == (scaled.min(), scaled.max())
     assert found.percentiles[1, 0] == np.percentile(scaled, 30)
+    again = stats.bands(ds, "i16", scale=None, window=Window(*np.array([0, 0, 20, 18])))
+    assert again == stats.bands(ds, "i16", scale=None, window=window)
+    assert found.select("u16") == found.select(["u16"])
     assert found.of.window == window
 
 
@@ -314,6 +317,7 @@ def test_progress_is_told_of_every_byte(data, monkeypatch, capsys):
     [
         ({"bands": "B99"}, r"no array 'B99'"),
         ({"percentiles": 50}, r"percentiles=50; a sequence of numbers 0\.\.100"),
+        ({"percentiles": "50"}, r"percentiles='50'; a sequence"),
         ({"percentiles": [101]}, r"percentiles=\[101\]; a sequence"),
         ({"percentiles": [np.nan]}, r"percentiles=\[nan\]; a sequence"),
         ({"scale": 0}, r"scale=0; numbers but 0"),
@@ -630,6 +634,7 @@ def test_a_source_tells_which_classes_it_can_give(data):
     assert found.says == (True, True, False, False)
     assert found.binary((1, 2)).says == (True, True)
     assert found.binary((3,)).says == (True, False)
+    assert found.binary(3) == found.binary((3,))
     assert "half has no 2, 3: compare what both can say" in str(found)
     assert "compare what" not in str(found.binary((1, 2)))
 

@@ -786,6 +786,7 @@ import encodings.utf_8_sig, os, sys, tqdm
 sys.path.insert(0, sys.argv[2])
 from clean import found, look
 
+look(sys.argv[1])  # imports all it needs, where others may not
 if os.geteuid() == 0:
     os.seteuid(65534)
 for full in (True, False):
@@ -979,8 +980,8 @@ def test_the_exit_status_says_whether_anything_was_found(tiny, tmp_path, capsys)
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_an_interrupt_ends_it_without_a_traceback(synthetic):
     code = (
-        "import os, signal, sys, cloudio.scan, cloudio.cli\n"
-        "def array(*a, **k): os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys, time, cloudio.scan, cloudio.cli\n"
+        "def array(*a, **k): os.kill(os.getpid(), signal.SIGINT), time.sleep(30)\n"
         "cloudio.scan.array = array\n"
         f"sys.exit(cloudio.cli.main(['verify', {str(synthetic)!r}]))"
     )
