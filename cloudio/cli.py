@@ -214,7 +214,7 @@ def _synth(arguments: argparse.Namespace) -> int:
     # As after Ctrl-C: what is half-written is removed on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     patches = parse_patches(arguments.patches)
-    synthesize(arguments.path, patches, seed=arguments.seed, progress=True)
+    synthesize(arguments.path, patches, seed=arguments.seed, progress=sys.stderr.isatty())
     print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
     return 0
 
