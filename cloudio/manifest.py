@@ -67,8 +67,12 @@ def _hex(sums: np.ndarray | None) -> str:
     return "" if sums is None else sums.astype(">u8").tobytes().hex()
 
 
-def write(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest, all of it or nothing."""
+def write(path: Path, manifest: Mapping[str, Any], *, force: bool = False) -> None:
+    """Write a manifest, all of it or nothing; of a link, what it leads to.
+
+    FileExistsError where there is a file by now, without ``force``.
+    """
+    path = path.resolve()
     private = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
     try:
         with open(private, "x", encoding="utf-8") as file:
@@ -76,19 +80,40 @@ def write(path: Path, manifest: Mapping[str, Any]) -> None:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
+        check_writable(path, force=force)
         os.replace(private, path)
     finally:
         private.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Find out before a long pass whether a manifest can be written."""
+def check_writable(path: Path, *, force: bool = False, against: Path | None = None) -> None:
+    """Find out before a long pass whether a manifest can be written, and replaces nothing else.
+
+    ``against``: the one that is compared with, which is not to be lost; ``force``: others may be.
+    """
+    if against is not None and _same(path, against):
+        raise RequestError(
+            f"manifest={os.fspath(path)!r} is what is compared with; name another file"
+        )
     if path.is_dir():
         raise RequestError(f"manifest={os.fspath(path)!r} is a folder; a file is needed")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path.parent} may not be written to")
+    if path.exists():
+        if not path.is_file():
+            raise RequestError(f"manifest={os.fspath(path)!r} is no regular file; one is needed")
+        if not force:
+            raise FileExistsError(f"{path} is there already; force=True or --force replaces it")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} to write {path.name} in")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} may not be written to")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return one.resolve() == other.resolve()
 
 
 def read(path: Path, layout: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def verify(
     layout: Layout | str | os.PathLike[str] | None = None,
     manifest: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
+    force: bool = False,
     threads: int | None = None,
     progress: bool = True,
 ) -> Report:
@@ -55,19 +56,20 @@ def verify(
     ``full``: every byte of every array is read once; else names, sizes and metadata.csv alone.
     ``layout`` is what `cloudio.open` takes; what that refuses is reported here, and the rest is
     looked at.  ``manifest``: a file to write the sizes and checksums of all arrays to, of which
-    nothing is written before the end; ``against``: such a file, to compare with.  ``progress`` is
-    shown on a terminal.
+    nothing is written before the end, nor over another file without ``force``; ``against``: such
+    a file, to compare with.  ``progress`` is shown on a terminal.
 
-    Nothing else is written.  RequestError where a manifest is none or needs ``full``; OSError or
-    LayoutError, as of `cloudio.open`, where not even one array can be opened.  docs/verify.md
-    lists the checks.
+    Nothing else is written.  RequestError where a manifest is none, needs ``full`` or is to be
+    written over the one compared with; OSError or LayoutError, as of `cloudio.open`, where not even
+    one array can be opened.  docs/verify.md lists the checks.
     """
     begun = time.perf_counter()
     n_threads = threads_to_use(threads)
     if manifest is not None:
         if not full:
             raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
-        manifests.check_writable(Path(manifest))
+        compared = None if against is None else Path(against)
+        manifests.check_writable(Path(manifest), force=force, against=compared)
     ds, splits, faults = inspect(path, layout=layout)
     before = None if against is None else manifests.read(Path(against), ds.layout.name)
     with ds:
@@ -83,7 +85,7 @@ def verify(
             if before is not None:
                 findings += manifests.compare(before, now, findings)
             if manifest is not None:
-                manifests.write(Path(manifest), now)
+                manifests.write(Path(manifest), now, force=force)
     arrays = [array for split in splits for array in split.arrays.values()]
     return Report(
         path=ds.path,

@@ -205,6 +205,64 @@ def test_a_manifest_that_is_not_there_or_cannot_be_written_is_an_error_before_th
         look(path, manifest=manifest, full=False)
 
 
+def test_a_manifest_never_replaces_the_one_it_is_compared_with(kept, monkeypatch):
+    path, manifest = kept
+    before = manifest.read_bytes()
+    link = manifest.with_name("link")
+    link.symlink_to(manifest)
+    monkeypatch.setattr(scan, "array", None)
+    for one, other in ((manifest, manifest), (link, manifest), (manifest, link)):
+        with pytest.raises(RequestError, match="is what is compared with; name another file"):
+            look(path, manifest=one, against=other, force=True)
+    assert manifest.read_bytes() == before
+
+
+def test_a_file_that_is_there_is_replaced_only_on_demand(kept, monkeypatch):
+    path, manifest = kept
+    manifest.write_text("mine", encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(scan, "array", None)
+        with pytest.raises(FileExistsError, match="is there already; force=True or --force repl"):
+            look(path, manifest=manifest)
+    assert manifest.read_text(encoding="utf-8") == "mine"
+    assert look(path, manifest=manifest, force=True).ok
+    assert json.loads(manifest.read_text(encoding="utf-8"))["layout"] == "Tiny"
+
+
+def test_a_file_that_appears_during_the_pass_is_not_replaced(tiny, tmp_path, monkeypatch):
+    manifest = tmp_path / "m.json"
+    describe = cloudio.manifest.describe
+
+    def late(*given):
+        manifest.write_text("mine", encoding="utf-8")
+        return describe(*given)
+
+    monkeypatch.setattr(cloudio.manifest, "describe", late)
+    with pytest.raises(FileExistsError, match="is there already"):
+        look(tiny, manifest=manifest)
+    assert manifest.read_text(encoding="utf-8") == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "tiny"]
+
+
+def test_a_link_is_followed_and_stays(kept, tmp_path):
+    path, manifest = kept
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "target")
+    look(path, manifest=link)
+    look(path, manifest=link, force=True)
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_bytes() == manifest.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tiny, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(RequestError, match="is no regular file; one is needed"):
+            look(tiny, manifest=path, force=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
     path, manifest = kept
     before = manifest.read_bytes()
@@ -214,7 +272,7 @@ def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
 
     monkeypatch.setattr(json, "dump", dump)
     with pytest.raises(KeyboardInterrupt):
-        look(path, manifest=manifest)
+        look(path, manifest=manifest, force=True)
     assert manifest.read_bytes() == before
     assert sorted(p.name for p in manifest.parent.iterdir()) == ["manifest.json", "tiny"]
 
@@ -227,6 +285,10 @@ def test_the_command_writes_and_compares(kept, tmp_path, capsys):
     again = tmp_path / "again.json"
     assert main([*command, "--manifest", str(again), "--against", str(manifest)]) == 0
     assert again.read_bytes() == manifest.read_bytes()
+    assert main([*command, "--manifest", str(again)]) == 2
+    assert "--force replaces it" in capsys.readouterr().err
+    assert main([*command, "--manifest", str(again), "--force"]) == 0
+    capsys.readouterr()
     flip(path / "train" / "L1C_B4.dat", 2 * (30 * SIDE + 30))
     assert main([*command, "--against", str(again)]) == 1
     assert "L1C_B4.dat  0  other bytes" in capsys.readouterr().out
