@@ -120,6 +120,17 @@ def test_what_is_told_of_a_file_already_is_not_told_twice(kept):
     ]
 
 
+def test_files_of_a_split_that_are_all_empty_are_told_once(kept):
+    path, manifest = kept
+    names = sorted(file.name for file in (path / "val").glob("*.dat"))
+    for name in names:
+        os.truncate(path / "val" / name, 0)
+    told = found(look(path, against=manifest, full=False))
+    assert [f for f in told if f[2] != "metadata.csv"] == [
+        ("unreadable", "val", name, ()) for name in names
+    ]
+
+
 def test_a_split_that_is_the_folder_itself_and_one_that_moved_have_the_same_manifest(tmp_path):
     path, manifest = tmp_path / "a" / "train", tmp_path / "m.json"
     write_split(path, 2)
