@@ -83,7 +83,7 @@ def verify(
         if manifest is not None or before is not None:
             now = manifests.describe(ds.path, ds.layout.name, splits, sums)
             if before is not None:
-                findings += manifests.compare(before, now, findings)
+                findings += manifests.compare(before, now, findings, ds.path)
             if manifest is not None:
                 manifests.write(Path(manifest), now, force=force)
     arrays = [array for split in splits for array in split.arrays.values()]

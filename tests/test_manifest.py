@@ -81,8 +81,13 @@ def test_other_sizes_and_types_are_told(kept):
     file = path / "val" / "LABEL_manual_hq.dat"
     np.fromfile(file, "u1").astype("<i2").tofile(file)
     for full in (True, False):
-        told = [f for f in found(look(path, against=manifest, full=full)) if "manifest" in f[0]]
-        assert told == [("manifest-size", "val", "LABEL_manual_hq.dat", ())]
+        told = [
+            f for f in look(path, against=manifest, full=full).findings if "manifest" in f.check
+        ]
+        assert [(f.check, f.split, f.file) for f in told] == [
+            ("manifest-size", "val", "LABEL_manual_hq.dat")
+        ]
+        assert told[0].message == f"{4 * SIDE * SIDE:,} bytes; there were {2 * SIDE * SIDE:,}"
 
 
 def test_an_array_that_is_gone_or_new_is_told(kept):
@@ -120,13 +125,37 @@ def test_what_is_told_of_a_file_already_is_not_told_twice(kept):
     ]
 
 
+def test_metadata_that_is_gone_is_told_once(kept):
+    path, manifest = kept
+    (path / "val" / "metadata.csv").unlink()
+    told = found(look(path, against=manifest, full=False))
+    assert told == [("no-metadata", "val", "metadata.csv", ())]
+    (path / "train" / "metadata.csv").unlink()  # which no split has now
+    assert found(look(path, against=manifest, full=False)) == [
+        ("manifest-missing", split, "metadata.csv", ()) for split in ("train", "val")
+    ]
+
+
+def test_an_array_that_cannot_be_read_is_not_in_the_manifest(tiny, tmp_path, monkeypatch):
+    array, manifest = scan.array, tmp_path / "m.json"
+
+    def failing(ds, name, **options):
+        if name == "L1C_B4" and "train" in ds.splits:
+            raise OSError("the disk failed")
+        return array(ds, name, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scan, "array", failing)
+        look(tiny, manifest=manifest)
+    assert found(look(tiny, against=manifest)) == [("manifest-new", "train", "L1C_B4.dat", ())]
+
+
 def test_files_of_a_split_that_are_all_empty_are_told_once(kept):
     path, manifest = kept
     names = sorted(file.name for file in (path / "val").glob("*.dat"))
     for name in names:
         os.truncate(path / "val" / name, 0)
-    told = found(look(path, against=manifest, full=False))
-    assert [f for f in told if f[2] != "metadata.csv"] == [
+    assert found(look(path, against=manifest, full=False)) == [
         ("unreadable", "val", name, ()) for name in names
     ]
 
@@ -179,6 +208,11 @@ def test_any_flipped_byte_of_any_array_is_told(tmp_path):
         ({"arrays": None}, "arrays is missing, or no list"),
         ({"arrays": [7]}, r"arrays\[0\] is no entry"),
         ({"metadata": [{}]}, r"metadata\[0\] has no 'split' that is str"),
+        (("bytes", True), r"arrays\[1\] has no 'bytes' that is int"),
+        (("bytes", -4), r"arrays\[1\] has -4 bytes"),
+        (("patches", 2), r"arrays\[1\]: checksums are no 16 digits a patch"),
+        (("checksums", ""), r"arrays\[1\]: checksums are no 16 digits a patch"),
+        (("array", "L1C_B2"), r"arrays\[2\]: train L1C_B2 is there twice"),
         ("bytes", r"arrays\[1\] has no 'bytes' that is int"),
         ("checksums", r"arrays\[1\]: checksums are no 16 digits a patch"),
     ],
@@ -192,6 +226,8 @@ def test_what_is_no_manifest_is_refused(kept, change, message):
     else:
         if isinstance(change, dict):
             held |= change
+        elif isinstance(change, tuple):
+            held["arrays"][1][change[0]] = change[1]
         elif isinstance(change, str):
             held["arrays"][1][change] = "0" * 15
         else:
