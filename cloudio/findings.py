@@ -317,7 +317,9 @@ def _text(group: Sequence[Finding]) -> str:
 
 
 def _cells(group: Sequence[Finding]) -> list[tuple[str, ...]]:
-    rows = [(f.severity, f.check, *_row(f), f.advice) for f in group[:_LINES]]
+    rows: list[tuple[str, ...]] = [
+        (f.severity, f.check, *_row(f), f.advice) for f in group[:_LINES]
+    ]
     if more := len(group) - len(rows):
         rows.append((*rows[0][:2], "", "", "", f"and {more:,} more; json() has them all", ""))
     return rows

@@ -71,7 +71,8 @@ def _hex(sums: np.ndarray | None) -> str:
 def write(path: Path, manifest: Mapping[str, Any], *, force: bool = False) -> None:
     """Write a manifest, all of it or nothing; of a link, what it leads to.
 
-    Arrays without checksums, which could not be read, are left out.  FileExistsError where there is a file by now, without ``force``.
+    Arrays without checksums, which could not be read, are left out.  FileExistsError where a file
+    is there by now, without ``force``.
     """
     path = path.resolve()
     manifest = {**manifest, "arrays": [e for e in manifest["arrays"] if e["checksums"]]}
@@ -202,12 +203,12 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Finding
     for key in ("bytes", "dtype", "sha256"):
         if old.get(key) != new.get(key):
             check = "manifest-bytes" if key == "sha256" else "manifest-size"
-            what = {
+            words = {
                 "bytes": f"{new['bytes']:,} bytes; there were {old['bytes']:,}",
                 "dtype": f"{new.get('dtype')}; it was {old.get('dtype')}",
                 "sha256": "other bytes",
             }
-            yield finding(check, split, file, (), what[key])
+            yield finding(check, split, file, (), words[key])
             return
     one, two = (np.frombuffer(bytes.fromhex(e.get("checksums", "")), ">u8") for e in (old, new))
     if not len(two):  # not read

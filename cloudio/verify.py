@@ -169,16 +169,26 @@ def _full(
                 # What is the same everywhere is the same as others by nature.
                 varies = ~(records["least"] == records["most"]) & (records["data"] > 0)
                 repeats.setdefault(split.name, {})[name] = records["checksum"] * varies
-        if any(f.check == "ambiguous" and f.split == split.name for f in findings):
-            # Pixels settle it, and if they are halves, nothing else of the split can be judged.
+        halved = [f for f in found if f.check == "halves"]
+        by_halves = not split.metadata and 2 * len(halved) > len(split.arrays)
+        unsure = split.other is not None
+        if unsure:  # pixels settle it
             findings = [f for f in findings if (f.check, f.split) != ("ambiguous", split.name)]
-            if any(f.check == "halves" for f in found):
-                found = [f for f in found if f.check == "halves"]
-                repeats.pop(split.name, None)
-        elif not any(f.check == "frame" for f in found):
+        if by_halves:
+            findings = [f for f in findings if f.split != split.name or not _is_of_size(f)]
+        if halved and (unsure or by_halves):
+            # The number of patches is wrong, and nothing else of the split can be judged.
+            found = halved
+            repeats.pop(split.name, None)
+        elif not unsure and not any(f.check == "frame" for f in found):
             found += _inner(ds.layout, part, split)
         findings += found
     return findings + list(of_repeats(repeats, files))
+
+
+def _is_of_size(found: Finding) -> bool:
+    """Whether a file does not fit the number of patches; of a .npy file its header tells."""
+    return found.check in ("cut", "too-long") and not found.file.lower().endswith(".npy")
 
 
 def _of_array(

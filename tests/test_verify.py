@@ -726,6 +726,31 @@ def test_many_codes_are_counted_and_not_all_told(tiny):
     assert finding.patches == (0,)
 
 
+@pytest.mark.parametrize("dtype", ["int16", "uint16"])
+def test_a_label_is_not_cut_because_bands_are_halves(tiny, dtype):
+    names = ("L1C_B2", "L1C_B4")
+    bands = [dataclasses.replace(TINY.band(name), dtype=dtype) for name in names]
+    label = TINY.band("LABEL_manual_hq")
+    policies = {label.name: TINY.label_maps[label.name]}
+    layout = Layout("Two", TINY.patch, TINY.valid, (*bands, label), label_maps=policies)
+    shutil.rmtree(tiny / "train")
+    for file in (tiny / "val").iterdir():
+        if file.stem in names:
+            (np.fromfile(file, "<i2") * np.float32(1e-4)).tofile(file)
+        elif file.stem != "LABEL_manual_hq":
+            file.unlink()
+    # Bands of int16 may be stored as float32, and the label says that they are.
+    check, patches = ("type", ()) if dtype == "int16" else ("halves", (0, 1, 2, 3))
+    told = [(check, "val", f"{name}.dat", patches) for name in names]
+    assert found(look(tiny, layout=layout)) == told
+
+
+def test_of_a_split_with_metadata_a_cut_file_is_told_beside_halves(tiny):
+    PLANTED["an_unknown_file_is_halves_of_floats"][0](tiny)
+    PLANTED["a_file_is_cut"][0](tiny)
+    assert [f.check for f in look(tiny).findings] == ["cut", "halves", "unknown"]
+
+
 def test_true_patches_of_512_are_looked_at_as_small_ones_are(tmp_path, synthetic):
     path = Path(shutil.copytree(synthetic, tmp_path / "whole", copy_function=os.link))
     for name, dtype in (("L1C_B8", "<i2"), ("LABEL_sen2cor", "u1")):
