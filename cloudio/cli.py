@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--against", type=Path, metavar="FILE", help="compare with what --manifest wrote"
     )
+    verify.add_argument(
+        "--force", action="store_true", help="replace the manifest's file if it is there"
+    )
     verify.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
     verify.set_defaults(command=_verify)
 
@@ -228,6 +231,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         layout=arguments.layout,
         manifest=arguments.manifest,
         against=arguments.against,
+        force=arguments.force,
         threads=arguments.threads,
     )
     try:

@@ -290,7 +290,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         head = ("severity", "check", "split", "file", "patches", "what", "what to do")
-        rows = [(f.severity, f.check, *_row(f), f.advice) for f in self.findings]
+        rows = [row for group in self._groups() for row in _cells(group)]
         return tables.html([head, *rows], caption=f"{self._what()}: {self._counted()}")
 
 
@@ -314,6 +314,15 @@ def _text(group: Sequence[Finding]) -> str:
     if more := len(alike) - len(rows):
         lines.append(f"  and {more:,} more; --json has them all")
     return "\n".join([*lines, f"  -> {first.advice}"])
+
+
+def _cells(group: Sequence[Finding]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        (f.severity, f.check, *_row(f), f.advice) for f in group[:_LINES]
+    ]
+    if more := len(group) - len(rows):
+        rows.append((*rows[0][:2], "", "", "", f"and {more:,} more; json() has them all", ""))
+    return rows
 
 
 def _files(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from .verify_files import file_name, metadata_file
 CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
 _FORMAT = "cloudio manifest 1"
 _ENTRY = {"split": str, "folder": str, "file": str, "bytes": int}
-_ARRAY = _ENTRY | {"array": str, "dtype": str, "checksums": str}
+_ARRAY = _ENTRY | {"array": str, "dtype": str, "patches": int, "checksums": str}
 
 Sums = Mapping[tuple[str, str], np.ndarray]
 
@@ -36,6 +36,7 @@ def describe(root: Path, layout: str, splits: Sequence[Split], sums: Sums) -> di
             "file": (split.folder.relative_to(root) / file_name(array, split.folder)).as_posix(),
             "bytes": array.start + math.prod(array.shape) * array.dtype.itemsize,
             "dtype": array.dtype.newbyteorder("<").str,
+            "patches": array.shape[0],
             "checksums": _hex(sums.get((split.name, name))),
         }
         for split in splits
@@ -67,8 +68,14 @@ def _hex(sums: np.ndarray | None) -> str:
     return "" if sums is None else sums.astype(">u8").tobytes().hex()
 
 
-def write(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest, all of it or nothing."""
+def write(path: Path, manifest: Mapping[str, Any], *, force: bool = False) -> None:
+    """Write a manifest, all of it or nothing; of a link, what it leads to.
+
+    Arrays without checksums, which could not be read, are left out.  FileExistsError where a file
+    is there by now, without ``force``.
+    """
+    path = path.resolve()
+    manifest = {**manifest, "arrays": [e for e in manifest["arrays"] if e["checksums"]]}
     private = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
     try:
         with open(private, "x", encoding="utf-8") as file:
@@ -76,19 +83,40 @@ def write(path: Path, manifest: Mapping[str, Any]) -> None:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
+        check_writable(path, force=force)
         os.replace(private, path)
     finally:
         private.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
-    """Find out before a long pass whether a manifest can be written."""
+def check_writable(path: Path, *, force: bool = False, against: Path | None = None) -> None:
+    """Find out before a long pass whether a manifest can be written, and replaces nothing else.
+
+    ``against``: the one that is compared with, which is not to be lost; ``force``: others may be.
+    """
+    if against is not None and _same(path, against):
+        raise RequestError(
+            f"manifest={os.fspath(path)!r} is what is compared with; name another file"
+        )
     if path.is_dir():
         raise RequestError(f"manifest={os.fspath(path)!r} is a folder; a file is needed")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to write {path.name} in")
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(f"{path.parent} may not be written to")
+    if path.exists():
+        if not path.is_file():
+            raise RequestError(f"manifest={os.fspath(path)!r} is no regular file; one is needed")
+        if not force:
+            raise FileExistsError(f"{path} is there already; force=True or --force replaces it")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} to write {path.name} in")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} may not be written to")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return one.resolve() == other.resolve()
 
 
 def read(path: Path, layout: str) -> dict[str, Any]:
@@ -117,43 +145,52 @@ def read(path: Path, layout: str) -> dict[str, Any]:
 def _entries_fault(entries: Any, types: Mapping[str, type]) -> str | None:
     if not isinstance(entries, list):
         return " is missing, or no list"
+    keys: set[tuple[str, str]] = set()
     for k, entry in enumerate(entries):
         if not isinstance(entry, dict):
             return f"[{k}] is no entry"
         for key, kind in types.items():
-            if not isinstance(entry.get(key), kind):
+            value = entry.get(key)
+            if not isinstance(value, kind) or isinstance(value, bool):
                 return f"[{k}] has no {key!r} that is {kind.__name__}"
-        digits = entry.get("checksums", "")
-        if len(digits) % 16 or not set(digits) <= set("0123456789abcdef"):
+            if isinstance(value, int) and value < 0:
+                return f"[{k}] has {value} {key}"
+        if "checksums" in types and not _are_sums(entry["checksums"], entry["patches"]):
             return f"[{k}]: checksums are no 16 digits a patch"
+        if _key(entry) in keys:
+            return f"[{k}]: {' '.join(_key(entry))} is there twice"
+        keys.add(_key(entry))
     return None
 
 
+def _are_sums(digits: str, n_patches: int) -> bool:
+    return 0 < len(digits) == 16 * n_patches and set(digits) <= set("0123456789abcdef")
+
+
 def compare(
-    before: Mapping[str, Any], now: Mapping[str, Any], known: Sequence[Finding]
+    before: Mapping[str, Any], now: Mapping[str, Any], known: Sequence[Finding], root: Path
 ) -> Iterator[Finding]:
-    """What is not as it was, of files about which nothing is ``known`` yet."""
+    """What is not as it was, of files in ``root`` about which nothing is ``known`` yet."""
     told = {(f.split, f.file) for f in known if f.severity == "error" or f.check == "missing"}
+    told |= {(f.split, METADATA) for f in known if f.check == "no-metadata"}
     for what in ("arrays", "metadata"):
-        old, new = (
-            {(e["split"], e.get("array", METADATA)): e for e in held[what]}
-            for held in (before, now)
-        )
+        old, new = ({_key(entry): entry for entry in held[what]} for held in (before, now))
         for key, entry in old.items():
-            file = _below(entry)
-            if (entry["split"], file) in told:
+            if not told.isdisjoint([(entry["split"], _below(entry)), key]):
                 continue
-            if key not in new:
-                yield finding("manifest-missing", entry["split"], file, (), "it is not there")
-            else:
+            if key in new:
                 yield from _compare(entry, new[key])
+            elif what == "arrays" or not (root / entry["file"]).exists():
+                yield finding(
+                    "manifest-missing", entry["split"], _below(entry), (), "it is not there"
+                )
         for key, entry in new.items():
             if key not in old:
                 yield finding("manifest-new", entry["split"], _below(entry), (), "it is new")
 
 
-def _by_array(entries: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
-    return {(entry["split"], entry.get("array", METADATA)): entry for entry in entries}
+def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return entry["split"], entry.get("array", METADATA)
 
 
 def _below(entry: Mapping[str, Any]) -> str:
@@ -166,11 +203,15 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Finding
     for key in ("bytes", "dtype", "sha256"):
         if old.get(key) != new.get(key):
             check = "manifest-bytes" if key == "sha256" else "manifest-size"
-            what = "other bytes" if key == "sha256" else f"{new.get(key)}; it was {old.get(key)}"
-            yield finding(check, split, file, (), what)
+            words = {
+                "bytes": f"{new['bytes']:,} bytes; there were {old['bytes']:,}",
+                "dtype": f"{new.get('dtype')}; it was {old.get('dtype')}",
+                "sha256": "other bytes",
+            }
+            yield finding(check, split, file, (), words[key])
             return
     one, two = (np.frombuffer(bytes.fromhex(e.get("checksums", "")), ">u8") for e in (old, new))
-    if not len(one) or not len(two):  # not read, then or now
+    if not len(two):  # not read
         return
     if len(one) != len(two):
         what = f"{len(two):,} patches; there were {len(one):,}"

@@ -47,6 +47,7 @@ def verify(
     layout: Layout | str | os.PathLike[str] | None = None,
     manifest: str | os.PathLike[str] | None = None,
     against: str | os.PathLike[str] | None = None,
+    force: bool = False,
     threads: int | None = None,
     progress: bool = True,
 ) -> Report:
@@ -55,19 +56,20 @@ def verify(
     ``full``: every byte of every array is read once; else names, sizes and metadata.csv alone.
     ``layout`` is what `cloudio.open` takes; what that refuses is reported here, and the rest is
     looked at.  ``manifest``: a file to write the sizes and checksums of all arrays to, of which
-    nothing is written before the end; ``against``: such a file, to compare with.  ``progress`` is
-    shown on a terminal.
+    nothing is written before the end, nor over another file without ``force``; ``against``: such
+    a file, to compare with.  ``progress`` is shown on a terminal.
 
-    Nothing else is written.  RequestError where a manifest is none or needs ``full``; OSError or
-    LayoutError, as of `cloudio.open`, where not even one array can be opened.  docs/verify.md
-    lists the checks.
+    Nothing else is written.  RequestError where a manifest is none, needs ``full`` or is to be
+    written over the one compared with; OSError or LayoutError, as of `cloudio.open`, where not even
+    one array can be opened.  docs/verify.md lists the checks.
     """
     begun = time.perf_counter()
     n_threads = threads_to_use(threads)
     if manifest is not None:
         if not full:
             raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
-        manifests.check_writable(Path(manifest))
+        compared = None if against is None else Path(against)
+        manifests.check_writable(Path(manifest), force=force, against=compared)
     ds, splits, faults = inspect(path, layout=layout)
     before = None if against is None else manifests.read(Path(against), ds.layout.name)
     with ds:
@@ -81,9 +83,9 @@ def verify(
         if manifest is not None or before is not None:
             now = manifests.describe(ds.path, ds.layout.name, splits, sums)
             if before is not None:
-                findings += manifests.compare(before, now, findings)
+                findings += manifests.compare(before, now, findings, ds.path)
             if manifest is not None:
-                manifests.write(Path(manifest), now)
+                manifests.write(Path(manifest), now, force=force)
     arrays = [array for split in splits for array in split.arrays.values()]
     return Report(
         path=ds.path,
@@ -167,16 +169,26 @@ def _full(
                 # What is the same everywhere is the same as others by nature.
                 varies = ~(records["least"] == records["most"]) & (records["data"] > 0)
                 repeats.setdefault(split.name, {})[name] = records["checksum"] * varies
-        if any(f.check == "ambiguous" and f.split == split.name for f in findings):
-            # Pixels settle it, and if they are halves, nothing else of the split can be judged.
+        halved = [f for f in found if f.check == "halves"]
+        by_halves = not split.metadata and 2 * len(halved) > len(split.arrays)
+        unsure = split.other is not None
+        if unsure:  # pixels settle it
             findings = [f for f in findings if (f.check, f.split) != ("ambiguous", split.name)]
-            if any(f.check == "halves" for f in found):
-                found = [f for f in found if f.check == "halves"]
-                repeats.pop(split.name, None)
-        elif not any(f.check == "frame" for f in found):
+        if by_halves:
+            findings = [f for f in findings if f.split != split.name or not _is_of_size(f)]
+        if halved and (unsure or by_halves):
+            # The number of patches is wrong, and nothing else of the split can be judged.
+            found = halved
+            repeats.pop(split.name, None)
+        elif not unsure and not any(f.check == "frame" for f in found):
             found += _inner(ds.layout, part, split)
         findings += found
     return findings + list(of_repeats(repeats, files))
+
+
+def _is_of_size(found: Finding) -> bool:
+    """Whether a file does not fit the number of patches; of a .npy file its header tells."""
+    return found.check in ("cut", "too-long") and not found.file.lower().endswith(".npy")
 
 
 def _of_array(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from .findings import Finding, finding
-from .folder import METADATA, Split
+from .folder import METADATA, Split, split_name
 from .layout import Band, Layout
 from .stored import Array, Fault
 
@@ -38,7 +38,7 @@ def of_faults(faults: Iterable[Fault], splits: Sequence[Split], root: Path) -> I
     folders = {split.name: split.folder for split in splits}
     n_patches = {split.name: split.n_patches for split in splits}
     for fault in faults:
-        folder = folders.get(fault.split, root)
+        folder = folders.get(fault.split) or _folder_of(fault, root)
         path = fault.path.relative_to(folder if fault.path.is_relative_to(folder) else root)
         why = str(fault.error).replace(f"{folder}{os.sep}", "")
         if fault.kind not in ("doubled", "folder"):
@@ -49,6 +49,15 @@ def of_faults(faults: Iterable[Fault], splits: Sequence[Split], root: Path) -> I
             why = f"{n_rows:,} rows; the files hold {n_patches.get(fault.split, 0):,} patches"
             patches = ()
         yield finding(fault.kind, fault.split, path.as_posix(), patches, why)
+
+
+def _folder_of(fault: Fault, root: Path) -> Path:
+    """The folder of a split of which nothing is left: the one in the root that is named so."""
+    if fault.kind != "folder" and fault.path.is_relative_to(root):
+        parts = fault.path.relative_to(root).parts
+        if len(parts) > 1 and split_name(parts[0]) == fault.split:
+            return root / parts[0]
+    return root
 
 
 def _rows_of(csv: Path) -> int:

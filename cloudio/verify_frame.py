@@ -131,9 +131,12 @@ def of_array(
     if nodata is not None:
         usual |= least == nodata
     odd = around.constant & ~usual
-    for value in np.unique(least[odd]):
-        same = odd & ((least == value) | (around.blank & (value != value)))
-        yield finding("frame-value", split, file, np.flatnonzero(same), f"the frame is {value:g}")
+    values = np.unique(least[odd])
+    if len(values):
+        some = ", ".join(f"{value:g}" for value in values[:3])
+        several = "" if len(values) == 1 else f"of one value each, of {len(values):,} such as "
+        message = f"the frame is {several}{some}"
+        yield finding("frame-value", split, file, np.flatnonzero(odd), message)
 
 
 def _is_nan(number: float | None) -> bool:

@@ -1,12 +1,13 @@
 """What the counts of a pass over an array say of its pixels: bands, labels, patches that repeat."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from .findings import Finding, finding
+from .findings import Finding, finding, shortened
 from .labels import LabelMap
 from .layout import Band, Layout
 from .scan import Counts
@@ -115,9 +116,16 @@ def _constant(subject: Subject, records: np.ndarray) -> Iterator[Finding]:
     measured = subject.band.wavelength is not None or subject.band.dtype == "float32"
     if not measured and (len(patches) < max(2, len(records)) or len(_values(records, same)) > 1):
         return
-    for value in _values(records, same):
-        of_it = np.flatnonzero(same & (records["least"] == value))
-        yield from subject.found("constant", of_it, f"every pixel is {value:g}")
+    values = _values(records, same)
+    if len(values) == 1:
+        message = f"every pixel is {values[0]:g}"
+    else:
+        message = f"constant, of {len(values):,} values such as {_first(values)}"
+    yield from subject.found("constant", patches, message)
+
+
+def _first(values: np.ndarray) -> str:
+    return ", ".join(f"{value:g}" for value in values[:3])
 
 
 def _values(records: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -251,7 +259,7 @@ def _classless(
             alone = codes.bin(code) != _OTHERS or counts.dtype.itemsize == 1
             n = int(of_bin.sum() if alone else counts.histogram[code])
             part = share(n / (len(counts.patches) * subject.n_pixels))
-            told.append(f"{_code(code, counts.dtype)}: {n:,} pixels ({part})")
+            told.append(f"{_code(code, counts.dtype)}: {n:,} pixel{'s' * (n != 1)} ({part})")
         if len(told) > _SHOWN:
             told[_SHOWN:] = [f"and {len(told) - _SHOWN} more codes"]
         advice = codes.advice(outside) if check == "codes" else ""
@@ -274,28 +282,62 @@ def of_repeats(
 ) -> Iterator[Finding]:
     """Patches, and arrays, whose bytes are those of another.
 
+    Patches of a split are compared in all of its arrays, those of several in what these share.
     ``sums``: for each split the checksums of its arrays, patch by patch, 0 where all pixels are
     the same.  ``files``: how findings name an array of a split.
     """
     having = {split: arrays for split, arrays in sums.items() if arrays}
     for split, arrays in having.items():
         yield from _copied(split, arrays, files)
-    shared = set.intersection(*map(set, having.values())) if having else set()
-    names = sorted(shared)
+    told: dict[tuple[str, int], list[int]] = {}
+    n_told = 0
+    # The more splits the fewer arrays they share: who agrees in more of them is told already.
+    for splits in _compared(having):
+        names = sorted(set.intersection(*(set(having[split]) for split in splits)))
+        for places in _agreeing({split: having[split] for split in splits}, names):
+            alone = len({split for split, _ in places}) == 1
+            if alone != (len(splits) == 1) or _is_told(places, told):
+                continue
+            for place in places:
+                told.setdefault(place, []).append(n_told)
+            n_told += 1
+            own = {s: [patch for split, patch in places if split == s] for s, _ in places}
+            where = "; ".join(f"{split} {shortened(patches)}" for split, patches in own.items())
+            bands = f"all {len(names)} bands" if len(names) > 1 else names[0]
+            message = f"the same in {bands}: {where}"
+            yield finding("duplicate", places[0][0], "", own[places[0][0]], message)
+
+
+def _compared(having: Mapping[str, Mapping[str, np.ndarray]]) -> list[tuple[str, ...]]:
+    """Which splits to look for the same patches in: all, two that share more than all do, each."""
+    if not having:
+        return []
+    everywhere = set.intersection(*map(set, having.values()))
+    pairs = [
+        (one, two)
+        for one, two in combinations(having, 2)
+        if set(having[one]) & set(having[two]) != everywhere
+    ]
+    return [tuple(having)] * (len(having) > 1) + pairs + [(split,) for split in having]
+
+
+def _agreeing(
+    sums: Mapping[str, Mapping[str, np.ndarray]], names: Sequence[str]
+) -> Iterator[list[tuple[str, int]]]:
+    """Splits and numbers of patches that are the same in all arrays of these names."""
     places: dict[bytes, list[tuple[str, int]]] = {}
-    for split, arrays in having.items():
-        if not names:
-            return
+    for split, arrays in sums.items() if names else ():
         table = np.stack([arrays[name] for name in names], axis=1)
         for patch in np.flatnonzero(table.any(axis=1)):
             places.setdefault(table[patch].tobytes(), []).append((split, int(patch)))
-    for found in places.values():
-        if len(found) > 1:
-            first = found[0][0]
-            own = [patch for split, patch in found if split == first]
-            where = ", ".join(f"{split} {patch}" for split, patch in found)
-            message = f"the same in all {len(names)} bands: {where}"
-            yield finding("duplicate", first, "", own, message)
+    return (found for found in places.values() if len(found) > 1)
+
+
+def _is_told(
+    places: Sequence[tuple[str, int]], told: Mapping[tuple[str, int], Sequence[int]]
+) -> bool:
+    """Whether one finding has all these places."""
+    return bool(set.intersection(*(set(told.get(place, ())) for place in places)))
 
 
 def _copied(

@@ -81,8 +81,13 @@ def test_other_sizes_and_types_are_told(kept):
     file = path / "val" / "LABEL_manual_hq.dat"
     np.fromfile(file, "u1").astype("<i2").tofile(file)
     for full in (True, False):
-        told = [f for f in found(look(path, against=manifest, full=full)) if "manifest" in f[0]]
-        assert told == [("manifest-size", "val", "LABEL_manual_hq.dat", ())]
+        told = [
+            f for f in look(path, against=manifest, full=full).findings if "manifest" in f.check
+        ]
+        assert [(f.check, f.split, f.file) for f in told] == [
+            ("manifest-size", "val", "LABEL_manual_hq.dat")
+        ]
+        assert told[0].message == f"{4 * SIDE * SIDE:,} bytes; there were {2 * SIDE * SIDE:,}"
 
 
 def test_an_array_that_is_gone_or_new_is_told(kept):
@@ -117,6 +122,41 @@ def test_what_is_told_of_a_file_already_is_not_told_twice(kept):
     assert found(look(path, against=manifest)) == [
         ("cut", "train", "L1C_B4.dat", (0, 1, 2)),
         ("missing", "val", "S1_VV.dat", ()),
+    ]
+
+
+def test_metadata_that_is_gone_is_told_once(kept):
+    path, manifest = kept
+    (path / "val" / "metadata.csv").unlink()
+    told = found(look(path, against=manifest, full=False))
+    assert told == [("no-metadata", "val", "metadata.csv", ())]
+    (path / "train" / "metadata.csv").unlink()  # which no split has now
+    assert found(look(path, against=manifest, full=False)) == [
+        ("manifest-missing", split, "metadata.csv", ()) for split in ("train", "val")
+    ]
+
+
+def test_an_array_that_cannot_be_read_is_not_in_the_manifest(tiny, tmp_path, monkeypatch):
+    array, manifest = scan.array, tmp_path / "m.json"
+
+    def failing(ds, name, **options):
+        if name == "L1C_B4" and "train" in ds.splits:
+            raise OSError("the disk failed")
+        return array(ds, name, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scan, "array", failing)
+        look(tiny, manifest=manifest)
+    assert found(look(tiny, against=manifest)) == [("manifest-new", "train", "L1C_B4.dat", ())]
+
+
+def test_files_of_a_split_that_are_all_empty_are_told_once(kept):
+    path, manifest = kept
+    names = sorted(file.name for file in (path / "val").glob("*.dat"))
+    for name in names:
+        os.truncate(path / "val" / name, 0)
+    assert found(look(path, against=manifest, full=False)) == [
+        ("unreadable", "val", name, ()) for name in names
     ]
 
 
@@ -168,6 +208,11 @@ def test_any_flipped_byte_of_any_array_is_told(tmp_path):
         ({"arrays": None}, "arrays is missing, or no list"),
         ({"arrays": [7]}, r"arrays\[0\] is no entry"),
         ({"metadata": [{}]}, r"metadata\[0\] has no 'split' that is str"),
+        (("bytes", True), r"arrays\[1\] has no 'bytes' that is int"),
+        (("bytes", -4), r"arrays\[1\] has -4 bytes"),
+        (("patches", 2), r"arrays\[1\]: checksums are no 16 digits a patch"),
+        (("checksums", ""), r"arrays\[1\]: checksums are no 16 digits a patch"),
+        (("array", "L1C_B2"), r"arrays\[2\]: train L1C_B2 is there twice"),
         ("bytes", r"arrays\[1\] has no 'bytes' that is int"),
         ("checksums", r"arrays\[1\]: checksums are no 16 digits a patch"),
     ],
@@ -181,6 +226,8 @@ def test_what_is_no_manifest_is_refused(kept, change, message):
     else:
         if isinstance(change, dict):
             held |= change
+        elif isinstance(change, tuple):
+            held["arrays"][1][change[0]] = change[1]
         elif isinstance(change, str):
             held["arrays"][1][change] = "0" * 15
         else:
@@ -205,6 +252,64 @@ def test_a_manifest_that_is_not_there_or_cannot_be_written_is_an_error_before_th
         look(path, manifest=manifest, full=False)
 
 
+def test_a_manifest_never_replaces_the_one_it_is_compared_with(kept, monkeypatch):
+    path, manifest = kept
+    before = manifest.read_bytes()
+    link = manifest.with_name("link")
+    link.symlink_to(manifest)
+    monkeypatch.setattr(scan, "array", None)
+    for one, other in ((manifest, manifest), (link, manifest), (manifest, link)):
+        with pytest.raises(RequestError, match="is what is compared with; name another file"):
+            look(path, manifest=one, against=other, force=True)
+    assert manifest.read_bytes() == before
+
+
+def test_a_file_that_is_there_is_replaced_only_on_demand(kept, monkeypatch):
+    path, manifest = kept
+    manifest.write_text("mine", encoding="utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(scan, "array", None)
+        with pytest.raises(FileExistsError, match="is there already; force=True or --force repl"):
+            look(path, manifest=manifest)
+    assert manifest.read_text(encoding="utf-8") == "mine"
+    assert look(path, manifest=manifest, force=True).ok
+    assert json.loads(manifest.read_text(encoding="utf-8"))["layout"] == "Tiny"
+
+
+def test_a_file_that_appears_during_the_pass_is_not_replaced(tiny, tmp_path, monkeypatch):
+    manifest = tmp_path / "m.json"
+    describe = cloudio.manifest.describe
+
+    def late(*given):
+        manifest.write_text("mine", encoding="utf-8")
+        return describe(*given)
+
+    monkeypatch.setattr(cloudio.manifest, "describe", late)
+    with pytest.raises(FileExistsError, match="is there already"):
+        look(tiny, manifest=manifest)
+    assert manifest.read_text(encoding="utf-8") == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "tiny"]
+
+
+def test_a_link_is_followed_and_stays(kept, tmp_path):
+    path, manifest = kept
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "target")
+    look(path, manifest=link)
+    look(path, manifest=link, force=True)
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_bytes() == manifest.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tiny, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(RequestError, match="is no regular file; one is needed"):
+            look(tiny, manifest=path, force=True)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
     path, manifest = kept
     before = manifest.read_bytes()
@@ -214,7 +319,7 @@ def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
 
     monkeypatch.setattr(json, "dump", dump)
     with pytest.raises(KeyboardInterrupt):
-        look(path, manifest=manifest)
+        look(path, manifest=manifest, force=True)
     assert manifest.read_bytes() == before
     assert sorted(p.name for p in manifest.parent.iterdir()) == ["manifest.json", "tiny"]
 
@@ -227,6 +332,10 @@ def test_the_command_writes_and_compares(kept, tmp_path, capsys):
     again = tmp_path / "again.json"
     assert main([*command, "--manifest", str(again), "--against", str(manifest)]) == 0
     assert again.read_bytes() == manifest.read_bytes()
+    assert main([*command, "--manifest", str(again)]) == 2
+    assert "--force replaces it" in capsys.readouterr().err
+    assert main([*command, "--manifest", str(again), "--force"]) == 0
+    capsys.readouterr()
     flip(path / "train" / "L1C_B4.dat", 2 * (30 * SIDE + 30))
     assert main([*command, "--against", str(again)]) == 1
     assert "L1C_B4.dat  0  other bytes" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from cloudio import CLOUDSEN12, Band, Layout, LayoutError, RequestError, Window,
 from cloudio.cli import main
 from cloudio.findings import CHECKS, shortened
 from cloudio.verify_frame import padding
+from cloudio.verify_pixels import of_repeats
 from cloudio.verify_types import halves, swapped
 
 # Checks of what `cloudio.open` refuses.
@@ -628,7 +629,7 @@ def message_of(path, planted, **options):
         ("a_label_holds_7", "7: 2 pixels (0.0179 %)"),
         ("a_band_is_saturated", "32767: 2.69 % of a patch"),
         ("radar_has_a_stripe_of_no_data", "-99: 13.1 % of a patch"),
-        ("a_patch_is_in_two_splits", "the same in all 5 bands: train 1, val 0"),
+        ("a_patch_is_in_two_splits", "the same in all 5 bands: train 1; val 0"),
         ("qa60_is_there", "code 0 in every pixel; it could not hold its codes 1024, 2048"),
         ("reflectance_is_negative", "below zero: 0.0269 % of a patch, down to -1"),
         ("a_band_is_a_copy_of_another", "the same as L1C_B4.dat"),
@@ -644,7 +645,54 @@ def test_a_duplicate_is_told_once_with_all_its_places(tiny):
     repeat(tiny, ("train", 0), ("train", 2))
     repeat(tiny, ("train", 0), ("val", 1))
     (finding,) = look(tiny).findings
-    assert finding.message == "the same in all 5 bands: train 0, train 2, val 1"
+    assert finding.message == "the same in all 5 bands: train 0, 2; val 1"
+
+
+def test_the_places_of_a_patch_that_is_there_many_times_are_shortened():
+    sums = {"a": np.full(30_000, 7, "u8"), "b": np.arange(1, 5, dtype="u8")}
+    sums["b"][::2] = 7
+    told = list(of_repeats({split: {"x": held} for split, held in sums.items()}, {}))
+    assert [(f.split, f.message) for f in told] == [("a", "the same in x: a 0..29999; b 0, 2")]
+    assert told[0].patches == tuple(range(30_000))
+
+
+def test_splits_are_compared_in_the_arrays_they_share_and_within_in_all_of_their_own():
+    sums = {
+        "a": {"x": [1, 2, 1, 4], "y": [1, 2, 1, 9], "z": [5, 6, 7, 8]},  # 0 and 2: not in z
+        "b": {"x": [4, 4, 5, 6], "y": [9, 9, 5, 6]},  # 0 and 1, and 3 of a
+        "c": {"w": [3, 3, 3, 4]},  # which shares nothing
+    }
+    arrays = {s: {n: np.array(v, "u8") for n, v in of.items()} for s, of in sums.items()}
+    files = {(split, name): name for split, of in arrays.items() for name in of}
+    told = [(f.check, f.split, f.patches, f.message) for f in of_repeats(arrays, files)]
+    assert told == [
+        ("duplicate", "a", (3,), "the same in all 2 bands: a 3; b 0..1"),
+        ("duplicate", "c", (0, 1, 2), "the same in w: c 0..2"),
+    ]
+
+
+def test_many_patches_of_one_value_each_are_one_finding(tiny):
+    array = edit(tiny, "S1_VV")
+    array[:, INNER, INNER] = np.array([1, 2.5, 3], "f4")[:, None, None]
+    (finding,) = look(tiny).findings
+    assert (finding.check, finding.patches) == ("constant", ALL)
+    assert finding.message == "constant, of 3 values such as 1, 2.5, 3"
+
+
+def test_frames_of_one_value_each_are_one_finding(tiny):
+    array = edit(tiny, "S1_VV")
+    inner = array[:, INNER, INNER].copy()
+    array[...] = np.array([1, 2.5, 3], "f4")[:, None, None]
+    array[:, INNER, INNER] = inner
+    (finding,) = look(tiny).findings
+    assert (finding.check, finding.patches) == ("frame-value", ALL)
+    assert finding.message == "the frame is of one value each, of 3 such as 1, 2.5, 3"
+
+
+def test_one_pixel_is_not_told_as_several(tiny):
+    edit(tiny, "LABEL_manual_hq")[0, 5, 5] = 7
+    (finding,) = look(tiny).findings
+    assert finding.message.startswith("7: 1 pixel (")
 
 
 def test_codes_of_two_bytes_are_told_one_by_one(tiny):
@@ -654,7 +702,7 @@ def test_codes_of_two_bytes_are_told_one_by_one(tiny):
     put(tiny, array, "LABEL_manual_hq")
     codes = next(f for f in look(tiny).findings if f.check == "codes")
     assert codes.patches == (0, 2)
-    told = [part.partition(" pixels")[0] for part in codes.message.split("; ")]
+    told = [part.partition(" pixel ")[0] for part in codes.message.split("; ")]
     assert told == ["200: 1", "1024: 1", "30000: 1", "-1: 1"]
 
 
@@ -676,6 +724,31 @@ def test_many_codes_are_counted_and_not_all_told(tiny):
     (finding,) = look(tiny).findings
     assert finding.message.endswith("; and 19 more codes")
     assert finding.patches == (0,)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint16"])
+def test_a_label_is_not_cut_because_bands_are_halves(tiny, dtype):
+    names = ("L1C_B2", "L1C_B4")
+    bands = [dataclasses.replace(TINY.band(name), dtype=dtype) for name in names]
+    label = TINY.band("LABEL_manual_hq")
+    policies = {label.name: TINY.label_maps[label.name]}
+    layout = Layout("Two", TINY.patch, TINY.valid, (*bands, label), label_maps=policies)
+    shutil.rmtree(tiny / "train")
+    for file in (tiny / "val").iterdir():
+        if file.stem in names:
+            (np.fromfile(file, "<i2") * np.float32(1e-4)).tofile(file)
+        elif file.stem != "LABEL_manual_hq":
+            file.unlink()
+    # Bands of int16 may be stored as float32, and the label says that they are.
+    check, patches = ("type", ()) if dtype == "int16" else ("halves", (0, 1, 2, 3))
+    told = [(check, "val", f"{name}.dat", patches) for name in names]
+    assert found(look(tiny, layout=layout)) == told
+
+
+def test_of_a_split_with_metadata_a_cut_file_is_told_beside_halves(tiny):
+    PLANTED["an_unknown_file_is_halves_of_floats"][0](tiny)
+    PLANTED["a_file_is_cut"][0](tiny)
+    assert [f.check for f in look(tiny).findings] == ["cut", "halves", "unknown"]
 
 
 def test_true_patches_of_512_are_looked_at_as_small_ones_are(tmp_path, synthetic):
@@ -845,6 +918,8 @@ def test_one_of_two_splits_that_cannot_be_opened_is_told(tiny):
         os.truncate(file, 0)
     report = look(tiny)
     assert {(f.check, f.split) for f in report.findings} == {("unreadable", "val")}
+    assert {f.file for f in report.findings} == {f.name for f in (tiny / "val").glob("*.dat")}
+    assert not any("val" in f.message for f in report.findings)
     assert report.splits == {"train": 3}
 
 
@@ -946,6 +1021,9 @@ def test_many_findings_of_a_check_are_cut_short_for_people_only(tiny):
     report = dataclasses.replace(look(tiny), findings=tuple(found))
     assert "  and 8 more; --json has them all" in str(report).splitlines()
     assert len(json.loads(report.json())["findings"]) == 20
+    html = report._repr_html_()
+    assert html.count("<tr>") == 1 + 12 + 1
+    assert "and 8 more; json() has them all" in html
 
 
 def test_the_docs_list_every_check():
