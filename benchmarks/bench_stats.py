@@ -1,6 +1,7 @@
 """How fast are bands, classes and two labels counted, against what people write for it?
 
-The answers are checked before the clock; the roof is a copy that moves as many bytes.
+The answers are checked before the clock; the roof is a copy of as many bytes, and beside it
+stands reading them alone.
 CLOUDIO_BENCH_SAMPLES counts fewer patches, where only the answers matter.
 """
 

@@ -8,7 +8,6 @@ otherwise one is made up, and removed again.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,10 +18,10 @@ from statistics import median
 import numpy as np
 from kinds import FLOAT_BANDS
 from kinds_race import kind_lines
-from lines import Line
+from lines import Line, report
 from ways import busy_thread, label_and_table, look_ups, repeated, shared_reads, small_reads
 
-from cloudio import Dataset, _kernels, bench, info, tables
+from cloudio import Dataset, _kernels, bench
 from cloudio.contenders import (
     Contender,
     Timing,
@@ -209,22 +208,7 @@ def main() -> None:
     ):
         run = Run(data, pool, threads, arguments.rounds)
         lines = list(run.lines(arguments.only))
-    rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in lines]
-    print(tables.text(list(info.facts().items())))
-    print(f"\n{words}; warm; medians of {arguments.rounds} rounds in turns\n")
-    print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
-    if arguments.json:
-        results = {
-            "machine": info.facts(),
-            "threads": threads,
-            "data": words,
-            "lines": [line._asdict() | {"verdict": line.verdict} for line in lines],
-            "times": {
-                question: {name: timing._asdict() for name, timing in timings.items()}
-                for question, timings in run.times.items()
-            },
-        }
-        arguments.json.write_text(json.dumps(results, indent=1))
+    report(lines, run.times, words, threads, arguments.rounds, arguments.json)
 
 
 if __name__ == "__main__":

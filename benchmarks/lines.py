@@ -1,6 +1,12 @@
-"""What interleaved.py prints: one ratio a line, beside its goal."""
+"""What the scripts of interleaved rounds print and keep: one ratio a line, beside its goal."""
 
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from cloudio import info, tables
+from cloudio.contenders import Timing
 
 
 class Line(NamedTuple):
@@ -23,3 +29,33 @@ class Line(NamedTuple):
             self.at_most is not None and self.reached > self.at_most
         )
         return "" if not self.goal else "short" if short else "ok"
+
+
+def report(
+    lines: Sequence[Line],
+    times: Mapping[str, Mapping[str, Timing]],
+    data: str,
+    threads: int,
+    rounds: int,
+    path: Path | None,
+) -> None:
+    """Print this machine and every line; write these and all times to ``path``, where it is given.
+
+    ``times``: for each question those of its contenders, by name; ``data``: what was read.
+    """
+    rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in lines]
+    print(tables.text(list(info.facts().items())))
+    print(f"\n{data}; warm; medians of {rounds} rounds in turns\n")
+    print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
+    if path is not None:
+        results = {
+            "machine": info.facts(),
+            "threads": threads,
+            "data": data,
+            "lines": [line._asdict() | {"verdict": line.verdict} for line in lines],
+            "times": {
+                question: {name: timing._asdict() for name, timing in timings.items()}
+                for question, timings in times.items()
+            },
+        }
+        path.write_text(json.dumps(results, indent=1))

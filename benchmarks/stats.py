@@ -7,7 +7,6 @@ manual_hq and sen2cor; otherwise one is made up, and removed again.
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from lines import Line
+from lines import Line, report
 from stats_ways import READING, SOURCE, Question, questions
 
-from cloudio import bench, info, tables
+from cloudio import bench
 from cloudio.contenders import Contender, Timing, race
 from cloudio.request import available_cpus
 
@@ -63,22 +62,7 @@ def main() -> None:
             ways = list({way.name: way for way in ways}.values())
             every[question.name] = race(ways, None, arguments.rounds)
             found += lines(question, every[question.name], question.n_bytes)
-    rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in found]
-    print(tables.text(list(info.facts().items())))
-    print(f"\n{words}; warm; medians of {arguments.rounds} rounds in turns\n")
-    print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
-    if arguments.json:
-        results = {
-            "machine": info.facts(),
-            "threads": threads,
-            "data": words,
-            "lines": [line._asdict() | {"verdict": line.verdict} for line in found],
-            "times": {
-                name: {way: timing._asdict() for way, timing in timings.items()}
-                for name, timings in every.items()
-            },
-        }
-        arguments.json.write_text(json.dumps(results, indent=1))
+    report(found, every, words, threads, arguments.rounds, arguments.json)
 
 
 if __name__ == "__main__":

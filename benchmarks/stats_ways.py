@@ -22,7 +22,7 @@ SOURCE, _REFERENCE = "LABEL_sen2cor", "LABEL_manual_hq"
 
 
 class Question(NamedTuple):
-    """One question, the ways to answer it and how many bytes they read; ``roof`` moves as many."""
+    """One question, the ways to answer it and how many bytes they read; ``roof`` copies as many."""
 
     name: str
     n_bytes: int

@@ -13,10 +13,9 @@ import numpy as np
 from .errors import RequestError
 from .findings import Finding, finding
 from .folder import METADATA, Split
+from .scan import CHECKSUM
 from .verify_files import file_name, metadata_file
 
-# What `scan.array` makes; where that changes, this must, for the numbers of two kinds differ.
-CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
 _FORMAT = "cloudio manifest 1"
 _ENTRY = {"split": str, "folder": str, "file": str, "bytes": int}
 _ARRAY = _ENTRY | {"array": str, "dtype": str, "patches": int, "checksums": str}

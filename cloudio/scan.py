@@ -37,6 +37,8 @@ RECORD = np.dtype(
         ("frame_nan", np.int64),
     ]
 )
+#: What manifests call the checksums; where csrc/tally.c makes others, it must change.
+CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
 # Of pixels that are counted at once; while they are, as many more are on their way from the disk.
 # A call costs some 0.1 ms, which this is a hundred times.
 _BATCH_BYTES = 64 << 20

@@ -37,7 +37,6 @@ from .verify_pixels import Subject, codes_of, of_band, of_label, of_repeats
 from .verify_types import halves, swapped
 
 _TYPES_BY = 3  # patches of an array that its element type is told by
-_OF_TYPE = ("halves", "byte-order")
 
 
 def verify(
