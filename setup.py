@@ -37,6 +37,7 @@ def module(name: str, sources: list[str]) -> Extension:
 setup(
     ext_modules=cythonize(
         [
+            module("_pool", []),
             module("_files", ["csrc/file.c"]),
             module("_plans", ["csrc/file.c"]),
             module("_kernels", sorted(glob("csrc/*.c"))),

@@ -24,6 +24,7 @@ from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, Tru
 from .findings import Finding, Report
 from .labels import CLASSES, LabelMap
 from .layout import Band, Layout, Window
+from .loader import Loader
 from .reader import Batch, MaskedBatch, Reader
 from .splits import Splits, make_splits
 from .synth import synthesize
@@ -43,6 +44,7 @@ __all__ = [
     "LabelMap",
     "Layout",
     "LayoutError",
+    "Loader",
     "MaskedBatch",
     "Reader",
     "Report",

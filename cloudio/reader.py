@@ -4,7 +4,6 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 """
 
 import operator
-import os
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -26,6 +25,7 @@ from .request import (
     check_image,
     check_layout,
     check_out,
+    choice,
     class_dtype,
     clip_limits,
     corners,
@@ -156,7 +156,7 @@ class Reader:
         self._native = self.dtype_name != "bfloat16"
         self._origin = centred(self.size, (window.row, window.col), window.size, patch)
         self._threads = threads_to_use(threads)
-        self.valid, self._evict = _choice("valid", valid), _choice("evict", evict)
+        self.valid, self._evict = choice("valid", valid), choice("evict", evict)
 
         how: dict[str, Any] = {"interleaved": layout == "NHWC"}
         factors: tuple[Any, Any] = None, None
@@ -339,12 +339,9 @@ class Reader:
             raise RequestError("out has a label, but this reader reads none")
         if self._mask is not None:
             check_out("valid", valid, (n, *self.size), _UINT8)
-        for array in (image, label, valid):
-            # What is its own memory, or views what is, as `allocate` makes it, is no file.
-            base = None if array is None else array.base
-            if base is not None and (type(base) is not np.ndarray or base.base is not None):
-                files = {file.path for plan in self._plans for file in plan.files}
-                refuse_files([array], map(os.fspath, files))
+        refuse_files(
+            (image, label, valid), (file.path for plan in self._plans for file in plan.files)
+        )
         return image, label, valid
 
     # ---- as a thing --------------------------------------------------------------------------
@@ -433,12 +430,6 @@ def _remap(
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
     return _plans.Remap(*for_plans(sources), tables, windows, ignore)
-
-
-def _choice(what: str, given: Any) -> bool:
-    if not isinstance(given, (bool, np.bool_)):
-        raise RequestError(f"{what}={given!r}; True or False is needed")
-    return bool(given)
 
 
 def _rectangle(window: Window) -> tuple[int, int, int, int]:

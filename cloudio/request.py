@@ -8,6 +8,7 @@ import importlib.util
 import math
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def is_whole(number: Any) -> bool:
 def is_number(number: Any) -> bool:
     """Whether that is a finite number that a float can be."""
     return _is_real(number) and math.isfinite(number)
+
+
+def choice(what: str, given: Any) -> bool:
+    if not isinstance(given, (bool, np.bool_)):
+        raise RequestError(f"{what}={given!r}; True or False is needed")
+    return bool(given)
 
 
 # ---- types and layouts ---------------------------------------------------------------------------
@@ -323,7 +330,7 @@ def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise RequestError(f"out: {what} is read-only")
 
 
-def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | None]) -> None:
+def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | Path | None]) -> None:
     """Refuse to write into a mapping of a file that is read, of which descriptor or name is given.
 
     As np.memmap shows it; a bare mmap object does not tell its file.
@@ -337,7 +344,7 @@ def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | None]) -> No
             raise RequestError(f"out is mapped from {name}, which is read")
 
 
-def _status(file: int | str | None) -> os.stat_result | None:
+def _status(file: int | str | Path | None) -> os.stat_result | None:
     """None for a file that is gone: then nobody else finds it by that name."""
     try:
         return None if file is None else os.stat(file)

@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 
 import cloudio
-from cloudio import _files, _kernels, _plans
+from cloudio import _files, _kernels, _plans, _pool
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudio"
 # Each may import what stands before it. Doors to the next floor are named.
 ORDER = (
-    "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice", "labels",
-    "layout", "toml_table", "toml", "toml_text",
+    "_pool", "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice",
+    "labels", "layout", "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
-    "scan", "names", "reader", "arrays", "splits",
+    "scan", "names", "reader", "draws", "loader", "arrays", "splits",
     "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
     "verify", "scene", "synth", "torch", "panels", "plot",
     "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
     "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "__init__", "cli", "__main__",
 )  # fmt: skip
-COMPILED = {"_files": _files, "_plans": _plans, "_kernels": _kernels}
+COMPILED = {"_pool": _pool, "_files": _files, "_plans": _plans, "_kernels": _kernels}
 DOORS = {("dataset", "reader"), ("layout", "toml"), ("reprs", "dataset"), ("reprs", "reader")}
 
 pytestmark = pytest.mark.skipif(

@@ -1,0 +1,24 @@
+# The compiled module as Python sees it; tests/test_source.py compares the two.
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+class Pool:
+    sizes: tuple[int, ...]
+    most: int
+    begun: int
+    taken: int
+    returned: SimpleQueue[None]
+    n_free: int
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        most: int,
+        allocate: Callable[[int], Any],
+        returned: SimpleQueue[None],
+    ) -> None: ...
+    def lend(self) -> list[Lease]: ...
+
+class Lease:
+    memory: Any
+    def __init__(self, pool: Pool, kind: int, memory: Any) -> None: ...
