@@ -9,7 +9,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -99,7 +99,53 @@ def _once(numbers: np.ndarray, n_rows: int, n_cols: int, round_keys: np.ndarray)
     return rows * np.uint64(n_cols) + cols
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Which positions of an epoch are for one of ``world_size`` ranks, in batches.
+
+    From any position on, ranks take turns; each has as many samples as the others.
+    """
+
+    n_patches: int
+    batch_size: int
+    drop_last: bool
+    rank: int
+    world_size: int
+
+    def n_samples(self, start: int) -> int:
+        """Of each rank, from position ``start`` on."""
+        left = self.n_patches - start
+        if not self.drop_last:
+            return -(-left // self.world_size)
+        share = left // self.world_size
+        return share - share % self.batch_size
+
+    def n_batches(self, start: int) -> int:
+        return -(-self.n_samples(start) // self.batch_size)
+
+    def positions(self, start: int, of_rank: np.ndarray) -> np.ndarray:
+        """Of this rank's samples, counted from ``start``; past the end the epoch begins again."""
+        return (start + of_rank * self.world_size + self.rank) % self.n_patches
+
+    def position(self, start: int, n_batches: int) -> int:
+        """Up to where the epoch is taken once each rank has taken so many batches."""
+        taken = min(n_batches * self.batch_size, self.n_samples(start))
+        return min(start + taken * self.world_size, self.n_patches)
+
+
 # ---- how a patch is seen -------------------------------------------------------------------------
+
+
+class Samples(NamedTuple):
+    """What a loader draws for positions of an epoch: ``reader.read(*samples)`` reads them.
+
+    ``index``: the patches.  ``origin``: (n, 2), or None where the reader's own is meant.
+    ``symmetry``: (n,), or None.
+    """
+
+    index: np.ndarray  # type: ignore[assignment]  # a tuple's method gives way
+    origin: np.ndarray | None
+    symmetry: np.ndarray | None
 
 
 @dataclass(frozen=True)

@@ -1,54 +1,28 @@
-"""Batches of an epoch, read ahead of who takes them, in an order that can be repeated.
+"""Epochs of batches: what is loaded in which order, by whom, and from where on.
 
-What is drawn is draws.py's, one batch is reader.py's, and memory _pool's; here is when.
+What is drawn is draws.py's, how batches are built ahead batches.py's, a batch reader.py's.
 """
 
 import contextlib
 import hashlib
 import math
-import os
-import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ._pool import Pool
-from .draws import Views, check_epoch, check_seed, shuffled
+from .batches import Batches, Progress, Work
+from .draws import Samples, Shard, Views, check_epoch, check_seed, shuffled
 from .errors import RequestError
-from .reader import Batch, Reader
+from .reader import Reader
 from .request import aligned, allocate_image, choice, is_whole, picks
 
 # Of what a state holds.
 VERSION = 1
-# Samples that are drawn at once: arithmetic on few numbers costs as much.
-_DRAWN = 1024
 _UINT8 = np.dtype(np.uint8)
-
-
-class Samples(NamedTuple):
-    """What a loader draws for positions of an epoch: ``reader.read(*samples)`` reads them.
-
-    ``index``: the patches.  ``origin``: (n, 2), or None where the reader's own is meant.
-    ``symmetry``: (n,), or None.
-    """
-
-    index: np.ndarray  # type: ignore[assignment]  # a tuple's method gives way
-    origin: np.ndarray | None
-    symmetry: np.ndarray | None
-
-
-class _Array(NamedTuple):
-    """Of one sample, an array's shape and type."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def n_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Loader:
@@ -112,6 +86,9 @@ class Loader:
         self.rank = _count("rank", rank, 0)
         if self.rank >= self.world_size:
             raise RequestError(f"rank={rank}; 0..{self.world_size - 1} are needed")
+        self._shard = Shard(
+            self.n_patches, self.batch_size, self.drop_last, self.rank, self.world_size
+        )
         if len(self) == 0:
             raise RequestError(
                 f"drop_last=True leaves none of {self.n_patches} patches: batch_size="
@@ -122,7 +99,7 @@ class Loader:
             raise RequestError(f"allocate={allocate!r}; a function of a number of bytes is needed")
         self._allocate = allocate
         self._arrays = self._arrays_of_a_sample()
-        self._progress = _Progress(0, 0)
+        self._progress = Progress(0, 0)
         # Of iterations that have ended, for those to come.
         self._pools: list[Pool] = []
 
@@ -130,12 +107,24 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches of a whole epoch, for this rank."""
-        return self._n_batches(0)
+        return self._shard.n_batches(0)
 
-    def __iter__(self) -> Iterator[Batch[np.ndarray]]:
+    def __iter__(self) -> Batches:
         """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
-        self._progress = progress = self._progress.of_next()
-        return Batches(self, progress)
+        self._progress = at = self._progress.of_next()
+        work = Work(
+            self.reader,
+            self._shard,
+            partial(self.samples, epoch=at.epoch),
+            self._arrays,
+            at.position,
+            self.prefetch,
+        )
+        return Batches(work, self._pools, self._pool(), at, self._ended)
+
+    def _ended(self, progress: Progress) -> None:
+        if self._progress is progress:
+            self._progress = Progress(progress.epoch + 1, 0)
 
     @property
     def epoch(self) -> int:
@@ -146,7 +135,7 @@ class Loader:
         """Let the next iteration be this epoch; of another than `epoch`, from its beginning."""
         epoch = check_epoch(epoch)
         if epoch != self.epoch:
-            self._progress = _Progress(epoch, 0)
+            self._progress = Progress(epoch, 0)
 
     def samples(self, positions: Any, epoch: int | None = None) -> Samples:
         """What is drawn for these positions of an epoch, of all ranks, in any order.
@@ -162,33 +151,26 @@ class Loader:
         patches = where if self._index is None else self._index[where]
         return Samples(patches, *self._views.drawn(patches, self.seed, epoch))
 
-    def _n_samples(self, start: int) -> int:
-        """How many there are for each rank from this position on."""
-        left = self.n_patches - start
-        if not self.drop_last:
-            return -(-left // self.world_size)
-        share = left // self.world_size
-        return share - share % self.batch_size
-
-    def _n_batches(self, start: int) -> int:
-        return -(-self._n_samples(start) // self.batch_size)
-
-    def _arrays_of_a_sample(self) -> list[_Array | None]:
-        """Of image, label and mask; None for what the reader has not."""
+    def _arrays_of_a_sample(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
+        """Shape and type of image, label and mask; None for what the reader has not."""
         reader = self.reader
         image = allocate_image((0, *reader.image_shape), reader.dtype_name)  # if numpy can
-        label = valid = None
-        if reader.label_shape is not None:
-            label = _Array(reader.label_shape, reader.label_dtype)
-        if reader.valid:
-            valid = _Array(reader.size, _UINT8)
-        return [_Array(reader.image_shape, image.dtype), label, valid]
+        label = None if reader.label_shape is None else (reader.label_shape, reader.label_dtype)
+        return [
+            (reader.image_shape, image.dtype),
+            label,
+            (reader.size, _UINT8) if reader.valid else None,
+        ]
 
     def _pool(self) -> Pool:
         with contextlib.suppress(IndexError):
             return self._pools.pop()
-        most = min(self.batch_size, self._n_samples(0))
-        sizes = [most * array.n_bytes for array in self._arrays if array is not None]
+        most = min(self.batch_size, self._shard.n_samples(0))
+        sizes = [
+            most * math.prod(array[0]) * array[1].itemsize
+            for array in self._arrays
+            if array is not None
+        ]
         return Pool(sizes, max(self.prefetch, 1), self._allocate or _aligned, SimpleQueue())
 
     # ---- states ------------------------------------------------------------------------------
@@ -204,7 +186,7 @@ class Loader:
             "seed": self.seed,
             "shuffle": int(self.shuffle),
             "patches": self.n_patches,
-            "data": self._fingerprint(),
+            "data": self._fingerprint,
             "epoch": self._progress.epoch,
             "position": self._progress.position,
         }
@@ -237,8 +219,9 @@ class Loader:
         epoch, position = check_epoch(state["epoch"]), state["position"]
         if not 0 <= position <= self.n_patches:
             raise RequestError(f"position={position} of {self.n_patches} patches")
-        self._progress = _Progress(epoch, int(position), loaded=True)
+        self._progress = Progress(epoch, int(position), loaded=True)
 
+    @cached_property
     def _fingerprint(self) -> int:
         """Of which patches these are, by number; not of their pixels, nor where files lie."""
         ds = self.reader.dataset
@@ -282,201 +265,12 @@ class Loader:
         )
 
 
-class _Progress:
-    """Where an iteration is: its alone to change, for each has its own."""
-
-    def __init__(self, epoch: int, position: int, loaded: bool = False) -> None:
-        self.epoch, self.position, self.loaded = epoch, position, loaded
-
-    def of_next(self) -> "_Progress":
-        """That of an iteration begun now: what was loaded is used once."""
-        return _Progress(self.epoch, self.position if self.loaded else 0)
-
-
 def _restore(
     kind: type[Loader], reader: Reader, settings: dict[str, Any], epoch: int, position: int
 ) -> Loader:
     loader = kind(reader, **settings)
-    loader._progress = _Progress(epoch, position, loaded=True)
+    loader._progress = Progress(epoch, position, loaded=True)
     return loader
-
-
-# ---- one iteration -------------------------------------------------------------------------------
-
-
-class Batches(Iterator[Batch[np.ndarray]]):
-    """The batches of one epoch that are still to come, in turn.
-
-    Its thread ends when this is closed, dropped or done, when anything is raised in place of a
-    batch, and with the interpreter.
-    """
-
-    def __init__(self, loader: Loader, progress: _Progress) -> None:
-        self._loader, self._progress, self._process = loader, progress, os.getpid()
-        self._line = line = _Line(loader, progress)
-        thread = None
-        if loader.prefetch > 0:
-            thread = threading.Thread(target=line.work, name="cloudio.Loader", daemon=True)
-        # No method of this object, which it would keep alive.
-        self._end = weakref.finalize(self, _finish, line, thread, self._process)
-        if thread is not None:
-            thread.start()
-
-    def __len__(self) -> int:
-        """How many are still to come."""
-        return self._line.n_batches - self._line.n_taken if self._end.alive else 0
-
-    def __next__(self) -> Batch[np.ndarray]:
-        if not self._end.alive:
-            raise StopIteration
-        if os.getpid() != self._process:
-            raise RequestError(
-                f"this iteration belongs to process {self._process}, where its thread is; begin "
-                "one in this process: iter(loader)"
-            )
-        if len(self) == 0:
-            self.close()
-            if self._loader._progress is self._progress:
-                self._loader._progress = _Progress(self._progress.epoch + 1, 0)
-            raise StopIteration
-        try:
-            batch = self._line.take()
-            self._progress.position = self._line.position
-            return batch
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """End it: no batch comes any more, and its thread is gone."""
-        self._end()
-
-
-class _Line:
-    """Where the batches of an iteration are built, ahead of who takes them.
-
-    At most ``prefetch`` batches are under way, which the pool counts.  One begins in memory that
-    came back, or in new memory where fewer than that are under way; but not while the memory of
-    the batch before the last is about to come back, as in a ``for`` loop, whose variable holds
-    that batch until the next is there.
-    """
-
-    def __init__(self, loader: Loader, progress: _Progress) -> None:
-        self.loader, self.pool = loader, loader._pool()
-        self.epoch, self.start = progress.epoch, progress.position
-        self.n_samples = loader._n_samples(self.start)
-        self.n_batches = loader._n_batches(self.start)
-        self.n_taken = 0
-        self.stopped = False
-        self._coming_back = 0
-        self._ready: SimpleQueue[Batch[np.ndarray] | BaseException] = SimpleQueue()
-        self._samples = _drawn(loader, self.epoch, self.start)
-
-    # ---- for who takes them ------------------------------------------------------------------
-
-    @property
-    def position(self) -> int:
-        """Up to where the epoch has been taken, by all ranks together."""
-        taken = min(self.n_taken * self.loader.batch_size, self.n_samples)
-        return min(self.start + taken * self.loader.world_size, self.loader.n_patches)
-
-    def take(self) -> Batch[np.ndarray]:
-        """The next batch; what was raised while it was built is raised here."""
-        pool = self.pool
-        if self.loader.prefetch == 0:
-            batch = self._built(next(self._samples))
-        else:
-            self._coming_back = 0
-            if self._ready.empty():
-                pool.returned.put(None)
-            got = self._ready.get()
-            if isinstance(got, BaseException):
-                raise got
-            batch = got
-        # Of the first batch nothing is held yet that could come back.
-        self._coming_back = min(self.n_taken, 1)
-        self.n_taken += 1
-        pool.taken += 1
-        if self.loader.prefetch > 0 and self._may_begin():
-            pool.returned.put(None)
-        return batch
-
-    def drop(self) -> None:
-        """Let go of batches that nobody will take."""
-        while not self._ready.empty():
-            self._ready.get()
-
-    # ---- for the thread ----------------------------------------------------------------------
-
-    def work(self) -> None:
-        """Build all batches in turn, until `stopped`."""
-        try:
-            now = next(self._samples, None)
-            while now is not None:
-                after = next(self._samples, None)
-                if after is not None:
-                    self.loader.reader.prefetch(after.index, after.origin)
-                if not self._wait():
-                    return
-                self._ready.put(self._built(now))
-                now = after
-        except BaseException as error:
-            error.add_note(f"while a batch of epoch {self.epoch} was built")
-            self._ready.put(error)
-
-    def _wait(self) -> bool:
-        """Wait until a batch may begin; False where none is wanted any more."""
-        while not (self.stopped or self._may_begin()):
-            self.pool.returned.get()
-        return not self.stopped
-
-    def _may_begin(self) -> bool:
-        under_way = self.pool.begun - self.pool.taken
-        return under_way < self.pool.most and (
-            self.pool.n_free > 0 or under_way + self._coming_back < self.pool.most
-        )
-
-    def _built(self, samples: Samples) -> Batch[np.ndarray]:
-        told = self.pool.returned
-        while not told.empty():
-            told.get()
-        leases: Iterator[Any] = iter(self.pool.lend())
-        n = len(samples.index)
-        image, label, valid = (
-            None if array is None else np.ndarray((n, *array.shape), array.dtype, next(leases))
-            for array in self.loader._arrays
-        )
-        out = (image, label) if valid is None else (image, label, None, valid)
-        return self.loader.reader.read(*samples, out=out)
-
-
-def _drawn(loader: Loader, epoch: int, start: int) -> Iterator[Samples]:
-    """The samples of each batch from a position on, drawn for many at once."""
-    n_samples, size = loader._n_samples(start), loader.batch_size
-    step = size * max(1, _DRAWN // size)
-    for first in range(0, n_samples, step):
-        of_rank = np.arange(first, min(first + step, n_samples))
-        positions = start + of_rank * loader.world_size + loader.rank
-        drawn = loader.samples(positions % loader.n_patches, epoch)
-        for k in range(0, len(of_rank), size):
-            parts = (None if part is None else part[k : k + size] for part in drawn)
-            yield Samples(*parts)  # type: ignore[arg-type]
-
-
-def _finish(line: _Line, thread: threading.Thread | None, process: int) -> None:
-    """End a line; its memory is for the loader's next iteration."""
-    if os.getpid() != process:  # a child has no such thread, and perhaps a queue that is held
-        return
-    line.stopped = True
-    if thread is not None and thread.ident is not None:
-        line.pool.returned.put(None)
-        if thread is threading.current_thread():  # which collects garbage
-            return
-        thread.join()
-    line.pool.begun = line.pool.taken = 0
-    line.drop()
-    if not line.loader._pools:
-        line.loader._pools.append(line.pool)
 
 
 def _aligned(n_bytes: int) -> np.ndarray:

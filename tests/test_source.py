@@ -18,7 +18,7 @@ ORDER = (
     "_pool", "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice",
     "labels", "layout", "toml_table", "toml", "toml_text",
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
-    "scan", "names", "reader", "draws", "loader", "arrays", "splits",
+    "scan", "names", "reader", "draws", "batches", "loader", "arrays", "splits",
     "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
     "verify", "scene", "synth", "torch", "panels", "plot",
     "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
