@@ -147,7 +147,10 @@ class _Line:
                 pool.returned.put(None)
             got = self._ready.get()
             if isinstance(got, BaseException):
-                raise got
+                try:
+                    raise got
+                finally:
+                    del got  # whose traceback leads back here
             batch = got
         else:
             batch = self._built(next(self._samples))
