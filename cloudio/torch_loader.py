@@ -116,7 +116,7 @@ class _Tensors(Handover):
     def take(self, line: Any) -> Batch[Any]:
         batch = self._tensors(line.take(), self._bits_of)
         if self._device is not None:
-            batch = _changed(batch, lambda part: part.to(self._device))
+            batch = _moved(batch, self._device)
         return batch if self._scaling is None else batch._replace(image=self._scaling(batch.image))
 
 
@@ -153,9 +153,8 @@ class _Copies(Handover):
         stream = torch.cuda.current_stream(self._device)
         stream.wait_event(sent.ready)
         # Its memory is the other stream's, which must not use it again before this one is done.
-        for part in sent.batch:
-            if isinstance(part, torch.Tensor) and part.device == self._device:
-                part.record_stream(stream)
+        for part in _on_device(sent.batch).values():
+            part.record_stream(stream)
         return sent.batch
 
     def close(self) -> None:
@@ -167,7 +166,7 @@ class _Copies(Handover):
         self._let_go(most=1)
         batch = tensors(read, self._bits_of)
         with torch.cuda.stream(self._stream):
-            sent = _changed(batch, lambda part: part.to(self._device, non_blocking=True))
+            sent = _moved(batch, self._device, non_blocking=True)
             copied = torch.cuda.Event()
             copied.record(self._stream)
             self._under_way.append((copied, batch))
@@ -190,13 +189,15 @@ class _Copies(Handover):
             under_way.popleft()
 
 
-def _changed(batch: Batch[Any], how: Any) -> Batch[Any]:
-    """A batch whose tensors, but for its index, are what ``how`` makes of them."""
-    parts = (
-        part if part is None or name == "index" else how(part)
-        for name, part in zip(batch._fields, batch, strict=True)
-    )
-    return type(batch)(*parts)
+def _on_device(batch: Batch[Any]) -> dict[str, Any]:
+    """What of a batch goes to a device: all tensors there are, but its index."""
+    parts = zip(batch._fields, batch, strict=True)
+    return {name: part for name, part in parts if name != "index" and part is not None}
+
+
+def _moved(batch: Batch[Any], device: Any, **how: Any) -> Batch[Any]:
+    parts = _on_device(batch).items()
+    return batch._replace(**{name: part.to(device, **how) for name, part in parts})
 
 
 def _accelerated() -> bool:
