@@ -33,18 +33,20 @@ def tensors(batch: Batch[Any], bits_of: Any = None) -> Batch[Any]:
     return type(batch)(tensor(image, bits_of), *map(tensor, others))
 
 
-def read(reader: Reader, index: Any, origin: Any, symmetry: Any) -> Batch[Any]:
-    """`Reader.read` into new tensors."""
+def read(
+    reader: Reader, index: Any, origin: Any, symmetry: Any, shared: bool = False
+) -> Batch[Any]:
+    """`Reader.read` into new tensors; ``shared``: in memory that other processes can be sent."""
     numbers = index_numbers(index, len(reader))
     n = len(numbers)
-    image = _empty((n, *reader.image_shape), reader.dtype_name)
+    image = _empty((n, *reader.image_shape), reader.dtype_name, shared)
     bits = image.view(torch.uint16) if image.dtype is torch.bfloat16 else image
     label = valid = None
     if reader.label_shape is not None:
-        label = _empty((n, *reader.label_shape), reader.label_dtype.name)
+        label = _empty((n, *reader.label_shape), reader.label_dtype.name, shared)
     out = [bits.numpy(), None if label is None else label.numpy()]
     if reader.valid:
-        valid = _empty((n, *reader.size), "uint8")
+        valid = _empty((n, *reader.size), "uint8", shared)
         out += [None, valid.numpy()]
     resolved = torch.from_numpy(reader.read(numbers, origin, symmetry, tuple(out)).index)
     if valid is None:
@@ -52,8 +54,9 @@ def read(reader: Reader, index: Any, origin: Any, symmetry: Any) -> Batch[Any]:
     return cast(Batch[Any], MaskedBatch(image, label, resolved, valid))
 
 
-def _empty(shape: tuple[int, ...], kind: str) -> Any:
-    return torch.empty(shape, dtype=getattr(torch, kind), device="cpu")
+def _empty(shape: tuple[int, ...], kind: str, shared: bool) -> Any:
+    made = torch.empty(shape, dtype=getattr(torch, kind), device="cpu")
+    return made.share_memory_() if shared else made
 
 
 # ---- page-locked memory --------------------------------------------------------------------------

@@ -66,14 +66,21 @@ class Dataset(data.Dataset):
         """One sample for a whole number; a batch for a slice or a sequence of them."""
         if isinstance(index, slice):
             return self.__getitems__(range(*index.indices(len(self))))
-        batch = self.__getitems__(index)
-        return batch if np.ndim(index) else sample_of(batch)
+        if np.ndim(index):
+            return self.__getitems__(index)
+        return sample_of(self._read(index, shared=False))
 
     def __getitems__(self, index: Any) -> Batch[Any]:
-        """A whole batch in one read: the hook through which DataLoader fetches one."""
+        """A whole batch in one read: the hook through which DataLoader fetches one.
+
+        In a worker process it is read into memory that the queue sends on without a copy.
+        """
+        return self._read(index, shared=data.get_worker_info() is not None)
+
+    def _read(self, index: Any, shared: bool) -> Batch[Any]:
         patches = resolved(_array(index), len(self))
         origin, symmetry = self._views.drawn(patches, self.seed, self.epoch)
-        return tensors.read(self._reader_here(), patches, origin, symmetry)
+        return tensors.read(self._reader_here(), patches, origin, symmetry, shared)
 
     def _reader_here(self) -> Reader:
         """The reader, or in a worker process one like it that uses one thread."""

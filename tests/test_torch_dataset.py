@@ -165,6 +165,17 @@ def test_a_worker_reads_with_one_thread_unless_told(ds, monkeypatch):
     assert untold._reader_here() is untold.reader
 
 
+def test_a_worker_reads_batches_into_shared_memory(ds, dataset, monkeypatch):
+    assert not dataset[[0, 1]].image.is_shared()
+    monkeypatch.setattr("torch.utils.data.get_worker_info", object)
+    batch = dataset[[0, 1]]
+    assert batch.image.is_shared()
+    assert batch.label.is_shared()
+    same(batch, of_epoch(dataset, 0), [0, 1])
+    assert len(dataset[[]].image) == 0
+    assert not dataset[0].image.is_shared()
+
+
 def test_it_pickles_small_with_an_epoch_of_its_own(ds, dataset):
     dataset.set_epoch(4)
     again = pickle.loads(pickle.dumps(dataset))

@@ -187,7 +187,9 @@ numbers = st.one_of(
     st.sampled_from([1.0, -1.0, 1e-4, -2.5, 1e-44, 1e36, 0.3]), st.floats(-1e3, 1e3, width=32)
 )
 limits = st.sampled_from([None, (0.0, 1.0), (-0.0, 0.0), (None, 0.25), (-3, None), (0, math.inf)])
-fills = st.sampled_from([None, 0, -0.0, 0.1, math.nan, -math.nan, -math.inf, 6e-8, 65504.0])
+payload = np.array(0xFFF8_1234_5678_9ABC, np.uint64).view(np.float64).item()
+tie = 1 + 3 * 2**-8  # between two numbers of bfloat16
+fills = st.sampled_from([None, -0.0, 0.1, tie, math.nan, payload, -math.inf, 6e-8, 65504.0])
 one_type = st.sampled_from(
     [["L1C_B2", "L1C_B3", "L1C_B4", "L2A_AOT"], "EXTRA_cover", ["EXTRA_count", "EXTRA_depth"]]
 )
