@@ -239,7 +239,13 @@ def _finish(
     if os.getpid() != process:  # a child has no such thread, and perhaps a queue that is held
         return
     line.stopped = True
-    handover.close()
+    try:
+        handover.close()
+    finally:
+        _stop(line, pools, thread)
+
+
+def _stop(line: _Line, pools: list[Pool], thread: threading.Thread | None) -> None:
     if thread is not None and thread.ident is not None:
         line.pool.returned.put(None)
         if thread is threading.current_thread():  # which collects garbage
