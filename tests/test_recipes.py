@@ -53,7 +53,7 @@ def recipe(folder, monkeypatch):
 
 @pytest.fixture
 def run(folder, monkeypatch):
-    """What a Python process prints that runs a script; it has to end well and to warn of nothing."""
+    """What a Python process prints that runs a script; it ends well and warns of nothing."""
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
 
     def printed(script: Path) -> str:
@@ -198,7 +198,7 @@ if sys.argv[1] == "SIGKILL":
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there segments end with who opened them")
+@pytest.mark.skipif(sys.platform != "linux", reason="segments are looked for in /dev/shm")
 @pytest.mark.parametrize("end", ["exit", "SIGKILL"])
 def test_no_segment_outlives_the_process(folder, end):
     script = folder / "check_ends.py"
@@ -207,12 +207,12 @@ def test_no_segment_outlives_the_process(folder, end):
         [sys.executable, script, end], cwd=folder, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == (0 if end == "exit" else -9)
-    name = done.stdout.strip()
-    assert name
+    segment = Path("/dev/shm", done.stdout.strip())
+    assert segment.name.startswith("psm_")
     until = time.monotonic() + 10
-    while exists(name) and time.monotonic() < until:
+    while segment.exists() and time.monotonic() < until:
         time.sleep(0.02)
-    assert not exists(name)
+    assert not segment.exists()
 
 
 # ---- what others hold ----------------------------------------------------------------------------
@@ -295,7 +295,8 @@ STORED = """
 import cloudio, jax, jax.numpy as jnp, ml_dtypes, numpy as np
 
 train = cloudio.open("CloudSEN12/").split("train")
-whole = train.reader("rgb", "manual_hq", size=64, dtype="bfloat16", label_dtype="int64").read([3, 4])
+reader = train.reader("rgb", "manual_hq", size=64, dtype="bfloat16", label_dtype="int64")
+whole = reader.read([3, 4])
 image, label, index = jax.device_put(tuple(whole))
 print(image.dtype, label.dtype, index.dtype)
 assert np.array_equal(image.view(jnp.uint16), whole.image.view(np.uint16))
@@ -377,6 +378,4 @@ except BaseException as error:
 
 
 def test_spdl_raises_for_a_read_that_failed(check):
-    printed = check("SPDL", FAILS).split("--\n")[1].split()
-    assert printed[-1] == "PipelineFailure"
-    assert int(printed[0]) < 3
+    assert check("SPDL", FAILS).split("--\n")[1] == "PipelineFailure\n"
