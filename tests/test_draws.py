@@ -59,7 +59,8 @@ def test_distinct_positions_of_large_sets_give_distinct_things(n, seed, epoch, d
     positions = np.union1d(near, far)
     things = shuffled(positions, n, seed, epoch)
     assert things.dtype == np.int64
-    assert 0 <= things.min() and things.max() < n
+    assert things.min() >= 0
+    assert things.max() < n
     assert len(np.unique(things)) == len(positions)
     # One by one, and backwards, as all together.
     assert np.array_equal(shuffled(positions[::-1], n, seed, epoch), things[::-1])
@@ -178,13 +179,13 @@ def test_keys_differ_with_purpose_seed_and_epoch():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.0, True, None, "0"])
 def test_a_seed_is_a_number_of_64_bits(seed):
-    with pytest.raises(cloudio.RequestError, match="seed=.*; a whole number from 0 to 2.*64 - 1"):
+    with pytest.raises(cloudio.RequestError, match=r"seed=.*; a whole number from 0 to 2.*64 - 1"):
         check_seed(seed)
 
 
 @pytest.mark.parametrize("epoch", [-1, 2**63, 0.5, False, None])
 def test_an_epoch_is_a_number_from_0_on(epoch):
-    with pytest.raises(cloudio.RequestError, match="epoch=.*; a whole number from 0 on is needed"):
+    with pytest.raises(cloudio.RequestError, match=r"epoch=.*; a whole number from 0 on is needed"):
         check_epoch(epoch)
 
 
@@ -340,7 +341,7 @@ def test_a_window_that_leaves_its_patch_is_refused(ds, crop):
 
 @pytest.mark.parametrize("symmetry", ["D4", "rotate", 3, True, ["d4"], np.array(["d4", "flip"])])
 def test_what_is_no_symmetry_is_refused(ds, symmetry):
-    with pytest.raises(cloudio.RequestError, match="symmetry=.*; 'd4', 'flip' or None can be had"):
+    with pytest.raises(cloudio.RequestError, match=r"symmetry=.*; 'd4', 'flip' or None can be had"):
         Views.of(ds.reader("L1C_B2", size=16), "random", symmetry)
 
 
