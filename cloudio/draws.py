@@ -176,6 +176,13 @@ class Views:
             )
         return cls(rows, cols, SYMMETRIES[symmetry])
 
+    @property
+    def corner(self) -> tuple[int, int] | None:
+        """The first origin there can be."""
+        if self.rows is None or self.cols is None:
+            return None
+        return self.rows[0], self.cols[0]
+
     def drawn(
         self, patches: np.ndarray, seed: int, epoch: int
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
