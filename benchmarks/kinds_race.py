@@ -45,7 +45,7 @@ def prepared(
     ``rounds``: in which all recipes race for who is numpy's and torch's best.  ``n_samples``: None
     for as many as all benchmarks have.
     """
-    job, few = Job(data, kind, size, n_samples), Job(data, kind, size, _FEW)
+    job, few = Job(data, kind, size, n_samples), Job(data, kind, size, min(_FEW, n_samples or _FEW))
     job.work.warm()
     best = partial(_best, job, few, memory, rounds)
     ways = Ways(

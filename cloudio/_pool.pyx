@@ -35,15 +35,19 @@ cdef class Pool:
 
     def lend(self):
         """A `Lease` of each kind, of memory that is free or else new, for one that is begun."""
-        leases = []
-        for kind, n_bytes in enumerate(self.sizes):
-            try:
-                memory = (<list>self.free[kind]).pop()
-            except IndexError:
-                memory = self.allocate(n_bytes)
-            leases.append(Lease(self, kind, memory))
+        cdef list free, memories = []
+        for free in self.free:
+            memories.append(free.pop() if free else None)
+        # Before `allocate`, while which other memory may come back.
         self.begun += 1
-        return leases
+        try:
+            return [
+                Lease(self, kind, self.allocate(n_bytes) if memory is None else memory)
+                for kind, (n_bytes, memory) in enumerate(zip(self.sizes, memories))
+            ]
+        except BaseException:
+            self.begun -= 1
+            raise
 
     cdef int take_back(self, Py_ssize_t kind, memory) except -1:
         # Nothing here may run Python's bytecode: a signal would be handled, and lost.

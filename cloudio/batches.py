@@ -3,12 +3,13 @@
 Which patches they hold is draws.py's to say, and loader.py's what an iteration is of.
 """
 
+import contextlib
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -182,10 +183,12 @@ class _Line:
         return batch
 
     def drop(self) -> None:
-        """Let go of batches that nobody will take."""
+        """Let go of batches that nobody will take, and of another thread that waits for one."""
         self.pool.begun = self.pool.taken = 0
-        while not self._ready.empty():
-            self._ready.get()
+        with contextlib.suppress(Empty):
+            while True:
+                self._ready.get_nowait()
+        self._ready.put(StopIteration())
 
     # ---- for the thread ----------------------------------------------------------------------
 

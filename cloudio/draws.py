@@ -23,6 +23,9 @@ SEEDS = 2**64
 # The eight, and those of them that need no square: as it is, half a turn, left-right, up-down.
 SYMMETRIES = {"d4": range(8), "flip": (0, 2, 4, 6)}
 _ROUNDS = 12
+# Of few things all orders can be counted: after 12 rounds the likeliest of 8 comes three times as
+# often as it should, after 24 1.05 times.
+_FEW, _ROUNDS_OF_FEW = 64, 24
 _HALF = np.uint64(32)
 
 
@@ -73,14 +76,15 @@ def _below(numbers: np.ndarray, limit: int) -> np.ndarray:
 def shuffled(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
     """Which of ``n`` things stand at these positions of an epoch: a permutation of 0..n - 1.
 
-    A Feistel network on (row, column) of the smallest nearly square table that holds ``n``: each
-    round turns every row by what a keyed hash makes of its number, or every column.  What falls
-    past ``n`` goes through again, less than one in the square root of ``n`` (Black and Rogaway,
-    "Ciphers with Arbitrary Finite Domains", 2002).
+    A Feistel network on (row, column) of a nearly square table that holds ``n``: each round turns
+    every row by what a keyed hash makes of its number, or every column.  What falls past ``n`` goes
+    through again, about one in the square root of ``n`` at most (Black and Rogaway, "Ciphers with
+    Arbitrary Finite Domains", 2002).
     """
     n_rows = math.isqrt(n - 1) + 1
+    n_rows += n_rows % 2  # turns of odd rows and odd columns make even permutations alone
     n_cols = -(-n // n_rows)
-    round_keys = keys("order", seed, epoch, _ROUNDS)
+    round_keys = keys("order", seed, epoch, _ROUNDS if n > _FEW else _ROUNDS_OF_FEW)
     out = positions.astype(np.uint64)
     left = np.arange(len(out))
     while len(left):
@@ -175,6 +179,13 @@ class Views:
                 f"{height} x {width} ('flip' takes any)"
             )
         return cls(rows, cols, SYMMETRIES[symmetry])
+
+    @property
+    def corner(self) -> tuple[int, int] | None:
+        """The first origin there can be."""
+        if self.rows is None or self.cols is None:
+            return None
+        return self.rows[0], self.cols[0]
 
     def drawn(
         self, patches: np.ndarray, seed: int, epoch: int

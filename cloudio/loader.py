@@ -18,7 +18,7 @@ from .batches import Batches, Handover, Progress, Work
 from .draws import Samples, Shard, Views, check_epoch, check_seed, shuffled
 from .errors import RequestError
 from .reader import Reader
-from .request import aligned, allocate_image, choice, is_whole, picks
+from .request import aligned, allocate_image, choice, is_whole, picks, whole_numbers
 
 # Of what a state holds.
 VERSION = 1
@@ -76,9 +76,13 @@ class Loader:
         self.batch_size = _count("batch_size", batch_size, 1)
         self.shuffle, self.drop_last = choice("shuffle", shuffle), choice("drop_last", drop_last)
         self.seed = check_seed(seed)
-        self.crop, self.symmetry = crop, symmetry
         self._views = Views.of(reader, crop, symmetry)
+        # A list of the caller's may change.
+        self.crop = crop if isinstance(crop, str) else self._views.corner
+        self.symmetry = symmetry
         self._index = None if index is None else picks(index, len(reader))
+        if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
+            self._index = None
         self.n_patches = len(reader) if self._index is None else len(self._index)
         self.world_size = _count("world_size", world_size, 1)
         if self.world_size > self.n_patches:
@@ -111,7 +115,7 @@ class Loader:
 
     def __iter__(self) -> Batches[np.ndarray]:
         """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
-        self._progress = at = self._progress.of_next()
+        at = self._progress.of_next()
         work = Work(
             self._source,
             self._shard,
@@ -120,7 +124,11 @@ class Loader:
             at.position,
             self.prefetch,
         )
-        return Batches(work, self._pools, self._pool(), at, self._ended, self._handover())
+        batches: Batches[np.ndarray] = Batches(
+            work, self._pools, self._pool(), at, self._ended, self._handover()
+        )
+        self._progress = at  # not before: where no thread can be had, nothing has begun
+        return batches
 
     def _ended(self, progress: Progress) -> None:
         if self._progress is progress:
@@ -142,7 +150,7 @@ class Loader:
 
         Position k costs the same wherever it is.  IndexError where there is no such position.
         """
-        where = np.asarray(positions, np.int64).reshape(-1)
+        where = whole_numbers("positions", positions).reshape(-1)
         epoch = self.epoch if epoch is None else check_epoch(epoch)
         if len(where) and not (where.min() >= 0 and where.max() < self.n_patches):
             raise IndexError(f"an epoch has positions 0..{self.n_patches - 1}")

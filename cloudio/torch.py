@@ -121,7 +121,7 @@ def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
     if isinstance(batch, (Batch, MaskedBatch)):
         return tensors.tensors(cast(Batch[Any], batch))
     columns = zip(*batch, strict=True)
-    return cast(Batch[torch.Tensor], type(batch[0])(*map(_stacked, columns)))
+    return type(batch[0])(*map(_stacked, columns))
 
 
 def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:

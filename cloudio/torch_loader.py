@@ -4,6 +4,7 @@ How batches are built is batches.py's; how stored numbers are scaled there, scal
 """
 
 import re
+import threading
 from collections import deque
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -31,9 +32,10 @@ class Loader(loader.Loader):
     ``pin_memory``: read into page-locked memory, from which copies to a device need not wait
     (``tensor.to(device, non_blocking=True)``); nothing is overwritten that such a copy still reads.
     ``device``: where tensors go.  To ``"cuda"`` or ``"cuda:1"`` they are read into page-locked
-    memory and copied on a stream of the loader's own, the next batch as soon as it is there while
-    the caller works on this one; the caller's current stream waits for the copy, the caller does
-    not.  To other devices they are copied when they are asked for.
+    memory and copied on a stream of the loader's own, one batch ahead where that one is built when
+    the one before it is handed out.  The caller's current stream waits for the copy, the caller
+    does not.  At most two batches are being copied, in memory beside that of ``prefetch``.  To
+    other devices they are copied when they are asked for.
 
     ``scale_on``: ``"cpu"``, or ``"device"``: numbers are read and copied as they are stored, half
     the bytes or a quarter, and `device` (None is the CPU) scales, normalises, limits, rounds and
@@ -142,6 +144,7 @@ class _Copies(Handover):
             self._scaling = None if scaling is None else scaling.to(self._device)
         self._under_way: deque[tuple[Any, Batch[Any]]] = deque()
         self._ahead: _Sent | None = None
+        self._closed, self._lock = False, threading.Lock()
 
     def take(self, line: Any) -> Batch[Any]:
         self._let_go()
@@ -155,11 +158,13 @@ class _Copies(Handover):
         # Its memory is the other stream's, which must not use it again before this one is done.
         for part in _on_device(sent.batch).values():
             part.record_stream(stream)
+        if self._closed:  # by another thread, which knew nothing of these copies
+            self._let_go(most=0)
         return sent.batch
 
     def close(self) -> None:
         """Wait for copies under way; their memory is then free to be read into."""
-        self._ahead = None
+        self._closed, self._ahead = True, None
         self._let_go(most=0)
 
     def _sent(self, read: Batch[Any]) -> _Sent:
@@ -179,14 +184,14 @@ class _Copies(Handover):
 
     def _let_go(self, most: int = 2) -> None:
         """Hold no batch that has been copied, and wait until no more than ``most`` are held."""
-        under_way = self._under_way
-        while under_way:
-            copied, _ = under_way[0]
-            if not copied.query():
-                if len(under_way) <= most:
-                    return
-                copied.synchronize()
-            under_way.popleft()
+        with self._lock:
+            while self._under_way:
+                copied, _ = self._under_way[0]
+                if not copied.query():
+                    if len(self._under_way) <= most:
+                        return
+                    copied.synchronize()
+                self._under_way.popleft()
 
 
 def _on_device(batch: Batch[Any]) -> dict[str, Any]:

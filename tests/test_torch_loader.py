@@ -359,6 +359,21 @@ def test_leaving_early_waits_for_the_copy_of_what_was_handed_out(reader, device)
     assert same_bytes(batch.image, wanted.image)
 
 
+def test_a_batch_taken_while_another_thread_closes_is_whole(reader, device, monkeypatch):
+    batches = iter(cloudio.torch.Loader(reader, 2, device="cuda"))
+    wait = device.consumer.wait_event
+
+    def closing(event):
+        batches.close()  # as from another thread: before the batch is handed out
+        batches._handover._sent(reader.read([0]))
+        wait(event)
+
+    device.consumer.wait_event = closing
+    batch = next(batches)
+    assert same_bytes(batch.image, next(iter(cloudio.Loader(reader, 2))).image)
+    assert not batches._handover._under_way
+
+
 def test_a_batch_is_copied_ahead_and_the_callers_stream_waits_for_its_event(reader, device):
     loader = cloudio.torch.Loader(reader, 2, device="cuda", prefetch=2)
     batches = iter(loader)
