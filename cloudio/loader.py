@@ -6,6 +6,7 @@ What is drawn is draws.py's, how batches are built ahead batches.py's, a batch r
 import contextlib
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from queue import SimpleQueue
@@ -148,16 +149,27 @@ class Loader:
     def samples(self, positions: Any, epoch: int | None = None) -> Samples:
         """What is drawn for these positions of an epoch, of all ranks, in any order.
 
-        Position k costs the same wherever it is.  IndexError where there is no such position.
+        Of `epoch` where none is given.  Position k costs the same wherever it is.  IndexError where
+        there is no such position.
         """
         where = whole_numbers("positions", positions).reshape(-1)
         epoch = self.epoch if epoch is None else check_epoch(epoch)
         if len(where) and not (where.min() >= 0 and where.max() < self.n_patches):
-            raise IndexError(f"an epoch has positions 0..{self.n_patches - 1}")
+            raise IndexError(
+                f"positions {where.min()}..{where.max()}; an epoch has 0..{self.n_patches - 1}"
+            )
         if self.shuffle:
             where = shuffled(where, self.n_patches, self.seed, epoch)
         patches = where if self._index is None else self._index[where]
         return Samples(patches, *self._views.drawn(patches, self.seed, epoch))
+
+    def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
+        """What batch k of this rank holds in a whole epoch; IndexError where there is none."""
+        if not 0 <= operator.index(batch) < len(self):
+            raise IndexError(f"batch {batch}; an epoch has 0..{len(self) - 1}")
+        first = batch * self.batch_size
+        last = min(first + self.batch_size, self._shard.n_samples(0))
+        return self.samples(self._shard.positions(0, np.arange(first, last)), epoch)
 
     def _arrays_of_a_sample(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
         """Shape and type of image, label and mask; None for what the reader has not."""
@@ -192,7 +204,7 @@ class Loader:
         return allocate_image((0,), self.reader.dtype_name).dtype
 
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
-        return Pool(sizes, most, self._allocate or _aligned, SimpleQueue())
+        return Pool(sizes, most, partial(_memory, self._allocate), SimpleQueue())
 
     def _handover(self) -> Handover:
         return Handover()
@@ -297,8 +309,21 @@ def _restore(
     return loader
 
 
-def _aligned(n_bytes: int) -> np.ndarray:
-    return aligned((n_bytes,), _UINT8)
+def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
+    if allocate is None:
+        return aligned((n_bytes,), _UINT8)
+    memory = allocate(n_bytes)
+    try:
+        view = memoryview(memory)
+        got = f"{'read-only, ' if view.readonly else ''}{view.nbytes} bytes"
+        fits = view.c_contiguous and not view.readonly and view.nbytes >= n_bytes
+    except TypeError:
+        got, fits = type(memory).__name__, False
+    if not fits:
+        raise RequestError(
+            f"allocate({n_bytes}) gave {got}; that many are needed, writable and in one piece"
+        )
+    return memory
 
 
 def _count(what: str, given: Any, least: int) -> int:

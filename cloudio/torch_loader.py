@@ -90,9 +90,9 @@ class Loader(loader.Loader):
         return self.device is not None and self.device.type == "cuda"
 
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
-        if self._on_stream:
-            return Pool(sizes, most, self._allocate or page_locked, SimpleQueue())
-        if self.pin_memory:
+        if self._on_stream and self._allocate is None:
+            return Pool(sizes, most, page_locked, SimpleQueue())
+        if self.pin_memory and not self._on_stream:
             return PageLocked(sizes, most, page_locked, SimpleQueue())
         return super()._new_pool(sizes, most)
 

@@ -301,7 +301,9 @@ def of_repeats(
             for place in places:
                 told.setdefault(place, []).append(n_told)
             n_told += 1
-            own = {s: [patch for split, patch in places if split == s] for s, _ in places}
+            own: dict[str, list[int]] = {}
+            for split, patch in places:
+                own.setdefault(split, []).append(patch)
             where = "; ".join(f"{split} {shortened(patches)}" for split, patches in own.items())
             bands = f"all {len(names)} bands" if len(names) > 1 else names[0]
             message = f"the same in {bands}: {where}"

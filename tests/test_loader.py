@@ -509,9 +509,9 @@ def test_a_data_set_is_no_reader(ds):
 @pytest.mark.parametrize(
     ("positions", "error", "says"),
     [
-        ([23], IndexError, r"an epoch has positions 0\.\.22"),
-        ([-1], IndexError, r"an epoch has positions 0\.\.22"),
-        ([0, 2**63 - 1], IndexError, r"an epoch has positions 0\.\.22"),
+        ([23], IndexError, r"an epoch has 0\.\.22"),
+        ([-1], IndexError, r"an epoch has 0\.\.22"),
+        ([0, 2**63 - 1], IndexError, r"an epoch has 0\.\.22"),
         ([1.5], RequestError, r"positions is of float64; whole numbers are needed"),
         ([True], RequestError, r"positions"),
         (["1"], RequestError, r"positions is of"),
@@ -609,3 +609,15 @@ def test_a_loader_tells_what_it_is(reader):
     )
     assert repr(reader) in text
     assert "in order" in repr(cloudio.Loader(reader, 4, shuffle=False))
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_a_batch_holds_what_is_told_of_it(reader, drop_last):
+    for rank in range(2):
+        loader = cloudio.Loader(reader, 4, drop_last=drop_last, rank=rank, world_size=2, seed=3)
+        for k, batch in enumerate(loader):
+            told = loader.samples_of(k)
+            assert batch.index.tolist() == told.index.tolist()
+            assert np.array_equal(batch.image, reader.read(*told).image)
+        with pytest.raises(IndexError, match=rf"batch {len(loader)}; an epoch has 0\.\."):
+            loader.samples_of(len(loader))

@@ -330,6 +330,21 @@ def await_ready(batches, n):
         time.sleep(0.001)
 
 
+def test_a_device_is_copied_to_from_memory_that_the_caller_makes(reader, device):
+    made = []
+
+    def allocate(n_bytes):
+        made.append(bytearray(n_bytes))
+        return made[-1]
+
+    loader = cloudio.torch.Loader(reader, 4, device="cuda", allocate=allocate)
+    wanted = list(cloudio.Loader(reader, 4))
+    kept = list(loader)
+    assert made
+    for batch, of_arrays in zip(kept, wanted, strict=True):
+        assert same_bytes(batch.image, of_arrays.image)
+
+
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
 def test_no_memory_is_read_into_while_a_copy_reads_from_it(reader, device, prefetch):
     loader = cloudio.torch.Loader(reader, 2, device="cuda", prefetch=prefetch, symmetry="flip")
