@@ -181,13 +181,20 @@ def _joined(batches: list[Any], out: Outs) -> Outs:
 
 
 def _has_torch(work: ColdWork) -> bool:
-    """Installed, and with room where its workers leave their answers, as containers may lack."""
-    room = os.statvfs(_SHARED) if os.path.isdir(_SHARED) else None
-    return (
-        importlib.util.find_spec("torch") is not None
-        and room is not None
-        and room.f_bavail * room.f_frsize > work.bytes_written
-    )
+    """Installed, and with room where its workers leave their answers."""
+    return has_torch() and shared_room() > work.bytes_written
+
+
+def has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def shared_room() -> int:
+    """Bytes free where torch's workers leave their answers, of which containers may have few."""
+    if not os.path.isdir(_SHARED):
+        return 0
+    room = os.statvfs(_SHARED)
+    return room.f_bavail * room.f_frsize
 
 
 # ---- all of them ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Pages of files as Linux keeps them: evicted, and proved to be gone; and what a run has cost.
 
-For benchmarks of cold reads (cold.py).  Nothing here writes to a file.
+For benchmarks of cold reads (cold.py) and of loaders (train.py).  Nothing here writes to a file.
 """
 
 import multiprocessing
@@ -151,19 +151,21 @@ class Pss:
     """Proportional set size, in bytes, of this process and its children.
 
     A page that several processes map counts in each for its share, so sums mean something.
+    ``own`` is what no file could give back: anonymous and shared memory, where Linux (from 5.4 on)
+    tells it from pages of mapped files; else all of it.
     """
 
     def __init__(self) -> None:
-        self.before = self.peak = _pss()
+        self.before, self.own_before = self.peak, self.own_peak = _pss()
 
     @contextmanager
     def watched(self) -> Iterator["Pss"]:
-        """The highest of many readings from a thread, into ``peak``; not for timed runs."""
+        """The highest of many readings from a thread, into the peaks; not for timed runs."""
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(_POLL_SECONDS):
-                self.peak = max(self.peak, _pss())
+                self._look()
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -172,13 +174,20 @@ class Pss:
         finally:
             done.set()
             thread.join()
-            self.peak = max(self.peak, _pss())
+            self._look()
+
+    def _look(self) -> None:
+        total, own = _pss()
+        self.peak, self.own_peak = max(self.peak, total), max(self.own_peak, own)
 
 
-def _pss() -> int:
-    total = 0
+def _pss() -> tuple[int, int]:
+    """All of it, and what is not of files."""
+    total = of_files = 0
     for pid in _processes():
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
-    return total
+            elif line.startswith("Pss_File:"):
+                of_files += int(line.split()[1]) * 1024
+    return total, total - of_files

@@ -283,7 +283,7 @@ def test_no_more_samples_than_patches_or_memory(folder, monkeypatch):
     dataset = cloudio.open(folder)
     assert cold.n_samples(dataset, BANDS) == N
     assert cold.n_samples(dataset, BANDS, 2) == 2
-    monkeypatch.setattr(cold.bench, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(cold.bench, "free_bytes", lambda: 1000)
     assert cold.n_samples(dataset, BANDS) == 1
 
 
