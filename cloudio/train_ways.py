@@ -4,6 +4,7 @@ All deliver the same samples in the same order: those that a cloudio.Loader draw
 asked for, and what is measured then, is train_work.py's; who runs when, train.py's.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -88,32 +89,32 @@ def _memmap(array: Stored) -> np.ndarray:
 
 @contextmanager
 def _by_usual(job: Job, n_workers: int) -> Iterator[Iterator[Any]]:
-    from torch.utils.data import DataLoader
-
     units = np.array(divisors(job.scales), np.float32)
     divisor = units[0].item() if (units == units[0]).all() else units[:, None, None]
     arrays = [stored(job.dataset, name) for name in job.bands]
-    data: Any = _Usual(arrays, divisor, job.work(job.dataset, *job.all_samples[:2]).windows)
-    yield iter(DataLoader(data, job.batch_size, num_workers=n_workers))
+    windows = job.work(job.dataset, *job.all_samples[:2]).windows
+    yield _data_loader(job, _Usual(arrays, divisor, windows), n_workers)
 
 
 @contextmanager
 def _by_torch_dataset(job: Job, n_workers: int) -> Iterator[Iterator[Any]]:
-    from torch.utils.data import DataLoader
-
     from . import torch
 
-    data: Any = torch.Dataset(job.reader, crop=job.drawn["crop"], seed=job.drawn["seed"])
-    order: Any = job.all_samples.index.tolist()
-    yield iter(
-        DataLoader(
-            data,
-            job.batch_size,
-            sampler=order,
-            num_workers=n_workers,
-            collate_fn=torch.collate,
-        )
-    )
+    data = torch.Dataset(job.reader, crop=job.drawn["crop"], seed=job.drawn["seed"])
+    order = job.all_samples.index.tolist()
+    yield _data_loader(job, data, n_workers, sampler=order, collate_fn=torch.collate)
+
+
+def _data_loader(job: Job, data: Any, n_workers: int, **more: Any) -> Iterator[Any]:
+    from torch.utils.data import DataLoader
+
+    if n_workers:
+        # Elsewhere than in a forked worker, a np.memmap arrives as a copy of its file.
+        more["multiprocessing_context"] = "fork"
+    with warnings.catch_warnings():
+        # More workers than CPUs are what is asked for.
+        warnings.filterwarnings("ignore", "This DataLoader will create")
+        return iter(DataLoader(data, job.batch_size, num_workers=n_workers, **more))
 
 
 # ---- all of them ---------------------------------------------------------------------------------

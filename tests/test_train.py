@@ -128,9 +128,7 @@ def test_a_batch_is_held_until_the_next_one_is_there():
 
 
 def right(job):
-    return (
-        job.reader.read(*job.samples(k)[:2])._replace(label=None) for k in range(job.n_batches)
-    )
+    return (job.reader.read(*job.samples(k)[:2])._replace(label=None) for k in range(job.n_batches))
 
 
 def way(opened, **more):
@@ -397,7 +395,7 @@ def test_cold_needs_a_path_and_memory_is_read_from_linux(folder, monkeypatch):
     with pytest.raises(cloudio.RequestError, match="bench --cold needs a data set on a disk"):
         train.run(None, evicted=True)
     monkeypatch.setattr(train.sys, "platform", "win32")
-    with pytest.raises(cloudio.CloudioError, match="bench --train needs Linux, .*; this is win32"):
+    with pytest.raises(cloudio.CloudioError, match=r"bench --train needs Linux, .*; this is win32"):
         train.run(folder)
 
 
@@ -410,7 +408,9 @@ def test_the_usual_memmap_is_the_array(tmp_path, form):
     rng = np.random.default_rng(0)
     both = rng.integers(-9, 9, (3, 2, 40, 48), np.int16)
     if form == "stacked":
-        bands = [replace(band, file="both") for band in BANDS]
+        bands = [
+            replace(band, file="both.dat", channel=k, channels=2) for k, band in enumerate(BANDS)
+        ]
         layout = replace(LAYOUT, bands=tuple(bands))
         both.tofile(tmp_path / "both.dat")
     else:
