@@ -78,7 +78,7 @@ class Work:
     def _arrays(self) -> list[np.ndarray]:
         return [*self.maps, *([] if self.codes is None else self.codes[:1])]
 
-    def reader(self, threads: int) -> Reader:
+    def reader(self, threads: int | None) -> Reader:
         return self.dataset.reader(
             self.bands, self.label, size=self.size, scale=self.scales, threads=threads
         )

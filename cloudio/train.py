@@ -130,9 +130,8 @@ class Report:
         return (
             f"{words}, and {alone / usual.data_bound.batches_per_second:.1f} times those of "
             f"torch's DataLoader with 2 workers on the usual Dataset, for "
-            f"{_cpu(ours) / _cpu(usual):.2f} of its CPU seconds, {_share(ours, usual, 'pss')} of "
-            f"its peak memory, and {_share(ours, usual, 'more')} of what it adds to the process "
-            "that trains."
+            f"{_cpu(ours) / _cpu(usual):.2f} of its CPU seconds and {_share(ours, usual, 'own')} "
+            f"of its peak memory ({_share(ours, usual, 'pss')} with pages of mapped files)."
         )
 
     def __str__(self) -> str:
@@ -150,9 +149,10 @@ class Report:
                 "its time that it waits for data;\n"
                 "alone: that does not compute; CPU ms: of all processes and a batch, beside one "
                 "that computes;\n"
-                "peak MB: proportional set size of all processes, with pages of mapped files; own: "
-                "without these, which the\n"
-                "kernel can take back; more: own above what it was before the contender was there\n"
+                "peak MB: proportional set size of all processes, pages of mapped files among them; "
+                "own: without these, which\n"
+                "the kernel can take back; more: own above what it was before, torch imported where "
+                "there is one\n"
                 "* np.stack of crops of np.memmap, astype(float32) / divisor per sample: its last "
                 "bit may differ",
                 *self.left_out,
@@ -217,7 +217,7 @@ def run(
     CloudioError where this is not Linux, and, naming contender, batch and sample, where an answer
     is not numpy's; RequestError where an argument is not what it must be.
     """
-    threads = threads_to_use(threads)
+    in_use = threads_to_use(threads)
     bench.check_rounds(rounds)
     if compute is not None and not (np.isfinite(compute) and compute >= 0):
         raise RequestError(f"compute={compute!r}; milliseconds, 0 or more, are needed")
@@ -262,7 +262,7 @@ def run(
             batch_size=batch_size,
             n_timed=job.n_timed,
             n_settle=job.n_settle,
-            threads=threads,
+            threads=in_use,
             rounds=rounds,
             cold=evicted,
             compute_seconds=seconds,
@@ -272,7 +272,9 @@ def run(
         )
 
 
-def job_of(dataset: Dataset, threads: int, size: int | None, batch_size: int, evicted: bool) -> Job:
+def job_of(
+    dataset: Dataset, threads: int | None, size: int | None, batch_size: int, evicted: bool
+) -> Job:
     """What consumers are given: patches that repeat if they may, and as many batches as there are.
 
     The consumer does not compute yet.

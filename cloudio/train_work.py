@@ -57,7 +57,7 @@ class Job:
     size: tuple[int, int]
     batch_size: int
     index: np.ndarray
-    threads: int
+    threads: int | None
     computes: tuple[float, ...]
     n_settle: int
     n_timed: int

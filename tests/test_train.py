@@ -305,7 +305,7 @@ def test_text_and_json_have_the_table_and_the_ratios():
     assert "wait 20.0% of the time" in found.summary
     assert "it gets 0.80 of the batches of reader.read in a loop" in found.summary
     assert "6.0 times those of torch's DataLoader with 2 workers" in found.summary
-    assert "for 0.17 of its CPU seconds" in found.summary
+    assert "for 0.17 of its CPU seconds and 1.00 of its peak memory (1.00 with" in found.summary
     text = str(found)
     assert "left out" in text.split("\n\n")
     (line,) = (line for line in text.splitlines() if line.startswith("cloudio.Loader "))
