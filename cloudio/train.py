@@ -149,10 +149,10 @@ class Report:
                 "its time that it waits for data;\n"
                 "alone: that does not compute; CPU ms: of all processes and a batch, beside one "
                 "that computes;\n"
-                "peak MB: proportional set size of all processes, pages of mapped files among them; "
-                "own: without these, which\n"
-                "the kernel can take back; more: own above what it was before, torch imported where "
-                "there is one\n"
+                "peak MB: proportional set size of all processes, pages of mapped files among "
+                "them; own: without these, which\n"
+                "the kernel can take back; more: own above what it was before, torch imported "
+                "where there is one\n"
                 "* np.stack of crops of np.memmap, astype(float32) / divisor per sample: its last "
                 "bit may differ",
                 *self.left_out,
