@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -256,6 +257,28 @@ def test_a_process_that_dies_is_told(job):
     assert not multiprocessing.active_children()
 
 
+@contextmanager
+def endless(job):
+    time.sleep(60)
+    yield
+
+
+def test_an_interrupt_leaves_no_process(job):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            train_work.run_apart(Way("it", endless), job)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - begin < 30
+    assert not multiprocessing.active_children()
+
+
 # ---- the report ----------------------------------------------------------------------------------
 
 
@@ -358,8 +381,9 @@ def test_pages_are_evicted_before_each_run_and_no_patch_is_taken_twice(folder, m
 
 
 def test_workers_that_lack_shared_memory_are_left_out(job, monkeypatch):
-    bytes_of_batch = BATCH * SIZE * SIZE * 4 * 2
-    for room, n_workers in ((0, 0), (6 * bytes_of_batch, 2), (10 * bytes_of_batch, 4)):
+    n_bytes = BATCH * SIZE * SIZE * 4 * 2
+    rooms = (0, 0), (6 * n_bytes - 1, 0), (6 * n_bytes, 2), (10 * n_bytes - 1, 2), (10 * n_bytes, 4)
+    for room, n_workers in rooms:
         monkeypatch.setattr(train, "shared_room", lambda room=room: room)
         found, left_out = train.contenders(replace(job, torch=True))
         assert max(way.n_workers for way in found) == n_workers
