@@ -20,13 +20,13 @@ from .cold_work import PAGE, ColdWork, Outs, Run, Stored, Way, drained, files_of
 from .contenders import IDIOM, Work, cast_then_multiply, divisors, named
 from .dataset import open
 from .errors import CloudioError
+from .pages import shared_room
 from .reader import Batch
 
 # Of 2 to 32, the fastest at 509, and within 2 % of it at 224; with the kernel's own reading ahead
 # instead of POSIX_FADV_RANDOM all were slower at 509.
 _POOL_THREADS = 16
 _WORKERS = 2
-_SHARED = "/dev/shm"
 # Parts that torch's workers are given of a batch: several each, so that both are busy to the end.
 _PARTS = 8
 # ---- numpy ---------------------------------------------------------------------------------------
@@ -187,14 +187,6 @@ def _has_torch(work: ColdWork) -> bool:
 
 def has_torch() -> bool:
     return importlib.util.find_spec("torch") is not None
-
-
-def shared_room() -> int:
-    """Bytes free where torch's workers leave their answers, of which containers may have few."""
-    if not os.path.isdir(_SHARED):
-        return 0
-    room = os.statvfs(_SHARED)
-    return room.f_bavail * room.f_frsize
 
 
 # ---- all of them ---------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from statistics import median
 import numpy as np
 
 from . import bench, cold, info, tables
-from .cold_ways import has_torch, shared_room
+from .cold_ways import has_torch
 from .contenders import Work, turns
 from .dataset import Dataset, open
 from .errors import CloudioError, RequestError
+from .pages import shared_room
 from .request import is_whole, threads_to_use
 from .train_ways import OURS, USUAL, ways
 from .train_work import Job, Result, Taken, Way, run_apart
