@@ -17,7 +17,7 @@ import numpy as np
 from ._pool import Pool
 from .draws import Samples, Shard
 from .errors import RequestError
-from .reader import Batch, Reader
+from .reader import A, Batch, Reader
 
 # Samples that are drawn at once: arithmetic on few numbers costs as much as on these.
 _DRAWN = 1024
@@ -60,7 +60,18 @@ class Work:
                 yield Samples(*parts)  # type: ignore[arg-type]
 
 
-class Batches(Iterator[Batch[np.ndarray]]):
+class Handover:
+    """What is done to batches between their line and who takes them: here, nothing."""
+
+    def take(self, line: "_Line") -> Any:
+        """The next batch, as it is handed out."""
+        return line.take()
+
+    def close(self) -> None:
+        """Let go of what is held; called once, when nothing is taken any more."""
+
+
+class Batches(Iterator[Batch[A]]):
     """The batches of one epoch that are still to come, in turn.
 
     Its thread ends when this is closed, dropped or done, when anything is raised in place of a
@@ -74,22 +85,24 @@ class Batches(Iterator[Batch[np.ndarray]]):
         pool: Pool,
         progress: Progress,
         ended: Callable[[Progress], None],
+        handover: Handover,
     ) -> None:
         self._progress, self._ended, self._process = progress, ended, os.getpid()
+        self._handover, self._n_taken = handover, 0
         self._line = line = _Line(work, pool, progress.epoch)
         thread = None
         if work.prefetch > 0:
             thread = threading.Thread(target=line.build, name="cloudio.Loader", daemon=True)
         # No method of this object, which it would keep alive.
-        self._end = weakref.finalize(self, _finish, line, pools, thread, self._process)
+        self._end = weakref.finalize(self, _finish, line, handover, pools, thread, self._process)
         if thread is not None:
             thread.start()
 
     def __len__(self) -> int:
         """How many are still to come."""
-        return self._line.n_batches - self._line.n_taken if self._end.alive else 0
+        return self._line.n_batches - self._n_taken if self._end.alive else 0
 
-    def __next__(self) -> Batch[np.ndarray]:
+    def __next__(self) -> Batch[A]:
         if not self._end.alive:
             raise StopIteration
         if os.getpid() != self._process:
@@ -102,8 +115,9 @@ class Batches(Iterator[Batch[np.ndarray]]):
             self._ended(self._progress)
             raise StopIteration
         try:
-            batch = self._line.take()
-            self._progress.position = self._line.position
+            batch: Batch[A] = self._handover.take(self._line)
+            self._n_taken += 1
+            self._progress.position = self._line.position(self._n_taken)
             return batch
         except BaseException:
             self.close()
@@ -128,16 +142,21 @@ class _Line:
         self.n_batches = work.shard.n_batches(work.start)
         self.n_taken = 0
         self.stopped = False
+        self._failed = False
         self._coming_back = 0
         self._ready: SimpleQueue[Batch[np.ndarray] | BaseException] = SimpleQueue()
         self._samples = work.samples()
 
     # ---- for who takes them ------------------------------------------------------------------
 
+    def position(self, n_batches: int) -> int:
+        """Up to where the epoch is taken by so many batches of each rank."""
+        return self._work.shard.position(self._work.start, n_batches)
+
     @property
-    def position(self) -> int:
-        """Up to where the epoch has been taken, by all ranks together."""
-        return self._work.shard.position(self._work.start, self.n_taken)
+    def is_ready(self) -> bool:
+        """Whether `take` would return a batch at once."""
+        return self._ready.qsize() > self._failed  # the last one is then what was raised
 
     def take(self) -> Batch[np.ndarray]:
         """The next batch; what was raised while it was built is raised here."""
@@ -189,6 +208,7 @@ class _Line:
                 now = after
         except BaseException as error:
             error.add_note(f"while a batch of epoch {self._epoch} was built")
+            self._failed = True
             self._ready.put(error)
 
     def _may_begin(self) -> bool:
@@ -211,11 +231,24 @@ class _Line:
         return self._work.reader.read(*samples, out=out)
 
 
-def _finish(line: _Line, pools: list[Pool], thread: threading.Thread | None, process: int) -> None:
+def _finish(
+    line: _Line,
+    handover: Handover,
+    pools: list[Pool],
+    thread: threading.Thread | None,
+    process: int,
+) -> None:
     """End a line; its memory is for the loader's next iteration."""
     if os.getpid() != process:  # a child has no such thread, and perhaps a queue that is held
         return
     line.stopped = True
+    try:
+        handover.close()
+    finally:
+        _stop(line, pools, thread)
+
+
+def _stop(line: _Line, pools: list[Pool], thread: threading.Thread | None) -> None:
     if thread is not None and thread.ident is not None:
         line.pool.returned.put(None)
         if thread is threading.current_thread():  # which collects garbage

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._pool import Pool
-from .batches import Batches, Progress, Work
+from .batches import Batches, Handover, Progress, Work
 from .draws import Samples, Shard, Views, check_epoch, check_seed, shuffled
 from .errors import RequestError
 from .reader import Reader
@@ -113,18 +113,20 @@ class Loader:
         """Batches of a whole epoch, for this rank."""
         return self._shard.n_batches(0)
 
-    def __iter__(self) -> Batches:
+    def __iter__(self) -> Batches[np.ndarray]:
         """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
         at = self._progress.of_next()
         work = Work(
-            self.reader,
+            self._source,
             self._shard,
             partial(self.samples, epoch=at.epoch),
             self._arrays,
             at.position,
             self.prefetch,
         )
-        batches = Batches(work, self._pools, self._pool(), at, self._ended)
+        batches: Batches[np.ndarray] = Batches(
+            work, self._pools, self._pool(), at, self._ended, self._handover()
+        )
         self._progress = at  # not before: where no thread can be had, nothing has begun
         return batches
 
@@ -159,11 +161,10 @@ class Loader:
 
     def _arrays_of_a_sample(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
         """Shape and type of image, label and mask; None for what the reader has not."""
-        reader = self.reader
-        image = allocate_image((0, *reader.image_shape), reader.dtype_name)  # if numpy can
+        reader = self._source
         label = None if reader.label_shape is None else (reader.label_shape, reader.label_dtype)
         return [
-            (reader.image_shape, image.dtype),
+            (reader.image_shape, self._image_dtype()),
             label,
             (reader.size, _UINT8) if reader.valid else None,
         ]
@@ -177,7 +178,24 @@ class Loader:
             for array in self._arrays
             if array is not None
         ]
-        return Pool(sizes, max(self.prefetch, 1), self._allocate or _aligned, SimpleQueue())
+        return self._new_pool(sizes, max(self.prefetch, 1))
+
+    # ---- for other packages' loaders to decide -------------------------------------------------
+
+    @property
+    def _source(self) -> Reader:
+        """Who reads the batches: `reader`, or one of the same patches."""
+        return self.reader
+
+    def _image_dtype(self) -> np.dtype[Any]:
+        """The type of what is read; RequestError where numpy has none of that name."""
+        return allocate_image((0,), self.reader.dtype_name).dtype
+
+    def _new_pool(self, sizes: list[int], most: int) -> Pool:
+        return Pool(sizes, most, self._allocate or _aligned, SimpleQueue())
+
+    def _handover(self) -> Handover:
+        return Handover()
 
     # ---- states ------------------------------------------------------------------------------
 

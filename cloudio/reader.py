@@ -89,6 +89,13 @@ def _masked(
     return cast(Batch[np.ndarray], MaskedBatch(image, label, index, valid))
 
 
+def sample_of(batch: Batch[A]) -> Batch[A]:
+    """The first sample of a batch, without the axis of samples; its number is an int."""
+    parts: list[Any] = [None if part is None else part[0] for part in batch]  # type: ignore[index]
+    parts[2] = int(parts[2])
+    return type(batch)(*parts)
+
+
 class Reader:
     """Reads batches from a data set: bands scaled and cropped, labels remapped, in one pass.
 
@@ -171,6 +178,7 @@ class Reader:
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
         io = "direct" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
+        self._factors = factors
         self._gather = _plans.Gather(*for_plans(sources), *factors, **how)
         self._mask = None
         if self.valid:
@@ -299,11 +307,7 @@ class Reader:
         if isinstance(index, slice):
             return self.read(range(*index.indices(len(self))))
         batch = self.read(index)
-        if np.ndim(index):
-            return batch
-        parts: list[Any] = [None if part is None else part[0] for part in batch]  # type: ignore[index]
-        parts[2] = int(parts[2])
-        return type(batch)(*parts)
+        return batch if np.ndim(index) else sample_of(batch)
 
     def __getitems__(self, index: Any) -> Batch[np.ndarray]:
         """A whole batch: the hook through which torch's DataLoader fetches one."""
@@ -354,11 +358,27 @@ class Reader:
         """What was decided of every setting, by its name: `Reader` of these is the same reader."""
         return types.MappingProxyType(self._settings)
 
+    @property
+    def factors(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The float32 that each band's numbers are multiplied by, and that which is then added.
+
+        None where they come as stored.
+        """
+        if self.dtype_name not in FLOATS:
+            return None
+        factors, summands = self._factors
+        return np.array(factors, np.float32), np.array(summands, np.float32)
+
     def __repr__(self) -> str:
         return reader_text(self)
 
     def _repr_html_(self) -> str:
         return reader_html(self)
+
+
+def like(reader: Reader, **changes: Any) -> Reader:
+    """A reader of the same data set, with all but these settings the same."""
+    return _restore(reader.dataset, {**reader.settings, **changes})
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:

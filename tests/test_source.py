@@ -20,7 +20,7 @@ ORDER = (
     "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
     "scan", "names", "reader", "draws", "batches", "loader", "arrays", "splits",
     "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
-    "verify", "scene", "synth", "torch", "panels", "plot",
+    "verify", "scene", "synth", "tensors", "scaling", "torch_loader", "torch", "panels", "plot",
     "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
     "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
     "train_work", "train_ways", "train",

@@ -1,0 +1,252 @@
+"""cloudio.torch.Dataset: the crops of an epoch, in every process and under every sampler."""
+
+import copy
+import pickle
+
+import builders
+import numpy as np
+import pytest
+
+import cloudio
+from cloudio import RequestError
+
+torch = pytest.importorskip("torch", reason="torch is an extra")
+from torch.utils.data import (  # noqa: E402
+    BatchSampler,
+    DataLoader,
+    DistributedSampler,
+    SequentialSampler,
+    Subset,
+)
+
+N = 7
+
+
+@pytest.fixture(scope="module")
+def ds(tmp_path_factory):
+    root = tmp_path_factory.mktemp("dataset")
+    builders.write_root(root, {"train": 5, "val": 2})
+    return cloudio.open(root, layout=builders.SMALL)
+
+
+@pytest.fixture
+def reader(ds):
+    reader = ds.reader("L1C", "hq", size=20, threads=2)
+    reader.read(range(N))  # the parent has a team before anything forks
+    return reader
+
+
+@pytest.fixture
+def dataset(reader):
+    return cloudio.torch.Dataset(reader, symmetry="d4", seed=6)
+
+
+def of_epoch(dataset, epoch):
+    """What `cloudio.Loader` makes of each patch in an epoch."""
+    how = {"crop": dataset.crop, "symmetry": dataset.symmetry, "seed": dataset.seed}
+    loader = cloudio.Loader(dataset.reader, N, shuffle=False, prefetch=0, **how)
+    loader.set_epoch(epoch)
+    return next(iter(loader))
+
+
+def same(batch, wanted, index):
+    assert batch.index.tolist() == list(index)
+    for part, array in zip(batch, wanted, strict=True):
+        if array is None:
+            assert part is None
+        else:
+            array = np.ascontiguousarray(array[list(index)])
+            assert bytes(part.contiguous().view(torch.uint8).numpy()) == array.tobytes()
+            assert part.shape == array.shape
+
+
+@pytest.mark.parametrize("crop", ["random", "center", (3, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int16"])
+def test_a_patch_is_what_the_loader_has_of_it_in_that_epoch(ds, crop, dtype):
+    reader = ds.reader("L1C", ["hq", "sc"], size=20, dtype=dtype, valid=dtype == "int16")
+    dataset = cloudio.torch.Dataset(reader, crop=crop, symmetry="flip", seed=9)
+    assert len(dataset) == N
+    for epoch in (0, 3):
+        dataset.set_epoch(epoch)
+        assert dataset.epoch == epoch
+        wanted = of_epoch(dataset, epoch)
+        same(dataset.__getitems__([4, 0, 4]), wanted, [4, 0, 4])
+        same(dataset[1:6:2], wanted, [1, 3, 5])
+        same(dataset[torch.tensor([2, -1])], wanted, [2, N - 1])
+        sample = dataset[-2]
+        assert sample.index == N - 2
+        assert type(sample) is type(wanted)
+        assert sample.image.shape == reader.image_shape
+        assert torch.equal(sample.image, dataset[[N - 2]].image[0])
+        assert torch.equal(sample.label, dataset[[N - 2]].label[0])
+
+
+def test_bfloat16_needs_no_package_of_numpys(ds, monkeypatch):
+    wanted = ds.reader("L1C", dtype="bfloat16", size=8).read([3]).image
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    dataset = cloudio.torch.Dataset(ds.reader("L1C", dtype="bfloat16", size=8), crop="center")
+    image = dataset[3].image
+    assert image.dtype is torch.bfloat16
+    assert bytes(image.view(torch.uint8).numpy()) == wanted.tobytes()
+
+
+def both_ranks(dataset, batch_size=2, **workers):
+    return [
+        DataLoader(
+            dataset,
+            batch_size,
+            sampler=DistributedSampler(dataset, num_replicas=2, rank=rank, seed=3),
+            collate_fn=cloudio.torch.collate,
+            **workers,
+        )
+        for rank in (0, 1)
+    ]
+
+
+def test_both_ranks_of_a_distributed_sampler_see_an_epoch(dataset):
+    for epoch in (0, 1):
+        wanted, seen = of_epoch(dataset, epoch), []
+        dataset.set_epoch(epoch)
+        for loader in both_ranks(dataset):
+            loader.sampler.set_epoch(epoch)
+            for batch in loader:
+                same(batch, wanted, batch.index.tolist())
+                seen += batch.index.tolist()
+        assert sorted(set(seen)) == list(range(N))
+        assert len(seen) == N + 1  # the sampler fills up the last
+
+
+@pytest.mark.parametrize(("start", "n"), [("fork", 2), ("spawn", 1), ("forkserver", 1)])
+def test_the_epoch_reaches_workers_that_stay(dataset, start, n):
+    how = {"num_workers": n, "persistent_workers": True, "multiprocessing_context": start}
+    loader = both_ranks(dataset, **how)[1]
+    orders = []
+    for epoch in (2, 0, 5):
+        dataset.set_epoch(epoch)
+        loader.sampler.set_epoch(epoch)
+        wanted = of_epoch(dataset, epoch)
+        batches = list(loader)
+        for batch in batches:
+            same(batch, wanted, batch.index.tolist())
+        orders.append([k for batch in batches for k in batch.index.tolist()])
+        assert len(orders[-1]) == N // 2 + 1
+    assert orders[0] != orders[1]
+    pictures = {dataset.reader.read([0]).image.tobytes()}
+    assert len(pictures | {of_epoch(dataset, e).image[0].tobytes() for e in (2, 0, 5)}) == 4
+
+
+def test_samplers_subsets_and_samples_of_a_wrapper_work(dataset):
+    wanted = of_epoch(dataset, 0)
+    sampler = BatchSampler(SequentialSampler(dataset), 3, drop_last=False)
+    for batch in DataLoader(dataset, batch_size=None, sampler=sampler):
+        same(batch, wanted, batch.index.tolist())
+    part = DataLoader(Subset(dataset, [6, 2, 1]), 2, collate_fn=cloudio.torch.collate)
+    indices = [batch.index.tolist() for batch in part]
+    assert indices == [[6, 2], [1]]
+    twice = DataLoader(dataset + dataset, 5, collate_fn=cloudio.torch.collate)
+    batches = list(twice)
+    assert len(batches) == 3
+    same(batches[1], wanted, [5, 6, 0, 1, 2])
+
+
+def test_a_worker_reads_with_one_thread_unless_told(ds, monkeypatch):
+    monkeypatch.delenv("CLOUDIO_THREADS", raising=False)
+    untold, told = (
+        cloudio.torch.Dataset(ds.reader("L1C", size=8, threads=threads)) for threads in (None, 3)
+    )
+    assert untold._reader_here() is untold.reader
+    wanted = untold[2].image
+    monkeypatch.setattr("torch.utils.data.get_worker_info", object)
+    assert untold._reader_here().settings == {**untold.reader.settings, "threads": 1}
+    assert untold._reader_here() is untold._reader_here()
+    assert torch.equal(untold[2].image, wanted)
+    assert told._reader_here() is told.reader
+    monkeypatch.setenv("CLOUDIO_THREADS", "2")
+    assert untold._reader_here() is untold.reader
+
+
+def test_a_worker_reads_batches_into_shared_memory(ds, dataset, monkeypatch):
+    assert not dataset[[0, 1]].image.is_shared()
+    monkeypatch.setattr("torch.utils.data.get_worker_info", object)
+    batch = dataset[[0, 1]]
+    assert batch.image.is_shared()
+    assert batch.label.is_shared()
+    same(batch, of_epoch(dataset, 0), [0, 1])
+    assert len(dataset[[]].image) == 0
+    assert not dataset[0].image.is_shared()
+
+
+def test_it_pickles_small_with_an_epoch_of_its_own(ds, dataset):
+    dataset.set_epoch(4)
+    again = pickle.loads(pickle.dumps(dataset))
+    assert len(pickle.dumps(dataset)) < len(pickle.dumps(dataset.reader)) + 700
+    copied = copy.deepcopy(dataset)
+    dataset.set_epoch(8)
+    assert (again.epoch, copied.epoch) == (4, 4)
+    assert again._epoch.is_shared()
+    assert (again.seed, again.crop, again.symmetry) == (6, "random", "d4")
+    same(again[[3, 1]], of_epoch(dataset, 4), [3, 1])
+    assert repr(again).startswith("<cloudio.torch.Dataset of 7 patches: crop random, symmetry d4")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"crop": "middle"}, "^crop='middle'; "),
+        ({"symmetry": "d8"}, "^symmetry='d8'; 'd4', 'flip' or None can be had$"),
+        ({"seed": -1}, "^seed=-1; "),
+    ],
+)
+def test_what_cannot_be_had_is_refused(reader, change, message):
+    with pytest.raises(RequestError, match=message):
+        cloudio.torch.Dataset(reader, **change)
+
+
+def test_other_things_than_readers_epochs_and_patches_are_refused(ds, dataset):
+    with pytest.raises(RequestError, match=r"^Dataset is no Reader; ds.reader\(...\) makes one$"):
+        cloudio.torch.Dataset(ds)
+    dataset.set_epoch(3)
+    with pytest.raises(RequestError, match=r"^epoch=-1; a whole number from 0 on is needed$"):
+        dataset.set_epoch(-1)
+    assert dataset.epoch == 3
+    with pytest.raises(IndexError, match=r"^index\[1\] = 7; there are 7 patches"):
+        dataset[[0, 7]]
+
+
+# ---- torchdata -----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata's, to torch
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_stateful_data_loader_resumes_in_the_middle_of_an_epoch(dataset, n):
+    stateful = pytest.importorskip(
+        "torchdata.stateful_dataloader", reason="torchdata is not installed"
+    )
+
+    def loader():
+        return stateful.StatefulDataLoader(
+            dataset, 2, shuffle=True, num_workers=n, collate_fn=cloudio.torch.collate
+        )
+
+    dataset.set_epoch(1)
+    torch.manual_seed(5)
+    whole = loader()
+    batches = iter(whole)
+    for _ in range(2):
+        next(batches)
+    state = whole.state_dict()
+    rest = list(batches)
+    resumed = loader()
+    resumed.load_state_dict(state)
+    wanted = of_epoch(dataset, 1)
+    for batch, then in zip(resumed, rest, strict=True):
+        assert batch.index.tolist() == then.index.tolist()
+        same(batch, wanted, then.index.tolist())
+    assert len(rest) == 2
+
+
+def test_a_loader_follows_torchdatas_protocol(reader):
+    stateful = pytest.importorskip(
+        "torchdata.stateful_dataloader.stateful", reason="torchdata is not installed"
+    )
+    assert isinstance(cloudio.torch.Loader(reader, 2), stateful.Stateful)

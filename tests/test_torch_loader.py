@@ -1,0 +1,503 @@
+"""Loaders of tensors: the bytes of cloudio.Loader, and what copies to a device may not do.
+
+There need be no device: a pretended one copies as late as it may, so that whatever is overwritten
+too early is seen.
+"""
+
+import contextlib
+import dataclasses
+import gc
+import math
+import pickle
+import threading
+import time
+import weakref
+from collections import deque
+
+import builders
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cloudio
+from cloudio import Reader, RequestError
+
+torch = pytest.importorskip("torch", reason="torch is an extra")
+from cloudio import scaling, tensors, torch_loader  # noqa: E402
+
+NODATA = {"L1C_B2": -99, "L1C_B3": 0, "EXTRA_depth": 7, "EXTRA_cover": 255}
+LAYOUT = dataclasses.replace(
+    builders.SMALL,
+    bands=tuple(
+        dataclasses.replace(band, nodata=NODATA.get(band.name, band.nodata), offset=offset)
+        for band in builders.SMALL.bands
+        for offset in [-1000.0 if band.name == "L1C_B4" else 0.0]
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def ds(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tensors")
+    builders.write_root(root, {"train": 8, "val": 3}, LAYOUT)
+    for name, number in NODATA.items():
+        for split in ("train", "val"):
+            dtype = LAYOUT.band(name).dtype
+            stored = np.memmap(root / split / f"{name}.dat", dtype, "r+")
+            stored[::5], stored[3::7] = number, 0
+            del stored
+    return cloudio.open(root, layout=LAYOUT)
+
+
+@pytest.fixture
+def reader(ds):
+    return ds.reader("L1C", "hq", size=(20, 24))
+
+
+def same_bytes(tensor, array):
+    return bytes(tensor.contiguous().view(torch.uint8).numpy()) == array.tobytes()
+
+
+def check(loader, wanted, n_epochs=1):
+    """Compare with the batches of a loader of arrays, all kept to the end."""
+    for _ in range(n_epochs):
+        got, arrays = list(loader), list(wanted)
+        assert len(got) == len(arrays) == len(loader)
+        for batch, of_arrays in zip(got, arrays, strict=True):
+            assert type(batch) is type(of_arrays)
+            assert batch.index.dtype is torch.int64
+            assert batch.image.dtype is getattr(torch, loader.reader.dtype_name)
+            for part, array in zip(batch, of_arrays, strict=True):
+                assert (array is None) == (part is None)
+                assert array is None or (same_bytes(part, array) and part.shape == array.shape)
+
+
+# ---- on the CPU ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale_on", ["cpu", "device"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("valid", [False, True])
+def test_batches_are_those_of_a_loader_of_arrays(ds, scale_on, dtype, valid):
+    labels = ["hq", "sc"] if valid else None
+    reader = ds.reader("L1C", labels, size=20, dtype=dtype, valid=valid, label_dtype="int64")
+    options = {"symmetry": "d4", "seed": 5, "prefetch": 0 if valid else 2}
+    loader = cloudio.torch.Loader(reader, 4, scale_on=scale_on, **options)
+    check(loader, cloudio.Loader(reader, 4, **options), n_epochs=2)
+
+
+def test_stored_numbers_and_ranks_are_those_of_a_loader_of_arrays(ds):
+    reader = ds.reader(["EXTRA_count", "EXTRA_depth"], dtype="uint16", size=(8, 9))
+    options = {"rank": 1, "world_size": 2, "index": [7, 1, 1, 4, 0], "crop": (3, 2)}
+    check(cloudio.torch.Loader(reader, 2, **options), cloudio.Loader(reader, 2, **options))
+
+
+@pytest.mark.parametrize("prefetch", [0, 1])
+def test_bfloat16_needs_no_package_of_numpys(ds, monkeypatch, prefetch):
+    wanted = list(cloudio.Loader(ds.reader("L1C", size=8, dtype="bfloat16"), 4))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    reader = ds.reader("L1C", size=8, dtype="bfloat16")
+    check(cloudio.torch.Loader(reader, 4, prefetch=prefetch), wanted)
+
+
+def test_memory_comes_back_with_the_last_view_of_a_tensor(reader):
+    batches = iter(cloudio.torch.Loader(reader, 2, prefetch=0))
+    first = next(batches)
+    at = first.image.data_ptr()
+    view, pixels = first.image[1:, :, 3], first.image[1:, :, 3].clone()
+    del first
+    second = next(batches)
+    assert second.image.data_ptr() != at
+    del view
+    third = next(batches)
+    assert third.image.data_ptr() == at
+    assert not torch.equal(third.image[1:, :, 3], pixels)
+
+
+def test_states_and_pickles_continue_where_they_were(reader):
+    loader = cloudio.torch.Loader(reader, 3, seed=4, scale_on="device")
+    batches = iter(loader)
+    next(batches)
+    again = pickle.loads(pickle.dumps(loader))
+    assert again.scale_on == "device"
+    assert again.device is None
+    other = cloudio.Loader(reader, 3, seed=4)
+    other.load_state_dict(loader.state_dict())
+    rest = list(other)
+    for loaded in (batches, again):
+        for batch, wanted in zip(loaded, rest, strict=True):
+            assert same_bytes(batch.image, wanted.image)
+    assert repr(loader).startswith("<cloudio.torch.Loader of 11 patches")
+
+
+def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
+    batch = next(iter(cloudio.torch.Loader(reader, 4, device="meta", scale_on="device")))
+    assert batch.image.device.type == batch.label.device.type == "meta"
+    assert batch.image.shape == (4, 4, 20, 24)
+    assert batch.image.dtype is torch.float32
+    assert batch.index.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale_on": "gpu"}, r"^scale_on='gpu'; 'cpu' or 'device' is needed$"),
+        ({"scale_on": True}, "^scale_on=True; "),
+        ({"pin_memory": 1}, "^pin_memory=1; True or False is needed$"),
+        ({"device": "attic"}, "^device='attic' cannot be had: Expected one of cpu, "),
+        ({"device": 1.5}, r"^device=1.5 cannot be had: device\(\) received an invalid"),
+        (
+            {"pin_memory": True, "allocate": bytearray},
+            "^pin_memory=True makes memory itself; leave out allocate$",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_refused(reader, options, message):
+    with pytest.raises(RequestError, match=message):
+        cloudio.torch.Loader(reader, 2, **options)
+
+
+def test_what_needs_a_device_is_refused_without(reader, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RequestError, match=r"^pin_memory=True, but torch finds no device here"):
+        cloudio.torch.Loader(reader, 2, pin_memory=True)
+    with pytest.raises(RequestError, match=r"^device='cuda', but torch finds no CUDA devices$"):
+        cloudio.torch.Loader(reader, 2, device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(RequestError, match=r"^device='cuda:2', but torch finds 2 CUDA devices$"):
+        cloudio.torch.Loader(reader, 2, device="cuda:2")
+
+
+def test_arguments_of_the_loader_are_checked_as_there(reader):
+    with pytest.raises(RequestError, match=r"^batch_size=0; a whole number from 1 on is needed$"):
+        cloudio.torch.Loader(reader, 0)
+    with pytest.raises(RequestError, match=r"^list is no Reader"):
+        cloudio.torch.Loader([], 2, scale_on="device")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        cloudio.torch.Loader(reader, 2, colour=1)
+
+
+# ---- scaling -------------------------------------------------------------------------------------
+
+
+numbers = st.one_of(
+    st.sampled_from([1.0, -1.0, 1e-4, -2.5, 1e-44, 1e36, 0.3]), st.floats(-1e3, 1e3, width=32)
+)
+limits = st.sampled_from([None, (0.0, 1.0), (-0.0, 0.0), (None, 0.25), (-3, None), (0, math.inf)])
+payload = np.array(0xFFF8_1234_5678_9ABC, np.uint64).view(np.float64).item()
+tie = 1 + 3 * 2**-8  # between two numbers of bfloat16
+fills = st.sampled_from([None, -0.0, 0.1, tie, math.nan, payload, -math.inf, 6e-8, 65504.0])
+one_type = st.sampled_from(
+    [["L1C_B2", "L1C_B3", "L1C_B4", "L2A_AOT"], "EXTRA_cover", ["EXTRA_count", "EXTRA_depth"]]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), bands=one_type, clip=limits, fill=fills)
+def test_scaled_by_torch_the_bits_are_the_readers(ds, data, bands, clip, fill):
+    n_bands = 1 if isinstance(bands, str) else len(bands)
+    per_band = st.lists(numbers, min_size=n_bands, max_size=n_bands)
+    reader = ds.reader(
+        bands,
+        size=(11, 37),
+        dtype=data.draw(st.sampled_from(["float32", "float16", "bfloat16"])),
+        layout=data.draw(st.sampled_from(["NCHW", "NHWC"])),
+        scale=data.draw(st.one_of(st.sampled_from(["reflectance", None]), per_band)),
+        mean=data.draw(st.one_of(st.none(), per_band)),
+        std=data.draw(st.one_of(st.none(), st.floats(0.125, 8))),
+        clip=clip,
+        fill=fill,
+        threads=1,
+    )
+    stored = scaling.stored_reader(reader).read([3, 9], (7, 1))
+    assert stored.image.dtype.kind in "iu"
+    scaled = scaling.Scaling(reader)(torch.from_numpy(stored.image))
+    assert scaled.dtype is getattr(torch, reader.dtype_name)
+    assert same_bytes(scaled, reader.read([3, 9], (7, 1)).image)
+
+
+def test_factors_are_those_that_pixels_are_multiplied_by(ds):
+    reader = ds.reader(["L1C_B4", "S1_VV"], mean=[0.5, -10], std=[2, 4], size=8)
+    factors, summands = reader.factors
+    assert factors.dtype == summands.dtype == np.float32
+    assert np.array_equal(factors, np.float32([1e-4 / 2, 1 / 4]))
+    assert np.array_equal(summands, np.float32([(-1000 * 1e-4 - 0.5) / 2, 10 / 4]))
+    assert ds.reader("L1C", dtype="int16").factors is None
+
+
+@pytest.mark.parametrize(
+    ("bands", "dtype", "message"),
+    [
+        ("L1C", "int16", "^scale_on='device' with dtype='int16', which means numbers as stored$"),
+        ("S1", "float32", "but S1_VV is stored as float32; int16, uint16, uint8 can be scaled"),
+        (
+            ["EXTRA_depth", "EXTRA_cover"],
+            "float16",
+            "but EXTRA_depth is stored as uint16 and EXTRA_cover as uint8; one type is needed",
+        ),
+    ],
+)
+def test_what_a_device_cannot_scale_is_refused(ds, bands, dtype, message):
+    with pytest.raises(RequestError, match=message):
+        cloudio.torch.Loader(ds.reader(bands, dtype=dtype, size=8), 2, scale_on="device")
+
+
+# ---- a pretended device --------------------------------------------------------------------------
+
+
+class Device:
+    """What torch.cuda is, as far as it is used; its copies run when somebody waits for them."""
+
+    def __init__(self, monkeypatch, at_once=False):
+        self.calls, self.at_once = [], at_once
+        self.queue = deque()  # copies that nobody has waited for, and events between them
+        self.made = []
+        cuda, device = torch.cuda, self
+        real = torch.Tensor.to
+
+        class Event:
+            def __init__(self):
+                self.number, self.happened = len(device.made), False
+                device.made.append(self)
+
+            def record(self, stream):
+                device.calls.append(("record", self.number, stream))
+                device.queue.append(self)
+
+            def query(self):
+                return self.happened
+
+            def synchronize(self):
+                device.calls.append(("synchronize", self.number))
+                device.run(self)
+
+        class Stream:
+            def __init__(self, on=None):
+                self.on = on
+
+            def wait_event(self, event):
+                device.calls.append(("wait", event.number, self))
+
+        def to(tensor, where, **how):
+            if not isinstance(where, torch.device) or where.type != "cuda":
+                return real(tensor, where, **how)
+            out = torch.full_like(tensor, 77)
+            device.queue.append((out, tensor))
+            if device.at_once or not how.get("non_blocking"):
+                device.run()
+            return out
+
+        def page_locked(n_bytes):
+            return torch.empty(n_bytes, dtype=torch.uint8).numpy()
+
+        self.consumer = Stream()
+        monkeypatch.setattr(torch.Tensor, "to", to)
+        monkeypatch.setattr(
+            torch.Tensor, "record_stream", lambda x, s: self.calls.append(("held", x.dtype, s))
+        )
+        monkeypatch.setattr(cuda, "Event", Event)
+        monkeypatch.setattr(cuda, "Stream", Stream)
+        monkeypatch.setattr(cuda, "stream", lambda stream: contextlib.nullcontext())
+        monkeypatch.setattr(cuda, "current_stream", lambda where: self.consumer)
+        monkeypatch.setattr(cuda, "current_device", lambda: 0)
+        monkeypatch.setattr(cuda, "is_available", lambda: True)
+        monkeypatch.setattr(cuda, "device_count", lambda: 1)
+        monkeypatch.setattr(torch_loader, "page_locked", page_locked)
+
+    def run(self, until=None):
+        """Do what is queued, up to an event."""
+        while self.queue and not (until is not None and until.happened):
+            first = self.queue.popleft()
+            if isinstance(first, tuple):
+                first[0].copy_(first[1])
+            else:
+                first.happened = True
+
+
+@pytest.fixture
+def device(monkeypatch):
+    return Device(monkeypatch)
+
+
+def await_ready(batches, n):
+    """Wait until so many batches are built and not taken."""
+    end = time.monotonic() + 10
+    while batches._line._ready.qsize() < n:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_no_memory_is_read_into_while_a_copy_reads_from_it(reader, device, prefetch):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda", prefetch=prefetch, symmetry="flip")
+    wanted = list(cloudio.Loader(reader, 2, symmetry="flip"))
+    kept = []
+    for batch in loader:
+        kept.append(batch)
+        time.sleep(0.01)  # for the thread to read into whatever it believes to be free
+    assert any(call[0] == "synchronize" for call in device.calls)
+    device.run()
+    for batch, of_arrays in zip(kept, wanted, strict=True):
+        assert same_bytes(batch.image, of_arrays.image)
+        assert same_bytes(batch.label, of_arrays.label)
+        assert same_bytes(batch.index, of_arrays.index)
+
+
+def test_leaving_early_waits_for_the_copy_of_what_was_handed_out(reader, device):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda:0")
+    wanted = next(iter(cloudio.Loader(reader, 2)))
+    batches = iter(loader)
+    batch = next(batches)
+    assert not same_bytes(batch.image, wanted.image)  # nobody has waited yet
+    del batches
+    assert same_bytes(batch.image, wanted.image)
+    device.run()
+    list(loader)
+    assert same_bytes(batch.image, wanted.image)
+
+
+def test_a_batch_taken_while_another_thread_closes_is_whole(reader, device, monkeypatch):
+    batches = iter(cloudio.torch.Loader(reader, 2, device="cuda"))
+    wait = device.consumer.wait_event
+
+    def closing(event):
+        batches.close()  # as from another thread: before the batch is handed out
+        batches._handover._sent(reader.read([0]))
+        wait(event)
+
+    device.consumer.wait_event = closing
+    batch = next(batches)
+    assert same_bytes(batch.image, next(iter(cloudio.Loader(reader, 2))).image)
+    assert not batches._handover._under_way
+
+
+def test_a_batch_is_copied_ahead_and_the_callers_stream_waits_for_its_event(reader, device):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda", prefetch=2)
+    batches = iter(loader)
+    await_ready(batches, 2)
+    next(batches)
+    own = device.calls[0][2]
+    assert own.on == torch.device("cuda:0")
+    assert own is not device.consumer
+    held = [("held", torch.float32, device.consumer), ("held", torch.uint8, device.consumer)]
+    assert device.calls == [
+        ("record", 0, own),
+        ("record", 1, own),
+        ("wait", 0, device.consumer),
+        *held,
+    ]
+    device.calls.clear()
+    await_ready(batches, 1)
+    next(batches)
+    # The copy of the first batch has had its time; the third may begin when it has ended.
+    assert device.calls == [
+        ("synchronize", 0), ("record", 2, own), ("wait", 1, device.consumer), *held
+    ]  # fmt: skip
+    assert not device.made[1].happened
+
+
+def test_a_state_counts_what_was_handed_out_not_what_was_copied_ahead(reader, device):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda", seed=1)
+    batches = iter(loader)
+    await_ready(batches, 2)
+    assert len(batches) == 6
+    next(batches)
+    assert batches._line.n_taken == 2
+    assert len(batches) == 5
+    assert loader.state_dict()["position"] == 2
+    assert loader.epoch == 0
+    rest = cloudio.Loader(reader, 2, seed=1)
+    rest.load_state_dict(loader.state_dict())
+    indices = [batch.index.tolist() for batch in rest]
+    assert [batch.index.tolist() for batch in batches] == indices
+    assert loader.epoch == 1
+    assert next(batches, None) is None
+    assert loader.state_dict()["position"] == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_copied_as_stored_is_scaled_on_the_device(ds, monkeypatch, dtype):
+    device = Device(monkeypatch, at_once=True)
+    how = {"fill": 0.5, "mean": 0.1, "std": 0.2, "valid": True}
+    reader = ds.reader("L1C", "hq", size=20, dtype=dtype, **how)
+    loader = cloudio.torch.Loader(reader, 4, device="cuda", scale_on="device")
+    check(loader, cloudio.Loader(reader, 4))
+    kinds = [call[1] for call in device.calls if call[0] == "held"]
+    assert set(kinds) == {getattr(torch, dtype), torch.uint8}
+    # Two events a batch: memory is free once copied, the batch is there once scaled.
+    assert len(device.made) == 2 * len(loader)
+    assert [call[1] for call in device.calls if call[0] == "wait"] == [1, 3, 5]
+
+
+def test_an_error_comes_in_place_of_its_batch_not_of_the_one_before(reader, device, monkeypatch):
+    read, calls = Reader.read, []
+
+    def failing(self, *request, **options):
+        calls.append(request)
+        if len(calls) == 3:
+            raise OSError("the disk is gone")
+        return read(self, *request, **options)
+
+    monkeypatch.setattr(Reader, "read", failing)
+    loader = cloudio.torch.Loader(reader, 2, device="cuda")
+    batches = iter(loader)
+    for _ in range(2):
+        await_ready(batches, 1) if len(calls) < 3 else time.sleep(0.05)
+        next(batches)
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(batches)
+    assert loader.state_dict()["position"] == 4
+    assert next(batches, None) is None
+
+
+@pytest.mark.parametrize("how", ["close", "del", "raise"])
+def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda")
+    batches = iter(loader)
+    next(batches)
+    line = weakref.ref(batches._line)
+    gc.disable()
+    try:
+        if how == "close":
+            batches.close()
+        elif how == "raise":
+            with contextlib.suppress(KeyError):
+                for _ in batches:
+                    raise KeyError
+        del batches
+        assert line() is None
+    finally:
+        gc.enable()
+    assert not [t for t in threading.enumerate() if t.name == "cloudio.Loader"]
+
+
+def test_page_locked_tensors_leave_it_to_torch_when_memory_is_used_again(ds, monkeypatch):
+    made = []
+
+    def page_locked(n_bytes):
+        memory = np.empty(n_bytes, np.uint8)
+        made.append(weakref.ref(memory))
+        return torch.frombuffer(memory, dtype=torch.uint8).numpy()
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(tensors, "page_locked", page_locked)
+    monkeypatch.setattr(torch_loader, "page_locked", page_locked)
+    reader = ds.reader("L1C", "hq", size=20, dtype="bfloat16", valid=True)
+    loader = cloudio.torch.Loader(reader, 2, pin_memory=True, prefetch=1)
+    check(loader, cloudio.Loader(reader, 2))
+    assert len(made) == 3 * len(loader)  # image, label and mask of each: none is lent twice
+    assert not any(memory() for memory in made)
+    made.clear()
+    batches = iter(loader)
+    batch = next(batches)
+    await_ready(batches, 1)  # the next is built, though this one is held
+    assert batch.image.untyped_storage().data_ptr() == made[0]().ctypes.data
+    view = batch.image[1]
+    del batch
+    assert made[0]() is not None
+    assert made[1]() is None  # the label's
+    del view
+    assert made[0]() is None
