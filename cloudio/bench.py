@@ -211,10 +211,10 @@ def label_of(dataset: Dataset) -> str | None:
 def n_samples(size: tuple[int, int], n_bands: int, most: int | None = None) -> int:
     """How many samples, at most 32, fit the memory that is free, with all that is alive at once."""
     sample = size[0] * size[1] * (4 * n_bands + 1)
-    return max(1, min(N_SAMPLES if most is None else most, _free_bytes() // (_SHARES * sample)))
+    return max(1, min(N_SAMPLES if most is None else most, free_bytes() // (_SHARES * sample)))
 
 
-def _free_bytes() -> int:
+def free_bytes() -> int:
     """Memory this process may still take, where Linux says; else 8 GB are assumed."""
     words = {"MemAvailable:": 8_000_000_000}
     meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")

@@ -156,8 +156,19 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--cold", action="store_true", help="from the disk: every page evicted before each run"
     )
+    bench.add_argument(
+        "--train", action="store_true", help="loaders and DataLoaders, for a consumer that computes"
+    )
+    bench.add_argument("--size", type=int, help="of the crops (train alone; default: 224)")
+    bench.add_argument("--batch", type=int, help="samples of one (train alone; default: 32)")
+    bench.add_argument(
+        "--compute",
+        type=float,
+        metavar="MS",
+        help="what a batch takes the consumer (train alone; default: as long as a read)",
+    )
     bench.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
-    bench.add_argument("--rounds", type=int, help="times each is run (default: 9; cold: 5)")
+    bench.add_argument("--rounds", type=int, help="times each is run (default: 9; cold 5, train 3)")
     bench.add_argument("--json", action="store_true", help="print results as JSON")
     bench.set_defaults(command=_bench)
 
@@ -316,11 +327,20 @@ def _stretch(word: str) -> str | tuple[float, float]:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from . import bench, cold
+    from . import bench, cold, train
 
-    run = cold.run if arguments.cold else bench.run
-    rounds = {} if arguments.rounds is None else {"rounds": arguments.rounds}
-    report = run(arguments.path, threads=arguments.threads, **rounds)
+    names = {"rounds": "rounds", "batch": "batch_size", "size": "size", "compute": "compute"}
+    asked: dict[str, Any] = {
+        name: getattr(arguments, option)
+        for option, name in names.items()
+        if getattr(arguments, option) is not None
+    }
+    if not arguments.train and asked.keys() - {"rounds"}:
+        raise RequestError("--size, --batch and --compute are about --train")
+    run: Callable[..., Any] = cold.run if arguments.cold else bench.run
+    if arguments.train:
+        run, asked["evicted"] = train.run, arguments.cold
+    report = run(arguments.path, threads=arguments.threads, **asked)
     print(report.json() if arguments.json else report)
     return 0
 

@@ -20,13 +20,13 @@ from .cold_work import PAGE, ColdWork, Outs, Run, Stored, Way, drained, files_of
 from .contenders import IDIOM, Work, cast_then_multiply, divisors, named
 from .dataset import open
 from .errors import CloudioError
+from .pages import shared_room
 from .reader import Batch
 
 # Of 2 to 32, the fastest at 509, and within 2 % of it at 224; with the kernel's own reading ahead
 # instead of POSIX_FADV_RANDOM all were slower at 509.
 _POOL_THREADS = 16
 _WORKERS = 2
-_SHARED = "/dev/shm"
 # Parts that torch's workers are given of a batch: several each, so that both are busy to the end.
 _PARTS = 8
 # ---- numpy ---------------------------------------------------------------------------------------
@@ -181,13 +181,12 @@ def _joined(batches: list[Any], out: Outs) -> Outs:
 
 
 def _has_torch(work: ColdWork) -> bool:
-    """Installed, and with room where its workers leave their answers, as containers may lack."""
-    room = os.statvfs(_SHARED) if os.path.isdir(_SHARED) else None
-    return (
-        importlib.util.find_spec("torch") is not None
-        and room is not None
-        and room.f_bavail * room.f_frsize > work.bytes_written
-    )
+    """Installed, and with room where its workers leave their answers."""
+    return has_torch() and shared_room() > work.bytes_written
+
+
+def has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
 
 
 # ---- all of them ---------------------------------------------------------------------------------

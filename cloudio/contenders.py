@@ -35,7 +35,7 @@ class Work:
     ``maps`` are the arrays of ``bands``, ``scales`` their factors.  ``codes`` is None, or the
     array of ``label``, its bits as unsigned numbers, and the table of their classes.  Patches
     repeat where there are fewer than ``n``; windows lie in the valid window; the same seed gives
-    the same batch.
+    the same batch.  ``at``: patches and origins to read instead of random ones.
     """
 
     def __init__(
@@ -47,13 +47,10 @@ class Work:
         n: int,
         *,
         seed: int = 0,
+        at: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
-        rng = np.random.default_rng(seed)
-        valid = dataset.valid_window
         self.dataset, self.bands, self.label, self.size = dataset, tuple(bands), label, size
-        self.index = np.resize(rng.permutation(len(dataset)), n)
-        room = np.subtract(valid.size, size) + 1
-        self.origin = np.add(rng.integers(0, room, (n, 2)), (valid.row, valid.col))
+        self.index, self.origin = at or _random(dataset, size, n, seed)
         self.windows = [
             (int(patch), slice(row, row + size[0]), slice(col, col + size[1]))
             for patch, (row, col) in zip(self.index, self.origin.tolist(), strict=True)
@@ -81,7 +78,7 @@ class Work:
     def _arrays(self) -> list[np.ndarray]:
         return [*self.maps, *([] if self.codes is None else self.codes[:1])]
 
-    def reader(self, threads: int) -> Reader:
+    def reader(self, threads: int | None) -> Reader:
         return self.dataset.reader(
             self.bands, self.label, size=self.size, scale=self.scales, threads=threads
         )
@@ -108,6 +105,15 @@ class Work:
         for array in self._arrays:
             for patch in np.unique(self.index):
                 array[patch].max()
+
+
+def _random(
+    dataset: Dataset, size: tuple[int, int], n: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    rng, valid = np.random.default_rng(seed), dataset.valid_window
+    index = np.resize(rng.permutation(len(dataset)), n)
+    room = np.subtract(valid.size, size) + 1
+    return index, np.add(rng.integers(0, room, (n, 2)), (valid.row, valid.col))
 
 
 def _codes_and_table(dataset: Dataset, label: str) -> tuple[np.ndarray, np.ndarray]:

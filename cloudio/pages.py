@@ -1,6 +1,6 @@
 """Pages of files as Linux keeps them: evicted, and proved to be gone; and what a run has cost.
 
-For benchmarks of cold reads (cold.py).  Nothing here writes to a file.
+For benchmarks of cold reads (cold.py) and of loaders (train.py).  Nothing here writes to a file.
 """
 
 import multiprocessing
@@ -21,6 +21,7 @@ _IN_MEMORY = "tmpfs", "ramfs", "devtmpfs", "hugetlbfs"
 # Reads ahead that are under way hold their pages for as long as the disk takes.
 _TRIES, _PAUSE = 20, 0.05
 _POLL_SECONDS = 0.005
+_SHARED = "/dev/shm"
 
 
 # ---- eviction ------------------------------------------------------------------------------------
@@ -151,19 +152,23 @@ class Pss:
     """Proportional set size, in bytes, of this process and its children.
 
     A page that several processes map counts in each for its share, so sums mean something.
+    ``own`` is what no file could give back: anonymous and shared memory, where Linux (from 5.4 on)
+    tells it from pages of mapped files; else all of it.  What has been put under /dev/shm since the
+    beginning counts too where nobody has it mapped, as batches on their way from a worker.
     """
 
     def __init__(self) -> None:
-        self.before = self.peak = _pss()
+        self._shared_before = _shared()
+        self.before, self.own_before = self.peak, self.own_peak = self._now()
 
     @contextmanager
     def watched(self) -> Iterator["Pss"]:
-        """The highest of many readings from a thread, into ``peak``; not for timed runs."""
+        """The highest of many readings from a thread, into the peaks; not for timed runs."""
         done = threading.Event()
 
         def watch() -> None:
             while not done.wait(_POLL_SECONDS):
-                self.peak = max(self.peak, _pss())
+                self._look()
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -172,13 +177,36 @@ class Pss:
         finally:
             done.set()
             thread.join()
-            self.peak = max(self.peak, _pss())
+            self._look()
+
+    def _look(self) -> None:
+        total, own = self._now()
+        self.peak, self.own_peak = max(self.peak, total), max(self.own_peak, own)
+
+    def _now(self) -> tuple[int, int]:
+        """All of it, and what is not of files."""
+        kinds = {"Pss:": 0, "Pss_File:": 0, "Pss_Shmem:": 0}
+        for pid in _processes():
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                kind, n_kib, *_ = line.split()
+                if kind in kinds:
+                    kinds[kind] += int(n_kib) * 1024
+        unmapped = max(0, _shared() - self._shared_before - kinds["Pss_Shmem:"])
+        total = kinds["Pss:"] + unmapped
+        return total, total - kinds["Pss_File:"]
 
 
-def _pss() -> int:
-    total = 0
-    for pid in _processes():
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
+def _shared() -> int:
+    """Bytes of all that lies under /dev/shm, whoever put it there."""
+    if not os.path.isdir(_SHARED):
+        return 0
+    room = os.statvfs(_SHARED)
+    return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+def shared_room() -> int:
+    """Bytes free where torch's workers leave their answers, of which containers may have few."""
+    if not os.path.isdir(_SHARED):
+        return 0
+    room = os.statvfs(_SHARED)
+    return room.f_bavail * room.f_frsize

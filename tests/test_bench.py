@@ -269,11 +269,11 @@ def test_bad_threads_are_refused(temporary, capsys):
 
 def test_few_samples_where_memory_is_short(monkeypatch):
     monkeypatch.setattr(bench, "N_SAMPLES", 32)
-    monkeypatch.setattr(bench, "_free_bytes", lambda: 1 << 40)
+    monkeypatch.setattr(bench, "free_bytes", lambda: 1 << 40)
     assert bench.n_samples((509, 509), 13) == 32
-    monkeypatch.setattr(bench, "_free_bytes", lambda: 2_000_000_000)
+    monkeypatch.setattr(bench, "free_bytes", lambda: 2_000_000_000)
     assert bench.n_samples((509, 509), 13) == 9
-    monkeypatch.setattr(bench, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(bench, "free_bytes", lambda: 1000)
     assert bench.n_samples((509, 509), 13) == 1
 
 

@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,6 +118,24 @@ def test_memory_that_is_gone_again_was_seen():
         time.sleep(0.1)
         taken.close()
     assert pss.peak - pss.before >= 0.9 * (1 << 26)
+
+
+def test_shared_memory_on_its_way_counts_once():
+    """As a batch that a worker has handed over, before and after it is looked at."""
+    if not Path("/dev/shm").is_dir():
+        pytest.skip("no /dev/shm")
+    n_bytes = 1 << 26
+    pss = pages.Pss()
+    with tempfile.TemporaryFile(dir="/dev/shm") as file:
+        file.write(bytes(n_bytes))
+        file.flush()
+        with pss.watched():
+            pass
+        assert 0.9 * n_bytes <= pss.own_peak - pss.own_before <= 1.3 * n_bytes
+        with mmap.mmap(file.fileno(), n_bytes) as mapped, pss.watched():
+            assert np.frombuffer(mapped, np.uint8).max() == 0
+        assert 0.9 * n_bytes <= pss.own_peak - pss.own_before <= 1.3 * n_bytes
+        assert pss.peak - pss.before <= 1.3 * n_bytes
 
 
 def test_json_holds_all_of_it(report):
@@ -283,7 +302,7 @@ def test_no_more_samples_than_patches_or_memory(folder, monkeypatch):
     dataset = cloudio.open(folder)
     assert cold.n_samples(dataset, BANDS) == N
     assert cold.n_samples(dataset, BANDS, 2) == 2
-    monkeypatch.setattr(cold.bench, "_free_bytes", lambda: 1000)
+    monkeypatch.setattr(cold.bench, "free_bytes", lambda: 1000)
     assert cold.n_samples(dataset, BANDS) == 1
 
 

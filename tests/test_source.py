@@ -23,6 +23,7 @@ ORDER = (
     "verify", "scene", "synth", "tensors", "scaling", "torch_loader", "torch", "panels", "plot",
     "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
     "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
+    "train_work", "train_ways", "train",
     "__init__", "cli", "__main__",
 )  # fmt: skip
 COMPILED = {"_pool": _pool, "_files": _files, "_plans": _plans, "_kernels": _kernels}
