@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,44 @@ def test_the_page_about_statistics_prints_what_it_shows(tmp_path, capsys, monkey
     for code, printed in examples:
         exec(code, names)
         assert capsys.readouterr().out == printed
+
+
+def test_the_page_about_training_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    arrays = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
+    cloudio.synthesize(tmp_path / "CloudSEN12", {"train": 10, "val": 3}, arrays=arrays)
+    monkeypatch.chdir(tmp_path)
+    page = (README.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    seen = []
+    names = {"work": lambda image, label: seen.append((image.shape, label.shape))}
+
+    def run(block):
+        seen.clear()
+        exec(block, names)
+        return seen
+
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    first, samples, stopped, ranks, val, loader, workers = code
+    crop = [((n, 3, 224, 224), (n, 224, 224)) for n in (4, 4, 2)]
+    assert run(first) == crop * 3
+    run(samples)
+    assert np.array_equal(names["batch"].index, names["samples"].index)
+    assert run(stopped) == [*crop[:1], ((6, 3, 224, 224), (6, 224, 224))]
+    run(ranks)
+    assert [loader.rank for loader in names["loaders"]] == [0, 1]
+    assert run(val) == [((2, 3, 512, 512), (2, 512, 512))]
+    if importlib.util.find_spec("torch"):
+        assert run(loader) == crop
+        with warnings.catch_warnings():  # of a process with threads that forks
+            warnings.simplefilter("ignore", DeprecationWarning)
+            assert run(workers) == crop * 2
+            del names["batches"]  # and its workers
+
+
+def test_the_readme_trains(tmp_path):
+    cloudio.synthesize(tmp_path / "data", {"train": 3}, arrays=["L1C_B2", "LABEL_manual_hq"])
+    (code,) = (block for block in blocks() if "cloudio.Loader" in block)
+    seen = []
+    reader = cloudio.open(tmp_path / "data").reader("L1C_B2", "manual_hq", size=64)
+    names = {"cloudio": cloudio, "reader": reader}
+    exec(code, names | {"train_step": lambda image, label: seen.append(len(image))})
+    assert sum(seen) == 3
