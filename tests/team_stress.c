@@ -335,6 +335,76 @@ static void errands_from_elsewhere(int n)
         fail("an errand sent from elsewhere was not dropped, or its file is open");
 }
 
+/* ---- a loader ------------------------------------------------------------------------------------ */
+
+/* Ask for the pages of the next batch, then read this one. */
+static void build(cio_file *file, unsigned k)
+{
+    send_ahead(file);
+    one_region(k * 17u);
+    if (!cio_file_enter(file)) {
+        fail("a file that is in use is closed");
+        return;
+    }
+    if (cio_file_base(file)[8192] != 'x')
+        fail("a mapping shows something else");
+    cio_file_leave(file);
+    if (k % 5 == 0)
+        all_dropped();
+}
+
+static void *builder(void *nothing)
+{
+    (void)nothing;
+    cio_file *file = new_file();
+    for (unsigned k = 0; file != NULL && !atomic_load(&stop); ++k)
+        build(file, k);
+    release(file);
+    return NULL;
+}
+
+/* A thread builds, while this one builds by itself and forks. Sanitizers let a child start no thread
+ * but those of the team and of errands, whose stacks no thread of its parent had. */
+static void loads(int n)
+{
+    pthread_t other;
+    const int before = n_open();
+    pthread_create(&other, NULL, builder, NULL);
+    for (int k = 0; k < n; ++k) {
+        cio_file *file = new_file();
+        if (file == NULL)
+            return;
+        build(file, (unsigned)k);
+        const pid_t child = fork();
+        if (child == 0) {
+            alarm(20);
+            const int there = n_open();
+            /* The other thread may have been about to send one. */
+            atomic_store(&sent, 0);
+            atomic_store(&dropped, 0);
+            cio_file *own = new_file();
+            for (unsigned r = 0; r < 10 && own != NULL; ++r) {
+                build(own, r);
+                build(file, r);
+            }
+            release(own);
+            for (int wait = 0; wait < 4000 && n_open() != there; ++wait)
+                usleep(1000);
+            _exit(n_open() != there || atomic_load(&failures) != 0);
+        }
+        release(file);
+        int status;
+        waitpid(child, &status, 0);
+        if (status != 0)
+            fail("a child that was forked while batches are built failed or hung");
+    }
+    atomic_store(&stop, 1);
+    pthread_join(other, NULL);
+    atomic_store(&stop, 0);
+    if (!all_dropped() || n_open() != before)
+        fail("an errand of a loader was not dropped, or its file is open");
+}
+
 static void write_file(char *name)
 {
     static char bytes[BYTES];
@@ -356,6 +426,7 @@ int main(int argc, char **argv)
     more_than_begun(); /* first, while the team is nobody yet */
     errands(n_forks);
     errands_from_elsewhere(n_forks);
+    loads(n_forks / 2);
     closes();
     for (size_t k = 0; k < CALLERS; ++k)
         pthread_create(&callers[k], NULL, caller, (void *)k);

@@ -520,3 +520,31 @@ def test_children_of_a_loader_at_full_speed_do_not_hang(folder):
     """
     printed, said, status = outcome(folder, code)
     assert (printed, status) == (["failed:", "[]"], 0), said
+
+
+# ---- what is asked for ahead ---------------------------------------------------------------------
+
+
+def test_pages_of_each_batch_are_asked_for_while_the_one_before_is_built(reader, monkeypatch):
+    told = []
+    read, prefetch = cloudio.Reader.read, cloudio.Reader.prefetch
+
+    def reads(self, index, *rest, **how):
+        told.append(("read", index.tolist()))
+        return read(self, index, *rest, **how)
+
+    def asks(self, index, origin=None):
+        told.append(("ask", index.tolist(), origin.tolist()))
+        return prefetch(self, index, origin)
+
+    monkeypatch.setattr(cloudio.Reader, "read", reads)
+    monkeypatch.setattr(cloudio.Reader, "prefetch", asks)
+    loader = cloudio.Loader(reader, 10, prefetch=1)
+    first, *later = [loader.samples(range(k, min(k + 10, N)), epoch=0) for k in (0, 10, 20)]
+    assert next(iter(list(loader))).index.tolist() == first.index.tolist()
+    expected = []
+    for now, after in itertools.pairwise([first, *later, None]):
+        if after is not None:
+            expected.append(("ask", after.index.tolist(), after.origin.tolist()))
+        expected.append(("read", now.index.tolist()))
+    assert told == expected

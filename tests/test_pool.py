@@ -163,6 +163,18 @@ def test_who_holds_the_last_few_needs_as_many_more(images, prefetch, k):
     assert memory.most_alive <= max(prefetch, 1) + k + 1
 
 
+@pytest.mark.parametrize("prefetch", [1, 2, 4])
+def test_none_is_made_while_the_one_before_is_about_to_come_back(images, prefetch):
+    memory = Counted()
+    loader = cloudio.Loader(images, 2, prefetch=prefetch, allocate=memory)
+    before = None
+    for batch in loader:
+        time.sleep(2e-3)
+        before = batch  # only now the last is let go
+    assert before is not None
+    assert memory.most_alive <= prefetch + 1
+
+
 def test_who_holds_nothing_while_waiting_needs_what_is_ahead(images):
     for prefetch in 1, 2, 4:
         memory = Counted()
