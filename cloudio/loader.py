@@ -312,7 +312,10 @@ def _restore(
 def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
     if allocate is None:
         return aligned((n_bytes,), _UINT8)
-    memory = allocate(n_bytes)
+    try:
+        memory = allocate(n_bytes)
+    except StopIteration as error:  # which would end the epoch without a word
+        raise RuntimeError("allocate raised StopIteration") from error
     try:
         view = memoryview(memory)
         got = f"{'read-only, ' if view.readonly else ''}{view.nbytes} bytes"

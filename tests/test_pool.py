@@ -329,6 +329,7 @@ def test_once_warm_no_page_is_faulted_in(images, prefetch):
         (lambda n: None, RequestError, r"allocate\(1152\) gave NoneType"),
         (lambda n: np.empty((n, 2), np.uint8)[:, 0], RequestError, r"writable and in one piece"),
         (lambda n: 1 / 0, ZeroDivisionError, r"division"),
+        (lambda n: next(iter(())), RuntimeError, r"allocate raised StopIteration"),
     ],
 )
 def test_memory_that_cannot_be_had_is_an_error_of_the_caller(
