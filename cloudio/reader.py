@@ -4,6 +4,8 @@ What there is to read is dataset.py's; the pixels are _kernels'.
 """
 
 import operator
+import os
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
@@ -122,7 +124,8 @@ class Reader:
 
     ``label_dtype``: ``"uint8"`` or ``"int64"``.  ``ignore``: the class of codes that a map does
     not list and of pixels outside the valid window.  ``threads``: at most so many work on a
-    batch, the caller among them; None means CLOUDIO_THREADS, or the CPUs this process may use.
+    batch, the caller among them; None means CLOUDIO_THREADS, or the CPUs this process may use, and
+    one for a batch that a worker process of torch's DataLoader fetches.
     From 2 on, ``io="pread"`` has more that only wait for files.  ``evict=True``: pages of what was
     read are given back to the system at once, for data that memory does not hold anyway; it reads
     as under ``io="pread"``, and past the page cache where the file system can.
@@ -225,6 +228,7 @@ class Reader:
             "valid": self.valid,
             "evict": self._evict,
         }
+        self._of_worker: Reader | None = None
         # Last, so that nothing is said of what is refused.
         doubts.warn_of_labels(dataset.path, dataset.layout, self.size, asked_for)
 
@@ -311,7 +315,7 @@ class Reader:
 
     def __getitems__(self, index: Any) -> Batch[np.ndarray]:
         """A whole batch: the hook through which torch's DataLoader fetches one."""
-        return self.read(index)
+        return in_worker(self).read(index)
 
     def _allocate(self, n: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image, label and mask; None where this reader has none."""
@@ -379,6 +383,21 @@ class Reader:
 def like(reader: Reader, **changes: Any) -> Reader:
     """A reader of the same data set, with all but these settings the same."""
     return _restore(reader.dataset, {**reader.settings, **changes})
+
+
+def in_worker(reader: Reader) -> Reader:
+    """The reader; in a worker process of torch's DataLoader, one like it that uses one thread.
+
+    Unless ``threads`` or CLOUDIO_THREADS say how many.
+    """
+    torch_data = sys.modules.get("torch.utils.data")
+    if torch_data is None or torch_data.get_worker_info() is None:
+        return reader
+    if reader.settings["threads"] or os.environ.get("CLOUDIO_THREADS"):
+        return reader
+    if reader._of_worker is None:
+        reader._of_worker = like(reader, threads=1)
+    return reader._of_worker
 
 
 def _restore(dataset: Dataset, settings: dict[str, Any]) -> Reader:

@@ -14,12 +14,14 @@ from .request import index_numbers
 
 
 def tensor(array: Any, bits_of: Any = None) -> Any:
-    """A tensor over an array's memory; None of None, and any number's own.
+    """A tensor over an array's memory; None and tensors as they are, and any number's own.
 
     ``bits_of``: the type whose bits the array holds; else it tells its type itself.
     """
+    if array is None or isinstance(array, torch.Tensor):
+        return array
     if not isinstance(array, np.ndarray):
-        return None if array is None else torch.as_tensor(array)
+        return torch.as_tensor(array, device="cpu")
     if array.dtype.name == "bfloat16":
         array, bits_of = array.view(np.uint16), torch.bfloat16
     # Not as_tensor, which copies to the default device.

@@ -1,7 +1,7 @@
 """PyTorch's door: data sets, loaders and batches of tensors."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,11 +16,14 @@ from torch.utils import data
 from . import tensors
 from .draws import Views, check_epoch, check_seed
 from .errors import RequestError
-from .reader import Batch, MaskedBatch, Reader, like, sample_of
-from .request import resolved
+from .reader import Batch, MaskedBatch, Reader, in_worker, sample_of
+from .request import is_whole, resolved
 from .torch_loader import Loader
 
 __all__ = ["Dataset", "Loader", "collate", "read"]
+
+# Of what the state of a Dataset holds.
+VERSION = 1
 
 
 class Dataset(data.Dataset):
@@ -30,9 +33,10 @@ class Dataset(data.Dataset):
     batch is one read.  ``crop``, ``symmetry`` and ``seed`` are those of `cloudio.Loader`, and in
     an epoch a patch has the same bytes as there; the order is the sampler's.
 
-    `set_epoch` reaches worker processes however they were started, those that stay
-    (``persistent_workers``) too.  In one of them a single thread reads, unless the reader's
-    ``threads`` or CLOUDIO_THREADS say how many.  Pickles small, with its epoch.
+    `set_epoch` reaches a DataLoader's worker processes however they were started, those that stay
+    (``persistent_workers``) too; other processes, as ranks are, have an epoch of their own.  In a
+    worker a single thread reads, unless the reader's ``threads`` or CLOUDIO_THREADS say how many.
+    Pickles small, with its epoch and what a subclass has added.
     """
 
     def __init__(
@@ -40,27 +44,62 @@ class Dataset(data.Dataset):
     ) -> None:
         if not isinstance(reader, Reader):
             raise RequestError(f"{type(reader).__name__} is no Reader; ds.reader(...) makes one")
-        self.reader, self.crop, self.symmetry = reader, crop, symmetry
+        self.reader, self.symmetry = reader, symmetry
         self.seed = check_seed(seed)
         self._views = Views.of(reader, crop, symmetry)
-        self._epoch = torch.zeros(1, dtype=torch.int64, device="cpu").share_memory_()
-        self._of_worker: Reader | None = None
+        # A list of the caller's may change.
+        self.crop = crop if isinstance(crop, str) else self._views.corner
+        self._share(0, False)
 
     def __len__(self) -> int:
+        self._own()  # for samplers ask for the length before workers are forked
         return len(self.reader)
 
     @property
     def epoch(self) -> int:
         """That whose crops and symmetries are read."""
-        return int(self._epoch)
+        return int(self._own()[0])
 
     def set_epoch(self, epoch: int) -> None:
-        """Read as in this epoch from now on, in every process that has this data set.
+        """Read as in this epoch from now on, here and in the workers of DataLoaders begun here.
 
         To be called between epochs, before the DataLoader is iterated; batches that workers are
         already asked for are of either.
         """
-        self._epoch.fill_(check_epoch(epoch))
+        self._own().copy_(torch.tensor([check_epoch(epoch), 1], device="cpu"))
+
+    def state_dict(self) -> dict[str, int]:
+        """Which epoch of what is read: whole numbers alone.  torchdata's StatefulDataLoader asks.
+
+        Not where in it: the loader knows what it has handed out.
+        """
+        return {
+            "version": VERSION,
+            "seed": self.seed,
+            "patches": len(self),
+            "epoch": self.epoch,
+        }
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Read as in the state's epoch, unless `set_epoch` has been called: then in that one.
+
+        For a StatefulDataLoader loads what it was given as late as when it is iterated.
+        RequestError, naming the difference, where the state is of another seed, size or version.
+        """
+        own = self.state_dict()
+        needed = f"no state of a Dataset: {', '.join(own)} are needed"
+        if not isinstance(state, Mapping) or "version" not in state:
+            raise RequestError(f"{state!r} is {needed}")
+        for name in ("version", "seed", "patches"):
+            if name in state and state[name] != own[name]:
+                raise RequestError(
+                    f"the state has {name}={state[name]}, this Dataset {name}={own[name]}"
+                )
+        if state.keys() != own.keys() or not all(map(is_whole, state.values())):
+            raise RequestError(f"{state!r} is {needed}")
+        epoch, at = check_epoch(state["epoch"]), self._own()
+        if not at[1]:
+            at[0] = epoch
 
     def __getitem__(self, index: Any) -> Batch[Any]:
         """One sample for a whole number; a batch for a slice or a sequence of them."""
@@ -80,20 +119,39 @@ class Dataset(data.Dataset):
     def _read(self, index: Any, shared: bool) -> Batch[Any]:
         patches = resolved(_array(index), len(self))
         origin, symmetry = self._views.drawn(patches, self.seed, self.epoch)
-        return tensors.read(self._reader_here(), patches, origin, symmetry, shared)
+        return tensors.read(in_worker(self.reader), patches, origin, symmetry, shared)
 
-    def _reader_here(self) -> Reader:
-        """The reader, or in a worker process one like it that uses one thread."""
-        threads = self.reader.settings["threads"]
-        if data.get_worker_info() is None or threads or os.environ.get("CLOUDIO_THREADS"):
-            return self.reader
-        if self._of_worker is None:
-            self._of_worker = like(self.reader, threads=1)
-        return self._of_worker
+    # ---- the epoch, in memory that workers share -----------------------------------------------
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        settings = {"crop": self.crop, "symmetry": self.symmetry, "seed": self.seed}
-        return _restore, (type(self), self.reader, settings, self._epoch)
+    def _own(self) -> torch.Tensor:
+        """The epoch, and whether it was set: this process's, or in a worker its parent's."""
+        if os.getpid() != self._process and data.get_worker_info() is None:
+            self._share(*self._shared.tolist())
+        shared: torch.Tensor = self._shared
+        return shared
+
+    def _share(self, epoch: int, was_set: int) -> None:
+        """Have an epoch that no other process has yet."""
+        with torch.inference_mode(False):
+            at = torch.tensor([epoch, was_set], dtype=torch.int64, device="cpu")
+            self._shared = at.share_memory_()
+        self._process = os.getpid()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._own()  # for workers may be what it is sent to
+        return {name: held for name, held in vars(self).items() if name != "_views"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._views = Views.of(self.reader, self.crop, self.symmetry)
+        # To a process being started it comes as the same memory; from a file, as a copy.
+        if not self._shared.is_shared():
+            self._share(*self._shared.tolist())
+
+    def __copy__(self) -> "Dataset":
+        other: Dataset = object.__new__(type(self))
+        other.__setstate__({**self.__getstate__(), "_shared": self._shared.detach().clone()})
+        return other
 
     def __repr__(self) -> str:
         return (
@@ -102,26 +160,24 @@ class Dataset(data.Dataset):
         )
 
 
-def _restore(
-    kind: type[Dataset], reader: Reader, settings: dict[str, Any], epoch: torch.Tensor
-) -> Dataset:
-    dataset = kind(reader, **settings)
-    # To a process being started it comes as the same memory; from a file, as memory of its own.
-    dataset._epoch = epoch if epoch.is_shared() else epoch.share_memory_()
-    return dataset
-
-
 def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
     """Turn what a DataLoader fetched from a Reader or a `Dataset` into a Batch of tensors.
 
     For ``DataLoader(reader, collate_fn=cloudio.torch.collate)``: there a batch is one read, and
     its tensors are its arrays, not copies.  A list of samples, as a dataset that wraps a Reader
     hands on, is stacked.  A MaskedBatch stays one; bfloat16 arrays become bfloat16 tensors.
+    RequestError of anything else.
     """
     if isinstance(batch, (Batch, MaskedBatch)):
         return tensors.tensors(cast(Batch[Any], batch))
-    columns = zip(*batch, strict=True)
-    return type(batch[0])(*map(_stacked, columns))
+    kinds = list({type(sample) for sample in batch}) if isinstance(batch, (list, tuple)) else []
+    if len(kinds) != 1 or not issubclass(kinds[0], (Batch, MaskedBatch)):
+        of = " and ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+        raise RequestError(
+            f"{type(batch).__name__} of {of}; a Batch is needed, or a list of samples as a Reader "
+            "or a Dataset gives them"
+        )
+    return cast(Batch[Any], kinds[0](*map(_stacked, zip(*batch, strict=True))))
 
 
 def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:

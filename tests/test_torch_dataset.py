@@ -151,18 +151,33 @@ def test_samplers_subsets_and_samples_of_a_wrapper_work(dataset):
 
 def test_a_worker_reads_with_one_thread_unless_told(ds, monkeypatch):
     monkeypatch.delenv("CLOUDIO_THREADS", raising=False)
-    untold, told = (
-        cloudio.torch.Dataset(ds.reader("L1C", size=8, threads=threads)) for threads in (None, 3)
-    )
-    assert untold._reader_here() is untold.reader
-    wanted = untold[2].image
+    untold, told = (ds.reader("L1C", size=8, threads=threads) for threads in (None, 3))
+    used = []
+    read = cloudio.Reader.read
+
+    def seen(self, *request, **how):
+        used.append(self)
+        return read(self, *request, **how)
+
+    monkeypatch.setattr(cloudio.Reader, "read", seen)
+
+    def readers_of(reader):
+        used.clear()
+        dataset = cloudio.torch.Dataset(reader, crop="center")
+        wanted = reader.__getitems__([2, 0]).image
+        assert np.array_equal(dataset[[2, 0]].image.numpy(), wanted)
+        assert len(used) == 2
+        return used
+
+    assert readers_of(untold) == [untold, untold]
     monkeypatch.setattr("torch.utils.data.get_worker_info", object)
-    assert untold._reader_here().settings == {**untold.reader.settings, "threads": 1}
-    assert untold._reader_here() is untold._reader_here()
-    assert torch.equal(untold[2].image, wanted)
-    assert told._reader_here() is told.reader
+    first, second = readers_of(untold)
+    assert first is second
+    assert first.settings == {**untold.settings, "threads": 1}
+    assert first._threads == 1
+    assert readers_of(told) == [told, told]
     monkeypatch.setenv("CLOUDIO_THREADS", "2")
-    assert untold._reader_here() is untold.reader
+    assert readers_of(untold) == [untold, untold]
 
 
 def test_a_worker_reads_batches_into_shared_memory(ds, dataset, monkeypatch):
@@ -183,10 +198,115 @@ def test_it_pickles_small_with_an_epoch_of_its_own(ds, dataset):
     copied = copy.deepcopy(dataset)
     dataset.set_epoch(8)
     assert (again.epoch, copied.epoch) == (4, 4)
-    assert again._epoch.is_shared()
+    assert again._shared.is_shared()
     assert (again.seed, again.crop, again.symmetry) == (6, "random", "d4")
     same(again[[3, 1]], of_epoch(dataset, 4), [3, 1])
     assert repr(again).startswith("<cloudio.torch.Dataset of 7 patches: crop random, symmetry d4")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_an_epoch_of_its_own(dataset, copied):
+    dataset.set_epoch(2)
+    other = copied(dataset)
+    other.set_epoch(3)
+    assert (dataset.epoch, other.epoch) == (2, 3)
+    dataset.set_epoch(4)
+    assert other.epoch == 3
+    assert other._shared.is_shared()
+    same(other[[1, 5]], of_epoch(dataset, 3), [1, 5])
+
+
+class Described(cloudio.torch.Dataset):
+    def __init__(self, reader, notes):
+        super().__init__(reader, seed=3)
+        self.notes = notes
+
+    def __getitems__(self, index):
+        return super().__getitems__(index), self.notes
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda dataset: pickle.loads(pickle.dumps(dataset))]
+)
+def test_what_a_subclass_has_added_is_carried(reader, copied):
+    dataset = Described(reader, ["cloudy", "clear"])
+    dataset.more = 5
+    again = copied(dataset)
+    assert type(again) is Described
+    assert again.more == 5
+    batch, notes = again.__getitems__([3])
+    assert notes == ["cloudy", "clear"]
+    same(batch, of_epoch(dataset, 0), [3])
+
+
+def rank(dataset, number, together, said):
+    """What a process does that trains: set the epoch, and read in a worker of its own."""
+    torch.set_num_threads(1)  # the parent's threads are not in a child that was forked
+    before = dataset.epoch
+    loader = DataLoader(
+        dataset,
+        N,
+        num_workers=1,
+        multiprocessing_context="fork",
+        collate_fn=cloudio.torch.collate,
+        persistent_workers=True,
+    )
+    next(iter(loader))  # a worker that stays has seen the epoch before
+    dataset.set_epoch(number)
+    together.wait(60)  # each has set its own
+    image = next(iter(loader)).image.numpy()
+    said.put((number, before, dataset.epoch, image.tobytes()))
+    together.wait(60)
+
+
+def test_ranks_that_were_given_the_same_data_set_have_epochs_of_their_own(dataset):
+    context = torch.multiprocessing.get_context("fork")
+    together, said = context.Barrier(2), context.SimpleQueue()
+    dataset.set_epoch(9)
+    ranks = [context.Process(target=rank, args=(dataset, k, together, said)) for k in (1, 2)]
+    for process in ranks:
+        process.start()
+    got = sorted(said.get() for _ in ranks)
+    for process in ranks:
+        process.join(60)
+    assert [x[:3] for x in got] == [(1, 9, 1), (2, 9, 2)]
+    assert dataset.epoch == 9
+    for number, _, _, image in got:
+        assert image == of_epoch(dataset, number).image.tobytes()
+
+
+def test_a_data_set_made_under_inference_mode_takes_epochs(reader):
+    with torch.inference_mode():
+        dataset = cloudio.torch.Dataset(reader)
+        copied = copy.copy(dataset)
+        loaded = pickle.loads(pickle.dumps(dataset))
+        dataset.set_epoch(1)
+    for made in (dataset, copied, loaded):
+        made.set_epoch(2)
+        assert made.epoch == 2
+
+
+def test_nothing_lands_on_a_default_device(reader):
+    with torch.device("meta"):
+        dataset = cloudio.torch.Dataset(reader)
+        dataset.set_epoch(3)
+        samples = [dataset[4], dataset[0]]
+        batch = cloudio.torch.collate(samples)
+        of_arrays = cloudio.torch.collate([reader[4], reader[0]])
+        read = cloudio.torch.read(reader, [4, 0])
+    same(batch, of_epoch(dataset, 3), [4, 0])
+    for made in (of_arrays, read):
+        assert made.index.tolist() == [4, 0]
+        assert np.array_equal(made.image.numpy(), reader.read([4, 0]).image)
+
+
+def test_a_crop_is_kept_as_numbers(reader):
+    crop = [3, 2]
+    dataset = cloudio.torch.Dataset(reader, crop=crop)
+    crop[0] = 500
+    assert dataset.crop == (3, 2)
+    again = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(again[1].image, dataset[1].image)
 
 
 @pytest.mark.parametrize(
@@ -213,36 +333,71 @@ def test_other_things_than_readers_epochs_and_patches_are_refused(ds, dataset):
         dataset[[0, 7]]
 
 
+def test_a_state_is_the_epoch_of_what_is_read(reader):
+    dataset = cloudio.torch.Dataset(reader, seed=6)
+    dataset.set_epoch(4)
+    state = dataset.state_dict()
+    assert state == {"version": 1, "seed": 6, "patches": N, "epoch": 4}
+    fresh = cloudio.torch.Dataset(reader, seed=6, crop="center")
+    for epoch in (4, 3):
+        fresh.load_state_dict({**state, "epoch": epoch})
+        assert fresh.epoch == epoch
+    fresh.set_epoch(5)  # of the loop that resumes, before its DataLoader loads anything
+    fresh.load_state_dict(state)
+    assert fresh.epoch == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 7}, "^the state has seed=7, this Dataset seed=6$"),
+        ({"patches": 8}, "^the state has patches=8, this Dataset patches=7$"),
+        ({"version": 2, "more": 1}, "^the state has version=2, this Dataset version=1$"),
+        ({"more": 1}, "is no state of a Dataset: version, seed, patches, epoch are needed$"),
+        ({"epoch": 1.5}, "is no state of a Dataset: version, seed, patches, epoch are needed$"),
+        ({"epoch": -1}, "^epoch=-1; a whole number from 0 on is needed$"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(dataset, change, message):
+    state = dataset.state_dict() | change
+    with pytest.raises(RequestError, match=message):
+        dataset.load_state_dict(state)
+    with pytest.raises(RequestError, match=r"^\[\] is no state of a Dataset"):
+        dataset.load_state_dict([])
+    assert dataset.epoch == 0
+
+
 # ---- torchdata -----------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata's, to torch
 @pytest.mark.parametrize("n", [0, 2])
-def test_a_stateful_data_loader_resumes_in_the_middle_of_an_epoch(dataset, n):
+def test_a_stateful_data_loader_resumes_in_the_middle_of_an_epoch(reader, n):
     stateful = pytest.importorskip(
         "torchdata.stateful_dataloader", reason="torchdata is not installed"
     )
 
     def loader():
-        return stateful.StatefulDataLoader(
-            dataset, 2, shuffle=True, num_workers=n, collate_fn=cloudio.torch.collate
-        )
+        dataset = cloudio.torch.Dataset(reader, symmetry="d4", seed=6)  # as in a new process
+        how = {"shuffle": True, "num_workers": n, "collate_fn": cloudio.torch.collate}
+        return dataset, stateful.StatefulDataLoader(dataset, 2, **how)
 
+    dataset, whole = loader()
     dataset.set_epoch(1)
     torch.manual_seed(5)
-    whole = loader()
     batches = iter(whole)
     for _ in range(2):
         next(batches)
     state = whole.state_dict()
     rest = list(batches)
-    resumed = loader()
+    fresh, resumed = loader()
     resumed.load_state_dict(state)
     wanted = of_epoch(dataset, 1)
     for batch, then in zip(resumed, rest, strict=True):
         assert batch.index.tolist() == then.index.tolist()
         same(batch, wanted, then.index.tolist())
     assert len(rest) == 2
+    assert fresh.epoch == 1
 
 
 def test_a_loader_follows_torchdatas_protocol(reader):
