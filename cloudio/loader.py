@@ -18,7 +18,7 @@ from ._pool import Pool
 from .batches import Batches, Handover, Progress, Work
 from .draws import Samples, Shard, Views, check_epoch, check_seed, shuffled
 from .errors import RequestError
-from .reader import Reader
+from .reader import Reader, no_reader
 from .request import aligned, allocate_image, choice, is_whole, picks, whole_numbers
 
 # Of what a state holds.
@@ -72,7 +72,7 @@ class Loader:
         allocate: Callable[[int], Any] | None = None,
     ) -> None:
         if not isinstance(reader, Reader):
-            raise RequestError(f"{type(reader).__name__} is no Reader; ds.reader(...) makes one")
+            raise no_reader(reader)
         self.reader = reader
         self.batch_size = _count("batch_size", batch_size, 1)
         self.shuffle, self.drop_last = choice("shuffle", shuffle), choice("drop_last", drop_last)
@@ -272,24 +272,10 @@ class Loader:
 
     # ---- as a thing --------------------------------------------------------------------------
 
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-            "seed": self.seed,
-            "crop": self.crop,
-            "symmetry": self.symmetry,
-            "drop_last": self.drop_last,
-            "index": self._index,
-            "rank": self.rank,
-            "world_size": self.world_size,
-            "prefetch": self.prefetch,
-            "allocate": self._allocate,
-        }
-
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __getstate__(self) -> dict[str, Any]:
         at = self._progress
-        return _restore, (type(self), self.reader, self._settings(), at.epoch, at.position)
+        continued = Progress(at.epoch, at.position, loaded=True)
+        return {**vars(self), "_pools": [], "_progress": continued}
 
     def __repr__(self) -> str:
         rank = f", rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""
@@ -299,14 +285,6 @@ class Loader:
             f"{len(self):,} batches of {self.batch_size}{rank}, crop {self.crop}, symmetry "
             f"{self.symmetry}, epoch {self.epoch}>\n{self.reader!r}"
         )
-
-
-def _restore(
-    kind: type[Loader], reader: Reader, settings: dict[str, Any], epoch: int, position: int
-) -> Loader:
-    loader = kind(reader, **settings)
-    loader._progress = Progress(epoch, position, loaded=True)
-    return loader
 
 
 def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:

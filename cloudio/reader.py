@@ -385,6 +385,10 @@ def like(reader: Reader, **changes: Any) -> Reader:
     return _restore(reader.dataset, {**reader.settings, **changes})
 
 
+def no_reader(given: Any) -> RequestError:
+    return RequestError(f"{type(given).__name__} is no Reader; ds.reader(...) makes one")
+
+
 def in_worker(reader: Reader) -> Reader:
     """The reader; in a worker process of torch's DataLoader, one like it that uses one thread.
 

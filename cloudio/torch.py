@@ -16,7 +16,7 @@ from torch.utils import data
 from . import tensors
 from .draws import Views, check_epoch, check_seed
 from .errors import RequestError
-from .reader import Batch, MaskedBatch, Reader, in_worker, sample_of
+from .reader import Batch, MaskedBatch, Reader, in_worker, no_reader, sample_of
 from .request import is_whole, resolved
 from .torch_loader import Loader
 
@@ -43,7 +43,7 @@ class Dataset(data.Dataset):
         self, reader: Reader, *, crop: Any = "random", symmetry: str | None = None, seed: int = 0
     ) -> None:
         if not isinstance(reader, Reader):
-            raise RequestError(f"{type(reader).__name__} is no Reader; ds.reader(...) makes one")
+            raise no_reader(reader)
         self.reader, self.symmetry = reader, symmetry
         self.seed = check_seed(seed)
         self._views = Views.of(reader, crop, symmetry)

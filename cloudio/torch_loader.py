@@ -3,9 +3,13 @@
 How batches are built is batches.py's; how stored numbers are scaled there, scaling.py's.
 """
 
+import contextlib
+import os
 import re
+import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -16,7 +20,7 @@ from . import loader
 from ._pool import Pool
 from .batches import Batches, Handover
 from .errors import RequestError
-from .reader import Batch, Reader
+from .reader import Batch, Reader, no_reader
 from .request import choice
 from .scaling import Scaling, stored_reader
 from .tensors import PageLocked, over_page_locked, page_locked, tensors
@@ -33,13 +37,15 @@ class Loader(loader.Loader):
     (``tensor.to(device, non_blocking=True)``); nothing is overwritten that such a copy still reads.
     ``device``: where tensors go.  To ``"cuda"`` or ``"cuda:1"`` they are read into page-locked
     memory and copied on a stream of the loader's own, one batch ahead where that one is built when
-    the one before it is handed out.  The caller's current stream waits for the copy, the caller
-    does not.  At most two batches are being copied, in memory beside that of ``prefetch``.  To
-    other devices they are copied when they are asked for.
+    the one before it is handed out.  The caller's current stream waits for the copy; the caller
+    only where two earlier ones have not ended, since no more are under way, in memory beside that
+    of ``prefetch``.  To other devices they are copied when they are asked for.
 
     ``scale_on``: ``"cpu"``, or ``"device"``: numbers are read and copied as they are stored, half
     the bytes or a quarter, and `device` (None is the CPU) scales, normalises, limits, rounds and
-    fills them, with the same bits.  All bands must be stored in one type of whole numbers.
+    fills them, with the same bits where it keeps subnormals: CUDA does, a CPU unless
+    ``torch.set_flush_denormal(True)`` was called, other devices may not.  All bands must be stored
+    in one type of whole numbers.
 
     `state_dict` counts what has been handed out, not what was copied ahead.
     """
@@ -66,16 +72,26 @@ class Loader(loader.Loader):
                     "pin_memory=True, but torch finds no device here that could copy from "
                     "page-locked memory"
                 )
-        self._stored = self._scaling = None
-        if scale_on == "device" and isinstance(reader, Reader):
-            self._stored, self._scaling = stored_reader(reader), Scaling(reader)
+            if scale_on == "device" and (self.device is None or self.device.type == "cpu"):
+                raise RequestError(
+                    "pin_memory=True with scale_on='device', but no device: what the CPU scales is "
+                    "not page-locked; scale_on='cpu' is needed, or a device"
+                )
+        if not isinstance(reader, Reader):
+            raise no_reader(reader)
+        self.reader = reader
+        self._decide_scaling()
         super().__init__(reader, batch_size, **options)
 
     def __iter__(self) -> Batches[Any]:
         return super().__iter__()
 
     def __repr__(self) -> str:
-        return super().__repr__().replace("cloudio.Loader", "cloudio.torch.Loader", 1)
+        text = super().__repr__().replace("<cloudio.", "<cloudio.torch.", 1)
+        own = {"device": self.device, "pin_memory": self.pin_memory, "scale_on": self.scale_on}
+        usual = {"device": None, "pin_memory": False, "scale_on": "cpu"}
+        said = [f", {name} {held}" for name, held in own.items() if held != usual[name]]
+        return text.replace(">\n", f"{''.join(said)}>\n", 1)
 
     @property
     def _source(self) -> Reader:
@@ -102,9 +118,17 @@ class Loader(loader.Loader):
             return _Copies(self.device, bits_of, self._scaling)
         return _Tensors(self.device, bits_of, self._scaling, self.pin_memory)
 
-    def _settings(self) -> dict[str, Any]:
-        own = {"pin_memory": self.pin_memory, "scale_on": self.scale_on}
-        return super()._settings() | own | {"device": self.device and str(self.device)}
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_stored": None, "_scaling": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._decide_scaling()
+
+    def _decide_scaling(self) -> None:
+        self._stored = self._scaling = None
+        if self.scale_on == "device":
+            self._stored, self._scaling = stored_reader(self.reader), Scaling(self.reader)
 
 
 class _Tensors(Handover):
@@ -136,23 +160,31 @@ class _Copies(Handover):
     would read the next batch into it.
     """
 
+    holds_memory = False  # what is handed out lies on the device
+    _process: int | None = None
+
     def __init__(self, device: Any, bits_of: Any, scaling: Scaling | None) -> None:
+        self._under_way: deque[tuple[Any, Batch[Any]]] = deque()
+        # Built after the batch that was handed out last: on the device, or not to be copied yet.
+        self._ahead: _Sent | None = None
+        self._read: Batch[Any] | None = None
+        # Reentrant: where this is held a signal may come, whose handler closes the iteration.
+        self._closed, self._lock = False, threading.RLock()
         k = torch.cuda.current_device() if device.index is None else device.index
         self._device, self._bits_of = torch.device("cuda", k), bits_of
         self._stream = torch.cuda.Stream(self._device)
         with torch.cuda.stream(self._stream):
             self._scaling = None if scaling is None else scaling.to(self._device)
-        self._under_way: deque[tuple[Any, Batch[Any]]] = deque()
-        self._ahead: _Sent | None = None
-        self._closed, self._lock = False, threading.Lock()
+        self._process = os.getpid()  # last: from here on there is something to close
 
     def take(self, line: Any) -> Batch[Any]:
-        self._let_go()
         sent, self._ahead = self._ahead, None
         if sent is None:
-            sent = self._sent(line.take())
-        if line.is_ready:
-            self._ahead = self._sent(line.take())
+            sent = self._next(line)
+        if self._read is None and line.is_ready:
+            # What is raised of the next batch is for its own turn, when it is tried again.
+            with contextlib.suppress(Exception):
+                self._ahead = self._next(line)
         stream = torch.cuda.current_stream(self._device)
         stream.wait_event(sent.ready)
         # Its memory is the other stream's, which must not use it again before this one is done.
@@ -164,17 +196,31 @@ class _Copies(Handover):
 
     def close(self) -> None:
         """Wait for copies under way; their memory is then free to be read into."""
-        self._closed, self._ahead = True, None
-        self._let_go(most=0)
+        if os.getpid() == self._process:  # a forked child has no such device
+            self._closed, self._ahead, self._read = True, None, None
+            self._let_go(most=0)
+
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_finalizing():
+            self.close()
+
+    def _next(self, line: Any) -> _Sent:
+        if self._read is None:
+            self._read = line.take()
+        sent = self._sent(self._read)
+        self._read = None
+        return sent
 
     def _sent(self, read: Batch[Any]) -> _Sent:
         self._let_go(most=1)
         batch = tensors(read, self._bits_of)
         with torch.cuda.stream(self._stream):
-            sent = _moved(batch, self._device, non_blocking=True)
-            copied = torch.cuda.Event()
-            copied.record(self._stream)
-            self._under_way.append((copied, batch))
+            copied = torch.cuda.Event(blocking=True)
+            try:
+                sent = _moved(batch, self._device, non_blocking=True)
+            finally:  # a part of it may be on its way
+                copied.record(self._stream)
+                self._under_way.append((copied, batch))
             if self._scaling is None:
                 return _Sent(sent, copied)
             sent = sent._replace(image=self._scaling(sent.image))
@@ -184,14 +230,18 @@ class _Copies(Handover):
 
     def _let_go(self, most: int = 2) -> None:
         """Hold no batch that has been copied, and wait until no more than ``most`` are held."""
-        with self._lock:
+        if not self._under_way:
+            return
+        # A thread's device is the first until it says another, and would be started.
+        with self._lock, torch.cuda.device(self._device):
             while self._under_way:
-                copied, _ = self._under_way[0]
-                if not copied.query():
+                first = self._under_way[0]
+                if not first[0].query():
                     if len(self._under_way) <= most:
                         return
-                    copied.synchronize()
-                self._under_way.popleft()
+                    first[0].synchronize()
+                if self._under_way and self._under_way[0] is first:
+                    self._under_way.popleft()
 
 
 def _on_device(batch: Batch[Any]) -> dict[str, Any]:
@@ -217,7 +267,7 @@ def _device(given: Any) -> Any:
         device = torch.device(given)
         if device.type != "cuda":
             torch.empty(0, device=device)
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, TypeError, AssertionError, ImportError) as error:
         reason = re.split(r"[.:]?\s*\n|\. ", str(error))[0]
         raise RequestError(f"device={given!r} cannot be had: {reason}") from None
     if device.type == "cuda":

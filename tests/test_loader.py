@@ -408,9 +408,25 @@ def test_a_loader_pickles_with_its_state(reader):
     for other in pickle.loads(text), copy.deepcopy(loader), copy.copy(loader):
         assert other.state_dict() == loader.state_dict()
         assert repr(other) == repr(loader)
-        assert other._settings() == loader._settings()
+        for name in vars(loader).keys() - {"reader", "_progress", "_pools"}:
+            assert vars(other)[name] == vars(loader)[name], name
         assert orders(other) == whole[1:]
         assert other.epoch == 5
+
+
+class Named(cloudio.Loader):
+    def __init__(self, name, *request):
+        super().__init__(*request)
+        self.name = name
+
+
+def test_what_a_subclass_has_added_is_carried(reader):
+    loader = Named("first", reader, 5)
+    next(iter(loader))
+    for other in pickle.loads(pickle.dumps(loader)), copy.copy(loader):
+        assert (type(other), other.name) == (Named, "first")
+        assert other.state_dict() == loader.state_dict()
+        assert len(orders(other)) == len(loader) - 1
 
 
 def test_parts_of_a_data_set_are_told_apart(ds, folder):

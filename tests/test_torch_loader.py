@@ -131,6 +131,33 @@ def test_states_and_pickles_continue_where_they_were(reader):
     assert repr(loader).startswith("<cloudio.torch.Loader of 11 patches")
 
 
+def test_a_repr_says_what_is_not_as_usual(reader):
+    def first(**options):
+        return repr(cloudio.torch.Loader(reader, 3, crop="center", **options)).split("\n")[0]
+
+    whole = (
+        "<cloudio.torch.Loader of 11 patches shuffled by 0: 4 batches of 3, crop center, "
+        "symmetry None, epoch 0"
+    )
+    assert first() == f"{whole}>"
+    assert first(device="meta", scale_on="device") == f"{whole}, device meta, scale_on device>"
+
+
+class Named(cloudio.torch.Loader):
+    def __init__(self, name, *request, **options):
+        super().__init__(*request, **options)
+        self.name = name
+
+
+def test_what_a_subclass_has_added_is_carried(reader):
+    loader = Named("first", reader, 3, device="cpu", scale_on="device")
+    again = pickle.loads(pickle.dumps(loader))
+    assert (type(again), again.name) == (Named, "first")
+    assert repr(again) == repr(loader)
+    assert len(pickle.dumps(loader)) < len(pickle.dumps(reader)) + 1000
+    check(again, cloudio.Loader(reader, 3))
+
+
 def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
     batch = next(iter(cloudio.torch.Loader(reader, 4, device="meta", scale_on="device")))
     assert batch.image.device.type == batch.label.device.type == "meta"
@@ -146,6 +173,7 @@ def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
         ({"scale_on": True}, "^scale_on=True; "),
         ({"pin_memory": 1}, "^pin_memory=1; True or False is needed$"),
         ({"device": "attic"}, "^device='attic' cannot be had: Expected one of cpu, "),
+        ({"device": "hpu"}, r"^device='hpu' cannot be had: No module named 'torch.hpu'$"),
         ({"device": 1.5}, r"^device=1.5 cannot be had: device\(\) received an invalid"),
         (
             {"pin_memory": True, "allocate": bytearray},
@@ -169,6 +197,13 @@ def test_what_needs_a_device_is_refused_without(reader, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(RequestError, match=r"^device='cuda:2', but torch finds 2 CUDA devices$"):
         cloudio.torch.Loader(reader, 2, device="cuda:2")
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_what_the_cpu_scales_cannot_be_page_locked(reader, monkeypatch, device):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    with pytest.raises(RequestError, match=r"^pin_memory=True with scale_on='device', but no dev"):
+        cloudio.torch.Loader(reader, 2, pin_memory=True, scale_on="device", device=device)
 
 
 def test_arguments_of_the_loader_are_checked_as_there(reader):
@@ -248,64 +283,110 @@ def test_what_a_device_cannot_scale_is_refused(ds, bands, dtype, message):
 # ---- a pretended device --------------------------------------------------------------------------
 
 
+class Stream:
+    """A queue of a device, of which the tests say who put what there."""
+
+    def __init__(self, on):
+        self.on, self.awaited = torch.device(on), []
+
+    def wait_event(self, event):
+        self.awaited.append(event)
+
+
 class Device:
-    """What torch.cuda is, as far as it is used; its copies run when somebody waits for them."""
+    """What torch.cuda is, as far as it is used; its copies run when somebody waits for them.
+
+    There are two devices, of which the second is this thread's; to any other thread it is as in
+    torch, which begins with the first.
+    """
 
     def __init__(self, monkeypatch, at_once=False):
         self.calls, self.at_once = [], at_once
         self.queue = deque()  # copies that nobody has waited for, and events between them
         self.made = []
+        self.streams = [Stream("cuda:0"), Stream("cuda:1")]
+        self.consumer = self.streams[1]
+        self.locked = []  # where page-locked memory was made
+        self.thread = threading.local()
+        self.thread.device = 1
         cuda, device = torch.cuda, self
-        real = torch.Tensor.to
+        real, empty = torch.Tensor.to, torch.empty
 
         class Event:
-            def __init__(self):
+            def __init__(self, blocking=False):
+                self.blocking = blocking
                 self.number, self.happened = len(device.made), False
                 device.made.append(self)
 
             def record(self, stream):
+                self.on = stream.on
                 device.calls.append(("record", self.number, stream))
                 device.queue.append(self)
 
             def query(self):
+                assert device.current() == self.on.index
                 return self.happened
 
             def synchronize(self):
+                assert self.blocking  # else a CPU would be busy all the while
+                assert device.current() == self.on.index
                 device.calls.append(("synchronize", self.number))
                 device.run(self)
-
-        class Stream:
-            def __init__(self, on=None):
-                self.on = on
-
-            def wait_event(self, event):
-                device.calls.append(("wait", event.number, self))
 
         def to(tensor, where, **how):
             if not isinstance(where, torch.device) or where.type != "cuda":
                 return real(tensor, where, **how)
+            device.calls.append(("to", tensor.dtype, device.streams[where.index]))
             out = torch.full_like(tensor, 77)
             device.queue.append((out, tensor))
-            if device.at_once or not how.get("non_blocking"):
+            if not how.get("non_blocking"):
+                device.run()
+            elif tensor.data_ptr() not in device.locked:
+                device.calls.append("from ordinary memory")
+            if device.at_once:
                 device.run()
             return out
 
-        def page_locked(n_bytes):
-            return torch.empty(n_bytes, dtype=torch.uint8).numpy()
+        def empty_or_locked(*shape, pin_memory=False, **how):
+            made = empty(*shape, **how)
+            if pin_memory:
+                device.locked.append(made.data_ptr())
+            return made
 
-        self.consumer = Stream()
+        @contextlib.contextmanager
+        def stream(own):
+            k = own.on.index
+            before, device.streams[k] = device.streams[k], own
+            try:
+                yield
+            finally:
+                device.streams[k] = before
+
+        @contextlib.contextmanager
+        def on(where):
+            before, device.thread.device = device.current(), where.index
+            try:
+                yield
+            finally:
+                device.thread.device = before
+
         monkeypatch.setattr(torch.Tensor, "to", to)
         monkeypatch.setattr(
             torch.Tensor, "record_stream", lambda x, s: self.calls.append(("held", x.dtype, s))
         )
+        monkeypatch.setattr(torch, "empty", empty_or_locked)
         monkeypatch.setattr(cuda, "Event", Event)
         monkeypatch.setattr(cuda, "Stream", Stream)
-        monkeypatch.setattr(cuda, "stream", lambda stream: contextlib.nullcontext())
-        monkeypatch.setattr(cuda, "current_stream", lambda where: self.consumer)
-        monkeypatch.setattr(cuda, "current_device", lambda: 0)
+        monkeypatch.setattr(cuda, "stream", stream)
+        monkeypatch.setattr(cuda, "device", on)
+        monkeypatch.setattr(cuda, "current_stream", lambda where: self.streams[where.index])
+        monkeypatch.setattr(cuda, "current_device", self.current)
         monkeypatch.setattr(cuda, "is_available", lambda: True)
-        monkeypatch.setattr(cuda, "device_count", lambda: 1)
-        monkeypatch.setattr(torch_loader, "page_locked", page_locked)
+        monkeypatch.setattr(cuda, "device_count", lambda: 2)
+
+    def current(self):
+        """The number of the device that this thread means where it names none."""
+        return getattr(self.thread, "device", 0)
 
     def run(self, until=None):
         """Do what is queued, up to an event."""
@@ -366,6 +447,7 @@ def test_leaving_early_waits_for_the_copy_of_what_was_handed_out(reader, device)
     wanted = next(iter(cloudio.Loader(reader, 2)))
     batches = iter(loader)
     batch = next(batches)
+    assert "from ordinary memory" not in device.calls
     assert not same_bytes(batch.image, wanted.image)  # nobody has waited yet
     del batches
     assert same_bytes(batch.image, wanted.image)
@@ -389,29 +471,106 @@ def test_a_batch_taken_while_another_thread_closes_is_whole(reader, device, monk
     assert not batches._handover._under_way
 
 
-def test_a_batch_is_copied_ahead_and_the_callers_stream_waits_for_its_event(reader, device):
-    loader = cloudio.torch.Loader(reader, 2, device="cuda", prefetch=2)
+@pytest.mark.parametrize(("named", "k"), [("cuda", 1), ("cuda:0", 0)])
+def test_a_batch_is_copied_ahead_and_the_callers_stream_waits_for_its_event(
+    reader, device, named, k
+):
+    loader = cloudio.torch.Loader(reader, 2, device=named, prefetch=2)
     batches = iter(loader)
     await_ready(batches, 2)
     next(batches)
-    own = device.calls[0][2]
-    assert own.on == torch.device("cuda:0")
-    assert own is not device.consumer
-    held = [("held", torch.float32, device.consumer), ("held", torch.uint8, device.consumer)]
-    assert device.calls == [
-        ("record", 0, own),
-        ("record", 1, own),
-        ("wait", 0, device.consumer),
-        *held,
-    ]
+    own, consumer = device.calls[0][2], device.streams[k]
+    assert own.on == consumer.on == torch.device("cuda", k)
+    assert own is not consumer
+    copied = [("to", torch.float32, own), ("to", torch.uint8, own)]
+    held = [("held", torch.float32, consumer), ("held", torch.uint8, consumer)]
+    assert device.calls == [*copied, ("record", 0, own), *copied, ("record", 1, own), *held]
+    assert consumer.awaited == device.made[:1]
     device.calls.clear()
     await_ready(batches, 1)
     next(batches)
     # The copy of the first batch has had its time; the third may begin when it has ended.
-    assert device.calls == [
-        ("synchronize", 0), ("record", 2, own), ("wait", 1, device.consumer), *held
-    ]  # fmt: skip
+    assert device.calls == [("synchronize", 0), *copied, ("record", 2, own), *held]
+    assert consumer.awaited == device.made[:2]
     assert not device.made[1].happened
+
+
+def test_the_next_batch_is_built_while_the_last_one_is_held_and_under_way(reader, device):
+    batches = iter(cloudio.torch.Loader(reader, 2, device="cuda", prefetch=1))
+    kept = []
+    for _ in range(4):
+        kept.append(next(batches))
+        await_ready(batches, 1)
+    assert not device.made[3].happened
+    for batch, wanted in zip(kept, cloudio.Loader(reader, 2), strict=False):
+        device.run()
+        assert same_bytes(batch.image, wanted.image)
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 2])
+def test_what_has_been_copied_from_is_read_into_again(reader, monkeypatch, prefetch):
+    device = Device(monkeypatch, at_once=True)
+    loader = cloudio.torch.Loader(reader, 1, device="cuda", prefetch=prefetch)
+    for batch in loader:
+        assert batch.image.shape[0] == 1
+        time.sleep(0.003)
+    assert len(loader) == 11
+    assert len(device.locked) <= 2 * (max(prefetch, 1) + 2)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_raised_by_the_copy_ahead_comes_in_its_own_turn(reader, device, monkeypatch, again):
+    loader = cloudio.torch.Loader(reader, 2, device="cuda")
+    wanted = list(cloudio.Loader(reader, 2))
+    to, n_calls = torch.Tensor.to, []
+
+    def failing(tensor, where, **how):
+        n_calls.append(where)
+        if len(n_calls) == 4 or (again and len(n_calls) == 6):
+            raise torch.OutOfMemoryError("no memory on the device")
+        return to(tensor, where, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", failing)
+    batches = iter(loader)
+    await_ready(batches, 2)
+    kept = [next(batches)]  # by calls 1 and 2; 3 and 4 were of the next one's image and label
+    assert loader.state_dict()["position"] == 2
+    if again:
+        with pytest.raises(torch.OutOfMemoryError, match="no memory on the device"):
+            next(batches)
+        assert loader.state_dict()["position"] == 2
+        batches = ()
+    kept += batches
+    device.run()
+    for batch, of_arrays in zip(kept, wanted[: len(kept)], strict=True):
+        assert same_bytes(batch.image, of_arrays.image)
+        assert same_bytes(batch.label, of_arrays.label)
+    assert len(kept) == (1 if again else len(wanted))
+
+
+def test_memory_is_held_that_a_copy_which_failed_may_read_from(reader, device, monkeypatch):
+    to, n_calls = torch.Tensor.to, []
+
+    def failing(tensor, where, **how):
+        n_calls.append(where)
+        if len(n_calls) == 2:
+            raise torch.OutOfMemoryError("no memory on the device")
+        return to(tensor, where, **how)
+
+    monkeypatch.setattr(torch.Tensor, "to", failing)
+    with pytest.raises(torch.OutOfMemoryError):
+        next(iter(cloudio.torch.Loader(reader, 2, device="cuda")))
+    assert device.calls[-1] == ("synchronize", 0)
+    assert not device.queue
+
+
+def test_a_handover_that_could_not_begin_dies_in_silence(reader, device, monkeypatch):
+    def failing(device):
+        raise RuntimeError("no stream can be had")
+
+    monkeypatch.setattr(torch.cuda, "Stream", failing)
+    with pytest.raises(RuntimeError, match="no stream can be had"):
+        iter(cloudio.torch.Loader(reader, 2, device="cuda"))
 
 
 def test_a_state_counts_what_was_handed_out_not_what_was_copied_ahead(reader, device):
@@ -438,13 +597,27 @@ def test_what_is_copied_as_stored_is_scaled_on_the_device(ds, monkeypatch, dtype
     device = Device(monkeypatch, at_once=True)
     how = {"fill": 0.5, "mean": 0.1, "std": 0.2, "valid": True}
     reader = ds.reader("L1C", "hq", size=20, dtype=dtype, **how)
+    scale = scaling.Scaling.__call__
+
+    def scaled(self, image):
+        device.calls.append(("scaled", image.dtype, device.streams[1]))
+        return scale(self, image)
+
+    monkeypatch.setattr(scaling.Scaling, "__call__", scaled)
     loader = cloudio.torch.Loader(reader, 4, device="cuda", scale_on="device")
     check(loader, cloudio.Loader(reader, 4))
     kinds = [call[1] for call in device.calls if call[0] == "held"]
     assert set(kinds) == {getattr(torch, dtype), torch.uint8}
     # Two events a batch: memory is free once copied, the batch is there once scaled.
     assert len(device.made) == 2 * len(loader)
-    assert [call[1] for call in device.calls if call[0] == "wait"] == [1, 3, 5]
+    assert device.consumer.awaited == device.made[1::2]
+    # Its constants, and all that it does, on the stream of the copies.
+    done = [call for call in device.calls if call[0] in ("to", "record", "scaled")]
+    own = done[0][2]
+    assert own is not device.consumer
+    assert {call[2] for call in done} == {own}
+    assert [call[0] for call in done[-6:]] == ["to", "to", "to", "record", "scaled", "record"]
+    assert sum(call[0] == "scaled" for call in done) == len(loader)
 
 
 def test_an_error_comes_in_place_of_its_batch_not_of_the_one_before(reader, device, monkeypatch):
