@@ -8,6 +8,7 @@ class Pool:
     most: int
     begun: int
     taken: int
+    stopped: bool
     returned: SimpleQueue[None]
     n_free: int
     def __init__(
@@ -22,3 +23,7 @@ class Pool:
 class Lease:
     memory: Any
     def __init__(self, pool: Pool, kind: int, memory: Any) -> None: ...
+
+class Leash:
+    def __init__(self, pool: Pool) -> None: ...
+    def pull(self) -> None: ...

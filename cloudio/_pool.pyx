@@ -14,11 +14,12 @@ cdef class Pool:
 
     Of each kind no more is kept free than ``most`` less those ``begun`` and not yet ``taken``:
     batches under way, as whoever lends counts them.  ``returned.put(None)`` tells of returns of the
-    first kind.
+    first kind, and that ``stopped`` was set.
     """
     cdef readonly tuple sizes
     cdef readonly Py_ssize_t most
     cdef public Py_ssize_t begun, taken
+    cdef public bint stopped
     cdef readonly object returned
     cdef object allocate
     cdef list free
@@ -84,3 +85,23 @@ cdef class Lease:
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.view.buf, self.view.len, 0, flags)
+
+
+@cython.no_gc
+cdef class Leash:
+    """Who builds in a pool's memory is to stop once this is pulled, or nobody holds it any more."""
+    cdef Pool pool
+
+    def __cinit__(self, Pool pool not None):
+        self.pool = pool
+
+    def __dealloc__(self):
+        self.pull()
+
+    cpdef pull(self):
+        """The first time `Pool.stopped` is set; later ones do nothing: the pool has moved on."""
+        cdef Pool pool = self.pool
+        self.pool = None
+        if pool is not None:
+            pool.stopped = True
+            pool.returned.put(None)

@@ -3,6 +3,7 @@
 Which patches they hold is draws.py's to say, and loader.py's what an iteration is of.
 """
 
+import atexit
 import contextlib
 import os
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ._pool import Pool
+from ._pool import Leash, Pool
 from .draws import Samples, Shard
 from .errors import RequestError
 from .reader import A, Batch, Reader
@@ -23,15 +24,28 @@ from .reader import A, Batch, Reader
 _DRAWN = 1024
 
 
+# Of iterations that have ended, and in which process each was made.
+Pools = list[tuple[int, Pool]]
+
+
 class Progress:
-    """Where an iteration is: its alone to change, for each has its own."""
+    """Where an iteration is: its alone to change, for each has its own.
+
+    ``loaded``: by whom it was made, for an iteration still to begin.  ``done``: all is handed out.
+    """
 
     def __init__(self, epoch: int, position: int, loaded: bool = False) -> None:
-        self.epoch, self.position, self.loaded = epoch, position, loaded
+        self.epoch, self.position, self.loaded, self.done = epoch, position, loaded, False
 
     def of_next(self) -> "Progress":
         """That of an iteration begun now: what was loaded is used once."""
+        if self.done:
+            return Progress(self.epoch + 1, 0)
         return Progress(self.epoch, self.position if self.loaded else 0)
+
+    def advance(self) -> None:
+        """The epoch is over."""
+        self.epoch, self.position, self.done = self.epoch + 1, 0, False
 
 
 @dataclass(frozen=True)
@@ -61,49 +75,48 @@ class Work:
 
 
 class Handover:
-    """What is done to batches between their line and who takes them: here, nothing."""
+    """What is done to batches between their line and who takes them: here, nothing.
 
-    def take(self, line: "_Line") -> Any:
+    ``holds_memory``: whether what is handed out lies in the memory that it was built in.
+    """
+
+    holds_memory = True
+
+    def take(self, line: "Line") -> Any:
         """The next batch, as it is handed out."""
         return line.take()
 
     def close(self) -> None:
-        """Let go of what is held; called once, when nothing is taken any more."""
+        """Let go of what is held, for nothing is taken any more."""
+
+    def reclaim(self) -> None:
+        """Let go of memory that is done with; asked before each batch is built, by who builds."""
 
 
 class Batches(Iterator[Batch[A]]):
     """The batches of one epoch that are still to come, in turn.
 
     Its thread ends when this is closed, dropped or done, when anything is raised in place of a
-    batch, and with the interpreter.  ``ended``: called once all batches have been taken.
+    batch, and with the interpreter.  It is waited for, but by whoever drops the last reference,
+    perhaps the garbage collector: that may happen anywhere.
     """
 
     def __init__(
-        self,
-        work: Work,
-        pools: list[Pool],
-        pool: Pool,
-        progress: Progress,
-        ended: Callable[[Progress], None],
-        handover: Handover,
+        self, work: Work, pool: Pool, pools: Pools, progress: Progress, handover: Handover
     ) -> None:
-        self._progress, self._ended, self._process = progress, ended, os.getpid()
-        self._handover, self._n_taken = handover, 0
-        self._line = line = _Line(work, pool, progress.epoch)
-        thread = None
-        if work.prefetch > 0:
-            thread = threading.Thread(target=line.build, name="cloudio.Loader", daemon=True)
-        # No method of this object, which it would keep alive.
-        self._end = weakref.finalize(self, _finish, line, handover, pools, thread, self._process)
-        if thread is not None:
-            thread.start()
+        self._progress, self._handover = progress, handover
+        self._closed, self._n_taken, self._process = False, 0, os.getpid()
+        self.line = line = Line(work, pool, pools, progress.epoch, handover)
+        if line.thread is not None:
+            self._leash = Leash(line.pool)
+            line.thread.start()
 
     def __len__(self) -> int:
         """How many are still to come."""
-        return self._line.n_batches - self._n_taken if self._end.alive else 0
+        return 0 if self._closed else self.line.n_batches - self._n_taken
 
     def __next__(self) -> Batch[A]:
-        if not self._end.alive:
+        if self._closed:
             raise StopIteration
         if os.getpid() != self._process:
             raise RequestError(
@@ -112,40 +125,55 @@ class Batches(Iterator[Batch[A]]):
             )
         if len(self) == 0:
             self.close()
-            self._ended(self._progress)
+            self._progress.advance()
             raise StopIteration
         try:
-            batch: Batch[A] = self._handover.take(self._line)
+            batch: Batch[A] = self._handover.take(self.line)
             self._n_taken += 1
-            self._progress.position = self._line.position(self._n_taken)
+            self._progress.position = self.line.position(self._n_taken)
+            self._progress.done = self._n_taken == self.line.n_batches
             return batch
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End it: no batch comes any more, and its thread is gone."""
-        self._end()
+        """End it: no batch comes any more, and its thread is gone.  Once is enough."""
+        self._closed = True
+        if os.getpid() != self._process:  # where there is no such thread
+            return
+        self._handover.close()
+        if self.line.thread is not None:
+            self._leash.pull()
+            self.line.join()
 
 
-class _Line:
+class Line:
     """Where the batches of an iteration are built, ahead of who takes them.
 
     At most ``prefetch`` batches are under way, which the pool counts.  One begins in memory that
     came back, or in new memory where fewer than that are under way; but not while the memory of
     the batch before the last is about to come back, as in a ``for`` loop, whose variable holds
     that batch until the next is there.
+
+    The thread puts the pool among ``pools``, for iterations to come, when it ends.
     """
 
-    def __init__(self, work: Work, pool: Pool, epoch: int) -> None:
-        self._work, self.pool, self._epoch = work, pool, epoch
+    def __init__(
+        self, work: Work, pool: Pool, pools: Pools, epoch: int, handover: Handover
+    ) -> None:
+        # Not held: the thread would keep what belongs to an iteration that was dropped.
+        self._handover, self._holds_memory = weakref.ref(handover), handover.holds_memory
+        self._work, self.pool, self._pools, self._epoch = work, pool, pools, epoch
         self.n_batches = work.shard.n_batches(work.start)
         self.n_taken = 0
-        self.stopped = False
         self._failed = False
         self._coming_back = 0
         self._ready: SimpleQueue[Batch[np.ndarray] | BaseException] = SimpleQueue()
         self._samples = work.samples()
+        self.thread: threading.Thread | None = None
+        if work.prefetch > 0:
+            self.thread = threading.Thread(target=self._run, name="cloudio.Loader", daemon=True)
 
     # ---- for who takes them ------------------------------------------------------------------
 
@@ -160,56 +188,78 @@ class _Line:
 
     def take(self) -> Batch[np.ndarray]:
         """The next batch; what was raised while it was built is raised here."""
-        pool, ahead = self.pool, self._work.prefetch > 0
+        pool, ahead = self.pool, self.thread is not None
         if ahead:
             self._coming_back = 0
             if self._ready.empty():
                 pool.returned.put(None)
             got = self._ready.get()
             if isinstance(got, BaseException):
+                self._ready.put(got)  # for whoever waits beside
                 try:
                     raise got
                 finally:
                     del got  # whose traceback leads back here
             batch = got
         else:
-            batch = self._built(next(self._samples))
+            try:
+                batch = self._built(next(self._samples))
+            finally:
+                pool.taken = pool.begun
         # Of the first batch nothing is held yet that could come back.
-        self._coming_back = min(self.n_taken, 1)
+        self._coming_back = min(self.n_taken, 1) if self._holds_memory else 0
         self.n_taken += 1
-        pool.taken += 1
-        if ahead and self._may_begin():
-            pool.returned.put(None)
+        if ahead:
+            pool.taken += 1
+            if self._may_begin():
+                pool.returned.put(None)
         return batch
 
-    def drop(self) -> None:
-        """Let go of batches that nobody will take, and of another thread that waits for one."""
+    def join(self) -> None:
+        """Wait until the thread has ended, once it was told to."""
+        thread = self.thread
+        if thread is not None and thread.ident and thread is not threading.current_thread():
+            thread.join()
+
+    # ---- for the thread ----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        _running.add(self)
+        try:
+            self._build()
+        except BaseException as error:
+            error.add_note(f"while a batch of epoch {self._epoch} was built")
+            self._failed = True
+            self._ready.put(error)
+        while not self.pool.stopped:
+            self.pool.returned.get()
+        self._end()
+
+    def _build(self) -> None:
+        """Build all batches in turn, until it is told to stop."""
+        pool = self.pool
+        now = next(self._samples, None)
+        while now is not None and not pool.stopped:
+            after = next(self._samples, None)
+            if after is not None:
+                self._work.reader.prefetch(after.index, after.origin)
+            while not (pool.stopped or self._may_begin()):
+                pool.returned.get()
+            if not pool.stopped:
+                self._ready.put(self._built(now))
+            now = after
+
+    def _end(self) -> None:
+        """Let go of batches that nobody takes, and of who waits for one; give the pool back."""
+        _running.discard(self)
         self.pool.begun = self.pool.taken = 0
         with contextlib.suppress(Empty):
             while True:
                 self._ready.get_nowait()
         self._ready.put(StopIteration())
-
-    # ---- for the thread ----------------------------------------------------------------------
-
-    def build(self) -> None:
-        """Build all batches in turn, until `stopped`."""
-        try:
-            now = next(self._samples, None)
-            while now is not None:
-                after = next(self._samples, None)
-                if after is not None:
-                    self._work.reader.prefetch(after.index, after.origin)
-                while not (self.stopped or self._may_begin()):
-                    self.pool.returned.get()
-                if self.stopped:
-                    return
-                self._ready.put(self._built(now))
-                now = after
-        except BaseException as error:
-            error.add_note(f"while a batch of epoch {self._epoch} was built")
-            self._failed = True
-            self._ready.put(error)
+        self.pool.stopped = False
+        if not self._pools:
+            self._pools.append((os.getpid(), self.pool))
 
     def _may_begin(self) -> bool:
         under_way = self.pool.begun - self.pool.taken
@@ -218,6 +268,10 @@ class _Line:
         )
 
     def _built(self, samples: Samples) -> Batch[np.ndarray]:
+        handover = self._handover()
+        if handover is not None:
+            handover.reclaim()
+        del handover
         told = self.pool.returned
         while not told.empty():
             told.get()
@@ -231,29 +285,14 @@ class _Line:
         return self._work.reader.read(*samples, out=out)
 
 
-def _finish(
-    line: _Line,
-    handover: Handover,
-    pools: list[Pool],
-    thread: threading.Thread | None,
-    process: int,
-) -> None:
-    """End a line; its memory is for the loader's next iteration."""
-    if os.getpid() != process:  # a child has no such thread, and perhaps a queue that is held
-        return
-    line.stopped = True
-    try:
-        handover.close()
-    finally:
-        _stop(line, pools, thread)
+# Those whose threads are alive, in this process or the one that it was forked from.
+_running: set[Line] = set()
 
 
-def _stop(line: _Line, pools: list[Pool], thread: threading.Thread | None) -> None:
-    if thread is not None and thread.ident is not None:
+@atexit.register
+def _stop_all() -> None:
+    """Before the interpreter takes apart what threads still use."""
+    for line in list(_running):
+        line.pool.stopped = True
         line.pool.returned.put(None)
-        if thread is threading.current_thread():  # which collects garbage
-            return
-        thread.join()
-    line.drop()
-    if not pools:
-        pools.append(line.pool)
+        line.join()

@@ -210,6 +210,27 @@ class Views:
         return origin, symmetry
 
 
+@dataclass(frozen=True)
+class Order:
+    """Which patches an epoch holds, in which order, and how each is seen.
+
+    ``index``: the patches, in the order of positions that are not shuffled; None is all.
+    """
+
+    n_patches: int
+    shuffle: bool
+    seed: int
+    index: np.ndarray | None
+    views: Views
+
+    def samples(self, positions: np.ndarray, epoch: int) -> Samples:
+        """What is at these positions, which there must be."""
+        if self.shuffle:
+            positions = shuffled(positions, self.n_patches, self.seed, epoch)
+        patches = positions if self.index is None else self.index[positions]
+        return Samples(patches, *self.views.drawn(patches, self.seed, epoch))
+
+
 def _origins(reader: "Reader", crop: Any) -> Sequence[tuple[int, int] | None]:
     """Along rows and columns, the first origin and how many; None where the reader decides."""
     if isinstance(crop, str) and crop == "center":

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import math
 import operator
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from queue import SimpleQueue
@@ -15,21 +16,27 @@ from typing import Any
 import numpy as np
 
 from ._pool import Pool
-from .batches import Batches, Handover, Progress, Work
-from .draws import Samples, Shard, Views, check_epoch, check_seed, shuffled
+from .batches import Batches, Handover, Line, Pools, Progress, Work
+from .draws import Order, Samples, Shard, Views, check_epoch, check_seed
 from .errors import RequestError
+from .folder import METADATA
 from .reader import Reader, no_reader
 from .request import aligned, allocate_image, choice, is_whole, picks, whole_numbers
 
 # Of what a state holds.
 VERSION = 1
 _UINT8 = np.dtype(np.uint8)
+_DECIDED = (
+    "reader", "batch_size", "shuffle", "seed", "crop", "symmetry", "drop_last", "rank",
+    "world_size", "prefetch", "n_patches",
+)  # fmt: skip
 
 
 class Loader:
     """Epochs of batches, shuffled, cropped, turned, and read ahead in the background.
 
-    ``for batch in loader`` is one epoch, and the next such loop the next: `epoch` counts.
+    ``for batch in loader`` is one epoch, and the next such loop the next: `epoch` counts.  A loop
+    that is left before its last batch begins the same epoch anew.
     ``batch_size`` patches of ``reader`` a batch.  ``shuffle``: in an order that ``seed`` (0 to
     2**64 - 1) and the epoch give; else as ``index`` has them.  ``crop``: ``"random"``, any origin
     inside the valid window (around it, along an axis where the reader's size exceeds it);
@@ -47,8 +54,9 @@ class Loader:
     of the batch after them, are asked for ahead.  0 builds each when it is asked for.  Batches are
     built in memory of batches that nobody holds any more, and at most ``prefetch`` of them (at
     least one) are free or under way.  ``allocate``: what makes that memory, of a number of bytes:
-    any writable buffer, for example one that other processes see; it is ``.memory`` of what
-    ``batch.image.base`` is then.
+    any writable buffer, for example one that other processes see; it is then ``.memory`` of
+    ``batch.image.base``, and used again once the batch is gone, whoever holds that.  It is called
+    in the loader's thread.
 
     Threads may share a loader; each iteration is for one thread at a time, in the process that
     began it, and iterations at once are whole ones each.  It pickles with its state.  RequestError
@@ -77,14 +85,17 @@ class Loader:
         self.batch_size = _count("batch_size", batch_size, 1)
         self.shuffle, self.drop_last = choice("shuffle", shuffle), choice("drop_last", drop_last)
         self.seed = check_seed(seed)
-        self._views = Views.of(reader, crop, symmetry)
+        views = Views.of(reader, crop, symmetry)
         # A list of the caller's may change.
-        self.crop = crop if isinstance(crop, str) else self._views.corner
+        self.crop = crop if isinstance(crop, str) else views.corner
         self.symmetry = symmetry
         self._index = None if index is None else picks(index, len(reader))
         if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
             self._index = None
         self.n_patches = len(reader) if self._index is None else len(self._index)
+        if self.n_patches == 0:
+            raise RequestError("there are no patches to load")
+        self._order = Order(self.n_patches, self.shuffle, self.seed, self._index, views)
         self.world_size = _count("world_size", world_size, 1)
         if self.world_size > self.n_patches:
             raise RequestError(f"world_size={world_size}, but there are {self.n_patches} patches")
@@ -97,7 +108,7 @@ class Loader:
         if len(self) == 0:
             raise RequestError(
                 f"drop_last=True leaves none of {self.n_patches} patches: batch_size="
-                f"{batch_size} in each of {self.world_size} ranks"
+                f"{batch_size}, world_size={self.world_size}"
             )
         self.prefetch = _count("prefetch", prefetch, 0)
         if allocate is not None and not callable(allocate):
@@ -105,8 +116,13 @@ class Loader:
         self._allocate = allocate
         self._arrays = self._arrays_of_a_sample()
         self._progress = Progress(0, 0)
-        # Of iterations that have ended, for those to come.
-        self._pools: list[Pool] = []
+        self._pools: Pools = []
+        self._last: Line | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _DECIDED and name in self.__dict__:
+            raise AttributeError(f"{name} is decided when a loader is made; make another")
+        super().__setattr__(name, value)
 
     # ---- an epoch ----------------------------------------------------------------------------
 
@@ -117,23 +133,22 @@ class Loader:
     def __iter__(self) -> Batches[np.ndarray]:
         """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
         at = self._progress.of_next()
+        if self._last is not None and self._last.pool.stopped:
+            self._last.join()  # its memory is to be used again
         work = Work(
             self._source,
             self._shard,
-            partial(self.samples, epoch=at.epoch),
+            partial(self._order.samples, epoch=at.epoch),
             self._arrays,
             at.position,
             self.prefetch,
         )
         batches: Batches[np.ndarray] = Batches(
-            work, self._pools, self._pool(), at, self._ended, self._handover()
+            work, self._pool(), self._pools, at, self._handover()
         )
+        self._last = batches.line
         self._progress = at  # not before: where no thread can be had, nothing has begun
         return batches
-
-    def _ended(self, progress: Progress) -> None:
-        if self._progress is progress:
-            self._progress = Progress(progress.epoch + 1, 0)
 
     @property
     def epoch(self) -> int:
@@ -141,9 +156,9 @@ class Loader:
         return self._progress.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be this epoch; of another than `epoch`, from its beginning."""
+        """Let the next iteration be this epoch, from its beginning or from where a state has it."""
         epoch = check_epoch(epoch)
-        if epoch != self.epoch:
+        if epoch != self.epoch or self._progress.done:
             self._progress = Progress(epoch, 0)
 
     def samples(self, positions: Any, epoch: int | None = None) -> Samples:
@@ -158,10 +173,7 @@ class Loader:
             raise IndexError(
                 f"positions {where.min()}..{where.max()}; an epoch has 0..{self.n_patches - 1}"
             )
-        if self.shuffle:
-            where = shuffled(where, self.n_patches, self.seed, epoch)
-        patches = where if self._index is None else self._index[where]
-        return Samples(patches, *self._views.drawn(patches, self.seed, epoch))
+        return self._order.samples(where, epoch)
 
     def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
         """What batch k of this rank holds in a whole epoch; IndexError where there is none."""
@@ -182,15 +194,26 @@ class Loader:
         ]
 
     def _pool(self) -> Pool:
+        """One of this process that nobody uses, or without a thread, anybody; or a new one."""
         with contextlib.suppress(IndexError):
-            return self._pools.pop()
+            while True:
+                process, pool = self._pools.pop()
+                # Memory of the parent may be shared with it, and it uses it too.
+                if process == os.getpid():
+                    break
+            if self.prefetch == 0:
+                self._pools.append((process, pool))
+            return pool
         most = min(self.batch_size, self._shard.n_samples(0))
         sizes = [
             most * math.prod(array[0]) * array[1].itemsize
             for array in self._arrays
             if array is not None
         ]
-        return self._new_pool(sizes, max(self.prefetch, 1))
+        pool = self._new_pool(sizes, max(self.prefetch, 1))
+        if self.prefetch == 0:
+            self._pools.append((os.getpid(), pool))
+        return pool
 
     # ---- for other packages' loaders to decide -------------------------------------------------
 
@@ -215,7 +238,9 @@ class Loader:
         """Where the iteration begun last is: after the batches that it has handed out.
 
         Whole numbers alone, the same in every rank.  A loader of the same data, seed and shuffling
-        continues from there, with any batch size, number of ranks, crop and symmetry.
+        continues from there, with any batch size, number of ranks, crop and symmetry.  Data are
+        the same if layout, each split's metadata.csv (its name, where it has none) and number of
+        patches, subset and index are; pixels are not compared.
         """
         return {
             "version": VERSION,
@@ -234,7 +259,7 @@ class Loader:
         another version.  An iteration under way goes on unchanged.
         """
         own = self.state_dict()
-        if not isinstance(state, Mapping) or "version" not in state:
+        if not isinstance(state, Mapping) or not is_whole(state.get("version")):
             raise RequestError(f"{state!r} is no state of a loader")
         if state["version"] != VERSION:
             raise RequestError(
@@ -249,8 +274,8 @@ class Loader:
                 )
         if state["data"] != own["data"]:
             raise RequestError(
-                f"the state is of {own['patches']} other patches, or in another order: layout, "
-                "splits, subset or index differ"
+                f"the state is not of these {own['patches']} patches in this order: layout, "
+                "splits, metadata.csv, subset or index differ"
             )
         epoch, position = check_epoch(state["epoch"]), state["position"]
         if not 0 <= position <= self.n_patches:
@@ -259,11 +284,13 @@ class Loader:
 
     @cached_property
     def _fingerprint(self) -> int:
-        """Of which patches these are, by number; not of their pixels, nor where files lie."""
+        """Of which patches these are: by metadata or name of their splits, and by numbers."""
         ds = self.reader.dataset
-        splits = {name: len(which) for name, which in ds.splits.items()}
-        text = f"{ds.layout.name} {ds.layout.patch} {splits}"
-        digest = hashlib.blake2b(text.encode(), digest_size=8)
+        digest = hashlib.blake2b(f"{ds.layout.name} {ds.layout.patch}".encode(), digest_size=8)
+        for name, which in ds.splits.items():
+            table = ds.folders[name] / METADATA
+            told = table.read_bytes() if table.exists() else name.encode()
+            digest.update(hashlib.blake2b(told).digest() + len(which).to_bytes(8, "little"))
         if ds.is_subset or self._index is not None:
             index = np.arange(len(self.reader)) if self._index is None else self._index
             stored = ds.stored_index(index.copy()) if ds.is_subset else index
@@ -275,7 +302,9 @@ class Loader:
     def __getstate__(self) -> dict[str, Any]:
         at = self._progress
         continued = Progress(at.epoch, at.position, loaded=True)
-        return {**vars(self), "_pools": [], "_progress": continued}
+        state = {**vars(self), "_pools": [], "_last": None, "_progress": continued}
+        state.pop("_fingerprint", None)  # of files as they were here
+        return state
 
     def __repr__(self) -> str:
         rank = f", rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""

@@ -79,8 +79,7 @@ class Loader(loader.Loader):
                 )
         if not isinstance(reader, Reader):
             raise no_reader(reader)
-        self.reader = reader
-        self._decide_scaling()
+        self._scale_on_device(reader)
         super().__init__(reader, batch_size, **options)
 
     def __iter__(self) -> Batches[Any]:
@@ -123,12 +122,12 @@ class Loader(loader.Loader):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._decide_scaling()
+        self._scale_on_device(self.reader)
 
-    def _decide_scaling(self) -> None:
+    def _scale_on_device(self, reader: Reader) -> None:
         self._stored = self._scaling = None
         if self.scale_on == "device":
-            self._stored, self._scaling = stored_reader(self.reader), Scaling(self.reader)
+            self._stored, self._scaling = stored_reader(reader), Scaling(reader)
 
 
 class _Tensors(Handover):
@@ -204,6 +203,13 @@ class _Copies(Handover):
         if not is_finalizing():
             self.close()
 
+    def reclaim(self) -> None:
+        """Let go of the batch copied first, once it is copied: its memory is read into next.
+
+        Not of more, for the pool would not keep it.
+        """
+        self._let_go(most=max(len(self._under_way) - 1, 0), wait=False)
+
     def _next(self, line: Any) -> _Sent:
         if self._read is None:
             self._read = line.take()
@@ -228,16 +234,16 @@ class _Copies(Handover):
             ready.record(self._stream)
         return _Sent(sent, ready)
 
-    def _let_go(self, most: int = 2) -> None:
-        """Hold no batch that has been copied, and wait until no more than ``most`` are held."""
-        if not self._under_way:
+    def _let_go(self, most: int, wait: bool = True) -> None:
+        """Hold no more than ``most`` batches; what is being copied still is waited for, or stays."""
+        if len(self._under_way) <= most:
             return
         # A thread's device is the first until it says another, and would be started.
         with self._lock, torch.cuda.device(self._device):
-            while self._under_way:
+            while len(self._under_way) > most:
                 first = self._under_way[0]
                 if not first[0].query():
-                    if len(self._under_way) <= most:
+                    if not wait:
                         return
                     first[0].synchronize()
                 if self._under_way and self._under_way[0] is first:

@@ -6,6 +6,7 @@ import itertools
 import json
 import multiprocessing
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import loading
@@ -408,7 +409,7 @@ def test_a_loader_pickles_with_its_state(reader):
     for other in pickle.loads(text), copy.deepcopy(loader), copy.copy(loader):
         assert other.state_dict() == loader.state_dict()
         assert repr(other) == repr(loader)
-        for name in vars(loader).keys() - {"reader", "_progress", "_pools"}:
+        for name in vars(other).keys() - {"reader", "_progress", "_pools", "_last", "_order"}:
             assert vars(other)[name] == vars(loader)[name], name
         assert orders(other) == whole[1:]
         assert other.epoch == 5
@@ -446,7 +447,7 @@ def test_parts_of_a_data_set_are_told_apart(ds, folder):
         (ds, {"index": [1, 3]}, state(ds, index=[3, 1])),
         (ds, {"index": [1, 3]}, state(ds, index=[1, 2])),
     ):
-        with pytest.raises(RequestError, match=r"the state is of \d+ other patches, or in another"):
+        with pytest.raises(RequestError, match=r"the state is not of these \d+ patches in this"):
             takes(part, of, **settings)
 
 
@@ -481,7 +482,7 @@ def test_all_patches_by_number_are_all_patches(ds):
         ({"world_size": 0}, r"world_size=0; a whole number from 1 on is needed"),
         ({"world_size": 24}, r"world_size=24, but there are 23 patches"),
         ({"world_size": 3, "index": [1, 2]}, r"world_size=3, but there are 2 patches"),
-        ({"index": []}, r"world_size=1, but there are 0 patches"),
+        ({"index": []}, r"there are no patches to load"),
         ({"index": np.ones(3, bool)}, r"the mask has shape \(3,\); \(23,\) is needed"),
         ({"index": [0.5]}, r"index is of float64; whole numbers are needed"),
         ({"rank": 1}, r"rank=1; 0\.\.0 are needed"),
@@ -489,7 +490,7 @@ def test_all_patches_by_number_are_all_patches(ds):
         ({"rank": -1, "world_size": 3}, r"rank=-1; a whole number from 0 on is needed"),
         (
             {"batch_size": 12, "drop_last": True, "world_size": 2},
-            r"drop_last=True leaves none of 23 patches: batch_size=12 in each of 2 ranks",
+            r"drop_last=True leaves none of 23 patches: batch_size=12, world_size=2",
         ),
         ({"prefetch": -1}, r"prefetch=-1; a whole number from 0 on is needed"),
         ({"prefetch": 1.5}, r"prefetch=1\.5; a whole"),
@@ -565,12 +566,15 @@ GOOD = {"version": 1, "seed": 3, "shuffle": 1, "patches": N, "epoch": 2, "positi
     ("changed", "says"),
     [
         ({"version": 2}, r"the state is of version 2; this cloudio reads 1"),
-        ({"version": "1"}, r"the state is of version 1; this cloudio reads 1"),
-        ({"version": None}, r"the state is of version None"),
+        ({"version": "1"}, r"is no state of a loader"),
+        ({"version": None}, r"is no state of a loader"),
         ({"seed": 4}, r"the state has seed=4, this loader seed=3"),
         ({"shuffle": 0}, r"the state has shuffle=0, this loader shuffle=1"),
         ({"patches": 24}, r"the state has patches=24, this loader patches=23"),
-        ({"data": 5}, r"the state is of 23 other patches, or in another order: layout, splits"),
+        (
+            {"data": 5},
+            r"the state is not of these 23 patches in this order: layout, splits, metadata",
+        ),
         ({"epoch": -1}, r"epoch=-1; a whole number from 0 on is needed"),
         ({"epoch": 2**63}, r"epoch=9223372036854775808; a whole"),
         ({"position": -1}, r"position=-1 of 23 patches"),
@@ -637,3 +641,46 @@ def test_a_batch_holds_what_is_told_of_it(reader, drop_last):
             assert np.array_equal(batch.image, reader.read(*told).image)
         with pytest.raises(IndexError, match=rf"batch {len(loader)}; an epoch has 0\.\."):
             loader.samples_of(len(loader))
+
+
+def test_an_epoch_is_over_with_its_last_batch(reader):
+    loader = cloudio.Loader(reader, 4, seed=1)
+    first = [batch.index.tolist() for _, batch in zip(range(len(loader)), loader, strict=False)]
+    state = loader.state_dict()
+    assert (loader.epoch, state["position"]) == (0, N)
+    resumed = cloudio.Loader(reader, 4, seed=1)
+    resumed.load_state_dict(state)
+    assert list(resumed) == []
+    assert resumed.epoch == 1
+    assert [batch.index.tolist() for batch in loader] == [b.index.tolist() for b in resumed]
+    loader.set_epoch(0)
+    assert [batch.index.tolist() for batch in loader] == first
+    # Asked for by name, it is read again though it is over.
+    for _ in zip(range(len(loader)), loader, strict=False):
+        pass
+    loader.set_epoch(loader.epoch)
+    assert next(iter(loader)).index.tolist() != first[0]
+    assert loader.epoch == 1
+
+
+@pytest.mark.parametrize("name", ["batch_size", "seed", "reader", "rank", "prefetch", "n_patches"])
+def test_what_was_decided_stays(reader, name):
+    loader = cloudio.Loader(reader, 4)
+    with pytest.raises(AttributeError, match=f"{name} is decided when a loader is made"):
+        setattr(loader, name, 2)
+    loader.note = 1
+    loader.note = 2
+
+
+def test_the_same_data_may_be_renamed_and_other_data_may_not_be_taken_for_it(tmp_path):
+    for name, seed in ("one", 1), ("other", 2):
+        cloudio.synthesize(tmp_path / name, {"train": 2}, seed=seed)
+    shutil.copytree(tmp_path / "one" / "train", tmp_path / "moved")
+
+    def of(*parts):
+        return cloudio.Loader(cloudio.open(tmp_path.joinpath(*parts)).reader("rgb", size=8), 1)
+
+    state = of("one", "train").state_dict()
+    of("moved").load_state_dict(state)
+    with pytest.raises(RequestError, match=r"metadata\.csv, subset or index differ"):
+        of("other", "train").load_state_dict(state)

@@ -406,7 +406,7 @@ def device(monkeypatch):
 def await_ready(batches, n):
     """Wait until so many batches are built and not taken."""
     end = time.monotonic() + 10
-    while batches._line._ready.qsize() < n:
+    while batches.line._ready.qsize() < n:
         assert time.monotonic() < end
         time.sleep(0.001)
 
@@ -579,7 +579,7 @@ def test_a_state_counts_what_was_handed_out_not_what_was_copied_ahead(reader, de
     await_ready(batches, 2)
     assert len(batches) == 6
     next(batches)
-    assert batches._line.n_taken == 2
+    assert batches.line.n_taken == 2
     assert len(batches) == 5
     assert loader.state_dict()["position"] == 2
     assert loader.epoch == 0
@@ -646,7 +646,7 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
     loader = cloudio.torch.Loader(reader, 2, device="cuda")
     batches = iter(loader)
     next(batches)
-    line = weakref.ref(batches._line)
+    line = weakref.ref(batches.line)
     gc.disable()
     try:
         if how == "close":
