@@ -90,7 +90,7 @@ class Handover:
         """Let go of what is held, for nothing is taken any more."""
 
     def reclaim(self) -> None:
-        """Let go of memory that is done with; asked before each batch is built, by who builds."""
+        """Let go of memory that is done with; asked before a batch is built, by who builds."""
 
 
 class Batches(Iterator[Batch[A]]):
@@ -166,7 +166,7 @@ class Line:
         self._handover, self._holds_memory = weakref.ref(handover), handover.holds_memory
         self._work, self.pool, self._pools, self._epoch = work, pool, pools, epoch
         self.n_batches = work.shard.n_batches(work.start)
-        self.n_taken = 0
+        self.n_taken, self._most = 0, max(work.prefetch, 1)
         self._failed = False
         self._coming_back = 0
         self._ready: SimpleQueue[Batch[np.ndarray] | BaseException] = SimpleQueue()
@@ -263,8 +263,8 @@ class Line:
 
     def _may_begin(self) -> bool:
         under_way = self.pool.begun - self.pool.taken
-        return under_way < self.pool.most and (
-            self.pool.n_free > 0 or under_way + self._coming_back < self.pool.most
+        return under_way < self._most and (
+            self.pool.n_free > 0 or under_way + self._coming_back < self._most
         )
 
     def _built(self, samples: Samples) -> Batch[np.ndarray]:

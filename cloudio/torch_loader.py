@@ -25,6 +25,9 @@ from .request import choice
 from .scaling import Scaling, stored_reader
 from .tensors import PageLocked, over_page_locked, page_locked, tensors
 
+# One that is handed out, one ahead of it: their memory is beside that of `prefetch`.
+_COPIED_AT_ONCE = 2
+
 
 class Loader(loader.Loader):
     """A `cloudio.Loader` of tensors: the same batches, the same bytes, in the same order.
@@ -106,7 +109,7 @@ class Loader(loader.Loader):
 
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
         if self._on_stream and self._allocate is None:
-            return Pool(sizes, most, page_locked, SimpleQueue())
+            return Pool(sizes, most + _COPIED_AT_ONCE, page_locked, SimpleQueue())
         if self.pin_memory and not self._on_stream:
             return PageLocked(sizes, most, page_locked, SimpleQueue())
         return super()._new_pool(sizes, most)
@@ -204,11 +207,8 @@ class _Copies(Handover):
             self.close()
 
     def reclaim(self) -> None:
-        """Let go of the batch copied first, once it is copied: its memory is read into next.
-
-        Not of more, for the pool would not keep it.
-        """
-        self._let_go(most=max(len(self._under_way) - 1, 0), wait=False)
+        """Let go of what has been copied, which is then read into."""
+        self._let_go(most=0, wait=False)
 
     def _next(self, line: Any) -> _Sent:
         if self._read is None:
@@ -218,7 +218,7 @@ class _Copies(Handover):
         return sent
 
     def _sent(self, read: Batch[Any]) -> _Sent:
-        self._let_go(most=1)
+        self._let_go(most=_COPIED_AT_ONCE - 1)
         batch = tensors(read, self._bits_of)
         with torch.cuda.stream(self._stream):
             copied = torch.cuda.Event(blocking=True)
@@ -235,7 +235,7 @@ class _Copies(Handover):
         return _Sent(sent, ready)
 
     def _let_go(self, most: int, wait: bool = True) -> None:
-        """Hold no more than ``most`` batches; what is being copied still is waited for, or stays."""
+        """Hold no more than ``most`` batches; what is still being copied is awaited, or stays."""
         if len(self._under_way) <= most:
             return
         # A thread's device is the first until it says another, and would be started.
