@@ -375,8 +375,11 @@ def test_pages_are_evicted_before_each_run_and_no_patch_is_taken_twice(folder, m
     assert events[::2] == ["evicted"] * 7
     assert events[1::2] == [loop, loop, loop, loop, ours, loop, ours]
     assert found.compute_seconds == 0.1
-    assert "every page evicted before each run" in str(found)
-    with pytest.raises(cloudio.RequestError, match="24 patches are 8 batches of 3; 10 are needed"):
+    assert "pages evicted before each run" in str(found)
+    with pytest.raises(
+        cloudio.RequestError,
+        match="8 batches of 3 patches; 10 are needed where none may be taken twice: --batch 2, or 30",
+    ):
         train.run(folder, rounds=1, size=SIZE, batch_size=3, evicted=True)
 
 
