@@ -29,8 +29,18 @@ ROUNDS = 3
 N_SETTLE, N_TIMED, N_WATCHED = 10, 40, 12
 # Fewer tell nothing of a steady state.
 _LEAST_TIMED = 8
+_LEAST_COLD = 2 * (N_SETTLE + _LEAST_TIMED) + N_WATCHED
+NO_PATH = (
+    "bench --train --cold needs a data set on a disk, of more patches than are read at once: "
+    f"cloudio synth PATH --patches train={_LEAST_COLD * BATCH} makes one, or "
+    f"train={_LEAST_COLD * 4} for --batch 4"
+)
 # Batches of different patches, which are then taken again: they are to stay in memory.
 _DIFFERENT = 8
+# Runs of the loop that say how long a read takes.
+_TRIALS = 3
+# A consumer that computes so much less or more than a read took in the rounds is told of.
+_AS_LONG = 0.8, 1.25
 _RIVAL = f"{USUAL}, 2 workers"
 
 
@@ -120,8 +130,11 @@ class Report:
         if ours is None:
             raise CloudioError(f"no {OURS} among {', '.join(row.name for row in self.rows)}")
         alone = ours.data_bound.batches_per_second
+        takes = self.compute_seconds * loop.data_bound.batches_per_second
+        noisy = not self.compute_is_given and not _AS_LONG[0] <= takes <= _AS_LONG[1]
+        told = f" ({takes:.2f} of what a read took in these rounds)" if noisy else ""
         words = (
-            f"With a consumer that computes {self.compute_seconds * 1e3:.1f} ms a batch, "
+            f"With a consumer that computes {self.compute_seconds * 1e3:.3g} ms a batch{told}, "
             f"{OURS} here lets it wait {ours.computing.waited:.1%} of the time; where it does not "
             f"compute, it gets {alone / loop.data_bound.batches_per_second:.2f} of the batches of "
             f"{loop.name}"
@@ -131,8 +144,8 @@ class Report:
         return (
             f"{words}, and {alone / usual.data_bound.batches_per_second:.1f} times those of "
             f"torch's DataLoader with 2 workers on the usual Dataset, for "
-            f"{_cpu(ours) / _cpu(usual):.2f} of its CPU seconds and {_share(ours, usual, 'own')} "
-            f"of its peak memory ({_share(ours, usual, 'pss')} with pages of mapped files)."
+            f"{_cpu(ours) / _cpu(usual):.2f} of its CPU seconds and {_share(ours, usual, 'more')} "
+            f"of the memory it adds ({_share(ours, usual, 'own')} of all there is then)."
         )
 
     def __str__(self) -> str:
@@ -176,11 +189,13 @@ class Report:
 
     def _job(self) -> str:
         how = "as given" if self.compute_is_given else f"what {self.rows[0].name} takes"
-        pages = "every page evicted before each run" if self.cold else "pages in memory"
+        pages = "pages in memory"
+        if self.cold:
+            pages = "pages evicted before each run, which may read ahead for its second half"
         return (
             f"{self.data}\n{bench.counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
             f"batches of {self.batch_size} random crops of {self.size[0]} x {self.size[1]}; the "
-            f"consumer computes {self.compute_seconds * 1e3:.2f} ms, {how}\n"
+            f"consumer computes {self.compute_seconds * 1e3:.3g} ms, {how}; images alone\n"
             f"{bench.counted(self.threads, 'thread')}; {pages}; medians of "
             f"{bench.counted(self.rounds, 'round')} in turns, each a new process that takes "
             f"{self.n_timed} batches after\n{self.n_settle} that are not counted; the first and "
@@ -230,7 +245,7 @@ def run(
             f"{sys.platform}"
         )
     if evicted and path is None:
-        raise RequestError(cold.NO_PATH)
+        raise RequestError(NO_PATH)
     with bench.data(path) as (dataset, origin), ExitStack() as stack:
         job = job_of(dataset, threads, size, batch_size, evicted)
         job.loader()  # refuses here what it would refuse there
@@ -242,9 +257,12 @@ def run(
             warm(job)
         tick = stack.enter_context(bench.progress(1, rounds))
         if compute is None:
-            prepare()
-            taken = run_apart(found[0], job).taken[0]
-            seconds = taken.waited / taken.n
+            trials = []
+            for _ in range(_TRIALS):
+                prepare()
+                taken = run_apart(found[0], job).taken[0]
+                trials.append(taken.waited / taken.n)
+            seconds = median(trials)
         else:
             seconds = compute / 1e3
         tick()
@@ -289,13 +307,14 @@ def job_of(
     patches = np.random.default_rng(0).permutation(len(dataset))
     if evicted:
         beside = 2 * N_SETTLE + N_WATCHED
+        least = beside + 2 * _LEAST_TIMED
         n_timed = min(N_TIMED, (len(patches) // batch_size - beside) // 2)
         if n_timed < _LEAST_TIMED:
-            least = beside + 2 * _LEAST_TIMED
             raise RequestError(
-                f"{len(patches)} patches are {len(patches) // batch_size} batches of {batch_size}; "
-                f"{least} are needed where none may be taken twice: --batch "
-                f"{max(1, len(patches) // least)}, or more patches"
+                f"{bench.counted(len(patches) // batch_size, 'batch')} of {batch_size} "
+                f"patches; {least} are needed where none may be taken twice"
+                + (f": --batch {n}, or " if (n := len(patches) // least) else ": ")
+                + f"{least * batch_size:,} patches"
             )
     else:
         patches = patches[: most_patches(dataset, bands, batch_size)]

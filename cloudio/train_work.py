@@ -4,6 +4,7 @@ A contender runs in a process of its own, so that what it holds and uses is not 
 contenders are train_ways.py's, the report train.py's.
 """
 
+import contextlib
 import multiprocessing
 import signal
 import time
@@ -237,7 +238,7 @@ def run_apart(way: Way, job: Job) -> Result:
 def _child(way: Way, job: Job, pipe: Connection) -> None:
     # Ctrl-C reaches the parent too, which ends this process then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with pipe:
+    with pipe, contextlib.suppress(BrokenPipeError):  # the parent is gone
         try:
             pipe.send(consume(way, job))
         except CloudioError as error:

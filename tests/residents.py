@@ -46,6 +46,11 @@ def write(folder: Path, layout: Layout, **n_patches: int) -> dict[str, np.ndarra
     return {name: np.concatenate(parts) for name, parts in arrays.items()}
 
 
+def is_sanitized() -> bool:
+    """Whether a sanitizer keeps what is freed, to see who still uses it."""
+    return "asan" in os.environ.get("LD_PRELOAD", "")
+
+
 def soon(is_so: Callable[[], object], seconds: float = 20) -> bool:
     """Whether something comes true before long."""
     deadline = time.monotonic() + seconds

@@ -19,7 +19,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slow_fs
-from residents import NAMES, PAGE, SMALL, evict, held, layout_of, resident, soon, write
+from residents import (
+    NAMES,
+    PAGE,
+    SMALL,
+    evict,
+    held,
+    is_sanitized,
+    layout_of,
+    resident,
+    soon,
+    write,
+)
 from test_team import in_subprocess, needs_fork
 
 import cloudio
@@ -223,8 +234,7 @@ def test_hundreds_of_opens_and_closes_leave_nothing(folder, io):
     rounds(300)
     assert soon(lambda: not held(folder[0]))
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    # A sanitizer keeps what is freed, to see who still uses it.
-    if "asan" not in os.environ.get("LD_PRELOAD", ""):
+    if not is_sanitized():
         assert resident() - before < 4 << 20
 
 

@@ -12,7 +12,7 @@ import loading
 import numpy as np
 import pytest
 from loading import Counted, reader_of
-from residents import soon
+from residents import is_sanitized, soon
 
 import cloudio
 from cloudio import RequestError
@@ -298,6 +298,7 @@ def test_who_lets_go_between_epochs_pays_a_batch_for_each(reader):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts faults as Linux does")
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer keeps what is freed")
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_once_warm_no_page_is_faulted_in(images, prefetch):
     import resource
