@@ -1,19 +1,20 @@
 """A small U-Net that learns clouds, in one process or several, and goes on where it was stopped.
 
-    python train_unet.py                          # on made-up data, under a minute
+    python train_unet.py                          # on made-up data, 20 s on two quiet cores
     python train_unet.py --data CloudSEN12/ --size 256 --val-size 512 --width 32 --checkpoint run.pt
     python train_unet.py (the same) --resume      # goes on where run.pt was written
     python train_unet.py --ranks 2                # two processes
     torchrun --nproc-per-node 2 train_unet.py     # the same, started by torchrun
 
-To be copied from.  Stopped anywhere and resumed, it comes to the same losses and weights, bit for
-bit.  It computes on the CPU; docs/training.md says what a GPU changes.
+To be copied from.  Stopped anywhere and resumed alike, it comes to the same losses and weights, bit
+for bit.  It computes on the CPU; docs/training.md says what a GPU changes.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import pickle
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -160,7 +161,11 @@ class Run:
 
     def restore(self, path: Path) -> None:
         """Make everything what it was when it was saved."""
-        state = torch.load(path, weights_only=True)
+        try:
+            state = torch.load(path, weights_only=True)
+        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            why = type(error).__name__
+            raise SystemExit(f"{path} cannot be read as a checkpoint: {why}") from error
         for part in PARTS:
             getattr(self, part).load_state_dict(state[part])
         self.step, self.losses = state["step"], state["losses"]
@@ -174,7 +179,7 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     reader, val_reader = readers(args)
-    model = UNet(len(args.bands), args.width)
+    model = UNet(len(reader.bands), args.width)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     shard = {"rank": rank(), "world_size": n_ranks()}
     loader = cloudio.torch.Loader(reader, args.batch_size, seed=args.seed, symmetry="d4", **shard)
@@ -182,7 +187,10 @@ def train(args: argparse.Namespace) -> None:
     run = Run(model, optimizer, loader)
     if args.resume and args.checkpoint.exists():
         run.restore(args.checkpoint)
-        say(f"goes on after batch {run.step} of {args.checkpoint}")
+        finished = "finished" if loader.epoch >= args.epochs else "goes on"
+        say(f"{finished} after batch {run.step} of {args.checkpoint}")
+    elif args.resume:
+        say(f"no {args.checkpoint} yet; begins anew")
     trained = DistributedDataParallel(model) if n_ranks() > 1 else model
 
     last = None if args.max_batches is None else run.step + args.max_batches
@@ -261,8 +269,10 @@ def main() -> None:
         folder = Path(name)
         if args.data is None:  # the same in every rank and run
             args.data = folder / "data"
-            arrays = [*args.bands, "LABEL_manual_hq"]
-            cloudio.synthesize(args.data, {"train": 40, "val": 10}, arrays=arrays)
+            presets = cloudio.CLOUDSEN12.presets
+            arrays = {name for band in args.bands for name in presets.get(band, [[band]])[0]}
+            arrays.add("LABEL_manual_hq")
+            cloudio.synthesize(args.data, {"train": 40, "val": 10}, arrays=[*arrays])
         if "TORCHELASTIC_RUN_ID" in os.environ:
             in_group(args)
         elif args.ranks > 1:
@@ -272,30 +282,39 @@ def main() -> None:
             train(args)
 
 
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add("--data", type=Path, help="a folder with train/ and val/; None makes one up")
     add("--bands", nargs="+", default=BANDS, help="what the net sees")
-    add("--epochs", type=int, default=12, help="in all")
-    add("--batch-size", type=int, default=4, help="of each rank")
-    add("--size", type=int, default=64, help="side of the random crops")
-    add("--val-size", type=int, default=256, help="side of the windows to validate on")
-    add("--width", type=int, default=8, help="channels of the first level, a multiple of 4")
+    add("--epochs", type=positive, default=12, help="in all")
+    add("--batch-size", type=positive, default=4, help="of each rank")
+    add("--size", type=positive, default=64, help="side of the random crops")
+    add("--val-size", type=positive, default=256, help="side of the windows to validate on")
+    add("--width", type=positive, default=8, help="channels of the first level, a multiple of 4")
     add("--lr", type=float, default=1e-2, help="learning rate")
     add("--seed", type=int, default=0, help="of weights, order, crops, symmetries and dropout")
-    add("--threads", type=int, default=2, help="of each rank, to read and to compute with")
-    add("--ranks", type=int, default=1, help="processes; leave it out with torchrun")
+    add("--threads", type=positive, default=2, help="of each rank, to read and to compute with")
+    add("--ranks", type=positive, default=1, help="processes; leave it out with torchrun")
     add("--checkpoint", type=Path, help="file to write, and to go on from")
-    add("--checkpoint-every", type=int, default=100, metavar="BATCHES", help="and at the end")
+    add("--checkpoint-every", type=positive, default=100, metavar="BATCHES", help="and at the end")
     add("--resume", action="store_true", help="go on from --checkpoint, if it is there")
-    add("--max-batches", type=int, help="stop after so many, wherever that is")
+    add("--max-batches", type=positive, help="stop after so many, wherever that is")
     add("--log", type=Path, help="file to append a line of JSON to, for each batch")
     args = parser.parse_args()
     if args.resume and args.checkpoint is None:
         parser.error("--resume needs --checkpoint")
-    if args.size % 4 or args.val_size % 4:
-        parser.error("--size and --val-size are to be multiples of 4")
+    if any(number % 4 for number in (args.size, args.val_size, args.width)):
+        parser.error("--size, --val-size and --width are to be multiples of 4")
+    for file in args.checkpoint, args.log:
+        if file and (file.is_dir() or not file.parent.is_dir()):
+            parser.error(f"{file} cannot be written: it is to be a file in a folder that is there")
     return args
 
 
