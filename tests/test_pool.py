@@ -315,7 +315,7 @@ def test_once_warm_no_page_is_faulted_in(images, prefetch):
 
     faults()
     faults()
-    assert min(faults(), faults(), faults()) < 20 * 125 / 10
+    assert min(faults(), faults(), faults()) < 20 * 125 / 3
 
 
 # ---- what memory may be --------------------------------------------------------------------------
