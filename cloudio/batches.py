@@ -165,7 +165,7 @@ class Line:
         # Not held: the thread would keep what belongs to an iteration that was dropped.
         self._handover, self._holds_memory = weakref.ref(handover), handover.holds_memory
         self._work, self.pool, self._pools, self._epoch = work, pool, pools, epoch
-        self.n_batches = work.shard.n_batches(work.start)
+        self.n_batches, self._process = work.shard.n_batches(work.start), os.getpid()
         self.n_taken, self._most = 0, max(work.prefetch, 1)
         self._failed = False
         self._coming_back = 0
@@ -218,7 +218,10 @@ class Line:
     def join(self) -> None:
         """Wait until the thread has ended, once it was told to."""
         thread = self.thread
-        if thread is not None and thread.ident and thread is not threading.current_thread():
+        # In a child it would never end: one that was about to when it forked still holds its lock.
+        if thread is None or os.getpid() != self._process:
+            return
+        if thread.ident and thread is not threading.current_thread():
             thread.join()
 
     # ---- for the thread ----------------------------------------------------------------------
