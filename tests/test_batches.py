@@ -534,6 +534,21 @@ def test_a_child_cannot_inherit_an_iteration_but_begins_its_own(folder):
     assert (printed, status) == (["failed:", "[]", "True"], 0), said
 
 
+def test_a_child_waits_for_no_thread_of_its_parent(reader, monkeypatch):
+    """One that was about to end when it forked never does."""
+    iteration = iter(cloudio.Loader(reader, 1))
+    line = iteration.line
+    with monkeypatch.context() as patched:
+        patched.setattr(line.thread, "join", lambda: pytest.fail("waits"))
+        patched.setattr(os, "getpid", lambda: -1)
+        line.join()
+        iteration.close()
+    assert line.thread.is_alive()
+    line.pool.stopped = True
+    line.pool.returned.put(None)
+    assert soon(lambda: not threads())
+
+
 @needs_fork
 def test_a_child_does_not_read_into_memory_that_it_shares_with_its_parent(reader):
     memory = []
