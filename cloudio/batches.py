@@ -22,8 +22,6 @@ from .reader import A, Batch, Reader
 
 # Samples that are drawn at once: arithmetic on few numbers costs as much as on these.
 _DRAWN = 1024
-
-
 # Of iterations that have ended, and in which process each was made.
 Pools = list[tuple[int, Pool]]
 
@@ -31,7 +29,7 @@ Pools = list[tuple[int, Pool]]
 class Progress:
     """Where an iteration is: its alone to change, for each has its own.
 
-    ``loaded``: by whom it was made, for an iteration still to begin.  ``done``: all is handed out.
+    ``loaded``: whether a state gave it to the next iteration.  ``done``: all is handed out.
     """
 
     def __init__(self, epoch: int, position: int, loaded: bool = False) -> None:

@@ -195,22 +195,20 @@ class Loader:
 
     def _pool(self) -> Pool:
         """One of this process that nobody uses, or without a thread, anybody; or a new one."""
+        pool = None
         with contextlib.suppress(IndexError):
-            while True:
-                process, pool = self._pools.pop()
+            while pool is None:
+                process, kept = self._pools.pop()
                 # Memory of the parent may be shared with it, and it uses it too.
-                if process == os.getpid():
-                    break
-            if self.prefetch == 0:
-                self._pools.append((process, pool))
-            return pool
-        most = min(self.batch_size, self._shard.n_samples(0))
-        sizes = [
-            most * math.prod(array[0]) * array[1].itemsize
-            for array in self._arrays
-            if array is not None
-        ]
-        pool = self._new_pool(sizes, max(self.prefetch, 1))
+                pool = kept if process == os.getpid() else None
+        if pool is None:
+            most = min(self.batch_size, self._shard.n_samples(0))
+            sizes = [
+                most * math.prod(array[0]) * array[1].itemsize
+                for array in self._arrays
+                if array is not None
+            ]
+            pool = self._new_pool(sizes, max(self.prefetch, 1))
         if self.prefetch == 0:
             self._pools.append((os.getpid(), pool))
         return pool
