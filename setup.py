@@ -1,12 +1,13 @@
-"""Build the three extension modules; everything else is in pyproject.toml."""
+"""Build the extension modules of ``cloudio/_core``; everything else is in pyproject.toml."""
 
 import os
 import sys
 import sysconfig
 from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 # Free-threaded Pythons have no stable ABI yet, so they get a module of their own.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -20,11 +21,18 @@ else:
     if "-g" not in os.environ.get("CFLAGS", "").split():
         FLAGS.append("-g0")
 
+# The C that a module is linked with, where it is linked with any.
+SOURCES = {
+    "files": ["csrc/file.c"],
+    "plans": ["csrc/file.c"],
+    "kernels": sorted(glob("csrc/*.c")),
+}
 
-def module(name: str, sources: list[str]) -> Extension:
+
+def module(path: Path) -> Extension:
     return Extension(
-        f"cloudio.{name}",
-        [f"cloudio/{name}.pyx", *sources],
+        f"cloudio._core.{path.stem}",
+        [path.as_posix(), *SOURCES.get(path.stem, [])],
         include_dirs=["csrc"],
         depends=glob("csrc/*.h"),
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
@@ -35,13 +43,15 @@ def module(name: str, sources: list[str]) -> Extension:
 
 
 setup(
+    # Rooms are found, not listed. The headers are shipped for those who build against them.
+    packages=[*find_packages(include=["cloudio", "cloudio.*"]), "cloudio.include"],
+    package_dir={"cloudio.include": "csrc"},
+    package_data={
+        "": ["py.typed", "*.pyi", "*.pxd"],
+        "cloudio.include": ["cloudio.h", "files.h", "tally.h"],
+    },
     ext_modules=cythonize(
-        [
-            module("_pool", []),
-            module("_files", ["csrc/file.c"]),
-            module("_plans", ["csrc/file.c"]),
-            module("_kernels", sorted(glob("csrc/*.c"))),
-        ],
+        [module(path) for path in sorted(Path("cloudio/_core").glob("*.pyx"))],
         compiler_directives={
             "language_level": 3,
             "cdivision": True,

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cloudio import Batch, CloudioError, bench
-from cloudio.cold import N_SAMPLES, ROUNDS, Race, files_of, n_samples
-from cloudio.cold_ways import ways
-from cloudio.cold_work import DEPTHS, Run, Way, disk
-from cloudio.request import available_cpus
+from cloudio import Batch, CloudioError
+from cloudio._utils.machine import available_cpus
+from cloudio.bench import warm as bench
+from cloudio.bench.cold import N_SAMPLES, ROUNDS, Race, files_of, n_samples
+from cloudio.bench.cold_candidates import ways
+from cloudio.bench.cold_workload import DEPTHS, Run, Way, disk
 
 SMOKE = os.environ.get("CLOUDIO_BENCH_SAMPLES")
 WAYS = (

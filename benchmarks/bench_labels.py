@@ -8,17 +8,17 @@ import pytest
 from conftest import Timed
 from ways import label_and_table, look_ups, using
 
-from cloudio import _kernels
-from cloudio.contenders import LOOK_UPS
+from cloudio._core import kernels
+from cloudio.bench.contenders import LOOK_UPS
 
 
-@pytest.mark.parametrize("way", [*LOOK_UPS, *_kernels.available()])
+@pytest.mark.parametrize("way", [*LOOK_UPS, *kernels.available()])
 @pytest.mark.parametrize("dtype", ["uint8", "int64"])
 def test_look_up(timed: Timed, dtype: str, way: str) -> None:
     codes, table = label_and_table(dtype)
     contenders = {contender.name: contender for contender in look_ups(codes, table)}
     contender = contenders.get(way, contenders["cloudio"])
     out = np.zeros(codes.shape, dtype)
-    with using(way if way in _kernels.available() else _kernels.isa()):
+    with using(way if way in kernels.available() else kernels.isa()):
         assert np.array_equal(contender.run(out), table[codes])
         timed(f"look-up of {codes.size:,} codes of uint8, to {dtype}", contender, out)

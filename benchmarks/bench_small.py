@@ -4,8 +4,9 @@ import pytest
 from conftest import Timed
 from ways import small_reads
 
-from cloudio import Dataset, bench
-from cloudio.contenders import SCALINGS, Work, check
+from cloudio import Dataset
+from cloudio.bench import warm as bench
+from cloudio.bench.contenders import SCALINGS, Work, check
 
 
 @pytest.mark.parametrize("way", [*SCALINGS, "cloudio"])

@@ -14,7 +14,7 @@ import pytest
 from conftest import Timed
 from stats_ways import SOURCE, Question, questions
 
-from cloudio import bench
+from cloudio.bench import warm as bench
 
 QUESTIONS = ("bands", "classes", "agreement")
 KINDS = ("ours", "numpy", "idioms", "roof")

@@ -7,8 +7,9 @@ import pytest
 from conftest import Timed
 from ways import N_TASKS, busy_thread, shared_reads
 
-from cloudio import Dataset, bench
-from cloudio.contenders import Work, by_cloudio, check
+from cloudio import Dataset
+from cloudio.bench import warm as bench
+from cloudio.bench.contenders import Work, by_cloudio, check
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -10,10 +10,12 @@ from collections.abc import Callable
 import pytest
 from conftest import Timed
 
-from cloudio import Batch, Dataset, _kernels, bench
-from cloudio.contenders import Contender, Work, by_cloudio, check
+from cloudio import Batch, Dataset
+from cloudio._core import kernels
+from cloudio.bench import warm as bench
+from cloudio.bench.contenders import Contender, Work, by_cloudio, check
 
-DEFAULTS = _kernels.tune()
+DEFAULTS = kernels.tune()
 KIB = [64 << k for k in range(10)]
 NEVER = 1 << 60
 

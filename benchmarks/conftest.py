@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 from kinds import FLOAT_BANDS
 
-from cloudio import Dataset, _kernels, bench, info
-from cloudio.contenders import Contender
-from cloudio.request import available_cpus
+from cloudio import Dataset
+from cloudio._core import kernels
+from cloudio._utils import machine
+from cloudio._utils.machine import available_cpus
+from cloudio.bench import warm as bench
+from cloudio.bench.contenders import Contender
 
 Timed = Callable[[str, Contender, Any], None]
 
 
 def pytest_benchmark_update_machine_info(config: object, machine_info: dict[str, Any]) -> None:
-    machine_info["cloudio"] = info.facts() | {
+    machine_info["cloudio"] = machine.facts() | {
         "cache": "every page in memory before the clock, but for bench_cold.py"
     }
 
@@ -49,10 +52,10 @@ def pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def tuned() -> Iterator[Callable[..., object]]:
-    """`_kernels.tune`, undone afterwards."""
-    before = _kernels.tune()
-    yield _kernels.tune
-    _kernels.tune(**before)
+    """`kernels.tune`, undone afterwards."""
+    before = kernels.tune()
+    yield kernels.tune
+    kernels.tune(**before)
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def timed(benchmark: Any) -> Timed:
     def time(group: str, way: Contender, out: Any) -> None:
         benchmark.group = group
         benchmark.extra_info.update(
-            way=way.name, threads=way.threads, isa=_kernels.isa(), cache="warm"
+            way=way.name, threads=way.threads, isa=kernels.isa(), cache="warm"
         )
         benchmark(way.run, out)
 

@@ -10,27 +10,28 @@ image, label, index = reader.read([3, 1, 4])
 from typing import Any
 
 try:
-    from . import _kernels  # noqa: F401
+    from ._core import kernels  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f"the compiled module of cloudio cannot be imported from {__path__[0]} ({error}); in a "
         "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
     ) from error
 
-from .arrays import gather, remap
-from .cloudsen12 import CLOUDSEN12
-from .dataset import Dataset, open
+from ._version import __version__ as __version__
 from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
-from .findings import Finding, Report
-from .labels import CLASSES, LabelMap
-from .layout import Band, Layout, Window
-from .loader import Loader
-from .reader import Batch, MaskedBatch, Reader
+from .layouts.band import Band, Window
+from .layouts.cloudsen12 import CLOUDSEN12
+from .layouts.labels import CLASSES, LabelMap
+from .layouts.layout import Layout
+from .loading.loader import Loader
+from .reading.batch import Batch, MaskedBatch
+from .reading.dataset import Dataset, open
+from .reading.gather import gather, remap
+from .reading.reader import Reader
 from .splits import Splits, make_splits
-from .synth import synthesize
-from .verify import verify
-
-__version__ = "0.1.0"
+from .synth.writer import synthesize
+from .verification.report import Finding, Report
+from .verification.verify import verify
 
 __all__ = [
     "CLASSES",

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .dataset import Dataset
+from ._utils.numbers import is_whole
 from .errors import CloudioWarning, RequestError
-from .metadata import column_of, words
-from .request import is_whole
+from .reading.dataset import Dataset
+from .storage.metadata import column_of, words
 
 # How often all groups are drawn anew, at most, and how many draws that may come to: a second or
 # two of Python, or one pass where there are more groups.

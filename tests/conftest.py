@@ -9,40 +9,41 @@ import pytest
 from clean import TINY_PATCHES, clean_synthetic, clean_tiny
 
 import cloudio
-from cloudio import _kernels, advice
+from cloudio._core import kernels
+from cloudio._utils import warn
 
 
-@pytest.fixture(params=_kernels.available())
+@pytest.fixture(params=kernels.available())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set this CPU has, in turn."""
-    before = _kernels.isa()
-    _kernels.use(request.param)
+    before = kernels.isa()
+    kernels.use(request.param)
     yield request.param
-    _kernels.use(before)
+    kernels.use(before)
 
 
 @pytest.fixture(params=["cached", "streamed"])
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Outputs written through the cache, and past it, whatever their size."""
-    before = _kernels.tune()
-    _kernels.tune(stream_bytes=1 if request.param == "streamed" else 1 << 60)
+    before = kernels.tune()
+    kernels.tune(stream_bytes=1 if request.param == "streamed" else 1 << 60)
     yield request.param
-    _kernels.tune(**before)
+    kernels.tune(**before)
 
 
 @pytest.fixture
 def all_threads() -> Iterator[None]:
     """Even the smallest work is cut up and shared."""
-    before = _kernels.tune()
-    _kernels.tune(thread_bytes=1, strip_bytes=256)
+    before = kernels.tune()
+    kernels.tune(thread_bytes=1, strip_bytes=256)
     yield
-    _kernels.tune(**before)
+    kernels.tune(**before)
 
 
 @pytest.fixture(autouse=True)
 def nothing_said() -> None:
     """Every test hears its warnings, though another has heard the same."""
-    advice.forget()
+    warn.reset()
 
 
 @pytest.fixture(scope="session")

@@ -1,78 +1,51 @@
-"""The shape of the code itself: one way down, one place for each thing, a stub that is true."""
+"""The shape of the code itself: one place for each thing, stubs that are true.
+
+Which room may import which is checked by import-linter (pyproject.toml).
+"""
 
 import ast
+import importlib
 import importlib.metadata
 import inspect
 import re
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import cloudio
-from cloudio import _files, _kernels, _plans, _pool
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cloudio"
-# Each may import what stands before it. Doors to the next floor are named.
-ORDER = (
-    "_pool", "_files", "_plans", "_kernels", "errors", "tables", "pictures", "request", "advice",
-    "labels", "layout", "toml_table", "toml", "toml_text",
-    "cloudsen12", "source", "npy", "stored", "metadata", "folder", "doubts", "reprs", "dataset",
-    "scan", "names", "reader", "draws", "batches", "loader", "arrays", "splits",
-    "findings", "verify_files", "verify_types", "verify_frame", "verify_pixels", "manifest",
-    "verify", "scene", "synth", "tensors", "scaling", "torch_loader", "torch", "panels", "plot",
-    "info", "exact", "results", "tallies", "folds", "stats", "stats_command",
-    "contenders", "bench", "pages", "cold_work", "cold_ways", "cold",
-    "train_work", "train_ways", "train",
-    "__init__", "cli", "__main__",
-)  # fmt: skip
-COMPILED = {"_pool": _pool, "_files": _files, "_plans": _plans, "_kernels": _kernels}
-DOORS = {("dataset", "reader"), ("layout", "toml"), ("reprs", "dataset"), ("reprs", "reader")}
+CORE = PACKAGE / "_core"
+COMPILED = sorted(path.stem for path in CORE.glob("*.pyx"))
+# What each compiled module may cimport of ours, besides the declarations of C.
+BELOW = {
+    "pool": set(),
+    "files": set(),
+    "plans": {"files", "job"},
+    "kernels": {"files", "plans", "job", "pages", "rows"},
+}
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "csrc").is_dir(), reason="the tests run without the source"
 )
 
 
-def imported(module: str) -> set[str]:
-    """Modules of the package that a module imports, wherever in the file."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            found |= {node.module} if node.module else {alias.name for alias in node.names}
-    return found & set(ORDER)
-
-
-def test_every_module_has_its_place():
-    assert {path.stem for path in PACKAGE.glob("*.py")} == set(ORDER) - {*COMPILED}
-
-
-@pytest.mark.parametrize("module", [name for name in ORDER if name not in COMPILED])
-def test_imports_go_down(module):
-    below = set(ORDER[: ORDER.index(module)])
-    upward = {name for name in imported(module) - below if (module, name) not in DOORS}
-    assert not upward - ({"__init__"} if module in ("cli", "info", "bench", "manifest") else set())
-
-
 def test_the_kernels_import_nothing_of_ours_and_the_c_nothing_of_pythons():
-    below_each = {
-        "_files": set(),
-        "_plans": {"_files", "_job"},
-        "_kernels": {"_files", "_plans", "_job", "_pages", "_walk"},
-    }
-    for name, below in below_each.items():
-        text = (PACKAGE / f"{name}.pyx").read_text(encoding="utf-8")
+    assert set(COMPILED) == set(BELOW)
+    for name in COMPILED:
+        text = (CORE / f"{name}.pyx").read_text(encoding="utf-8")
         ours = re.findall(r"^(?:from|import|cimport)\s.*cloudio.*$", text, re.MULTILINE)
-        assert ours.pop(0) == "from cloudio cimport _csrc as c"
-        assert {re.match(r"from cloudio\.(\w+) cimport", line)[1] for line in ours} == below
+        ours = [line for line in ours if line != "from cloudio._core cimport _csrc as c"]
+        assert {re.match(r"from cloudio\._core\.(\w+) cimport", line)[1] for line in ours} == BELOW[
+            name
+        ]
     for path in (ROOT / "csrc").iterdir():
         included = re.findall(r"#include\s+[<\"](.+)[>\"]", path.read_text(encoding="utf-8"))
         assert not any("python" in name.lower() or "numpy" in name for name in included), path
 
 
 def test_c_is_declared_in_one_place_and_cython_stays_plain():
-    for path in PACKAGE.glob("*.p[yx]*"):
+    for path in PACKAGE.rglob("*.p[yx]*"):
         text = path.read_text(encoding="utf-8")
         assert ("cdef extern" in text) == (path.name == "_csrc.pxd"), path
         assert not re.search(r"^\s*(IF|DEF)\s|prange|cimport \*", text, re.MULTILINE), path
@@ -80,8 +53,8 @@ def test_c_is_declared_in_one_place_and_cython_stays_plain():
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_the_stub_says_what_the_compiled_module_has(name):
-    compiled = COMPILED[name]
-    stub = ast.parse((PACKAGE / f"{name}.pyi").read_text(encoding="utf-8"))
+    compiled = importlib.import_module(f"cloudio._core.{name}")
+    stub = ast.parse((CORE / f"{name}.pyi").read_text(encoding="utf-8"))
     functions = {node.name: node for node in stub.body if isinstance(node, ast.FunctionDef)}
     classes = {node.name for node in stub.body if isinstance(node, ast.ClassDef)}
     module = {
@@ -102,6 +75,15 @@ def test_the_stub_says_what_the_compiled_module_has(name):
         methods = {node.name for node in body if isinstance(node, ast.FunctionDef)}
         has = {k for k in vars(module[name]) if not k.startswith("_")}
         assert fields | methods - {"__init__"} == has, name
+
+
+def test_rooms_and_files_stay_small():
+    assert all(
+        len(path.read_text(encoding="utf-8").splitlines()) <= 400
+        for path in PACKAGE.rglob("*.p[yx]*")
+    )
+    rooms = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert all(len(list(room.glob("*.py"))) <= 14 for room in rooms)
 
 
 def test_the_version_stands_in_one_place():

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import CLOUDSEN12, RequestError, Splits, make_splits
-from cloudio.dataset import Dataset
-from cloudio.folder import Split
+from cloudio.reading.dataset import Dataset
 from cloudio.splits import shared
+from cloudio.storage.discovery import Split
 
 CARD = {"train": 0.849, "val": 0.0535, "test": 0.0975}
 HALVES = {"a": 0.5, "b": 0.5}

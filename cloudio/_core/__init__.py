@@ -1,0 +1,1 @@
+"""Compiled: open files, decided reads, batches, and memory that is used again."""

@@ -1,0 +1,162 @@
+# The C contract as Cython sees it; the headers of csrc are the manual. The only `cdef extern` here.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+cdef extern from "cloudio.h" nogil:
+    int CIO_U8
+    int CIO_I8
+    int CIO_I16
+    int CIO_U16
+    int CIO_F32
+    int CIO_TO_F32
+    int CIO_TO_F16
+    int CIO_TO_BF16
+    int CIO_CACHED
+    int CIO_STREAMED
+    int CIO_TO_U8
+    int CIO_TO_I64
+    int CIO_MOVE_1
+    int CIO_MOVE_2
+    int CIO_MOVE_4
+
+    ctypedef struct cio_line:
+        pass
+
+    void cio_end_line(cio_line *line) noexcept
+
+    ctypedef struct cio_affine:
+        float scale
+        float offset
+        float lo
+        float hi
+        float nodata
+        float fill
+
+    ctypedef void (*cio_scale_fn)(
+        const void *src, void *dst, size_t n, const cio_affine *how,
+        cio_line *line) noexcept nogil
+    ctypedef void (*cio_copy_fn)(
+        const void *src, void *dst, size_t n_bytes, cio_line *line) noexcept nogil
+    ctypedef void (*cio_look_up_fn)(
+        const void *src, void *dst, size_t n, const void *table) noexcept nogil
+    ctypedef void (*cio_check_fn)(
+        const void *src, uint8_t *dst, size_t n, float nodata) noexcept nogil
+    ctypedef void (*cio_reverse_fn)(const void *src, void *dst, size_t n) noexcept nogil
+    ctypedef void (*cio_transpose_fn)(
+        const void *src, Py_ssize_t src_step, void *dst, Py_ssize_t dst_step, size_t n_rows,
+        size_t n_cols) noexcept nogil
+
+    ctypedef struct cio_rows:
+        const char *isa
+        cio_scale_fn scale[5][3][2][2]
+        cio_copy_fn copy[2]
+        cio_look_up_fn look_up[2][2][2]
+        cio_check_fn check[5]
+        cio_reverse_fn reverse[3]
+        cio_transpose_fn transpose[3]
+
+    const cio_rows *cio_rows_available(size_t k) noexcept
+    void cio_store_fence() noexcept
+    void cio_prefetch_row(const void *src, size_t n_bytes) noexcept
+
+    ctypedef void (*cio_task)(void *context, size_t begin, size_t end, int seat) noexcept nogil
+    void cio_team_run(
+        cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
+        int n_most) noexcept
+    int cio_team_alone() noexcept
+    void cio_team_more() noexcept
+    int cio_team_size() noexcept
+
+    void *cio_scratch_take(size_t n_bytes) noexcept
+    void cio_scratch_give_back(void *scratch) noexcept
+
+    ctypedef struct cio_flag:
+        pass
+
+    int cio_raise(cio_flag *flag) noexcept
+    int cio_is_raised(const cio_flag *flag) noexcept
+
+
+cdef extern from "tally.h" nogil:
+    ctypedef struct cio_record:
+        pass
+
+    ctypedef struct cio_tally:
+        int type
+        double nodata
+        int checksum
+        int paired
+        const uint8_t *fold
+        size_t n_classes
+        const uint16_t *chosen
+        size_t n_chosen
+
+    ctypedef struct cio_patch:
+        const char *src
+        Py_ssize_t step
+        size_t n_rows
+        size_t n_cols
+        size_t top
+        size_t left
+        size_t bottom
+        size_t right
+
+    size_t cio_tally_bytes(const cio_tally *how) noexcept
+    void cio_tally_patch(
+        const cio_tally *how, const cio_patch *patch, uint32_t *table, cio_record *record,
+        int64_t *classes) noexcept
+    void cio_tally_pair(
+        const cio_patch *one, const cio_patch *other, uint32_t *table) noexcept
+    void cio_tally_sum(const cio_tally *how, const uint32_t *table, int64_t *counts) noexcept
+
+
+cdef extern from "files.h" nogil:
+    ctypedef struct cio_file:
+        pass
+
+    int CIO_MAPPED
+    int CIO_DIRECT
+    cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how) noexcept
+    void cio_file_close(cio_file *file) noexcept
+    int cio_file_enter(cio_file *file) noexcept
+    void cio_file_leave(cio_file *file) noexcept
+    void cio_file_keep(cio_file *file) noexcept
+    void cio_file_drop(cio_file *file) noexcept
+    int cio_file_is_closed(const cio_file *file) noexcept
+    const char *cio_file_base(const cio_file *file) noexcept
+    int cio_file_descriptor(const cio_file *file) noexcept
+    int64_t cio_file_n_bytes(const cio_file *file) noexcept
+    int64_t cio_file_changed(const cio_file *file) noexcept
+
+    ctypedef struct cio_status:
+        int64_t n_bytes
+        int64_t changed
+
+    int cio_file_status(const cio_file *file, cio_status *status) noexcept
+    int cio_is_remote(int descriptor) noexcept
+    int64_t cio_page_bytes() noexcept
+
+    int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+
+    int CIO_CALM
+    int CIO_DOUBTFUL
+    int cio_file_doubt(const cio_file *file) noexcept
+    void cio_file_calm(cio_file *file) noexcept
+
+    int64_t cio_file_read(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+    int64_t cio_file_read_at_hand(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+
+    int CIO_BLOCK
+    int64_t cio_file_read_direct(
+        const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_is_direct(const cio_file *file) noexcept
+
+    ctypedef struct cio_errand:
+        void (*run)(cio_errand *errand) noexcept nogil
+        void (*drop)(cio_errand *errand) noexcept nogil
+
+    void cio_send(cio_errand *errand) noexcept

@@ -1,0 +1,212 @@
+"""Pages of files as Linux keeps them: evicted, and proved to be gone; and what a run has cost.
+
+For benchmarks of cold reads (cold.py) and of loaders (train.py).  Nothing here writes to a file.
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from .._core.files import File
+from ..errors import CloudioError
+
+# Memory under the name of a file system: there is nothing that it could be read from again.
+_IN_MEMORY = "tmpfs", "ramfs", "devtmpfs", "hugetlbfs"
+# Reads ahead that are under way hold their pages for as long as the disk takes.
+_TRIES, _PAUSE = 20, 0.05
+_POLL_SECONDS = 0.005
+_SHARED = "/dev/shm"
+
+
+# ---- eviction ------------------------------------------------------------------------------------
+
+
+class Files:
+    """Files that are evicted together; a context manager that closes its descriptors.
+
+    CloudioError where this is not Linux, or where a file lies in memory and not on a disk.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        if sys.platform != "linux":
+            raise CloudioError(
+                "cold reads need Linux: nowhere else can pages be evicted and proved to be gone; "
+                f"this is {sys.platform}"
+            )
+        self.paths = sorted(set(paths))
+        for path in self.paths:
+            if (kind := file_system(path)) in _IN_MEMORY:
+                raise CloudioError(
+                    f"{path} lies on {kind}, which is memory and never cold; copy the data set to "
+                    "a disk"
+                )
+        self._open: list[File] = []
+        for path in self.paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            # What somebody else wrote just now; pages that are not on the disk yet stay.
+            os.fsync(descriptor)
+            # Mapped, for that is how an older kernel is asked which pages are there.
+            self._open.append(File(descriptor, path, os.fstat(descriptor).st_size, mapped=True))
+
+    def __enter__(self) -> "Files":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._open:
+            file.close()
+
+    def evict(self) -> None:
+        """Drop every page of every file; CloudioError, naming the file, where one stays."""
+        left: dict[Path, int] = {}
+        for _ in range(_TRIES):
+            for file in self._open:
+                file.give_back(0, file.n_bytes)
+            left = self.resident()
+            if not left:
+                return
+            time.sleep(_PAUSE)
+        path, n_bytes = next(iter(left.items()))
+        raise CloudioError(
+            f"{path}: {n_bytes:,} bytes stay in memory after POSIX_FADV_DONTNEED, so a read of "
+            f"them would not be cold. Its file system is {file_system(path) or 'not known'}; pages "
+            "stay on one that lies in memory, while a process has them mapped or reads them, and "
+            "while they are not yet written to the disk (sync does that)"
+        )
+
+    def resident(self) -> dict[Path, int]:
+        """Bytes in memory of each file that has any there; CloudioError where nobody can say."""
+        found = {file.path: file.resident(0, file.n_bytes) for file in self._open}
+        for path, n_bytes in found.items():
+            if n_bytes < 0:
+                raise CloudioError(
+                    f"{path}: the kernel does not say which of its pages are in memory; it tells "
+                    "whoever owns the file or may write to it"
+                )
+        return {path: n_bytes for path, n_bytes in found.items() if n_bytes}
+
+
+# ---- where files lie -----------------------------------------------------------------------------
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system a file lies on, such as ext4; "" where Linux does not say."""
+    device = os.stat(path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mount, _, kind = line.partition(" - ")
+        if mount.split()[2] == number:
+            return kind.split()[0]
+    return ""
+
+
+def read_ahead(path: Path) -> int | None:
+    """Bytes that the kernel reads ahead of a mapping or a sequential read; None if not said."""
+    device = os.stat(path).st_dev
+    said = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    return int(said.read_text()) * 1024 if said.exists() else None
+
+
+# ---- what a run costs ----------------------------------------------------------------------------
+
+
+class Usage(NamedTuple):
+    """What this process and its live children have used since they began."""
+
+    cpu_seconds: float
+    read_bytes: int
+    major_faults: int
+
+    def since(self, before: "Usage") -> "Usage":
+        return Usage(
+            self.cpu_seconds - before.cpu_seconds,
+            self.read_bytes - before.read_bytes,
+            self.major_faults - before.major_faults,
+        )
+
+
+def usage() -> Usage:
+    """CPU seconds, bytes fetched from disks, and page faults that had to wait for one."""
+    cpu_seconds, read_bytes, major_faults = zip(*map(_usage_of, _processes()), strict=True)
+    return Usage(sum(cpu_seconds), sum(read_bytes), sum(major_faults))
+
+
+def _processes() -> list[int]:
+    return [os.getpid(), *(child.pid or 0 for child in multiprocessing.active_children())]
+
+
+def _usage_of(pid: int) -> Usage:
+    # The CPU clock of a process, as clock_getcpuclockid(3) would number it.
+    cpu_seconds = time.clock_gettime(~pid << 3 | 2)
+    counts = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Usage(cpu_seconds, int(counts["read_bytes"]), int(after_name[9]))
+
+
+class Pss:
+    """Proportional set size, in bytes, of this process and its children.
+
+    A page that several processes map counts in each for its share, so sums mean something.
+    ``own`` is what no file could give back: anonymous and shared memory, where Linux (from 5.4 on)
+    tells it from pages of mapped files; else all of it.  What has been put under /dev/shm since the
+    beginning counts too where nobody has it mapped, as batches on their way from a worker.
+    """
+
+    def __init__(self) -> None:
+        self._shared_before = _shared()
+        self.before, self.own_before = self.peak, self.own_peak = self._now()
+
+    @contextmanager
+    def watched(self) -> Iterator["Pss"]:
+        """The highest of many readings from a thread, into the peaks; not for timed runs."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(_POLL_SECONDS):
+                self._look()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield self
+        finally:
+            done.set()
+            thread.join()
+            self._look()
+
+    def _look(self) -> None:
+        total, own = self._now()
+        self.peak, self.own_peak = max(self.peak, total), max(self.own_peak, own)
+
+    def _now(self) -> tuple[int, int]:
+        """All of it, and what is not of files."""
+        kinds = {"Pss:": 0, "Pss_File:": 0, "Pss_Shmem:": 0}
+        for pid in _processes():
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                kind, n_kib, *_ = line.split()
+                if kind in kinds:
+                    kinds[kind] += int(n_kib) * 1024
+        unmapped = max(0, _shared() - self._shared_before - kinds["Pss_Shmem:"])
+        total = kinds["Pss:"] + unmapped
+        return total, total - kinds["Pss_File:"]
+
+
+def _shared() -> int:
+    """Bytes of all that lies under /dev/shm, whoever put it there."""
+    if not os.path.isdir(_SHARED):
+        return 0
+    room = os.statvfs(_SHARED)
+    return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
+def shared_room() -> int:
+    """Bytes free where torch's workers leave their answers, of which containers may have few."""
+    if not os.path.isdir(_SHARED):
+        return 0
+    room = os.statvfs(_SHARED)
+    return room.f_bavail * room.f_frsize

@@ -1,0 +1,157 @@
+"""Label codes to classes: total tables, so that no code can fall through.
+
+Which codes an array of CloudSEN12 holds is in cloudsen12.py.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._utils.warn import warn_once
+from ..errors import RequestError
+
+#: Names of the target classes 0..3 of CloudSEN12.
+CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
+# Below, a map of two classes is one of codes, not of probabilities.
+_PERCENT = 10
+
+
+class LabelMap:
+    """Which class each stored code becomes.
+
+    ``classes`` maps codes to classes, or to None for the reader's ``ignore``; a code it does not
+    list becomes ``unlisted``, by default ``ignore`` too.  Codes are whole numbers as people write
+    them: in an array of one byte a pixel -1 and 255 are the same bits and so the same code.
+    Immutable, hashable, and equal to another with the same entries.
+    """
+
+    __slots__ = ("_classes", "_unlisted")
+
+    def __init__(self, classes: Mapping[int, int | None], *, unlisted: int | None = None) -> None:
+        if not isinstance(classes, Mapping):
+            raise RequestError(f"{classes!r} is no mapping of codes to classes")
+        self._classes = tuple(
+            (_whole(code, "code"), None if to is None else _whole(to, "class"))
+            for code, to in classes.items()
+        )
+        self._unlisted = None if unlisted is None else _whole(unlisted, "class")
+
+    @classmethod
+    def threshold(cls, at: int, *, top: int = 100) -> "LabelMap":
+        """Probabilities 0..``top``: 1 from ``at`` on, 0 below; codes past ``top`` are ignored."""
+        at, top = _whole(at, "threshold"), _whole(top, "top")
+        if not 0 < at <= top:
+            raise RequestError(f"threshold {at}; 1..{top} is needed")
+        return cls({code: int(code >= at) for code in range(top + 1)})
+
+    @property
+    def classes(self) -> dict[int, int | None]:
+        """The codes that are listed, and what they become."""
+        return dict(self._classes)
+
+    @property
+    def unlisted(self) -> int | None:
+        """What every other code becomes; None for ``ignore``."""
+        return self._unlisted
+
+    def table(
+        self, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
+    ) -> np.ndarray:
+        """The class of every code of ``stored``, one or two bytes, by its bits read as unsigned.
+
+        256 or 65,536 entries of ``dtype``.  RequestError, naming the array, where a class does
+        not fit or two codes with the same bits differ; a warning where the array cannot hold a
+        code that the map lists, for then it does not hold what the map is about.
+        """
+        table = total_table(self, stored, dtype, ignore, name)
+        if lost := self.beyond(stored):
+            text = cannot_hold(name, stored, lost)
+            warn_once((text,), f"{text}: no pixel will be given their classes")
+        return table
+
+    def beyond(self, stored: np.dtype[Any]) -> list[int]:
+        """The codes it lists that an array of that type cannot hold."""
+        n_codes = 256 ** np.dtype(stored).itemsize
+        return [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
+
+    @property
+    def as_threshold(self) -> tuple[int, int] | None:
+        """The (at, top) of which `threshold` makes this map, if it makes it."""
+        top = len(self._classes) - 1
+        at = sum(to == 0 for _, to in self._classes)
+        made = top >= _PERCENT and 0 < at <= top and self == LabelMap.threshold(at, top=top)
+        return (at, top) if made else None
+
+    def of(self, code: int) -> int | None:
+        """What a code becomes; None for ``ignore``."""
+        return dict(self._classes).get(code, self._unlisted)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LabelMap):
+            return NotImplemented
+        return (dict(self._classes), self._unlisted) == (dict(other._classes), other._unlisted)
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self._classes), self._unlisted))
+
+    def __repr__(self) -> str:
+        unlisted = "" if self._unlisted is None else f", unlisted={self._unlisted}"
+        return f"LabelMap({self.classes}{unlisted})"
+
+
+def total_table(
+    label_map: LabelMap, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
+) -> np.ndarray:
+    """The table of a map, as `LabelMap.table` makes it, without its warning."""
+    n_codes = 256 ** np.dtype(stored).itemsize
+    unlisted = ignore if label_map.unlisted is None else label_map.unlisted
+    table = np.full(n_codes, fitting(unlisted, dtype, name), dtype)
+    lost = label_map.beyond(stored)
+    given: dict[int, int] = {}
+    for code, to in label_map.classes.items():
+        to = ignore if to is None else to
+        if code in lost:
+            continue
+        fitting(to, dtype, name)
+        if given.setdefault(code % n_codes, to) != to:
+            raise RequestError(
+                f"{name}: codes {code % n_codes} and {code % n_codes - n_codes} are the same "
+                f"bits; they cannot become {given[code % n_codes]} and {to}"
+            )
+        table[code % n_codes] = to
+    return table
+
+
+def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
+    """How a sentence about codes past an array's type begins."""
+    n_bytes, codes = np.dtype(stored).itemsize, ", ".join(map(str, lost))
+    return f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes {codes}"
+
+
+def raw_table(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """The table that leaves codes as they are stored, read as the array's own type."""
+    codes = np.arange(256 ** np.dtype(stored).itemsize, dtype=f"u{np.dtype(stored).itemsize}")
+    if np.dtype(dtype).itemsize < codes.itemsize:
+        raise RequestError(
+            f"{name} holds codes of {codes.itemsize} bytes, which {np.dtype(dtype)} cannot; "
+            "label_dtype='int64' can"
+        )
+    return codes.view(stored).astype(dtype)
+
+
+def fitting(value: int, dtype: np.dtype[Any], name: str) -> int:
+    """The class itself; RequestError where ``dtype`` cannot hold it."""
+    limits = np.iinfo(dtype)
+    if not limits.min <= value <= limits.max:
+        raise RequestError(
+            f"{name}: class {value} does not fit {np.dtype(dtype)} ({limits.min}..{limits.max}); "
+            "label_dtype='int64' holds any class"
+        )
+    return value
+
+
+def _whole(number: Any, what: str) -> int:
+    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
+        raise RequestError(f"{what} {number!r}; a whole number is needed")
+    return int(number)

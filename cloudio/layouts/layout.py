@@ -1,0 +1,163 @@
+"""What a data set looks like on disk: tables of literals, and how names in them are found.
+
+The tables of CloudSEN12 are in cloudsen12.py; tables from files are toml.py's; which files are
+there is folder.py's to say.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .._utils.numbers import is_whole
+from ..errors import RequestError
+from . import toml_reader
+from .band import Band, EntryError, Origin, Window, faults_of, share
+from .labels import LabelMap
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How patches lie in flat files, one per array and split.
+
+    ``patch`` is the stored (height, width); ``valid`` the part of it that holds real pixels.  A
+    preset names bands in order, or several such lists, of which the first that is there is meant.
+    ``label_maps`` holds, for a label, its map under each policy.  ``aliases`` are other names of
+    arrays; ``prefixes`` the groups a name may leave out, in the order they are tried for files.
+    LayoutError where the window leaves the patch, an array is named twice or of another type than
+    uint8, int8, uint16, int16 and float32, or two arrays do not fit into one file.
+    """
+
+    name: str
+    patch: tuple[int, int]
+    valid: Window
+    bands: tuple[Band, ...]
+    presets: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    label_maps: Mapping[str, Mapping[str, LabelMap]] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ()
+    origin: Origin | None = field(default=None, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.patch, tuple) or not (
+            len(self.patch) == 2 and all(is_whole(n) and n >= 1 for n in self.patch)
+        ):
+            raise EntryError(f"patch = {self.patch}; (height, width) is needed", "patch")
+        _check_forms(self)
+        for what, first, extent, whole in (
+            ("rows", self.valid.row, self.valid.height, self.patch[0]),
+            ("columns", self.valid.col, self.valid.width, self.patch[1]),
+        ):
+            if first < 0 or extent < 1 or first + extent > whole:
+                raise EntryError(
+                    f"the valid window has {what} {first}..{first + extent - 1}; the patch has "
+                    f"0..{whole - 1}",
+                    "valid",
+                )
+        names = [band.name for band in self.bands]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise EntryError(f"{', '.join(twice)} is in the layout twice", "name", twice[0])
+        for band in self.bands:
+            for key, fault in faults_of(band):
+                raise EntryError(f"{band.name} {fault}", key, band.name)
+        together: dict[str, list[Band]] = {}
+        for band in self.bands:
+            if band.pattern is not None:
+                share(band, together.setdefault(band.pattern, []), band.pattern)
+                together[band.pattern].append(band)
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> "Layout":
+        """The layout that a TOML file describes; docs/layouts.md has the format.
+
+        LayoutError, naming the file, the line and the key, where it describes none; OSError where
+        it cannot be read.
+        """
+        described = toml_reader.read(Path(path))
+        try:
+            layout = cls(**described.fields)
+        except EntryError as error:
+            raise described.fault(error) from None
+        object.__setattr__(layout, "origin", described.origin)
+        return layout
+
+    def where(self, array: str, key: str) -> str:
+        """The file and the line that say so, to begin a sentence with; "" where there are none."""
+        if self.origin is None:
+            return ""
+        return f"{self.origin.path}, line {self.origin.lines[array, key]}: "
+
+    def band(self, name: str) -> Band | None:
+        """The array of exactly that name, or None."""
+        return next((band for band in self.bands if band.name == name), None)
+
+    def name_of_file(self, stem: str) -> str:
+        """The array that a file of that stem holds; the stem itself where the layout has none."""
+        names = [band.name for band in self.bands]
+        found = self.matches(stem, names)
+        for prefix in self.prefixes:
+            if len(found) > 1:
+                found = [name for name in found if name.startswith(prefix)] or found
+        return found[0] if len(found) == 1 else stem
+
+    def matches(self, asked: str, names: Iterable[str]) -> list[str]:
+        """All of ``names`` that ``asked`` can mean, closest reading first.
+
+        As written; else without regard to case and zero padding (``b04`` is ``B4``); else as an
+        alias; else with the group left out (``B4`` is ``L1C_B4`` and ``L2A_B4``).
+        """
+        names = list(names)
+        if asked in names:
+            return [asked]
+        wanted = _key(asked)
+        aliases = {_key(alias): _key(name) for alias, name in self.aliases.items()}
+        for reading in (wanted, aliases.get(wanted, wanted)):
+            if found := [name for name in names if _key(name) == reading]:
+                return found
+        return [name for name in names if wanted in self._without_prefix(name)]
+
+    def _without_prefix(self, name: str) -> list[str]:
+        return [_key(name[len(p) :]) for p in self.prefixes if name.startswith(p)]
+
+    def find(self, asked: str, names: Iterable[str], where: str) -> str:
+        """The one of ``names`` that ``asked`` means; RequestError where that is none or several."""
+        names = list(names)
+        found = self.matches(asked, names)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise RequestError(f"{asked!r} can be {' or '.join(found)} in {where}; name one")
+        raise RequestError(f"no array {asked!r}; {where} has {', '.join(names)}")
+
+
+def _check_forms(layout: Layout) -> None:
+    """Prove that the entries of a layout are of the types its fields say."""
+    valid = layout.valid
+    if not isinstance(valid, Window) or not all(
+        is_whole(n) for n in (valid.row, valid.col, *valid.size)
+    ):
+        raise EntryError(f"valid = {valid!r}; a Window of whole numbers is needed", "valid")
+    if odd := [band for band in layout.bands if not isinstance(band, Band)]:
+        raise EntryError(f"bands holds {odd[0]!r}; a Band is needed", "bands")
+    if isinstance(layout.prefixes, str):
+        raise EntryError(f"prefixes = {layout.prefixes!r}; a tuple of texts is needed", "prefixes")
+    for preset, choices in layout.presets.items():
+        if isinstance(choices, str) or any(isinstance(choice, str) for choice in choices):
+            raise EntryError(
+                f"presets[{preset!r}] = {choices!r}; a tuple of tuples of names is needed",
+                "presets",
+            )
+    for name, maps in layout.label_maps.items():
+        if not isinstance(maps, Mapping) or not all(
+            isinstance(label_map, LabelMap) for label_map in maps.values()
+        ):
+            raise EntryError(
+                f"label_maps[{name!r}] = {maps!r}; a LabelMap for each policy is needed",
+                "label_maps",
+            )
+
+
+def _key(name: str) -> str:
+    """A name without case and zero padding."""
+    return re.sub(r"(?<=[a-z])0+(?=\d)", "", name.lower())

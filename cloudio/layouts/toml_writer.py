@@ -1,0 +1,142 @@
+"""A layout as the text of a TOML file, for people to read and for toml.py to read back."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import groupby
+from numbers import Integral
+from typing import Any
+
+from .band import Band
+from .labels import LabelMap
+from .layout import Layout
+
+_WIDTH = 100
+# Beyond, a float has more digits than it means.
+_EXACT = 1e15
+
+
+def written(layout: Layout) -> str:
+    """The TOML of a layout: read back, an equal one."""
+    valid = layout.valid
+    head = [
+        f"name = {_text(layout.name)}",
+        f"patch = {_list(layout.patch)}  # height, width",
+        f"valid = {_list((valid.row, valid.col, *valid.size))}  # row, column, height, width",
+    ]
+    if layout.prefixes:
+        head.append(f"prefixes = {_list(layout.prefixes, 'prefixes = ')}")
+    parts = ["\n".join(head)]
+    parts += ["\n".join(_arrays(list(alike))) for alike in _alike(layout.bands)]
+    presets = {
+        name: choices[0] if len(choices) == 1 else choices
+        for name, choices in layout.presets.items()
+    }
+    for title, entries in (("presets", presets), ("aliases", layout.aliases)):
+        if entries:
+            parts.append("\n".join([f"[{title}]", *_entries(entries)]))
+    for array, policies in layout.label_maps.items():
+        for policy, label_map in policies.items():
+            title = ".".join(map(_key, ("label_maps", array, policy)))
+            parts.append("\n".join([f"[{title}]", *_entries(_policy(label_map))]))
+    return "\n\n".join(parts) + "\n"
+
+
+def digest(layout: Layout) -> str:
+    """What tells a layout from any other, whatever comments its file has."""
+    return hashlib.sha256(written(layout).encode()).hexdigest()
+
+
+def _alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
+    """Neighbours that differ in nothing but name, wavelength and, in one file, channel."""
+
+    def common(band: Band) -> tuple[Band, bool, object]:
+        one_file = band.channel is None or (band.file is not None and "{name}" not in band.file)
+        rest = replace(band, name="", wavelength=None, channel=None, channels=None)
+        return rest, band.wavelength is None, band.channels if one_file else band.name
+
+    return (list(alike) for _, alike in groupby(bands, common))
+
+
+def _arrays(bands: list[Band]) -> list[str]:
+    """One [[arrays]]: what the bands share, and what each has of its own."""
+    band, several = bands[0], len(bands) > 1
+    entries: dict[str, Any] = {}
+    if several:
+        entries["names"] = [band.name for band in bands]
+    else:
+        entries["name"] = band.name
+    if band.kind != "band":
+        entries["kind"] = band.kind
+    entries["dtype"] = band.dtype
+    if band.file is not None:
+        entries["file"] = band.file
+    channels = [band.channel for band in bands]
+    if channels == list(range(band.channels or 0)):
+        entries["stacked"] = True
+    elif band.channels is not None:
+        entries["channels"] = band.channels
+        entries["channel"] = channels if several else band.channel
+    if band.scale != 1:
+        entries["scale"] = "unknown" if band.scale is None else band.scale
+    if band.offset:
+        entries["offset"] = band.offset
+    if band.nodata is not None:
+        entries["nodata"] = band.nodata
+    waves = [band.wavelength for band in bands if band.wavelength is not None]
+    if waves:
+        entries |= {"wavelengths": waves} if several else {"wavelength": waves[0]}
+    return ["[[arrays]]", *_entries(entries)]
+
+
+def _policy(label_map: LabelMap) -> dict[str, Any]:
+    if found := label_map.as_threshold:
+        at, top = found
+        return {"threshold": at} | ({} if top == 100 else {"top": top})
+    listed = {str(code): "ignore" if to is None else to for code, to in label_map.classes.items()}
+    unlisted = label_map.unlisted
+    return {"classes": listed} | ({} if unlisted is None else {"unlisted": unlisted})
+
+
+# ---- values --------------------------------------------------------------------------------------
+
+
+def _entries(entries: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value, f'{_key(key)} = ')}" for key, value in entries.items()]
+
+
+def _value(value: Any, before: str = "") -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(_entries(value))} }}" if value else "{}"
+    if isinstance(value, (tuple, list)):
+        return _list(value, before)
+    whole = isinstance(value, Integral) or (float(value).is_integer() and abs(value) < _EXACT)
+    return repr(int(value) if whole else float(value))
+
+
+def _list(values: Iterable[Any], before: str = "") -> str:
+    """A list on one line, or where that is too long on several."""
+    words = [_value(value) for value in values]
+    if len(line := f"[{', '.join(words)}]") + len(before) <= _WIDTH:
+        return line
+    lines = ["["]
+    for word in words:
+        if lines[-1] == "[" or len(lines[-1]) + len(word) + 2 > _WIDTH:
+            lines.append("   ")
+        lines[-1] += f" {word},"
+    return "\n".join([*lines, "]"])
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
+
+
+def _text(text: str) -> str:
+    # JSON's escapes are TOML's, but that TOML has one more character to escape.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,10 @@
+"""Pictures of patches and their labels, by matplotlib, an extra: ``cloudio[plot]``."""
+
+try:
+    import matplotlib  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ImportError("cloudio.plot needs matplotlib: pip install 'cloudio[plot]'") from error
+
+from .figure import FORMATS, OVERLAY, format_of, patch, save
+
+__all__ = ["FORMATS", "OVERLAY", "format_of", "patch", "save"]

@@ -1,0 +1,108 @@
+"""Arrays that reads write to: allocated, or the caller's and checked."""
+
+import importlib.util
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._core import kernels
+from ..errors import RequestError
+
+_BITS = np.dtype(np.uint16)
+# Rows of an aligned batch leave the CPU in whole cache lines.
+_LINE = 64
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """numpy's type of that name; of bfloat16, where ml_dtypes is missing, that of its bits."""
+    if name != "bfloat16":
+        return np.dtype(name)
+    if importlib.util.find_spec("ml_dtypes") is None:
+        return _BITS
+    import ml_dtypes
+
+    bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return bfloat16
+
+
+def image_shape(layout: str, n_bands: int, size: tuple[int, int]) -> tuple[int, ...]:
+    return (*size, n_bands) if layout == "NHWC" else (n_bands, *size)
+
+
+# ---- outputs -------------------------------------------------------------------------------------
+
+
+def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """An uninitialised image, aligned; RequestError where numpy has no such type here."""
+    stored = numpy_dtype(dtype)
+    if dtype == "bfloat16" and stored == _BITS:
+        raise RequestError(
+            "arrays of bfloat16 need the package ml_dtypes: pip install 'cloudio[bfloat16]'; "
+            "without it pass out= with an image of uint16, which gets the bits, or use "
+            "cloudio.torch"
+        )
+    return aligned(shape, stored)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -kernels.address(memory) % _LINE)
+
+
+def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what is no image of that shape and type; bfloat16 may come as uint16, its bits."""
+    if dtype.name == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
+        dtype = _BITS
+    check_out("image", image, shape, dtype)
+
+
+def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if not isinstance(array, np.ndarray):
+        raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
+    if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
+        raise RequestError(f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed")
+    flags = array.flags
+    if not flags.c_contiguous:
+        raise RequestError(f"out: {what} has strides {array.strides}; it must be contiguous")
+    if not flags.writeable:
+        raise RequestError(f"out: {what} is read-only")
+
+
+def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | Path | None]) -> None:
+    """Refuse to write into a mapping of a file that is read, of which descriptor or name is given.
+
+    As np.memmap shows it; a bare mmap object does not tell its file.
+    """
+    if not (names := list(filter(None, map(file_behind, outs)))):
+        return
+    read = [status for status in map(_status, sources) if status is not None]
+    for name in names:
+        status = _status(name)
+        if status is not None and any(os.path.samestat(status, other) for other in read):
+            raise RequestError(f"out is mapped from {name}, which is read")
+
+
+def _status(file: int | str | Path | None) -> os.stat_result | None:
+    """None for a file that is gone: then nobody else finds it by that name."""
+    try:
+        return None if file is None else os.stat(file)
+    except FileNotFoundError:
+        return None
+
+
+def file_behind(array: Any) -> str | None:
+    """The file that an array is mapped from, if np.memmap did that."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.filename is not None:
+            return os.fspath(array.filename)
+        array = array.base
+    return None
+
+
+def for_kernels(image: np.ndarray, dtype: str) -> np.ndarray:
+    """The image as a buffer the kernels know: bfloat16 has no letter among buffers."""
+    return image.view(_BITS) if dtype == "bfloat16" else image

@@ -1,0 +1,154 @@
+"""What `cloudio info` says of a machine and of a data set."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from builders import SMALL, write_root, write_split
+
+import cloudio
+from cloudio import CLOUDSEN12, Band, Layout, Window
+from cloudio._core import kernels
+from cloudio.cli import info
+from cloudio.cli.main import main
+from cloudio.layouts.toml_writer import written
+
+FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
+
+
+def test_machine_has_what_a_bug_report_needs(monkeypatch):
+    monkeypatch.setenv("CLOUDIO_THREADS", "3")
+    lines = dict(line.split(None, 1) for line in info.machine().splitlines())
+    assert lines["cloudio"] == cloudio.__version__
+    assert lines["numpy"] == np.__version__
+    assert kernels.isa() in lines["instruction"]
+    assert all(isa in lines["instruction"] for isa in kernels.available())
+    assert "CLOUDIO_THREADS=3" in lines["variables"]
+    assert {"threads", "Python", "system", "CPU"} <= lines.keys()
+
+
+def test_machine_says_so_where_no_variable_is_set(monkeypatch):
+    for name in info.os.environ.copy():
+        if name.startswith("CLOUDIO_"):
+            monkeypatch.delenv(name)
+    assert "no CLOUDIO_* is set" in info.machine()
+
+
+def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, capsys):
+    monkeypatch.setenv("CLOUDIO_THREADS", "many")
+    assert main(["info"]) == 0
+    assert "CLOUDIO_THREADS=many" in capsys.readouterr().out
+
+
+def test_dataset_lists_splits_and_arrays(tmp_path):
+    write_root(tmp_path, {"train": 2, "val": 1}, CLOUDSEN12, names=FEW)
+    text = info.dataset(tmp_path)
+    rows = [line.split() for line in text.splitlines()]
+    assert f"{tmp_path}: CloudSEN12, 3 patches, 4 arrays, 0.007 GB" in text
+    assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
+    assert ["train", "2", "6", "columns", str(tmp_path / "train")] in rows
+    assert ["val", "1", "6", "columns", str(tmp_path / "val")] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "-", "0.002"] in rows
+    assert ["L2A_AOT", "band", "int16", "0.001", "-", "0.002"] in rows
+    assert ["S1_VV", "band", "float32", "1", "-99", "0.003"] in rows
+    assert ["LABEL_manual_hq", "label", "uint8", "-", "-", "0.001"] in rows
+    assert text.endswith("no warnings")
+
+
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
+def test_dataset_lists_what_is_unusual(tmp_path):
+    write_split(
+        tmp_path / "train",
+        2,
+        CLOUDSEN12,
+        names=[*FEW, "own"],
+        dtypes={"LABEL_manual_hq": "int16"},
+        metadata=False,
+    )
+    write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
+    text = info.dataset(tmp_path)
+    rows = [line.split() for line in text.splitlines()]
+    assert ["own", "band", "int16", "unknown", "-", "0.001"] in rows
+    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "0.001"] in rows
+    assert ["train", "2", "none", str(tmp_path / "train")] in rows
+    for warning in cloudio.open(tmp_path).warnings:
+        assert warning in text.splitlines()
+    assert "no warnings" not in text
+
+
+def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
+    assert main(["info", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
+    with pytest.raises(cloudio.LayoutError, match=r"no \.dat or \.npy files"):
+        info.dataset(tmp_path)
+
+
+# Two channels of a file, with all that can be set; one array with nothing.
+OWN = Layout(
+    "Own",
+    (40, 48),
+    Window(0, 0, 40, 48),
+    (
+        Band("a", scale=1e-4, offset=-1000, file="s.npy", channel=0, channels=2, nodata=0),
+        Band("b", scale=1e-4, offset=-1000, file="s.npy", channel=1, channels=2, nodata=np.nan),
+        Band("c"),
+    ),
+)
+
+
+def own(folder):
+    """A folder of OWN, and its layout as a file outside it."""
+    folder.mkdir()
+    np.save(folder / "s.npy", np.zeros((2, 2, 40, 48), "i2"))
+    np.save(folder / "c.npy", np.zeros((2, 40, 48), "i2"))
+    path = folder.parent / "own.toml"
+    path.write_text(written(OWN))
+    return path
+
+
+def test_offset_and_nodata_are_told_where_an_array_has_one(tmp_path):
+    text = info.dataset(tmp_path / "data", own(tmp_path / "data"))
+    rows = [line.split() for line in text.splitlines()]
+    assert "Own, 2 patches, 3 arrays, 0.000 GB" in text
+    assert ["array", "kind", "stored", "scale", "offset", "nodata", "GB"] in rows
+    assert ["a", "band", "int16", "0.0001", "-1000", "0", "0.000"] in rows
+    assert ["b", "band", "int16", "0.0001", "-1000", "nan", "0.000"] in rows
+    assert ["c", "band", "int16", "1", "-", "-", "0.000"] in rows
+
+
+def test_offset_and_nodata_have_no_column_where_no_array_has_one(tmp_path):
+    write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B2", "manual_hq"])
+    rows = [line.split() for line in info.dataset(tmp_path).splitlines()]
+    assert ["array", "kind", "stored", "scale", "GB"] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "0.001"] in rows
+
+
+def test_info_takes_the_layout_it_is_given_and_prints_the_one_it_found(tmp_path, capsys):
+    layout = own(tmp_path / "data")
+    assert main(["info", str(tmp_path / "data"), "--layout", str(layout), "--toml"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == written(OWN)
+    (tmp_path / "data" / "cloudio.toml").write_text(printed)
+    assert main(["info", str(tmp_path / "data")]) == 0
+    assert "Own, 2 patches, 3 arrays" in capsys.readouterr().out
+    assert main(["info", "--toml", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_a_folder_of_an_older_form_keeps_only_what_is_there(tmp_path):
+    write_split(tmp_path, 1, SMALL, names=["B2", "target"])
+    layout = info.understood(cloudio.open(tmp_path, layout=SMALL))
+    assert layout == dataclasses.replace(
+        SMALL,
+        bands=(SMALL.band("L1C_B2"), SMALL.band("LABEL_hq")),
+        presets={},
+        label_maps={"LABEL_hq": SMALL.label_maps["LABEL_hq"]},
+        prefixes=("L1C_", "LABEL_"),
+    )
+
+
+@pytest.mark.parametrize("option", [["--toml"], ["--layout", "x.toml"]])
+def test_a_layout_is_of_a_folder(option, capsys):
+    assert main(["info", *option]) == 2
+    err = capsys.readouterr().err
+    assert err == "cloudio: --toml and --layout are about a folder; name one\n"

@@ -1,0 +1,137 @@
+"""The commands as a person types them."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import builders
+import pytest
+
+import cloudio
+from cloudio.cli.main import main
+
+
+def test_synth_then_info(tmp_path, capsys):
+    path = tmp_path / "made"
+    assert main(["synth", str(path), "--patches", "train=1", "high=1", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == f"{path}: train 1, high 1 patches\n"
+    assert len(cloudio.open(path)) == 2
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "2 patches, 49 arrays" in said
+    assert "LABEL_qa60" in said
+    assert "no warnings" in said
+
+
+def test_info_alone_tells_what_a_bug_report_needs(capsys):
+    assert main(["info"]) == 0
+    said = capsys.readouterr().out
+    for word in (cloudio.__version__, "instruction set", "threads", "Python", "numpy"):
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["info", "nowhere"], "cloudio: no folder nowhere"),
+        (["synth", "{tmp}"], "cloudio: .* is there already"),
+        (["synth", "{tmp}/x", "--patches", "train=0"], "cloudio: 'train=0'; SPLIT=N is needed"),
+        (["synth", "{tmp}/x", "--seed", "-1"], "cloudio: seed = -1; a whole number"),
+        (["bench", "nowhere"], "cloudio: no folder nowhere"),
+        (["bench", "{tmp}", "--rounds", "0"], "cloudio: rounds=0; a whole number"),
+        (["bench", "{tmp}", "--threads", "0"], "cloudio: threads=0; a whole number"),
+        (["info", "{tmp}"], r"cloudio: no \.dat or \.npy files in"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, words, message):
+    assert main([word.format(tmp=tmp_path) for word in words]) == 2
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert caught.err.count("\n") == 1
+    assert re.search(message, caught.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
+    """As where a person installs the package and stays in its folder."""
+    source = Path(cloudio.__file__).parent
+    (tmp_path / "cloudio").mkdir()
+    for path in source.glob("*.py"):
+        shutil.copy(path, tmp_path / "cloudio")
+    # An editable install would lend its compiled module.
+    code = (
+        "import sys; sys.meta_path = [f for f in sys.meta_path if 'Editable' not in repr(f)]; "
+        "import cloudio"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "build it with pip install -e . or leave the folder" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe as POSIX systems do")
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    builders.write_split(tmp_path, 1, cloudio.CLOUDSEN12, names=["L1C_B4"])
+    command = f"{sys.executable} -m cloudio info {tmp_path} | true; exit ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
+def test_a_synth_that_is_terminated_leaves_nothing(tmp_path):
+    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=600"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        for _ in range(600):
+            if any(tmp_path.iterdir()):
+                break
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_data_set_with_something_unusual_says_so(tmp_path, capsys):
+    names = ["L1C_B4", "LABEL_manual_hq"]
+    builders.write_split(
+        tmp_path, 1, cloudio.CLOUDSEN12, names=names, dtypes={"LABEL_manual_hq": "int16"}
+    )
+    assert main(["info", str(tmp_path)]) == 0
+    assert "LABEL_manual_hq.dat is int16 by its size, where CloudSEN12 has uint8" in (
+        capsys.readouterr().out
+    )
+
+
+def test_the_module_is_the_command():
+    run = subprocess.run(
+        [sys.executable, "-m", "cloudio", "--version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"cloudio {cloudio.__version__}\n"
+
+
+def test_help_names_every_command():
+    run = subprocess.run(
+        [sys.executable, "-m", "cloudio", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("info", "synth", "verify", "show", "bench"):
+        assert f"    {command}" in run.stdout
+
+
+def test_a_closed_pipe_does_not_make_findings_clean(tmp_path):
+    """As `cloudio verify data | head -1` under pipefail."""
+    cloudio.synthesize(tmp_path / "data", {"train": 1}, arrays=["L1C_B4", "LABEL_qa60"])
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        command = [sys.executable, "-m", "cloudio", "verify", os.fspath(tmp_path / "data")]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -1,0 +1,175 @@
+"""The team of threads: every pixel once, whoever reads, in parents and in forked children.
+
+What may hang or die runs in a subprocess with a timeout.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import builders
+import numpy as np
+import pytest
+from paths import ROOT
+from processes import in_subprocess, needs_fork
+
+import cloudio
+
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Patches large enough for a read to be worth a team."""
+    folder = tmp_path_factory.mktemp("team")
+    layout = cloudio.CLOUDSEN12
+    names = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
+    builders.write_root(folder, {"train": 3, "val": 1}, layout, names=names)
+    return folder
+
+
+@pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the tests run without the source")
+@pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
+@pytest.mark.parametrize("sanitizer", ["none", "thread"])
+def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path, sanitizer):
+    program = tmp_path / "team_stress"
+    flags = [] if sanitizer == "none" else [f"-fsanitize={sanitizer}"]
+    ours = (ROOT / "csrc" / f"{name}.c" for name in ("team", "errand", "file"))
+    sources = [ROOT / "tests" / "team_stress.c", *ours]
+    command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{ROOT / 'csrc'}", *sources]
+    built = subprocess.run(
+        [*command, "-o", program, "-pthread", "-lm"], capture_output=True, text=True, check=False
+    )
+    if built.returncode and flags:
+        pytest.skip(f"this compiler has no {sanitizer} sanitizer")
+    assert built.returncode == 0, built.stderr
+    environment = {**os.environ, "TSAN_OPTIONS": "die_after_fork=0"}
+    # An address sanitizer that this interpreter runs under is not this program's.
+    environment.pop("LD_PRELOAD", None)
+    run = subprocess.run(
+        [program, "100" if sanitizer == "none" else "20"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_threads_that_share_a_reader_each_get_their_own_batch(folder):
+    reader = cloudio.open(folder).reader("rgb", "manual_hq", threads=2)
+    wanted = [reader.read([i]) for i in range(4)]
+
+    def check(k):
+        got = reader.read([k % 4])
+        return np.array_equal(got.image, wanted[k % 4].image) and np.array_equal(
+            got.label, wanted[k % 4].label
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(check, range(120)))
+
+
+FORKS = """
+    import os, signal, sys, threading
+    import cloudio, numpy as np
+    reader = cloudio.open(sys.argv[1]).reader("rgb", "manual_hq", threads=4)
+    wanted = reader.read([3, 0, 1])
+    stop = threading.Event()
+
+    def right():
+        got = reader.read([3, 0, 1])
+        return np.array_equal(got.image, wanted.image) and np.array_equal(got.label, wanted.label)
+
+    def keep_reading():
+        while not stop.is_set():
+            assert right()
+
+    others = [threading.Thread(target=keep_reading) for _ in range(2)]
+    for other in others:
+        other.start()
+    failed = []
+    for k in range(100):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            os._exit(0 if all(right() for _ in range(3)) else 1)
+        if os.waitpid(child, 0)[1] != 0:
+            failed.append(k)
+    stop.set()
+    for other in others:
+        other.join()
+    assert right()
+    print("failed:", failed)
+"""
+
+
+@needs_fork
+def test_a_hundred_forked_children_read_while_other_threads_of_the_parent_do(folder):
+    assert in_subprocess(FORKS, folder) == "failed: []"
+
+
+def test_small_work_stays_on_the_callers_thread(folder):
+    code = """
+        import sys, cloudio
+        from cloudio._core import kernels
+        ds = cloudio.open(sys.argv[1])
+        ds.reader("rgb", size=64, threads=8).read([0])
+        small = kernels.team_size()
+        ds.reader("rgb", threads=1).read([0, 1, 2, 3])
+        alone = kernels.team_size()
+        ds.reader("rgb", threads=3).read([0, 1, 2, 3])
+        print(small, alone, kernels.team_size())
+    """
+    assert in_subprocess(code, folder) == "0 0 2"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_leave_signals_to_the_program(folder):
+    code = """
+        import os, signal, sys, cloudio
+        before = set(os.listdir("/proc/self/task"))
+        cloudio.open(sys.argv[1]).reader("rgb", threads=3).read([0, 1, 2, 3])
+        workers = set(os.listdir("/proc/self/task")) - before
+        blocked = []
+        for worker in workers:
+            with open(f"/proc/self/task/{worker}/status") as file:
+                mask = next(line.split()[1] for line in file if line.startswith("SigBlk"))
+            blocked.append(bool(int(mask, 16) >> (signal.SIGINT - 1) & 1))
+        print(blocked)
+    """
+    assert in_subprocess(code, folder) == "[True, True]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_importing_starts_no_thread_and_opens_no_file():
+    code = """
+        import os, numpy, ctypes
+        def now():
+            return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+        before = now()
+        import cloudio
+        print(now() == before)
+    """
+    assert in_subprocess(code) == "True"
+
+
+def test_a_thread_that_dies_with_the_interpreter_is_no_crash(folder):
+    code = """
+        import sys, threading, time, cloudio
+        reader = cloudio.open(sys.argv[1]).reader("rgb", threads=2)
+
+        def forever():
+            while True:
+                reader.read([0, 1, 2])
+
+        threading.Thread(target=forever, daemon=True).start()
+        time.sleep(0.3)
+        print("bye")
+    """
+    for _ in range(5):
+        assert in_subprocess(code, folder) == "bye"
