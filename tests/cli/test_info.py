@@ -9,6 +9,7 @@ from builders import SMALL, write_root, write_split
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Window
 from cloudio._core import kernels
+from cloudio._utils import machine
 from cloudio.cli import info
 from cloudio.cli.main import main
 from cloudio.layouts.toml_writer import written
@@ -18,7 +19,7 @@ FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
 
 def test_machine_has_what_a_bug_report_needs(monkeypatch):
     monkeypatch.setenv("CLOUDIO_THREADS", "3")
-    lines = dict(line.split(None, 1) for line in info.machine().splitlines())
+    lines = dict(line.split(None, 1) for line in machine.machine().splitlines())
     assert lines["cloudio"] == cloudio.__version__
     assert lines["numpy"] == np.__version__
     assert kernels.isa() in lines["instruction"]
@@ -31,7 +32,7 @@ def test_machine_says_so_where_no_variable_is_set(monkeypatch):
     for name in info.os.environ.copy():
         if name.startswith("CLOUDIO_"):
             monkeypatch.delenv(name)
-    assert "no CLOUDIO_* is set" in info.machine()
+    assert "no CLOUDIO_* is set" in machine.machine()
 
 
 def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, capsys):

@@ -488,7 +488,11 @@ def test_every_table_equals_plain_c(tmp_path, machine):
     root = ROOT
     if not (root / "csrc").is_dir():
         pytest.skip("the tests run without the source")
-    sources = [root / "tests/rows_equal.c", root / "csrc/dispatch.c", *root.glob("csrc/rows_*.c")]
+    sources = [
+        root / "tests/core/rows_equal.c",
+        root / "csrc/dispatch.c",
+        *root.glob("csrc/rows_*.c"),
+    ]
     flags = ["-std=gnu11", "-O2", "-ffp-contract=off", f"-I{root / 'csrc'}"]
     program = tmp_path / "rows_equal"
     subprocess.run([compiler, *flags, *([] if here else ["-static"]), *sources, "-o", program],

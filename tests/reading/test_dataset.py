@@ -1027,7 +1027,7 @@ def test_threads_that_open_at_once_share_one_mapping(tmp_path):
 
 FORK = """
 import os, signal, sys, threading
-import cloudio, cloudio.reading.dataset as dataset
+import cloudio, cloudio.storage.open_files as open_files
 
 inside, go_on = threading.Event(), threading.Event()
 
@@ -1037,11 +1037,11 @@ def slow(*given, **how):
     return quick(*given, **how)
 
 ds = cloudio.open(sys.argv[1])
-quick, dataset.open_file = dataset.open_file, slow
+quick, open_files.open_file = open_files.open_file, slow
 thread = threading.Thread(target=ds.__getitem__, args=["B4"])
 thread.start()
 inside.wait()
-dataset.open_file = quick
+open_files.open_file = quick
 child = os.fork()
 if child == 0:
     signal.alarm(20)

@@ -420,7 +420,7 @@ def test_more_pixels_than_a_number_of_the_table_holds_are_refused():
 def test_a_forked_child_counts_on(folder):
     code = f"""
 import os, sys
-sys.path[:0] = {[str(SUPPORT)]!r}
+sys.path[:0] = {[str(SUPPORT), str(Path(__file__).parent)]!r}
 from test_scan import LAYOUT
 import cloudio
 from cloudio.reading import scan

@@ -171,7 +171,7 @@ def test_close_during_reads_of_other_threads_is_safe(folder, io):
 
 
 def test_a_file_that_was_opened_while_its_data_set_was_closed_is_closed(folder, monkeypatch):
-    from cloudio.reading import dataset
+    from cloudio.storage import open_files
 
     ds, opened = small(folder), []
 
@@ -181,8 +181,8 @@ def test_a_file_that_was_opened_while_its_data_set_was_closed_is_closed(folder, 
         ds.close()
         return file
 
-    open_file = dataset.open_file
-    monkeypatch.setattr(dataset, "open_file", slowly)
+    open_file = open_files.open_file
+    monkeypatch.setattr(open_files, "open_file", slowly)
     source = ds.split("val").sources("B0")[0]
     assert opened[0].closed
     with pytest.raises(RequestError, match=r"B0\.dat is closed; open the data set anew"):
