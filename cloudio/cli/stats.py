@@ -10,13 +10,13 @@ from .. import stats
 from ..errors import RequestError
 from ..reading.dataset import Dataset, open
 from ..reading.selection import bands_of
-from ..stats.class_tables import maps_of
-from ..stats.serialize import Result, Several, writable
+from ..stats.class_tables import resolve_label_maps
+from ..stats.serialize import Result, ResultSet, writable
 
 _LABEL = "manual_hq"
 
 
-def run(arguments: argparse.Namespace) -> tuple[Several[Any], list[str]]:
+def run(arguments: argparse.Namespace) -> tuple[ResultSet[Any], list[str]]:
     """The results by what they are of, and what else a person could ask for."""
     for what in ("bands", "labels"):
         if getattr(arguments, what) and getattr(arguments, f"no_{what}"):
@@ -35,13 +35,13 @@ def _say(message: Warning | str, *_: Any) -> None:
     print(f"cloudio: {message}", file=sys.stderr)
 
 
-def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
+def _results(ds: Dataset, arguments: argparse.Namespace) -> ResultSet[Any]:
     bands = [] if arguments.no_bands else _bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _labels(ds, arguments.labels)
     compared, reference = arguments.agreement or [], arguments.reference or _LABEL
     # Before anything is read: a pass over bands can take minutes.
     for names in filter(None, (labels, compared, [reference] if compared else [])):
-        maps_of(ds, names)
+        resolve_label_maps(ds, names)
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": sys.stderr.isatty()}
     found: dict[str, Result] = {}
     if bands:
@@ -62,7 +62,7 @@ def _results(ds: Dataset, arguments: argparse.Namespace) -> Several[Any]:
         found["agreement"] = stats.agreement(ds, _one_or_more(compared), reference, **settings)
     if not found:
         raise RequestError(f"nothing to count in {ds.path}; it has {', '.join(ds.names)}")
-    return Several(found)
+    return ResultSet(found)
 
 
 def _bands(ds: Dataset, asked: Sequence[str] | None, *, raw: bool) -> list[str]:

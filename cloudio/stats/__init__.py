@@ -1,8 +1,12 @@
 """Statistics of bands, of classes, and of two labels beside each other: exact, in one pass."""
 
 from .compute import PERCENTILES, agreement, bands, classes
-from .serialize import Population, Several, load
+from .serialize import Provenance, ResultSet, load
 from .types import WEIGHTS, Agreement, BandStats, ClassStats, Histogram
+
+#: The names that `Provenance` and `ResultSet` had at first.  They stay: code and pickles use them.
+Population = Provenance
+Several = ResultSet
 
 __all__ = [
     "PERCENTILES",
@@ -12,6 +16,8 @@ __all__ = [
     "ClassStats",
     "Histogram",
     "Population",
+    "Provenance",
+    "ResultSet",
     "Several",
     "agreement",
     "bands",

@@ -27,7 +27,7 @@ _BATCH = 1 << 21
 _Advance = Callable[[int], object]
 
 
-def maps_of(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
+def resolve_label_maps(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
     """The map of each label, with the warnings that a reader of them would give."""
     meanings = label_meanings(ds, labels)
     maps = {name: label_map_of(ds, name, how) for name, how in meanings.items()}

@@ -27,11 +27,11 @@ from .class_tables import (
     given,
     joint,
     joint_per_patch,
-    maps_of,
     names_of,
+    resolve_label_maps,
     widened,
 )
-from .serialize import Population, Several, frozen
+from .serialize import Provenance, ResultSet, frozen
 from .types import Agreement, BandStats, ClassStats, Histogram
 
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
@@ -97,7 +97,7 @@ def bands(
         scale=frozen(np.array(factors)),
         offset=frozen(np.array(summands)),
         histograms=tuple(one["histogram"] for one in each),
-        of=Population.of(ds, names, window),
+        of=Provenance.of(ds, names, window),
         **{entry: column(entry, np.int64) for entry in ("count", "n_nodata", "n_nan")},
         **{entry: column(entry, np.float64) for entry in ("min", "max", "mean", "std")},
     )
@@ -194,7 +194,7 @@ def classes(
     ignore: int = ...,
     threads: int | None = ...,
     progress: bool = ...,
-) -> Several[ClassStats]: ...
+) -> ResultSet[ClassStats]: ...
 
 
 def classes(
@@ -205,14 +205,14 @@ def classes(
     ignore: int = 255,
     threads: int | None = None,
     progress: bool = False,
-) -> ClassStats | Several[ClassStats]:
+) -> ClassStats | ResultSet[ClassStats]:
     """Pixels of each class within the valid window, per patch and in all, of one label or several.
 
     ``labels`` and ``ignore`` are those of `Reader`: a name, several, or a mapping to a policy, a
     `LabelMap`, a mapping of codes, or None for codes as stored.  ``n_classes``: how many classes
     there are; None is what the map can give.  Of one name a `ClassStats`, else one for each.
     """
-    maps = maps_of(ds, labels)
+    maps = resolve_label_maps(ds, labels)
     threads = threads_to_use(threads)
     _check_counts(ignore, n_classes)
     plans = {
@@ -242,9 +242,9 @@ def classes(
                 names=names_of(name, maps[name], numbers.tolist()),
                 per_patch=frozen(np.ascontiguousarray(columns[:, :n][:, keep])),
                 ignored_per_patch=frozen(columns[:, n].copy()),
-                of=Population.of(ds, [name]),
+                of=Provenance.of(ds, [name]),
             )
-    return next(iter(found.values())) if isinstance(labels, str) else Several(found)
+    return next(iter(found.values())) if isinstance(labels, str) else ResultSet(found)
 
 
 @overload
@@ -272,7 +272,7 @@ def agreement(
     per_patch: bool = ...,
     threads: int | None = ...,
     progress: bool = ...,
-) -> Several[Agreement]: ...
+) -> ResultSet[Agreement]: ...
 
 
 def agreement(
@@ -285,7 +285,7 @@ def agreement(
     per_patch: bool = False,
     threads: int | None = None,
     progress: bool = False,
-) -> Agreement | Several[Agreement]:
+) -> Agreement | ResultSet[Agreement]:
     """Compare the classes of a label with a reference's, pixel by pixel of the valid window.
 
     ``source`` and ``reference`` are as ``labels`` of `Reader`, but codes as stored; ``reference``
@@ -298,10 +298,10 @@ def agreement(
     against the rest, as CloudSEN12's paper compares detectors, ``.binary((3,))`` is cloud shadow,
     and ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` any other grouping.
     """
-    if len(referred := maps_of(ds, reference)) != 1:
+    if len(referred := resolve_label_maps(ds, reference)) != 1:
         raise RequestError(f"reference={reference!r}; one label is needed")
     (against,) = referred
-    maps = maps_of(ds, source)
+    maps = resolve_label_maps(ds, source)
     threads = threads_to_use(threads)
     _check_counts(ignore, n_classes)
     if against in maps:
@@ -334,9 +334,9 @@ def agreement(
                 ignored=by_reference + by_source - int(totals[n, n]),
                 ignored_by_reference=by_reference,
                 ignored_by_source=by_source,
-                of=Population.of(ds, [against, name]),
+                of=Provenance.of(ds, [against, name]),
             )
-    return next(iter(found.values())) if isinstance(source, str) else Several(found)
+    return next(iter(found.values())) if isinstance(source, str) else ResultSet(found)
 
 
 # ---- decisions -----------------------------------------------------------------------------------

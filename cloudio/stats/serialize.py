@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ Table = tuple[Sequence[Sequence[str]], Sequence[int]]
 
 
 @dataclass(frozen=True)
-class Population:
+class Provenance:
     """Which pixels were counted: of which patches, arrays and window; not what they were."""
 
     layout: str
@@ -37,7 +37,7 @@ class Population:
     arrays: Mapping[str, str]
 
     @classmethod
-    def of(cls, ds: Dataset, arrays: Sequence[str], window: Window | None = None) -> "Population":
+    def of(cls, ds: Dataset, arrays: Sequence[str], window: Window | None = None) -> "Provenance":
         index = np.arange(len(ds), dtype=np.int64)
         stored = ds.stored_index(index) if ds.is_subset else index
         return cls(
@@ -53,7 +53,7 @@ class Population:
         """Whether a data set has these patches and arrays, by number, name and type."""
         if not all(name in ds.names for name in self.arrays):
             return False
-        return Population.of(ds, list(self.arrays), self.window) == self
+        return Provenance.of(ds, list(self.arrays), self.window) == self
 
     def __str__(self) -> str:
         splits = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
@@ -67,10 +67,13 @@ class Population:
 class Result:
     """What all results can do; equal are those whose every number is, NaN and NaN too."""
 
-    of: Population
+    of: Provenance
+    #: What a file says that it holds; the name of the class, unless it has been renamed since.
+    kind: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
-        _KINDS[cls.__name__] = cls
+    def __init_subclass__(cls, kind: str | None = None) -> None:
+        cls.kind = kind or cls.__name__
+        _KINDS[cls.kind] = cls
 
     def fits(self, ds: Dataset) -> bool:
         """Whether it was counted of these patches and arrays, by number, name and type.
@@ -124,7 +127,7 @@ R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Several(Result, Mapping[str, R], Generic[R]):
+class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
     """Results by name, which print, save and compare as one."""
 
     parts: Mapping[str, R]
@@ -139,7 +142,7 @@ class Several(Result, Mapping[str, R], Generic[R]):
         return len(self.parts)
 
     def __repr__(self) -> str:
-        return f"<cloudio.stats.Several: {', '.join(self.parts)}>"
+        return f"<cloudio.stats.ResultSet: {', '.join(self.parts)}>"
 
     def fits(self, ds: Dataset) -> bool:
         """Whether every part does."""
@@ -152,7 +155,7 @@ class Several(Result, Mapping[str, R], Generic[R]):
         return [table for part in self.values() for table in part.tables()]
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> "Several[Any]":
+    def read(cls, given: Mapping[str, Any]) -> "ResultSet[Any]":
         return cls({name: _result(part) for name, part in given["parts"].items()})
 
 
@@ -161,13 +164,13 @@ class Several(Result, Mapping[str, R], Generic[R]):
 
 def plain(thing: Any) -> Any:
     """What JSON can hold of it, and `result` makes it of."""
-    if isinstance(thing, Several):
-        return {"kind": "Several", "parts": {name: plain(part) for name, part in thing.items()}}
+    if isinstance(thing, ResultSet):
+        return {"kind": thing.kind, "parts": {name: plain(part) for name, part in thing.items()}}
     if isinstance(thing, LabelMap):
         return {"classes": list(thing.classes.items()), "unlisted": thing.unlisted}
-    if isinstance(thing, (Result, Population, Window)):
+    if isinstance(thing, (Result, Provenance, Window)):
         entries = {entry.name: plain(getattr(thing, entry.name)) for entry in fields(thing)}  # type: ignore[arg-type]
-        return {"kind": type(thing).__name__} | entries if isinstance(thing, Result) else entries
+        return {"kind": thing.kind} | entries if isinstance(thing, Result) else entries
     if isinstance(thing, np.ndarray):
         return plain(thing.tolist())
     if isinstance(thing, (list, tuple)):
@@ -209,9 +212,9 @@ def _head(path: Path) -> bytes:
         return file.read(64)
 
 
-def population(given: Mapping[str, Any]) -> Population:
+def population(given: Mapping[str, Any]) -> Provenance:
     window = Window(**given["window"])
-    return Population(**(dict(given) | {"patch": tuple(given["patch"]), "window": window}))
+    return Provenance(**(dict(given) | {"patch": tuple(given["patch"]), "window": window}))
 
 
 def label_map(given: Any) -> LabelMap | None:

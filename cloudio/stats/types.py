@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..layouts.labels import CLASSES, LabelMap
-from .serialize import Population, Result, Table, frozen, label_map, population, ratio, real, whole
+from .serialize import Provenance, Result, Table, frozen, label_map, population, ratio, real, whole
 
 
 class Histogram(NamedTuple):
@@ -45,7 +45,7 @@ class BandStats(Result):
     scale: np.ndarray
     offset: np.ndarray
     histograms: tuple[Histogram | None, ...]
-    of: Population
+    of: Provenance
 
     @property
     def nodata(self) -> np.ndarray:
@@ -126,7 +126,7 @@ class ClassStats(Result):
     names: tuple[str, ...]
     per_patch: np.ndarray
     ignored_per_patch: np.ndarray
-    of: Population
+    of: Provenance
 
     @property
     def counts(self) -> np.ndarray:
@@ -266,7 +266,7 @@ class Agreement(Result):
     ignored: int
     ignored_by_reference: int
     ignored_by_source: int
-    of: Population
+    of: Provenance
 
     @property
     def producers_accuracy(self) -> np.ndarray:

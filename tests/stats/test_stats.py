@@ -796,7 +796,7 @@ def test_results_print_as_tables(data):
     assert "a&lt;b" in html
     assert html.count("<table>") == 2
     assert "a<b" not in html
-    assert repr(stats.classes(ds, ["hq", "half"])) == "<cloudio.stats.Several: hq, half>"
+    assert repr(stats.classes(ds, ["hq", "half"])) == "<cloudio.stats.ResultSet: hq, half>"
     assert repr(found) == (
         "<cloudio.stats.BandStats of i16, f32: Counted, 7 patches (train 4, val 3), 17 x 15 pixels "
         "from (1, 2)>"
