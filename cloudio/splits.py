@@ -19,7 +19,7 @@ import numpy as np
 from ._utils.numbers import is_whole
 from .errors import CloudioWarning, RequestError
 from .reading.dataset import Dataset
-from .storage.metadata import column_of, words
+from .storage.metadata import column_text, find_column
 
 # How often all groups are drawn anew, at most, and how many draws that may come to: a second or
 # two of Python, or one pass where there are more groups.
@@ -244,7 +244,7 @@ def _columns(ds: Dataset, names: Any) -> dict[str, list[str]]:
         names = (names,)
     if names is not None and not isinstance(names, (list, tuple, set, frozenset)):
         raise RequestError(f"{names!r} names no columns; a name is needed, names, or None")
-    return {name: words(column_of(ds.metadata, name, ds.path)) for name in names or ()}
+    return {name: column_text(find_column(ds.metadata, name, ds.path)) for name in names or ()}
 
 
 def _strata(ds: Dataset, stratify: Any) -> list[str]:
@@ -252,7 +252,7 @@ def _strata(ds: Dataset, stratify: Any) -> list[str]:
     if stratify is None:
         return [""] * len(ds)
     if isinstance(stratify, str):
-        return words(column_of(ds.metadata, stratify, ds.path))
+        return column_text(find_column(ds.metadata, stratify, ds.path))
     try:
         values = np.asarray(stratify)
     except ValueError as error:  # rows of different lengths
@@ -264,7 +264,7 @@ def _strata(ds: Dataset, stratify: Any) -> list[str]:
             f"stratify is {values.shape} {values.dtype}; a column is needed, or an array with "
             f"a number, a date or a text for each of {len(ds)} patches"
         )
-    return words(values)
+    return column_text(values)
 
 
 # ---- groups --------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def _name_by_row(ds: Dataset, member: list[int], names: list[list[list[str]]]) -
             first.setdefault(g, k)
     rows = np.array(list(first.values()), np.int64)
     for name, column in ds.metadata.items():
-        for g, field in zip(first, words(column[rows]), strict=True):
+        for g, field in zip(first, column_text(column[rows]), strict=True):
             names[g].append([name, field])
 
 

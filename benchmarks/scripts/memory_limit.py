@@ -118,7 +118,7 @@ def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
         reader.read(range(first, first + batch), out=out)
     seconds = time.perf_counter() - begin
     n_bytes = (len(reader) // batch * batch) * sum(
-        source.extent[3][0] for source in (dataset.sources(name)[0] for name in bands)
+        source.buffer_spec[3][0] for source in (dataset.sources(name)[0] for name in bands)
     )
     return {"bytes": n_bytes, "mb_per_second": n_bytes / 1e6 / seconds}
 

@@ -18,7 +18,7 @@ from .numbers import is_whole
 # ---- threads -------------------------------------------------------------------------------------
 
 
-def threads_to_use(threads: int | None) -> int:
+def resolve_threads(threads: int | None) -> int:
     """How many threads a read may use: as told, or by CLOUDIO_THREADS, or one per CPU."""
     said = "threads"
     given: Any = threads
@@ -54,7 +54,7 @@ def facts() -> dict[str, str]:
     }
 
 
-def machine() -> str:
+def describe() -> str:
     """The facts as aligned lines."""
     return tables.text(list(facts().items()))
 

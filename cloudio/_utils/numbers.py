@@ -30,13 +30,13 @@ def is_finite(number: Any) -> bool:
     return is_real(number) and math.isfinite(number)
 
 
-def choice(what: str, given: Any) -> bool:
+def check_bool(what: str, given: Any) -> bool:
     if not isinstance(given, (bool, np.bool_)):
         raise RequestError(f"{what}={given!r}; True or False is needed")
     return bool(given)
 
 
-def one_of(what: str, asked: Any, names: Sequence[str], but: str = "") -> str:
+def dtype_name(what: str, asked: Any, names: Sequence[str], but: str = "") -> str:
     """The name of the type that ``asked`` is, of these, in this machine's byte order."""
     try:
         given = np.dtype(asked)
@@ -66,7 +66,7 @@ def per_band(what: str, given: Any, n_bands: int) -> list[float]:
     return [float(x) for x in numbers]
 
 
-def overflows(numbers: Sequence[float]) -> bool:
+def overflows_float32(numbers: Sequence[float]) -> bool:
     """Whether one of these is no finite number of float32."""
     with np.errstate(over="ignore"):
         return not np.isfinite(np.array(numbers).astype(np.float32)).all()

@@ -14,7 +14,7 @@ from time import perf_counter
 import numpy as np
 
 from .._utils import tables
-from .._utils.machine import facts, threads_to_use
+from .._utils.machine import facts, resolve_threads
 from ..errors import RequestError
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
@@ -173,7 +173,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) 
     CloudioError where this is not Linux, where the files lie in memory or cannot be evicted, and,
     naming the way and the sample, where an answer is not numpy's.
     """
-    threads = threads_to_use(threads)
+    threads = resolve_threads(threads)
     bench.check_rounds(rounds)
     if path is None:
         raise RequestError(NO_PATH)

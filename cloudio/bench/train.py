@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from .._utils import tables
-from .._utils.machine import facts, threads_to_use
+from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import is_whole
 from ..errors import CloudioError, RequestError
 from ..reading.dataset import Dataset, open
@@ -236,7 +236,7 @@ def run(
     CloudioError where this is not Linux, and, naming contender, batch and sample, where an answer
     is not numpy's; RequestError where an argument is not what it must be.
     """
-    in_use = threads_to_use(threads)
+    in_use = resolve_threads(threads)
     bench.check_rounds(rounds)
     if compute is not None and not (np.isfinite(compute) and compute >= 0):
         raise RequestError(f"compute={compute!r}; milliseconds, 0 or more, are needed")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .._utils import tables
-from .._utils.machine import facts, threads_to_use
+from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import is_whole
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -242,7 +242,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = 9) -> Re
     CloudioError, naming the way and the sample, where an answer is not numpy's; RequestError where
     ``threads`` or ``rounds`` is not 1 or more, or no band can be read.
     """
-    threads = threads_to_use(threads)
+    threads = resolve_threads(threads)
     check_rounds(rounds)
     with data(path) as (dataset, origin):
         bands, label = bands_of(dataset), label_of(dataset)

@@ -10,7 +10,7 @@ from .._utils import tables
 from .._utils.warn import suppressed
 from ..layouts.band import Band
 from ..layouts.layout import Layout
-from ..layouts.toml_writer import written
+from ..layouts.toml_writer import to_toml
 from ..reading.dataset import Dataset, open
 
 
@@ -46,7 +46,7 @@ def dataset(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None 
 
 def toml(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None) -> str:
     """What `cloudio.open` finds at ``path``, as a TOML file by which it would find the same."""
-    return written(understood(open(path, layout=layout)))
+    return to_toml(understood(open(path, layout=layout)))
 
 
 def understood(whole: Dataset) -> Layout:

@@ -215,7 +215,7 @@ def _info(arguments: argparse.Namespace) -> int:
     if arguments.path is None:
         if arguments.toml or arguments.layout:
             raise RequestError("--toml and --layout are about a folder; name one")
-        print(machine.machine())
+        print(machine.describe())
     elif arguments.toml:
         print(info.toml(arguments.path, arguments.layout), end="")
     else:

@@ -91,14 +91,14 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class LayoutFile:
     """The file a layout was read from, and the line of each key of each array."""
 
     path: Path
     lines: Mapping[tuple[str, str], int]
 
 
-def holds(dtype: str, number: float | None) -> bool:
+def can_hold(dtype: str, number: float | None) -> bool:
     """Whether a type has that number, or there is none; float32 may round it."""
     if number is None or math.isnan(number):  # NaN is no data in any type, if one has it
         return True
@@ -108,7 +108,7 @@ def holds(dtype: str, number: float | None) -> bool:
     return limits.min <= number <= limits.max and number == int(number)
 
 
-def faults_of(band: Band) -> Iterator[tuple[str, str]]:
+def band_faults(band: Band) -> Iterator[tuple[str, str]]:
     """The keys of an array that are wrong, and what to say after its name."""
     if band.kind not in ("band", "label"):
         yield "kind", f"has kind {band.kind!r}; 'band' or 'label' is needed"
@@ -122,7 +122,7 @@ def faults_of(band: Band) -> Iterator[tuple[str, str]]:
         yield "offset", f"has offset {band.offset!r} but no known scale, which would follow it"
     if band.nodata is not None and not is_real(band.nodata):
         yield "nodata", f"has nodata {band.nodata!r}; a number or None is needed"
-    elif band.dtype in DTYPES and not holds(band.dtype, band.nodata):
+    elif band.dtype in DTYPES and not can_hold(band.dtype, band.nodata):
         yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
     if band.wavelength is not None and not (is_finite(band.wavelength) and band.wavelength > 0):
         yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
@@ -149,7 +149,7 @@ def _is_below(file: Any) -> bool:
     return not parts.anchor and ".." not in parts.parts
 
 
-def share(band: Band, others: Iterable[Band], file: object) -> None:
+def check_shared_file(band: Band, others: Iterable[Band], file: object) -> None:
     """Prove that an array and others can lie in one file, each a channel of its own."""
     for other in others:
         both = f"{other.name} and {band.name} are both in {file}"

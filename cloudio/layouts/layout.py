@@ -1,7 +1,7 @@
 """What a data set looks like on disk: tables of literals, and how names in them are found.
 
-The tables of CloudSEN12 are in cloudsen12.py; tables from files are toml.py's; which files are
-there is folder.py's to say.
+cloudsen12.py has the tables of CloudSEN12, toml_reader.py reads tables from files, and
+storage/discovery.py finds the files of a folder.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from .._utils.numbers import is_whole
 from ..errors import RequestError
 from . import toml_reader
-from .band import Band, EntryError, Origin, Window, faults_of, share
+from .band import Band, EntryError, LayoutFile, Window, band_faults, check_shared_file
 from .labels import LabelMap
 
 
@@ -37,7 +37,7 @@ class Layout:
     label_maps: Mapping[str, Mapping[str, LabelMap]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
-    origin: Origin | None = field(default=None, init=False, compare=False, repr=False)
+    file: LayoutFile | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.patch, tuple) or not (
@@ -59,12 +59,12 @@ class Layout:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise EntryError(f"{', '.join(twice)} is in the layout twice", "name", twice[0])
         for band in self.bands:
-            for key, fault in faults_of(band):
+            for key, fault in band_faults(band):
                 raise EntryError(f"{band.name} {fault}", key, band.name)
         together: dict[str, list[Band]] = {}
         for band in self.bands:
             if band.pattern is not None:
-                share(band, together.setdefault(band.pattern, []), band.pattern)
+                check_shared_file(band, together.setdefault(band.pattern, []), band.pattern)
                 together[band.pattern].append(band)
 
     @classmethod
@@ -79,14 +79,14 @@ class Layout:
             layout = cls(**described.fields)
         except EntryError as error:
             raise described.fault(error) from None
-        object.__setattr__(layout, "origin", described.origin)
+        object.__setattr__(layout, "file", described.file)
         return layout
 
     def where(self, array: str, key: str) -> str:
         """The file and the line that say so, to begin a sentence with; "" where there are none."""
-        if self.origin is None:
+        if self.file is None:
             return ""
-        return f"{self.origin.path}, line {self.origin.lines[array, key]}: "
+        return f"{self.file.path}, line {self.file.lines[array, key]}: "
 
     def band(self, name: str) -> Band | None:
         """The array of exactly that name, or None."""

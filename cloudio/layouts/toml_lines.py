@@ -1,4 +1,7 @@
-"""TOML with the lines of its keys, and tables checked key by key.  What keys mean is toml.py's."""
+"""TOML with the line of each key, and tables checked key by key.
+
+toml_reader.py knows what the keys mean.
+"""
 
 import re
 import tomllib

@@ -1,7 +1,7 @@
 """Layouts from TOML files: what the keys mean.  docs/layouts.md has the format.
 
 Every fault is told with its line and key.  What a layout itself must be is proved by layout.py;
-how one is written is toml_text.py's.
+how one is written is toml_writer.py's.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from .._utils.numbers import is_real, is_whole
 from ..errors import LayoutError, RequestError
-from .band import Band, EntryError, Origin, Window
+from .band import Band, EntryError, LayoutFile, Window
 from .labels import LabelMap
 from .toml_lines import Kind, Place, Table, load
 
@@ -22,7 +22,7 @@ class Description:
     """What a TOML file says of a layout: the values of its fields, and where each stands."""
 
     fields: Mapping[str, Any]
-    origin: Origin
+    file: LayoutFile
     _whole: Table
     _places: Mapping[str, Place]  # of each array's table
 
@@ -60,7 +60,7 @@ def read(path: Path) -> Description:
         "prefixes": tuple(given.get("prefixes", ())),
     }
     lines_of = {(name, key): whole.line(*at, key) for name, at in places.items() for key in _ARRAY}
-    return Description(fields, Origin(path.absolute(), lines_of), whole, places)
+    return Description(fields, LayoutFile(path.absolute(), lines_of), whole, places)
 
 
 # ---- keys ----------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
-"""A layout as the text of a TOML file, for people to read and for toml.py to read back."""
+"""A layout as the text of a TOML file, for people to read and for toml_reader.py to read back."""
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ _WIDTH = 100
 _EXACT = 1e15
 
 
-def written(layout: Layout) -> str:
+def to_toml(layout: Layout) -> str:
     """The TOML of a layout: read back, an equal one."""
     valid = layout.valid
     head = [
@@ -42,11 +41,6 @@ def written(layout: Layout) -> str:
             title = ".".join(map(_key, ("label_maps", array, policy)))
             parts.append("\n".join([f"[{title}]", *_entries(_policy(label_map))]))
     return "\n\n".join(parts) + "\n"
-
-
-def digest(layout: Layout) -> str:
-    """What tells a layout from any other, whatever comments its file has."""
-    return hashlib.sha256(written(layout).encode()).hexdigest()
 
 
 def _alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:

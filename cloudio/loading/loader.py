@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from .._core.pool import Pool
-from .._utils.numbers import choice, is_whole, whole_numbers
+from .._utils.numbers import check_bool, is_whole, whole_numbers
 from ..errors import RequestError
 from ..reading.indexing import picks
 from ..reading.outputs import aligned, allocate_image
 from ..reading.reader import Reader, no_reader
-from ..storage.discovery import METADATA
+from ..storage.discovery import METADATA_CSV
 from .prefetch import Batches, Handover, Line, Pools, Progress, Work
 from .sampling import Order, Samples, Shard, Views, check_epoch, check_seed
 
@@ -85,7 +85,8 @@ class Loader:
             raise no_reader(reader)
         self.reader = reader
         self.batch_size = _count("batch_size", batch_size, 1)
-        self.shuffle, self.drop_last = choice("shuffle", shuffle), choice("drop_last", drop_last)
+        self.shuffle = check_bool("shuffle", shuffle)
+        self.drop_last = check_bool("drop_last", drop_last)
         self.seed = check_seed(seed)
         views = Views.of(reader, crop, symmetry)
         # A list of the caller's may change.
@@ -288,7 +289,7 @@ class Loader:
         ds = self.reader.dataset
         digest = hashlib.blake2b(f"{ds.layout.name} {ds.layout.patch}".encode(), digest_size=8)
         for name, which in ds.splits.items():
-            table = ds.folders[name] / METADATA
+            table = ds.folders[name] / METADATA_CSV
             told = table.read_bytes() if table.exists() else name.encode()
             digest.update(hashlib.blake2b(told).digest() + len(which).to_bytes(8, "little"))
         if ds.is_subset or self._index is not None:

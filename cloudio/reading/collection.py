@@ -16,12 +16,12 @@ import numpy as np
 from .._core import kernels
 from .._utils import tables
 from ..errors import RequestError
-from ..layouts.band import Band, Window, holds
+from ..layouts.band import Band, Window, can_hold
 from ..layouts.layout import Layout
-from ..storage.diagnostics import of_files
+from ..storage.diagnostics import diagnose_files
 from ..storage.discovery import Split
-from ..storage.files import Source
-from ..storage.metadata import column_of, matches, typed
+from ..storage.files import OpenArray
+from ..storage.metadata import equals_any, find_column, typed_column
 from ..storage.open_files import OpenFiles
 from .indexing import picks, resolved
 
@@ -97,7 +97,9 @@ class Collection:
         """
         tables = [split.metadata for split in self._splits]
         shared = [name for name in tables[0] if all(name in table for table in tables)]
-        whole = {name: typed([x for table in tables for x in table[name]]) for name in shared}
+        whole = {
+            name: typed_column([x for table in tables for x in table[name]]) for name in shared
+        }
         if self._index is not None:
             whole = {name: column[self._index] for name, column in whole.items()}
         for column in whole.values():
@@ -110,7 +112,7 @@ class Collection:
 
         `cloudio.open` has warned of those that change numbers.
         """
-        return tuple(doubt.text for doubt in of_files(self._splits, self.layout))
+        return tuple(doubt.text for doubt in diagnose_files(self._splits, self.layout))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """The stored type of an array; RequestError where splits differ."""
@@ -131,7 +133,7 @@ class Collection:
             return known
         scale = 1.0 if known.kind == "label" else None
         # The number that means no data is the same in any type that can hold it.
-        nodata = known.nodata if holds(dtype, known.nodata) else None
+        nodata = known.nodata if can_hold(dtype, known.nodata) else None
         return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
 
     def find(self, name: str) -> str:
@@ -186,8 +188,8 @@ class Collection:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
         picked = np.arange(len(self)) if index is None else picks(index, len(self))
         for name, wanted in where.items():
-            column = column_of(self.metadata, name, self.path)
-            picked = picked[matches(name, column, wanted)[picked]]
+            column = find_column(self.metadata, name, self.path)
+            picked = picked[equals_any(name, column, wanted)[picked]]
         return self._view(self._splits, picked if self._index is None else self._index[picked])
 
     def _view(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
@@ -224,7 +226,7 @@ class Collection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def sources(self, name: str, io: str | None = None) -> list[Source]:
+    def sources(self, name: str, io: str | None = None) -> list[OpenArray]:
         """The open files of an array, one per split; RequestError once they are closed.
 
         For the data set's engine, or for another one.

@@ -9,12 +9,12 @@ import numpy as np
 from .._utils.warn import suppressed
 from ..errors import LayoutError, RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
+from ..layouts.digest import layout_digest
 from ..layouts.layout import Layout
-from ..layouts.toml_writer import digest
-from ..storage.diagnostics import warn_of_files
-from ..storage.discovery import Split, splits_of, survey
+from ..storage.diagnostics import warn_about_files
+from ..storage.discovery import Split, find_splits, scan_folder
 from ..storage.files import is_remote
-from ..storage.inference import Fault
+from ..storage.inference import FileProblem
 from ..storage.open_files import OpenFiles
 from .collection import Collection
 from .reader import Reader
@@ -45,9 +45,9 @@ def _pickled(layout: Layout) -> Layout | tuple[str, str] | None:
     """None for CloudSEN12; of a layout from a file its path and digest, for it can be large."""
     if layout is CLOUDSEN12:
         return None
-    if layout.origin is None:
+    if layout.file is None:
         return layout
-    return os.fspath(layout.origin.path), digest(layout)
+    return os.fspath(layout.file.path), layout_digest(layout)
 
 
 def _reopen(
@@ -61,7 +61,7 @@ def _reopen(
     if isinstance(layout, tuple):
         toml, known = layout
         layout = Layout.from_toml(toml)
-        if digest(layout) != known:
+        if layout_digest(layout) != known:
             raise LayoutError(f"{toml} now has another layout than when {path} was pickled")
     # Not None: the folder may have got a layout of its own.
     with suppressed():  # whoever pickled it has been told
@@ -99,25 +99,25 @@ def open(
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
     root, layout = _located(path, layout)
-    splits = splits_of(root, layout)
+    splits = find_splits(root, layout)
     if io == "auto":
         files = (next(iter(split.arrays.values())).path for split in splits)
         io = "pread" if any(map(is_remote, files)) else "mmap"
     ds = Dataset(root, layout, splits, sources=OpenFiles(io))
-    warn_of_files(root, splits, layout)
+    warn_about_files(root, splits, layout)
     return ds
 
 
 def inspect(
     path: str | os.PathLike[str], *, layout: Layout | str | os.PathLike[str] | None = None
-) -> tuple[Dataset, list[Split], list[Fault]]:
+) -> tuple[Dataset, list[Split], list[FileProblem]]:
     """Open what fits together of a folder, whose files need not: its splits, and why not all of it.
 
     The first fault is what `open` raises.  Where not even one array is left, that is raised.  Read
     by position: a file that ends early or lies on a failing disk is an error, and kills nothing.
     """
     root, layout = _located(path, layout)
-    splits, faults = survey(root, layout)
+    splits, faults = scan_folder(root, layout)
     if not splits:
         raise faults[0].error
     return Dataset(root, layout, splits, sources=OpenFiles("pread")), splits, faults

@@ -10,8 +10,8 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import Gather, Remap, Stack
-from .._utils.machine import threads_to_use
-from .._utils.numbers import overflows, per_band
+from .._utils.machine import resolve_threads
+from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .indexing import centred, corners, index_numbers, symmetries
@@ -70,7 +70,7 @@ def gather(
     if name in FLOATS:
         factors = per_band("scale", 1.0 if scale is None else scale, len(bands))
         summands = per_band("offset", 0.0 if offset is None else offset, len(bands))
-        if overflows(factors + summands):
+        if overflows_float32(factors + summands):
             raise RequestError(f"scale={scale!r}, offset={offset!r} overflow float32")
         how: dict[str, Any] = {"scale": factors, "offset": summands, "to": name}
     else:
@@ -194,6 +194,6 @@ def _run(
     where = centred(window, (0, 0), patch, patch) if origin is None else corners(origin, n)
     how = None if symmetry is None else symmetries(symmetry, n)
     try:
-        kernels.run((plan,), (out,), numbers, where, how, threads_to_use(threads))
+        kernels.run((plan,), (out,), numbers, where, how, resolve_threads(threads))
     except ValueError as error:
         raise RequestError(str(error)) from None

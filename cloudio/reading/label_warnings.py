@@ -12,7 +12,7 @@ from ..layouts.band import Window
 from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
 from ..layouts.labels import LabelMap, cannot_hold
 from ..layouts.layout import Layout
-from ..storage.files import Source
+from ..storage.files import OpenArray
 
 # ---- of labels -----------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ class Asked:
     name: str
     label_map: LabelMap | None
     by_name: bool
-    files: Mapping[str, Source]
+    files: Mapping[str, OpenArray]
 
     @property
     def dtype(self) -> np.dtype:
@@ -94,13 +94,13 @@ def _content(where: str, layout: Layout, label: Asked) -> None:
         )
 
 
-def _constant(source: Source, valid: Window) -> int | None:
+def _constant(source: OpenArray, valid: Window) -> int | None:
     """The one code of some rows of the valid window; None where there are several.
 
     None too where the file cannot be read, which is for reading itself to say.  Touches no
     mapping, so that a file cut meanwhile cannot kill the process.
     """
-    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = source.extent
+    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = source.buffer_spec
     first = b""
     try:
         with open(source.file.path, "rb", buffering=0) as file:

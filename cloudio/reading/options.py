@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.numbers import is_real, is_whole, one_of, overflows
+from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
 from ..errors import RequestError
 
 FLOATS = ("float32", "float16", "bfloat16")
@@ -26,11 +26,11 @@ def image_dtype(asked: Any) -> str:
     # Only ml_dtypes teaches numpy the name bfloat16.
     if isinstance(asked, str) and asked == "bfloat16":
         return asked
-    return one_of("dtype", asked, (*FLOATS, *STORED), "a float, or as stored, ")
+    return dtype_name("dtype", asked, (*FLOATS, *STORED), "a float, or as stored, ")
 
 
 def class_dtype(asked: Any) -> np.dtype[Any]:
-    return np.dtype(one_of("label_dtype", asked, ("uint8", "int64")))
+    return np.dtype(dtype_name("label_dtype", asked, ("uint8", "int64")))
 
 
 def check_layout(layout: Any) -> str:
@@ -62,7 +62,7 @@ def clip_limits(clip: Any) -> tuple[float | None, float | None]:
         raise RequestError(f"clip={clip!r}; (least, most) is needed, numbers or None")
     lo, hi = (None if limit is None else float(limit) for limit in pair)
     for limit in (lo, hi):
-        if limit is not None and math.isfinite(limit) and overflows([limit]):
+        if limit is not None and math.isfinite(limit) and overflows_float32([limit]):
             raise RequestError(f"clip={clip!r} overflows float32")
     if lo is not None and hi is not None and lo > hi:
         raise RequestError(f"clip={clip!r} is reversed; (least, most) is needed")

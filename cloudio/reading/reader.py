@@ -16,13 +16,13 @@ import numpy as np
 from .._core import kernels
 from .._core.plans import Gather, Mask, Remap
 from .._utils import tables
-from .._utils.machine import threads_to_use
-from .._utils.numbers import choice, is_whole, overflows, per_band
+from .._utils.machine import resolve_threads
+from .._utils.numbers import check_bool, is_whole, overflows_float32, per_band
 from .._utils.warn import suppressed
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap, raw_table, total_table
-from ..storage.files import error_of, for_plans
+from ..storage.files import error_from_fault, plan_inputs
 from .batch import Batch, masked_batch, sample_of
 from .collection import Collection
 from .indexing import centred, corners, index_numbers, symmetries
@@ -118,8 +118,8 @@ class Reader:
         self.dtype = numpy_dtype(self.dtype_name)
         self._native = self.dtype_name != "bfloat16"
         self._origin = centred(self.size, (window.row, window.col), window.size, patch)
-        self._threads = threads_to_use(threads)
-        self.valid, self._evict = choice("valid", valid), choice("evict", evict)
+        self._threads = resolve_threads(threads)
+        self.valid, self._evict = check_bool("valid", valid), check_bool("evict", evict)
 
         how: dict[str, Any] = {"interleaved": layout == "NHWC"}
         factors: tuple[Any, Any] = None, None
@@ -135,10 +135,10 @@ class Reader:
         io = "direct" if self._evict else dataset.io
         sources = [dataset.sources(name, io) for name in self.bands]
         self._factors = factors
-        self._gather = Gather(*for_plans(sources), *factors, **how)
+        self._gather = Gather(*plan_inputs(sources), *factors, **how)
         self._mask = None
         if self.valid:
-            self._mask = Mask(*for_plans(sources), nodata, _rectangle(window))
+            self._mask = Mask(*plan_inputs(sources), nodata, _rectangle(window))
 
         self.labels: tuple[str, ...] = ()
         # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
@@ -227,7 +227,7 @@ class Reader:
         except ValueError as error:
             raise RequestError(str(error)) from None
         if fault is not None:
-            raise error_of(fault)
+            raise error_from_fault(fault)
         if valid is None:
             return Batch(image, label, numbers)
         return masked_batch(image, label, numbers, valid)
@@ -405,7 +405,7 @@ def _factors(
         raise RequestError(f"std={std!r}; numbers above 0 are needed")
     factors = [a / s for a, s in zip(scales, stds, strict=True)]
     summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
-    if overflows(factors + summands):
+    if overflows_float32(factors + summands):
         raise RequestError(f"scale={scale!r}, mean={mean!r}, std={std!r} overflow float32")
     return factors, summands
 
@@ -454,7 +454,7 @@ def _remap(
             valid = dataset.valid_window
             windows.append(_rectangle(valid))
     sources = [dataset.sources(name, io) for name in maps]
-    return Remap(*for_plans(sources), tables, windows, ignore)
+    return Remap(*plan_inputs(sources), tables, windows, ignore)
 
 
 def _rectangle(window: Window) -> tuple[int, int, int, int]:

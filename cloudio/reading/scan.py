@@ -11,10 +11,10 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import Tally
-from .._utils.machine import threads_to_use
+from .._utils.machine import resolve_threads
 from ..errors import RequestError
 from ..layouts.band import Window
-from ..storage.files import error_of, for_plans
+from ..storage.files import error_from_fault, plan_inputs
 from .collection import Collection
 
 #: What is counted of one patch.  Pixels are those of the window; data are those that are neither
@@ -161,7 +161,7 @@ def _everything(ds: Collection) -> Window:
 def _plan(ds: Collection, names: Sequence[str], window: Window, **how: Any) -> Tally:
     for name in names:
         ds.dtype(name)  # which all splits share
-    sources = for_plans([ds.sources(ds.find(name)) for name in names])
+    sources = plan_inputs([ds.sources(ds.find(name)) for name in names])
     try:
         return Tally(*sources, (window.row, window.col, *window.size), **how)
     except ValueError as error:
@@ -178,7 +178,7 @@ def _pass(
     classes: np.ndarray | None = None,
 ) -> np.ndarray:
     """Count what is read of every patch, batch by batch; the counts of the plan."""
-    n_threads = threads_to_use(threads)
+    n_threads = resolve_threads(threads)
     counts = np.zeros(plan.n_counts, np.int64)
     index = np.arange(len(ds))
     if ds.is_subset:
@@ -202,7 +202,7 @@ def _pass(
             n_threads,
         )
         if fault is not None:
-            raise error_of(fault)
+            raise error_from_fault(fault)
         if advance is not None:
             advance(len(index[part]) * patch_bytes)
     return counts

@@ -12,8 +12,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from .._utils.machine import threads_to_use
-from .._utils.numbers import is_whole, overflows
+from .._utils.machine import resolve_threads
+from .._utils.numbers import is_whole, overflows_float32
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
@@ -65,11 +65,11 @@ def bands(
     """
     names = bands_of(ds, bands)
     factors, summands = scales_and_offsets(ds, names, scale)
-    if not all(factors) or overflows(factors + summands):
+    if not all(factors) or overflows_float32(factors + summands):
         raise RequestError(f"scale={scale!r}; numbers but 0 that float32 can hold are needed")
     percents = _percents(percentiles)
     window = ds.valid_window if window is None else _inside(window, ds.layout.patch)
-    threads = threads_to_use(threads)
+    threads = resolve_threads(threads)
     keys = list(zip(names, factors, summands, strict=True))
     # The second pass over floats reads them once more.
     total = sum(
@@ -213,7 +213,7 @@ def classes(
     there are; None is what the map can give.  Of one name a `ClassStats`, else one for each.
     """
     maps = resolve_label_maps(ds, labels)
-    threads = threads_to_use(threads)
+    threads = resolve_threads(threads)
     _check_counts(ignore, n_classes)
     plans = {
         name: None if to is None else fold_of(ds, name, to, n_classes, ignore)
@@ -302,7 +302,7 @@ def agreement(
         raise RequestError(f"reference={reference!r}; one label is needed")
     (against,) = referred
     maps = resolve_label_maps(ds, source)
-    threads = threads_to_use(threads)
+    threads = resolve_threads(threads)
     _check_counts(ignore, n_classes)
     if against in maps:
         raise RequestError(f"{against} is both source and reference; name another source")

@@ -12,13 +12,13 @@ import numpy as np
 
 from .._utils.warn import warn_once, was_warned
 from ..layouts.layout import Layout
-from .discovery import METADATA, Split
-from .inference import Array
+from .discovery import METADATA_CSV, Split
+from .inference import ArrayFile
 
 # ---- of files ------------------------------------------------------------------------------------
 
 
-class Doubt(NamedTuple):
+class Diagnostic(NamedTuple):
     """A sentence about files, and what it is about."""
 
     about: Literal["unknown", "type", "left out", "patches", "lacking", "metadata"]
@@ -40,39 +40,41 @@ _COSTLY = {
 _SHOWN = 3
 
 
-def of_files(splits: Sequence[Split], layout: Layout) -> list[Doubt]:
+def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
     """What is unusual about the files of a data set, each once."""
     known = {band.name: band.dtype for band in layout.bands}
     arrays = set().union(*(split.arrays for split in splits))
-    found: list[Doubt] = []
+    found: list[Diagnostic] = []
     for split in splits:
         for name, array in split.arrays.items():
             what, by = f"{split.name}: {array.path.name}", "header" if array.start else "size"
             if name not in known:
                 text = f"is not an array of {layout.name}; taken as {array.dtype} by its {by}"
-                found.append(Doubt("unknown", f"{what} {text}"))
+                found.append(Diagnostic("unknown", f"{what} {text}"))
             elif array.dtype != known[name]:
                 text = f"is {array.dtype} by its {by}, where {layout.name} has {known[name]}"
-                found.append(Doubt("type", f"{what} {text}"))
-        found += (Doubt("left out", f"{split.name}: {note}") for note in split.notes)
-        if split.other is not None:
-            found.append(Doubt("patches", f"{split.name}: {split.other}"))
+                found.append(Diagnostic("type", f"{what} {text}"))
+        found += (Diagnostic("left out", f"{split.name}: {note}") for note in split.notes)
+        if split.ambiguity is not None:
+            found.append(Diagnostic("patches", f"{split.name}: {split.ambiguity}"))
         if lacking := arrays.difference(split.arrays):
             text = f"{split.name}: no {', '.join(sorted(lacking))}, which others have"
-            found.append(Doubt("lacking", text))
+            found.append(Diagnostic("lacking", text))
         if not split.metadata and any(s.metadata for s in splits):
-            found.append(Doubt("metadata", f"{split.name}: no {METADATA}, which others have"))
+            found.append(
+                Diagnostic("metadata", f"{split.name}: no {METADATA_CSV}, which others have")
+            )
     # Channels of one file have the same doubts.
     return list(dict.fromkeys(found))
 
 
-def warn_of_files(path: Path, splits: Sequence[Split], layout: Layout) -> None:
+def warn_about_files(path: Path, splits: Sequence[Split], layout: Layout) -> None:
     """Warn, once for a path, of all doubts about its files that change numbers."""
     matter = os.fspath(path), "files"
     if was_warned(matter):
         return
-    found = of_files(splits, layout)
-    if all(_narrow(split.arrays.values()) for split in splits if split.other is not None):
+    found = diagnose_files(splits, layout)
+    if all(_narrow(split.arrays.values()) for split in splits if split.ambiguity is not None):
         found = [doubt for doubt in found if doubt.about != "patches"]
     lines = []
     for about, what_to_do in _COSTLY.items():
@@ -86,7 +88,7 @@ def warn_of_files(path: Path, splits: Sequence[Split], layout: Layout) -> None:
         warn_once(matter, f"{path}: {count} about its files; ds.warnings lists all.{each}")
 
 
-def _narrow(arrays: Iterable[Array]) -> bool:
+def _narrow(arrays: Iterable[ArrayFile]) -> bool:
     """Whether bytes of some files refute that they hold numbers twice as wide as they are read.
 
     Two numbers of two bytes seldom make a float32 between 1e-6 and 1e6 that measurements are; and

@@ -1,6 +1,6 @@
 """Which files a folder has, and which arrays and splits they are.
 
-Names are the layout's to know, what files hold is stored.py's; nothing is opened here but
+Names are the layout's to know, what files hold is inference.py's; nothing is opened here but
 metadata.csv.
 """
 
@@ -12,13 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import LayoutError
-from ..layouts.band import Band, share
+from ..layouts.band import Band, check_shared_file
 from ..layouts.layout import Layout
-from .inference import Array, Fault, Stored, arrays_of, look_at, other_reading, shape_fault
+from .inference import (
+    ArrayFile,
+    FileProblem,
+    InspectedFile,
+    find_ambiguity,
+    infer_arrays,
+    inspect_file,
+    shape_problem,
+)
 from .metadata import read_columns
 from .npy import read_header
 
-METADATA = "metadata.csv"
+METADATA_CSV = "metadata.csv"
 _SPLITS = ("train", "val", "test")
 _ENDINGS = (".dat", ".npy")
 _MARKED = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
@@ -28,16 +36,16 @@ _MARKED = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
 class Split:
     """One folder's worth of patches; ``notes`` say what is unusual about its files.
 
-    ``other`` says what else these may hold, where they have only their sizes to tell.
+    ``ambiguity`` says what else they may hold, where only their sizes tell what they hold.
     """
 
     name: str
     folder: Path
     n_patches: int
-    arrays: dict[str, Array]
+    arrays: dict[str, ArrayFile]
     metadata: dict[str, list[str]]  # as written; empty where there is no metadata.csv
     notes: tuple[str, ...] = ()
-    other: str | None = None
+    ambiguity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +62,40 @@ class _Files:
         return bool(self.named) or any(self.placed.values())
 
 
-def splits_of(root: Path, layout: Layout) -> list[Split]:
+def find_splits(root: Path, layout: Layout) -> list[Split]:
     """The splits of a folder, in the order train, val, test, then by name.
 
     LayoutError where there is none, or where files do not fit together.
     """
-    splits, faults = survey(root, layout)
+    splits, faults = scan_folder(root, layout)
     for fault in faults:
         raise fault.error
     return splits
 
 
-def survey(root: Path, layout: Layout) -> tuple[list[Split], list[Fault]]:
+def scan_folder(root: Path, layout: Layout) -> tuple[list[Split], list[FileProblem]]:
     """The splits of a folder as far as their files fit together, and why others are left out.
 
-    The first fault is what `splits_of` raises.  LayoutError where there is nothing at all.
+    The first fault is what `find_splits` raises.  LayoutError where there is nothing at all.
     """
-    faults: list[Fault] = []
+    faults: list[FileProblem] = []
     groups = _groups(root, layout, faults)
     if not groups and not faults:
         files = _files(root, layout, faults)
         _placed(files, layout, faults)  # which names a pattern, where there is one
         others = "".join(f"; {reason}" for reason in files.left_out)
         where = f"no .dat or .npy files in {root}, nor in folders in it{others}"
-        faults = faults or [Fault("folder", root, LayoutError(where))]
+        faults = faults or [FileProblem("folder", root, LayoutError(where))]
     order = {name: k for k, name in enumerate(_SPLITS)}
     splits: list[Split] = []
     for name in sorted(groups, key=lambda name: (order.get(name, len(order)), name)):
-        own: list[Fault] = []
+        own: list[FileProblem] = []
         splits += filter(None, [_split(name, groups[name], layout, own)])
         faults += (replace(fault, split=name) for fault in own)
     return splits, faults
 
 
-def _groups(root: Path, layout: Layout, faults: list[Fault]) -> dict[str, _Files]:
+def _groups(root: Path, layout: Layout, faults: list[FileProblem]) -> dict[str, _Files]:
     """The files of each split."""
     files = _files(root, layout, faults)
     groups: dict[str, _Files] = {}
@@ -102,22 +110,22 @@ def _groups(root: Path, layout: Layout, faults: list[Fault]) -> dict[str, _Files
         except PermissionError as error:
             # Such as lost+found, which every ext4 disk has; of a split it is worth an error.
             if name in _SPLITS:
-                faults.append(Fault("folder", folder, error, split=name))
+                faults.append(FileProblem("folder", folder, error, split=name))
             continue
         # A split whose arrays have places of their own, and are not there, is told so below.
         if inner or (inner.placed and name in _SPLITS and not files):
             if files and not groups:
                 both = f"{root} has files of its own beside the split {folder}"
-                faults.append(Fault("folder", root, LayoutError(both)))
+                faults.append(FileProblem("folder", root, LayoutError(both)))
             if name in groups:
                 both = f"{folder} and {groups[name].folder} are both the split {name!r}"
-                faults.append(Fault("folder", folder, LayoutError(both), split=name))
+                faults.append(FileProblem("folder", folder, LayoutError(both), split=name))
                 continue
             groups[name] = inner
     return groups if groups or not files else _marked(files, faults)
 
 
-def _marked(files: _Files, faults: list[Fault]) -> dict[str, _Files]:
+def _marked(files: _Files, faults: list[FileProblem]) -> dict[str, _Files]:
     """The splits of one folder: one, or several told apart as train_B01.dat, val_B01.dat, ..."""
     groups: dict[str, _Files] = {}
     for stem, path in files.named.items():
@@ -126,11 +134,11 @@ def _marked(files: _Files, faults: list[Fault]) -> dict[str, _Files]:
         if match is None or files.placed:
             break
         name = match[1].lower()
-        csv = files.folder / f"{name}_{METADATA}"
+        csv = files.folder / f"{name}_{METADATA_CSV}"
         own = groups.setdefault(name, replace(files, named={}, csv=csv)).named
         if match[2] in own:
             both = f"{path} and {own[match[2]]} are both {match[2]} of {name}"
-            faults.append(Fault("doubled", path, LayoutError(both), split=name))
+            faults.append(FileProblem("doubled", path, LayoutError(both), split=name))
             continue
         own[match[2]] = path
     else:
@@ -140,7 +148,7 @@ def _marked(files: _Files, faults: list[Fault]) -> dict[str, _Files]:
                     f"{files.csv} is beside the splits {', '.join(groups)}; each needs its own, "
                     f"such as {next(iter(groups.values())).csv.name}"
                 )
-                faults.append(Fault("metadata", files.csv, LayoutError(beside)))
+                faults.append(FileProblem("metadata", files.csv, LayoutError(beside)))
             else:
                 groups = {name: replace(own, csv=files.csv) for name, own in groups.items()}
         if groups:
@@ -148,7 +156,7 @@ def _marked(files: _Files, faults: list[Fault]) -> dict[str, _Files]:
     return {split_name(files.folder.name): files}
 
 
-def _files(folder: Path, layout: Layout, faults: list[Fault]) -> _Files:
+def _files(folder: Path, layout: Layout, faults: list[FileProblem]) -> _Files:
     patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
     placed = {pattern: _matches(folder, pattern) for pattern in patterns}
     taken = {path for paths in placed.values() for path in paths}
@@ -162,10 +170,12 @@ def _files(folder: Path, layout: Layout, faults: list[Fault]) -> _Files:
             continue
         if entry.stem in named:
             both = f"{entry} and {named[entry.stem]} have the same name"
-            faults.append(Fault("doubled", entry, LayoutError(both), split=split_name(folder.name)))
+            faults.append(
+                FileProblem("doubled", entry, LayoutError(both), split=split_name(folder.name))
+            )
             continue
         named[entry.stem] = entry
-    return _Files(folder, named, placed, folder / METADATA, tuple(left_out))
+    return _Files(folder, named, placed, folder / METADATA_CSV, tuple(left_out))
 
 
 def _matches(folder: Path, pattern: str) -> list[Path]:
@@ -186,7 +196,7 @@ def _no_array(path: Path, layout: Layout) -> str | None:
     ):
         return None
     try:
-        fault = shape_fault(read_header(path).shape, layout)
+        fault = shape_problem(read_header(path).shape, layout)
     except LayoutError as error:
         return f"left out: {error}"
     return fault and f"left out: {path} {fault}"
@@ -198,7 +208,7 @@ def split_name(folder: str) -> str:
     return match[1] if match else folder
 
 
-def _split(name: str, files: _Files, layout: Layout, faults: list[Fault]) -> Split | None:
+def _split(name: str, files: _Files, layout: Layout, faults: list[FileProblem]) -> Split | None:
     """One split of the files that fit together; None where no array is left."""
     metadata = _metadata(files.csv, faults)
     unread = bool(faults)
@@ -208,45 +218,45 @@ def _split(name: str, files: _Files, layout: Layout, faults: list[Fault]) -> Spl
     for array, path in (*_placed(files, layout, faults), *_named(files, layout)):
         if array in paths:
             both = f"{path} and {paths[array]} are both {array}"
-            faults.append(Fault("doubled", path, LayoutError(both)))
+            faults.append(FileProblem("doubled", path, LayoutError(both)))
             continue
         others = held.setdefault(path, {})
         band = layout.band(array)
         try:
             if band is not None:
-                share(band, filter(None, others.values()), path)
+                check_shared_file(band, filter(None, others.values()), path)
         except LayoutError as error:
-            faults.append(Fault("doubled", path, error))
+            faults.append(FileProblem("doubled", path, error))
             continue
         paths[array], others[array] = path, band
-    looked = [look_at(path, bands) for path, bands in held.items()]
-    faults += (fault for fault in looked if isinstance(fault, Fault))
-    stored = [file for file in looked if isinstance(file, Stored)]
+    looked = [inspect_file(path, bands) for path, bands in held.items()]
+    faults += (fault for fault in looked if isinstance(fault, FileProblem))
+    stored = [file for file in looked if isinstance(file, InspectedFile)]
     if files.csv.exists() and not n_rows and not unread:
         none = f"{files.csv} has no rows; it needs one per patch, or not to be there"
-        faults.append(Fault("metadata", files.csv, LayoutError(none)))
-    n_patches, arrays, misfits = arrays_of(stored, layout, n_rows, files.csv)
+        faults.append(FileProblem("metadata", files.csv, LayoutError(none)))
+    n_patches, arrays, misfits = infer_arrays(stored, layout, n_rows, files.csv)
     if n_rows and misfits:
-        n_files, by_files, fewer = arrays_of(stored, layout, 0, files.csv)
+        n_files, by_files, fewer = infer_arrays(stored, layout, 0, files.csv)
         if len(fewer) < len(misfits):  # the rows are wrong rather than the files
-            misfits = [Fault("rows", files.csv, misfits[0].error), *fewer]
+            misfits = [FileProblem("rows", files.csv, misfits[0].error), *fewer]
             n_patches, arrays, metadata = n_files, by_files, {}
     faults += misfits
     if not arrays:
         return None
-    other = None if n_rows else other_reading(stored, layout, n_patches)
-    if other is not None:
-        other = f"{other}; a {files.csv.name} with a row per patch would tell"
-    return Split(name, files.folder, n_patches, arrays, metadata, files.left_out, other)
+    ambiguity = None if n_rows else find_ambiguity(stored, layout, n_patches)
+    if ambiguity is not None:
+        ambiguity = f"{ambiguity}; a {files.csv.name} with a row per patch would tell"
+    return Split(name, files.folder, n_patches, arrays, metadata, files.left_out, ambiguity)
 
 
-def _metadata(csv: Path, faults: list[Fault]) -> dict[str, list[str]]:
+def _metadata(csv: Path, faults: list[FileProblem]) -> dict[str, list[str]]:
     if not csv.exists():
         return {}
     try:
         return read_columns(csv)
     except (LayoutError, OSError) as error:
-        faults.append(Fault("metadata", csv, error))
+        faults.append(FileProblem("metadata", csv, error))
         return {}
 
 
@@ -256,7 +266,7 @@ def _named(files: _Files, layout: Layout) -> Iterator[tuple[str, Path]]:
         yield layout.name_of_file(stem), path
 
 
-def _placed(files: _Files, layout: Layout, faults: list[Fault]) -> list[tuple[str, Path]]:
+def _placed(files: _Files, layout: Layout, faults: list[FileProblem]) -> list[tuple[str, Path]]:
     """The arrays that say where they lie; a fault where that is not one file."""
     placed: list[tuple[str, Path]] = []
     for band in layout.bands:
@@ -273,5 +283,5 @@ def _placed(files: _Files, layout: Layout, faults: list[Fault]) -> list[tuple[st
         )
         kind = "doubled" if found else "missing"
         path = found[1] if found else files.folder / str(band.file)
-        faults.append(Fault(kind, path, error, arrays=(band.name,)))
+        faults.append(FileProblem(kind, path, error, arrays=(band.name,)))
     return placed

@@ -22,7 +22,7 @@ _ONE_DESCRIPTOR: dict[str, Any] = (
 )
 
 
-def size_of(path: Path) -> int:
+def file_size(path: Path) -> int:
     """Bytes in a file of a data set; LayoutError where it is no regular file or is empty."""
     try:
         status = path.stat()
@@ -122,7 +122,7 @@ def _limit() -> str:
     return f" than {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
 
 
-class Source:
+class OpenArray:
     """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
 
     ``extent`` is what the kernels take: format, where the first pixel is, shape, strides; in bytes.
@@ -142,26 +142,26 @@ class Source:
         plane = height * width * dtype.itemsize
         strides = plane * math.prod(between), width * dtype.itemsize, dtype.itemsize
         begin = start + plane * (channel or 0)
-        self.extent = dtype.char, begin, (n, height, width), strides
+        self.buffer_spec = dtype.char, begin, (n, height, width), strides
 
     @property
     def array(self) -> np.ndarray:
         """A read-only view, without a copy, and always the same; what it views lives with it."""
         if (view := vars(self).get("_array")) is None:
-            _, begin, shape, strides = self.extent
+            _, begin, shape, strides = self.buffer_spec
             made = np.ndarray(shape, self.dtype, self.file.pages, begin, strides)
             view = vars(self).setdefault("_array", made)
         array: np.ndarray = view
         return array
 
 
-def for_plans(sources: Sequence[Sequence[Source]]) -> tuple[list[list[Any]], list[list[Any]]]:
+def plan_inputs(sources: Sequence[Sequence[OpenArray]]) -> tuple[list[list[Any]], list[list[Any]]]:
     """The arrays and files of a plan: of each array its sources, one per split."""
-    extents = [[source.extent for source in row] for row in sources]
+    extents = [[source.buffer_spec for source in row] for row in sources]
     return extents, [[source.file for source in row] for row in sources]
 
 
-def error_of(fault: tuple[core_files.File, int, int, int]) -> OSError:
+def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> OSError:
     """What to raise for a fault that the kernels met: file, patch or -1, offset, code."""
     file, patch, offset, code = fault
     where = f": patch {patch}, from byte {offset:,} on" if patch >= 0 else ""

@@ -1,7 +1,7 @@
 """What the files of a split hold: types, shapes and the number of patches.
 
 A .npy file says so in its header; of a flat one it follows from the size.  Which files are there
-is folder.py's to find.
+is discovery.py's to find.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import LayoutError
 from ..layouts.band import Band
 from ..layouts.layout import Layout
-from .files import size_of
+from .files import file_size
 from .npy import Header, HeaderSizeError, read_header
 
 # What else an array of a type may be stored as: labels of two bytes, bands already scaled.
@@ -26,11 +26,12 @@ _UNKNOWN_AS = ("int16", "uint8", "float32")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FileProblem:
     """Why a data set is refused: ``error`` is what `cloudio.open` raises.
 
-    ``kind`` says what of the file or folder ``path`` is wrong, in the words of findings.py;
-    ``patches`` which ones it does not hold whole; ``arrays`` what it was to hold.
+    ``kind`` says what is wrong with the file or folder ``path``: one of the checks in
+    verification/report.py.  ``patches`` are those that it does not hold whole; ``arrays`` those
+    that it was to hold.
     """
 
     kind: str
@@ -42,7 +43,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Array:
+class ArrayFile:
     """One array of one split: its file, and the type and shape of what is in that.
 
     ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
@@ -57,7 +58,7 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class InspectedFile:
     """A file of a split, and the arrays in it: their rows of the layout, which agree on the file.
 
     ``header`` is that of a .npy file; ``size`` is in bytes.
@@ -90,9 +91,11 @@ class Stored:
         """Whether a flat file can hold so many patches."""
         return any(self.size == self.n_bytes(n_patches, layout, dtype) for dtype in self.dtypes)
 
-    def arrays(self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int) -> dict[str, Array]:
+    def arrays(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int
+    ) -> dict[str, ArrayFile]:
         return {
-            name: Array(
+            name: ArrayFile(
                 self.path,
                 dtype,
                 shape,
@@ -103,18 +106,20 @@ class Stored:
         }
 
 
-def look_at(path: Path, bands: Mapping[str, Band | None]) -> Stored | Fault:
+def inspect_file(path: Path, bands: Mapping[str, Band | None]) -> InspectedFile | FileProblem:
     """A file of a data set, or why it is none."""
     try:
         header = read_header(path) if path.suffix.lower() == ".npy" else None
-        return Stored(path, bands, header, size_of(path) if header is None else header.size)
+        return InspectedFile(
+            path, bands, header, file_size(path) if header is None else header.size
+        )
     except HeaderSizeError as error:
         held = error.header.size - error.header.start
         needed = math.prod(error.header.shape) * error.header.dtype.itemsize
         kind, patches = _lacking(held, needed, (*error.header.shape, 1)[0])
-        return Fault(kind, path, error, patches, tuple(bands))
+        return FileProblem(kind, path, error, patches, tuple(bands))
     except (LayoutError, OSError) as error:
-        return Fault("unreadable", path, error, arrays=tuple(bands))
+        return FileProblem("unreadable", path, error, arrays=tuple(bands))
 
 
 def _lacking(held: int, needed: int, n_patches: int) -> tuple[str, range]:
@@ -124,7 +129,9 @@ def _lacking(held: int, needed: int, n_patches: int) -> tuple[str, range]:
     return "cut", range(max(held, 0) * n_patches // needed, n_patches)
 
 
-def shape_fault(shape: tuple[int, ...], layout: Layout, channels: int | None = None) -> str | None:
+def shape_problem(
+    shape: tuple[int, ...], layout: Layout, channels: int | None = None
+) -> str | None:
     """What to say of a .npy file whose shape the layout does not have.
 
     A stack of one channel is the array itself, and the other way round.
@@ -139,9 +146,9 @@ def shape_fault(shape: tuple[int, ...], layout: Layout, channels: int | None = N
     return f"has shape {shape}; {layout.name} needs {needed}{hint}"
 
 
-def arrays_of(
-    files: Sequence[Stored], layout: Layout, n_rows: int, csv: Path
-) -> tuple[int, dict[str, Array], list[Fault]]:
+def infer_arrays(
+    files: Sequence[InspectedFile], layout: Layout, n_rows: int, csv: Path
+) -> tuple[int, dict[str, ArrayFile], list[FileProblem]]:
     """The number of patches, the arrays, and why files are left out that do not fit the others.
 
     ``n_rows`` of ``csv`` outweigh headers, and these outweigh sizes; 0 where there are none, and
@@ -167,29 +174,31 @@ def arrays_of(
     if not n_patches:
         return 0, {}, [*faults, _no_patch(flat[0], layout)]
 
-    found: dict[str, Array] = {}
+    found: dict[str, ArrayFile] = {}
     for file in files:
         arrays = _arrays(file, layout, n_patches, by)
-        if isinstance(arrays, Fault):
+        if isinstance(arrays, FileProblem):
             faults.append(arrays)
         else:
             found |= arrays
     return n_patches, found, faults
 
 
-def _odd_shape(file: Stored, layout: Layout) -> str | None:
+def _odd_shape(file: InspectedFile, layout: Layout) -> str | None:
     if file.header is None:
         return None
-    if fault := shape_fault(file.header.shape, layout, file.channels):
+    if fault := shape_problem(file.header.shape, layout, file.channels):
         return fault
     return None if file.header.shape[0] else f"has shape {file.header.shape}: no patches"
 
 
-def _fault(kind: str, file: Stored, message: str, patches: range = range(0)) -> Fault:
-    return Fault(kind, file.path, LayoutError(message), patches, tuple(file.bands))
+def _fault(kind: str, file: InspectedFile, message: str, patches: range = range(0)) -> FileProblem:
+    return FileProblem(kind, file.path, LayoutError(message), patches, tuple(file.bands))
 
 
-def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, Array] | Fault:
+def _arrays(
+    file: InspectedFile, layout: Layout, n_patches: int, by: str
+) -> dict[str, ArrayFile] | FileProblem:
     if file.header is not None:
         shape = file.header.shape
         if shape[0] != n_patches:
@@ -214,7 +223,7 @@ def _arrays(file: Stored, layout: Layout, n_patches: int, by: str) -> dict[str, 
     return file.arrays((n_patches, *stacked, *layout.patch), dtype, 0)
 
 
-def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
+def _n_patches(files: Sequence[InspectedFile], layout: Layout) -> int:
     """The number of patches that all files allow, or as many as can be; 0 where none holds any.
 
     Of several, the one by which most files are stored as the layout says; files that it does not
@@ -233,7 +242,7 @@ def _n_patches(files: Sequence[Stored], layout: Layout) -> int:
     return max(known | unknown, key=rank, default=0)
 
 
-def _no_patch(first: Stored, layout: Layout) -> Fault:
+def _no_patch(first: InspectedFile, layout: Layout) -> FileProblem:
     stack = "" if first.channels is None else f" in {first.channels} channels"
     needed = first.n_bytes(1, layout, first.dtypes[0])
     return _fault(
@@ -245,7 +254,7 @@ def _no_patch(first: Stored, layout: Layout) -> Fault:
     )
 
 
-def other_reading(files: Sequence[Stored], layout: Layout, n_patches: int) -> str | None:
+def find_ambiguity(files: Sequence[InspectedFile], layout: Layout, n_patches: int) -> str | None:
     """What else files may hold that have nothing but their sizes to tell, as a sentence.
 
     Half as many patches of types twice as wide, as of bands that somebody has scaled.

@@ -65,7 +65,7 @@ def _refuse_other_separators(path: Path, names: list[str]) -> None:
             raise LayoutError(f"{path} is separated by {separator} ({mark!r}); commas are needed")
 
 
-def typed(column: list[str]) -> np.ndarray[Any, Any]:
+def typed_column(column: list[str]) -> np.ndarray[Any, Any]:
     """A column as int64, float64, datetime64 or text, whichever all its fields allow.
 
     Empty fields are NaN, NaT or "".  A column of nothing but empty fields is text.
@@ -96,7 +96,7 @@ def typed(column: list[str]) -> np.ndarray[Any, Any]:
 # ---- asking --------------------------------------------------------------------------------------
 
 
-def column_of(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np.ndarray:
+def find_column(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np.ndarray:
     """The column of that name; RequestError, naming those that there are, where there is none."""
     if not metadata:
         raise RequestError(f"no column {name!r}; {where} has no metadata.csv in every split")
@@ -105,7 +105,7 @@ def column_of(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np.n
     return metadata[name]
 
 
-def words(column: np.ndarray) -> list[str]:
+def column_text(column: np.ndarray) -> list[str]:
     """Each field as text, the same for equal fields of columns of different types.
 
     3 and 3.0 are "3"; spaces at the ends of text do not count; empty fields are "".
@@ -124,7 +124,7 @@ def _word(number: float) -> str:
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def matches(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
+def equals_any(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
     """Which fields of a column equal a value, or one of a collection of values.
 
     None, and "", NaN or NaT, are empty fields.  Dates may be text; one without a day or a time
@@ -142,7 +142,7 @@ def matches(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
     filled = {value for value in values if not _is_empty(value)}
     found = _dates(column, filled) if kind == "M" else _in(column, filled)
     if any(map(_is_empty, values)):
-        found |= np.array([not word for word in words(column)], bool)
+        found |= np.array([not word for word in column_text(column)], bool)
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.lib import format as npy_format
 
 from ..errors import LayoutError
 from ..layouts.band import DTYPES
-from .files import size_of
+from .files import file_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def read_header(path: Path) -> Header:
     LayoutError, saying what to do, where it is of another type or order or its size is not what
     the header needs.
     """
-    size = size_of(path)
+    size = file_size(path)
     with open(path, "rb") as file:
         try:
             major, minor = npy_format.read_magic(file)

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 from ..errors import RequestError
-from .files import File, Source, open_file
-from .inference import Array
+from .files import File, OpenArray, open_file
+from .inference import ArrayFile
 
 
 class OpenFiles:
@@ -18,10 +18,10 @@ class OpenFiles:
     def __init__(self, io: str) -> None:
         self.io = io
         self._files: dict[tuple[Path, str], File] = {}
-        self._arrays: dict[tuple[Path, str, int | None], Source] = {}
+        self._arrays: dict[tuple[Path, str, int | None], OpenArray] = {}
         self._closed = False
 
-    def get(self, array: Array, io: str) -> Source:
+    def get(self, array: ArrayFile, io: str) -> OpenArray:
         key = array.path, io, array.channel
         if self._closed:  # what a thread has opened since is closed too
             raise RequestError(f"{array.path.parent} is closed; open the data set anew")
@@ -34,7 +34,7 @@ class OpenFiles:
             file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()
-        source = Source(file, array.dtype, array.shape, array.start, array.channel)
+        source = OpenArray(file, array.dtype, array.shape, array.start, array.channel)
         return self._arrays.setdefault(key, source)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .._core.pool import Pool
-from .._utils.numbers import choice
+from .._utils.numbers import check_bool
 from ..errors import RequestError
 from ..loading import loader
 from ..loading.prefetch import Batches, Handover
@@ -67,7 +67,7 @@ class Loader(loader.Loader):
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
             raise RequestError(f"scale_on={scale_on!r}; 'cpu' or 'device' is needed")
         self.device = None if device is None else _device(device)
-        self.pin_memory, self.scale_on = choice("pin_memory", pin_memory), scale_on
+        self.pin_memory, self.scale_on = check_bool("pin_memory", pin_memory), scale_on
         if self.pin_memory:
             if options.get("allocate") is not None:
                 raise RequestError("pin_memory=True makes memory itself; leave out allocate")

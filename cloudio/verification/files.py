@@ -10,8 +10,8 @@ from typing import IO
 
 from ..layouts.band import Band
 from ..layouts.layout import Layout
-from ..storage.discovery import METADATA, Split, split_name
-from ..storage.inference import Array, Fault
+from ..storage.discovery import METADATA_CSV, Split, split_name
+from ..storage.inference import ArrayFile, FileProblem
 from .report import Finding, finding
 
 # Of metadata.csv: places, and scenes of the satellite.
@@ -21,7 +21,7 @@ _GROUPS = {"roi_id": "shared-roi", "s2_id": "shared-scene"}
 _LEFT_OUT = 64 << 10
 
 
-def file_name(array: Array, folder: Path) -> str:
+def file_name(array: ArrayFile, folder: Path) -> str:
     """The file of an array as findings name it: below the split's folder, and its channel."""
     path = array.path.relative_to(folder) if array.path.is_relative_to(folder) else array.path
     channel = "" if array.channel is None else f"[{array.channel}]"
@@ -30,11 +30,13 @@ def file_name(array: Array, folder: Path) -> str:
 
 def metadata_file(split: Split) -> Path:
     """Where the metadata of a split lies; beside files of other splits it has the split's name."""
-    own = split.folder / f"{split.name}_{METADATA}"
-    return own if own.exists() else split.folder / METADATA
+    own = split.folder / f"{split.name}_{METADATA_CSV}"
+    return own if own.exists() else split.folder / METADATA_CSV
 
 
-def of_faults(faults: Iterable[Fault], splits: Sequence[Split], root: Path) -> Iterator[Finding]:
+def of_faults(
+    faults: Iterable[FileProblem], splits: Sequence[Split], root: Path
+) -> Iterator[Finding]:
     """Why `cloudio.open` refuses the folder."""
     folders = {split.name: split.folder for split in splits}
     n_patches = {split.name: split.n_patches for split in splits}
@@ -52,7 +54,7 @@ def of_faults(faults: Iterable[Fault], splits: Sequence[Split], root: Path) -> I
         yield finding(fault.kind, fault.split, path.as_posix(), patches, why)
 
 
-def _folder_of(fault: Fault, root: Path) -> Path:
+def _folder_of(fault: FileProblem, root: Path) -> Path:
     """The folder of a split of which nothing is left: the one in the root that is named so."""
     if fault.kind != "folder" and fault.path.is_relative_to(root):
         parts = fault.path.relative_to(root).parts
@@ -67,7 +69,9 @@ def _rows_of(csv: Path) -> int:
     return len(next(iter(read_columns(csv).values()), []))
 
 
-def of_names(splits: Sequence[Split], faults: Sequence[Fault], layout: Layout) -> Iterator[Finding]:
+def of_names(
+    splits: Sequence[Split], faults: Sequence[FileProblem], layout: Layout
+) -> Iterator[Finding]:
     """Arrays that are missing, and files that nobody knows."""
     lost: dict[str, set[str]] = {split.name: set() for split in splits}
     for fault in faults:
@@ -122,11 +126,11 @@ def of_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
 
 def of_sizes(split: Split) -> Iterator[Finding]:
     """What the sizes of a split leave open."""
-    if split.other is not None:
-        yield finding("ambiguous", split.name, "", (), split.other.partition(";")[0])
+    if split.ambiguity is not None:
+        yield finding("ambiguous", split.name, "", (), split.ambiguity.partition(";")[0])
 
 
-def of_metadata(splits: Sequence[Split], faults: Sequence[Fault]) -> Iterator[Finding]:
+def of_metadata(splits: Sequence[Split], faults: Sequence[FileProblem]) -> Iterator[Finding]:
     """metadata.csv: there or not, its columns, its index, and what splits share."""
     told = {fault.split for fault in faults if fault.kind in ("metadata", "rows")}
     having = [split for split in splits if split.metadata]
@@ -191,7 +195,7 @@ def of_holes(split: Split, layout: Layout) -> Iterator[Finding]:
             yield finding("holes", split.name, file, patches, held)
 
 
-def holes(array: Array, band: Band | None) -> list[int]:
+def holes(array: ArrayFile, band: Band | None) -> list[int]:
     """Which patches are not all on the disk; none where the system cannot tell.
 
     So that a few rows of zeros are none, an eighth of a patch must be missing.  Where zeros are

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
-from ..storage.discovery import METADATA, Split
+from ..storage.discovery import METADATA_CSV, Split
 from .files import file_name, metadata_file
 from .report import Finding, finding
 
@@ -171,7 +171,7 @@ def compare(
 ) -> Iterator[Finding]:
     """What is not as it was, of files in ``root`` about which nothing is ``known`` yet."""
     told = {(f.split, f.file) for f in known if f.severity == "error" or f.check == "missing"}
-    told |= {(f.split, METADATA) for f in known if f.check == "no-metadata"}
+    told |= {(f.split, METADATA_CSV) for f in known if f.check == "no-metadata"}
     for what in ("arrays", "metadata"):
         old, new = ({_key(entry): entry for entry in held[what]} for held in (before, now))
         for key, entry in old.items():
@@ -189,7 +189,7 @@ def compare(
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
-    return entry["split"], entry.get("array", METADATA)
+    return entry["split"], entry.get("array", METADATA_CSV)
 
 
 def _below(entry: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..layouts.band import Window
 from ..layouts.layout import Layout
-from ..storage.inference import Array
+from ..storage.inference import ArrayFile
 from .report import Finding, finding
 
 # Of one array: all that differ from the layout do so in the same way, or all patches are real.
@@ -15,7 +15,7 @@ _LOOKED_AT = 16
 _SAMPLED = 8
 
 
-def patch_of(array: Array, k: int) -> np.ndarray:
+def patch_of(array: ArrayFile, k: int) -> np.ndarray:
     """A stored patch, (row, column), read as a file is: OSError where it ends before."""
     height, width = array.shape[-2:]
     plane = height * width * array.dtype.itemsize
@@ -104,7 +104,7 @@ class Frames:
         return frozenset(p.value for p in self.looked if p.value == p.value and inside)
 
 
-def frames(layout: Layout, array: Array, records: np.ndarray) -> Frames:
+def frames(layout: Layout, array: ArrayFile, records: np.ndarray) -> Frames:
     valid, n = layout.valid, len(records)
     around = layout.patch[0] * layout.patch[1] - valid.height * valid.width
     if not around:
@@ -144,7 +144,7 @@ def _is_nan(number: float | None) -> bool:
     return number is not None and number != number
 
 
-def of_split(layout: Layout, arrays: Sequence[tuple[Array, float | None]]) -> str | None:
+def of_split(layout: Layout, arrays: Sequence[tuple[ArrayFile, float | None]]) -> str | None:
     """What to say where patches of a split have padding inside the valid window, in every array.
 
     ``arrays`` with the number that is no data in each, for that pads nothing.

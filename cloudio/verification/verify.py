@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .._utils.machine import threads_to_use
+from .._utils.machine import resolve_threads
 from ..errors import CloudioError, RequestError
 from ..layouts.band import Band
 from ..layouts.layout import Layout
 from ..reading import scan
 from ..reading.dataset import Dataset, inspect
 from ..storage.discovery import Split
-from ..storage.inference import Array, Fault
+from ..storage.inference import ArrayFile, FileProblem
 from . import manifest as manifests
 from .dtypes import halves, swapped
 from .files import (
@@ -64,7 +64,7 @@ def verify(
     one array can be opened.  docs/verify.md lists the checks.
     """
     begun = time.perf_counter()
-    n_threads = threads_to_use(threads)
+    n_threads = resolve_threads(threads)
     if manifest is not None:
         if not full:
             raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
@@ -100,7 +100,9 @@ def verify(
     )
 
 
-def _quick(ds: Dataset, splits: Sequence[Split], faults: Sequence[Fault]) -> Iterator[Finding]:
+def _quick(
+    ds: Dataset, splits: Sequence[Split], faults: Sequence[FileProblem]
+) -> Iterator[Finding]:
     yield from of_faults(faults, splits, ds.path)
     yield from of_names(splits, faults, ds.layout)
     yield from of_types(splits, ds.layout)
@@ -171,7 +173,7 @@ def _full(
                 repeats.setdefault(split.name, {})[name] = records["checksum"] * varies
         halved = [f for f in found if f.check == "halves"]
         by_halves = not split.metadata and 2 * len(halved) > len(split.arrays)
-        unsure = split.other is not None
+        unsure = split.ambiguity is not None
         if unsure:  # pixels settle it
             findings = [f for f in findings if (f.check, f.split) != ("ambiguous", split.name)]
         if by_halves:
@@ -223,13 +225,13 @@ def _of_array(
     return counts.patches, found
 
 
-def _of_type(subject: Subject, array: Array, split: Split) -> Iterator[Finding]:
+def _of_type(subject: Subject, array: ArrayFile, split: Split) -> Iterator[Finding]:
     """What patches look like that are not of the type they are read as."""
     looked = [patch_of(array, k) for k in spread(array.shape[0], _TYPES_BY)]
     varied = [patch for patch in looked if (patch != patch[0, 0]).any()]
     everywhere = range(array.shape[0])
     # Bytes may be those of labels; only where the size says so too, they are halves.
-    unsure = array.dtype.itemsize == 2 or split.other is not None
+    unsure = array.dtype.itemsize == 2 or split.ambiguity is not None
     if not varied:
         return
     if not array.start and unsure and all(map(halves, varied)):

@@ -23,7 +23,7 @@ from cloudio.bench import warm as bench
 from cloudio.bench.cold_workload import stored
 from cloudio.bench.train_workload import Clock, Result, Taken, Way
 from cloudio.cli.main import main
-from cloudio.layouts.toml_writer import written
+from cloudio.layouts.toml_writer import to_toml
 
 BANDS = Band("B2", "band", "int16", scale=1e-4), Band("B3", "band", "int16", scale=2.75e-5)
 LAYOUT = Layout("Small", (40, 48), Window(1, 2, 36, 40), BANDS)
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("loaded") / "train"
     write_split(path, N, LAYOUT)
-    (path / "cloudio.toml").write_text(written(LAYOUT))
+    (path / "cloudio.toml").write_text(to_toml(LAYOUT))
     return path
 
 

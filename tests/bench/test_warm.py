@@ -18,7 +18,7 @@ from cloudio import CLOUDSEN12, Band, Layout, Reader, Window
 from cloudio.bench import contenders
 from cloudio.bench import warm as bench
 from cloudio.cli.main import main
-from cloudio.layouts.toml_writer import written
+from cloudio.layouts.toml_writer import to_toml
 
 L1C, L2A = CLOUDSEN12.presets["L1C"][0], CLOUDSEN12.presets["L2A"][0]
 N = 3
@@ -322,6 +322,6 @@ def test_bands_of_any_scale_and_offset_are_timed(tmp_path, offset):
     )
     layout = Layout("Landsat", (40, 48), Window(0, 0, 40, 48), bands)
     write_split(tmp_path, 3, layout)
-    (tmp_path / "cloudio.toml").write_text(written(layout))
+    (tmp_path / "cloudio.toml").write_text(to_toml(layout))
     report = bench.run(tmp_path, threads=1, rounds=1)
     assert {row.answer for row in report.cases[0].rows} == {"exact", "within 1 ulp", "copy"}

@@ -12,14 +12,14 @@ from cloudio._core import kernels
 from cloudio._utils import machine
 from cloudio.cli import info
 from cloudio.cli.main import main
-from cloudio.layouts.toml_writer import written
+from cloudio.layouts.toml_writer import to_toml
 
 FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
 
 
 def test_machine_has_what_a_bug_report_needs(monkeypatch):
     monkeypatch.setenv("CLOUDIO_THREADS", "3")
-    lines = dict(line.split(None, 1) for line in machine.machine().splitlines())
+    lines = dict(line.split(None, 1) for line in machine.describe().splitlines())
     assert lines["cloudio"] == cloudio.__version__
     assert lines["numpy"] == np.__version__
     assert kernels.isa() in lines["instruction"]
@@ -32,7 +32,7 @@ def test_machine_says_so_where_no_variable_is_set(monkeypatch):
     for name in info.os.environ.copy():
         if name.startswith("CLOUDIO_"):
             monkeypatch.delenv(name)
-    assert "no CLOUDIO_* is set" in machine.machine()
+    assert "no CLOUDIO_* is set" in machine.describe()
 
 
 def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, capsys):
@@ -103,7 +103,7 @@ def own(folder):
     np.save(folder / "s.npy", np.zeros((2, 2, 40, 48), "i2"))
     np.save(folder / "c.npy", np.zeros((2, 40, 48), "i2"))
     path = folder.parent / "own.toml"
-    path.write_text(written(OWN))
+    path.write_text(to_toml(OWN))
     return path
 
 
@@ -128,7 +128,7 @@ def test_info_takes_the_layout_it_is_given_and_prints_the_one_it_found(tmp_path,
     layout = own(tmp_path / "data")
     assert main(["info", str(tmp_path / "data"), "--layout", str(layout), "--toml"]) == 0
     printed = capsys.readouterr().out
-    assert printed == written(OWN)
+    assert printed == to_toml(OWN)
     (tmp_path / "data" / "cloudio.toml").write_text(printed)
     assert main(["info", str(tmp_path / "data")]) == 0
     assert "Own, 2 patches, 3 arrays" in capsys.readouterr().out

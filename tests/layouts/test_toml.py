@@ -18,7 +18,8 @@ from paths import ROOT
 import cloudio
 from cloudio import CLOUDSEN12, Band, LabelMap, Layout, LayoutError, RequestError, Window
 from cloudio.cli import info
-from cloudio.layouts.toml_writer import digest, written
+from cloudio.layouts.digest import layout_digest
+from cloudio.layouts.toml_writer import to_toml
 
 DOCS = ROOT / "docs" / "layouts.md"
 
@@ -394,9 +395,9 @@ def test_the_argument_outweighs_the_folders_file_and_that_the_built_in(tmp_path)
     with refusal(LayoutError, "3 patches of 512 x 512"):
         write_root(root, {"train": 3, "val": 1})
         cloudio.open(root)
-    toml(root, written(dataclasses.replace(SMALL, presets={}, name="Root")), "cloudio.toml")
+    toml(root, to_toml(dataclasses.replace(SMALL, presets={}, name="Root")), "cloudio.toml")
     other = dataclasses.replace(SMALL, presets={}, name="Val")
-    toml(root / "val", written(other), "cloudio.toml")
+    toml(root / "val", to_toml(other), "cloudio.toml")
     assert cloudio.open(root).layout.name == "Root"
     assert cloudio.open(str(root)).split("val").layout.name == "Root"
     assert cloudio.open(root / "val").layout.name == "Val"
@@ -466,7 +467,7 @@ def test_a_pickle_keeps_the_layout_that_it_was_opened_with(tmp_path):
         CLOUDSEN12, name="Half", patch=(256, 512), valid=Window(0, 0, 9, 9)
     )
     (tmp_path / "metadata.csv").unlink()
-    toml(tmp_path, written(layout), "cloudio.toml")
+    toml(tmp_path, to_toml(layout), "cloudio.toml")
     assert len(cloudio.open(tmp_path)) == 2
     assert pickle.loads(pickled).layout is CLOUDSEN12
     assert len(pickle.loads(pickle.dumps(cloudio.open(tmp_path)))) == 2
@@ -475,7 +476,7 @@ def test_a_pickle_keeps_the_layout_that_it_was_opened_with(tmp_path):
 def test_a_changed_copy_of_a_layout_from_a_file_is_its_own(tmp_path):
     write_whole(tmp_path / "val")
     layout = dataclasses.replace(Layout.from_toml(toml(tmp_path, WHOLE)), name="Other")
-    assert layout.origin is None
+    assert layout.file is None
     again = pickle.loads(pickle.dumps(cloudio.open(tmp_path / "val", layout=layout)))
     assert again.layout == layout
 
@@ -489,9 +490,9 @@ def test_a_changed_copy_of_a_layout_from_a_file_is_its_own(tmp_path):
     ids=lambda layout: layout.name,
 )
 def test_what_is_written_is_read_back(tmp_path, layout):
-    text = written(layout)
+    text = to_toml(layout)
     assert Layout.from_toml(toml(tmp_path, text)) == layout
-    assert written(Layout.from_toml(tmp_path / "my.toml")) == text
+    assert to_toml(Layout.from_toml(tmp_path / "my.toml")) == text
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -500,7 +501,7 @@ def test_what_is_written_is_for_people():
     maps = {"own": LabelMap({0: 0, 1: 1}), "half": LabelMap.threshold(50)}
     layout = Layout("X", (4, 6), Window(0, 1, 4, 5), bands, label_maps={"a": maps})
     assert (
-        written(layout)
+        to_toml(layout)
         == """\
 name = "X"
 patch = [4, 6]  # height, width
@@ -602,10 +603,10 @@ def layouts(draw):
 
 @given(layouts())
 def test_any_layout_is_read_back(tmp_path_factory, layout):
-    path = toml(tmp_path_factory.getbasetemp(), written(layout), "any.toml")
+    path = toml(tmp_path_factory.getbasetemp(), to_toml(layout), "any.toml")
     again = Layout.from_toml(path)
     assert again == layout
-    assert digest(again) == digest(pickle.loads(pickle.dumps(layout)))
+    assert layout_digest(again) == layout_digest(pickle.loads(pickle.dumps(layout)))
 
 
 # ---- a folder as it was understood ---------------------------------------------------------------
@@ -690,7 +691,7 @@ def test_types_that_splits_do_not_share_stay_the_layouts(tmp_path):
     root = tmp_path / "data"
     write_split(root / "train", 2, names=["B2", "hq"], dtypes={"hq": "int16"})
     write_split(root / "val", 1, names=["B2", "hq"])
-    toml(root, written(dataclasses.replace(SMALL, presets={})), "cloudio.toml")
+    toml(root, to_toml(dataclasses.replace(SMALL, presets={})), "cloudio.toml")
     other = again(tmp_path, root)
     assert understanding(other) == understanding(cloudio.open(root))
     assert other.layout.band("LABEL_hq").dtype == "uint8"
@@ -751,4 +752,8 @@ def test_the_example_of_the_docs_runs(tmp_path, monkeypatch):
 
 def test_the_builders_small_layout_is_known_by_its_digest():
     other = dataclasses.replace(SMALL, name="Other")
-    assert digest(SMALL) == digest(pickle.loads(pickle.dumps(builders.SMALL))) != digest(other)
+    assert (
+        layout_digest(SMALL)
+        == layout_digest(pickle.loads(pickle.dumps(builders.SMALL)))
+        != layout_digest(other)
+    )

@@ -19,7 +19,7 @@ from cloudio import CLASSES, CLOUDSEN12, LabelMap, RequestError
 from cloudio._utils import warn
 from cloudio.cli.info import understood
 from cloudio.cli.main import main
-from cloudio.layouts.toml_writer import written
+from cloudio.layouts.toml_writer import to_toml
 from cloudio.plot import colors as pictures
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is an extra")
@@ -575,7 +575,7 @@ except ImportError as error:
 print(repr(ds) != "")
 from cloudio.cli.main import main
 from cloudio.cli.info import understood
-from cloudio.layouts.toml_writer import written
+from cloudio.layouts.toml_writer import to_toml
 print(main(["show", sys.argv[2], "--index", "0", "-o", sys.argv[2] + "/x.png"]))
 """
     done = run(code, small[1].path)
@@ -591,7 +591,7 @@ print(main(["show", sys.argv[2], "--index", "0", "-o", sys.argv[2] + "/x.png"]))
 @pytest.fixture
 def folder(small, tmp_path, monkeypatch):
     """A folder to work in, with the layout of the data set in it."""
-    (tmp_path / "small.toml").write_text(written(understood(small[1])))
+    (tmp_path / "small.toml").write_text(to_toml(understood(small[1])))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -814,10 +814,11 @@ def test_importing_cloudio_imports_no_statistics():
 @pytest.fixture
 def made(tmp_path, data):
     """A folder that carries its layout, so that the command needs no words for it."""
-    from cloudio.layouts.toml_writer import written
 
     ds, _ = data
-    (tmp_path / "layout.toml").write_text(written(LAYOUT))
+    from cloudio.layouts.toml_writer import to_toml
+
+    (tmp_path / "layout.toml").write_text(to_toml(LAYOUT))
     return ds, [str(ds.path), "--layout", str(tmp_path / "layout.toml")]
 
 

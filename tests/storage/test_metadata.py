@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import LayoutError, RequestError
-from cloudio.storage.metadata import matches, read_columns, typed, words
+from cloudio.storage.metadata import column_text, equals_any, read_columns, typed_column
 
 
 @pytest.fixture
@@ -122,10 +122,10 @@ def test_other_separators_than_commas_are_refused_by_name(read, mark, separator)
 def test_decimal_commas_are_a_field_too_many_or_text(read):
     with pytest.raises(LayoutError, match=r"line 2: 3 fields; the header has 2"):
         read("a,b\n1,5,x\n")
-    column = typed(read('a,b\n"1,5",x\n')["a"])
+    column = typed_column(read('a,b\n"1,5",x\n')["a"])
     assert column.tolist() == ["1,5"]
     with pytest.raises(RequestError, match=r"^a=1.5; a holds text \(<U3\), and cannot equal it$"):
-        matches("a", column, 1.5)
+        equals_any("a", column, 1.5)
 
 
 def test_a_file_of_two_bytes_a_letter_is_refused(read):
@@ -172,7 +172,7 @@ def same(array, expected):
     ],
 )
 def test_a_column_gets_the_type_that_all_its_fields_allow(fields, expected):
-    assert same(typed(fields), expected)
+    assert same(typed_column(fields), expected)
 
 
 @pytest.mark.parametrize(
@@ -210,24 +210,24 @@ def test_a_column_gets_the_type_that_all_its_fields_allow(fields, expected):
     ],
 )
 def test_what_a_number_or_a_date_would_spoil_stays_text(fields):
-    column = typed(fields)
+    column = typed_column(fields)
     assert column.dtype.kind == "U"
     assert column.tolist() == fields
 
 
 def test_text_keeps_its_spaces():
-    assert typed([" a", "b "]).tolist() == [" a", "b "]
+    assert typed_column([" a", "b "]).tolist() == [" a", "b "]
 
 
 @given(st.lists(st.integers(-(10**18) + 1, 10**18 - 1), min_size=1))
 def test_whole_numbers_come_back_as_they_were(numbers):
-    assert same(typed([str(number) for number in numbers]), np.array(numbers, np.int64))
+    assert same(typed_column([str(number) for number in numbers]), np.array(numbers, np.int64))
 
 
 @given(st.lists(st.floats(), min_size=1))
 def test_numbers_come_back_as_they_were(numbers):
     written = [repr(number) for number in numbers]
-    column = typed(written)
+    column = typed_column(written)
     if column.dtype.kind == "f":
         assert np.array_equal(column, numbers, equal_nan=True)
     else:
@@ -236,16 +236,16 @@ def test_numbers_come_back_as_they_were(numbers):
 
 @given(st.lists(st.text(), min_size=1))
 def test_no_text_is_refused(fields):
-    assert typed(fields).shape == (len(fields),)
+    assert typed_column(fields).shape == (len(fields),)
 
 
 # ---- conditions ----------------------------------------------------------------------------------
 
-WHOLE = typed(["3", "-1", "9007199254740993", "0"])
-REAL = typed(["1.5", "", "2", "nan", "inf"])
-DAYS = typed(["2019-06-01", "", "2019-06-30", "2020-06-01"])
-SECONDS = typed(["2019-06-01T00:00:00", "2019-06-01T23:59:59", "1969-12-31T23:00:00", ""])
-TEXT = typed(["cloudy", "", " ", "Cloudy", "cloudy "])
+WHOLE = typed_column(["3", "-1", "9007199254740993", "0"])
+REAL = typed_column(["1.5", "", "2", "nan", "inf"])
+DAYS = typed_column(["2019-06-01", "", "2019-06-30", "2020-06-01"])
+SECONDS = typed_column(["2019-06-01T00:00:00", "2019-06-01T23:59:59", "1969-12-31T23:00:00", ""])
+TEXT = typed_column(["cloudy", "", " ", "Cloudy", "cloudy "])
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ TEXT = typed(["cloudy", "", " ", "Cloudy", "cloudy "])
     ],
 )
 def test_a_condition_finds_the_fields_that_equal_it(column, wanted, rows):
-    found = matches("name", column, wanted)
+    found = equals_any("name", column, wanted)
     assert found.dtype == bool
     assert np.flatnonzero(found).tolist() == rows
 
@@ -328,7 +328,7 @@ def test_a_condition_finds_the_fields_that_equal_it(column, wanted, rows):
 )
 def test_what_a_column_cannot_equal_is_refused_with_its_type(column, wanted, holds):
     with pytest.raises(RequestError) as caught:
-        matches("name", column, wanted)
+        equals_any("name", column, wanted)
     assert str(caught.value) == f"name={wanted!r}; name holds {holds}, and cannot equal it"
 
 
@@ -336,17 +336,18 @@ def test_what_a_column_cannot_equal_is_refused_with_its_type(column, wanted, hol
 def test_a_condition_agrees_with_numpy(numbers, data):
     column = np.array([np.nan if x is None else x for x in numbers])
     wanted = data.draw(st.lists(st.sampled_from([x for x in column.tolist() if x == x] or [0.0])))
-    assert np.array_equal(matches("x", column, wanted), np.isin(column, wanted))
+    assert np.array_equal(equals_any("x", column, wanted), np.isin(column, wanted))
 
 
 def test_fields_are_the_same_words_whatever_type_a_column_has():
-    assert (
-        words(typed(["3", "-1", "0"])) == words(typed(["3.0", "-1.", "-0.0"])) == ["3", "-1", "0"]
+    whole, real = typed_column(["3", "-1", "0"]), typed_column(["3.0", "-1.", "-0.0"])
+    assert column_text(whole) == column_text(real) == ["3", "-1", "0"]
+    assert column_text(typed_column(["0.5", "", "1e300", "inf"]))[:2] == ["0.5", ""]
+    assert column_text(typed_column(["2019-06-01", ""])) == ["2019-06-01T00:00:00.000000", ""]
+    assert column_text(typed_column(["2019-06-01T00:00", ""])) == column_text(
+        typed_column(["2019-06-01", ""])
     )
-    assert words(typed(["0.5", "", "1e300", "inf"]))[:2] == ["0.5", ""]
-    assert words(typed(["2019-06-01", ""])) == ["2019-06-01T00:00:00.000000", ""]
-    assert words(typed(["2019-06-01T00:00", ""])) == words(typed(["2019-06-01", ""]))
-    assert words(typed([" a", "a ", " "])) == ["a", "a", ""]
+    assert column_text(typed_column([" a", "a ", " "])) == ["a", "a", ""]
 
 
 # ---- the release's form --------------------------------------------------------------------------
@@ -381,5 +382,5 @@ def test_row_k_of_the_release_describes_patch_k(mini, realdata):
 
 
 def test_digits_beyond_any_number_are_names():
-    assert typed(["12e400", "34e400"]).tolist() == ["12e400", "34e400"]
-    assert typed(["inf", "-Inf", "1e3"]).tolist() == [np.inf, -np.inf, 1000.0]
+    assert typed_column(["12e400", "34e400"]).tolist() == ["12e400", "34e400"]
+    assert typed_column(["inf", "-Inf", "1e3"]).tolist() == [np.inf, -np.inf, 1000.0]

@@ -1,0 +1,36 @@
+"""A layout's digest, by which a pickle knows whether the file of a layout still says the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Integral
+from typing import Any
+
+from .band import Band, Window
+from .labels import LabelMap
+from .layout import Layout
+
+
+def layout_digest(layout: Layout) -> str:
+    """Return a SHA-256, in hex, that is the same for equal layouts and differs for others.
+
+    It also differs where presets or policies are in another order, for the first one counts.
+    """
+    return hashlib.sha256(json.dumps(_plain(layout)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """The value as lists and texts; equal numbers, such as 1 and 1.0, become the same text."""
+    if isinstance(value, LabelMap):
+        return [_plain(sorted(value.classes.items())), _plain(value.unlisted)]
+    if isinstance(value, (Layout, Band, Window)):
+        return [_plain(getattr(value, field.name)) for field in fields(value) if field.compare]
+    if isinstance(value, Mapping):
+        return [[key, _plain(entry)] for key, entry in value.items()]
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, str):
+        return value
+    whole = isinstance(value, Integral) or float(value).is_integer()
+    return {"number": str(int(value)) if whole else float(value).hex()}
