@@ -12,7 +12,7 @@ from conftest import Timed
 
 from cloudio import Batch, Dataset
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Work, best_recipe, check, contenders, roof
+from cloudio.bench.candidates import Contender, Work, best_recipe, check, contenders, roof
 
 WAYS = (
     "the idiom", "best numpy, 1", "best numpy, all", "cloudio, 1", "cloudio, all",

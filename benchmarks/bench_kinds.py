@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from by_torch import MISSING
 from conftest import Timed
 from kinds import KINDS, SIZES, kinds_of, memory_for
-from kinds_race import Ways, prepared
+from kinds_compare import Ways, prepared
+from kinds_torch import MISSING
 
 from cloudio import Dataset
 

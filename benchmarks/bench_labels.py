@@ -6,10 +6,10 @@ The codes, the table and the classes fit the cache together: this is the loop, n
 import numpy as np
 import pytest
 from conftest import Timed
-from ways import label_and_table, look_ups, using
+from small_candidates import label_and_table, look_ups, using
 
 from cloudio._core import kernels
-from cloudio.bench.contenders import LOOK_UPS
+from cloudio.bench.candidates import LOOK_UPS
 
 
 @pytest.mark.parametrize("way", [*LOOK_UPS, *kernels.available()])

@@ -16,7 +16,7 @@ from conftest import Timed
 
 from cloudio import Dataset, Loader
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Work, check
+from cloudio.bench.candidates import Contender, Work, check
 
 SMOKE = os.environ.get("CLOUDIO_BENCH_SAMPLES")
 CASES = {"13 bands, 509 x 509 x 16": (13, 509, 16), "13 bands, 224 x 224 x 32": (13, 224, 32),

@@ -2,11 +2,11 @@
 
 import pytest
 from conftest import Timed
-from ways import small_reads
+from small_candidates import small_reads
 
 from cloudio import Dataset
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import SCALINGS, Work, check
+from cloudio.bench.candidates import SCALINGS, Work, check
 
 
 @pytest.mark.parametrize("way", [*SCALINGS, "cloudio"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Timed
-from stats_ways import SOURCE, Question, questions
+from stats_candidates import SOURCE, Question, questions
 
 from cloudio.bench import warm as bench
 

@@ -5,11 +5,11 @@ from contextlib import nullcontext
 
 import pytest
 from conftest import Timed
-from ways import N_TASKS, busy_thread, shared_reads
+from small_candidates import N_TASKS, busy_thread, shared_reads
 
 from cloudio import Dataset
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Work, by_cloudio, check
+from cloudio.bench.candidates import Work, by_cloudio, check
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -13,7 +13,7 @@ from conftest import Timed
 from cloudio import Batch, Dataset
 from cloudio._core import kernels
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Work, by_cloudio, check
+from cloudio.bench.candidates import Contender, Work, by_cloudio, check
 
 DEFAULTS = kernels.tune()
 KIB = [64 << k for k in range(10)]

@@ -20,7 +20,7 @@ from cloudio._core import kernels
 from cloudio._utils import machine
 from cloudio._utils.machine import available_cpus
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender
+from cloudio.bench.candidates import Contender
 
 Timed = Callable[[str, Contender, Any], None]
 

@@ -17,15 +17,22 @@ from statistics import median
 
 import numpy as np
 from kinds import FLOAT_BANDS
-from kinds_race import kind_lines
-from lines import Line, report
-from ways import busy_thread, label_and_table, look_ups, repeated, shared_reads, small_reads
+from kinds_compare import kind_lines
+from ratios import Line, report
+from small_candidates import (
+    busy_thread,
+    label_and_table,
+    look_ups,
+    repeated,
+    shared_reads,
+    small_reads,
+)
 
 from cloudio import Dataset
 from cloudio._core import kernels
 from cloudio._utils.machine import available_cpus
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import (
+from cloudio.bench.candidates import (
     Contender,
     Timing,
     Work,

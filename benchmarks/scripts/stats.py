@@ -14,12 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
-from lines import Line, report
-from stats_ways import READING, SOURCE, Question, questions
+from ratios import Line, report
+from stats_candidates import READING, SOURCE, Question, questions
 
 from cloudio._utils.machine import available_cpus
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Timing, race
+from cloudio.bench.candidates import Contender, Timing, race
 
 #: Of bands and classes: times each idiom, fraction of the roof.
 IDIOM_GOAL, ROOF_GOAL = 20.0, 0.7

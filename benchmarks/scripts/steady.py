@@ -16,7 +16,7 @@ import numpy as np
 from cloudio import Batch, Loader
 from cloudio._utils import machine, tables
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Work, check
+from cloudio.bench.candidates import Contender, Work, check
 from cloudio.bench.page_cache import Pss
 
 EPOCH, BATCH, SIZE, N_BANDS, N_PATCHES = 1000, 8, (64, 64), 3, 32

@@ -14,7 +14,7 @@ import numpy as np
 import cloudio
 from cloudio import Dataset
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, Work
+from cloudio.bench.candidates import Contender, Work
 from cloudio.reading.outputs import aligned, image_shape, numpy_dtype
 
 #: Arrays that the mixed kind takes beside int16 ones; a made-up data set needs them too.

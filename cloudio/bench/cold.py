@@ -19,9 +19,9 @@ from ..errors import RequestError
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from . import warm as bench
+from .candidates import CLOUDIO, IDIOM, Contender, Work, check, turns
 from .cold_candidates import ways
 from .cold_workload import ColdWork, Way, disk
-from .contenders import CLOUDIO, IDIOM, Contender, Work, check, turns
 from .page_cache import Files, Pss, Usage, file_system, read_ahead, usage
 
 N_SAMPLES = 64

@@ -19,8 +19,8 @@ import numpy as np
 from ..errors import CloudioError
 from ..reading.batch import Batch
 from ..reading.dataset import open
+from .candidates import IDIOM, Work, cast_then_multiply, divisors, named
 from .cold_workload import PAGE, ColdWork, Outs, Run, Stored, Way, drained, files_of, started
-from .contenders import IDIOM, Work, cast_then_multiply, divisors, named
 from .page_cache import shared_room
 
 # Of 2 to 32, the fastest at 509, and within 2 % of it at 224; with the kernel's own reading ahead

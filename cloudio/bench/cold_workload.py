@@ -19,7 +19,7 @@ import numpy as np
 
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset
-from .contenders import Work
+from .candidates import Work
 
 PAGE = mmap.PAGESIZE
 #: Reads at once, of which the roof is the fastest.

@@ -20,8 +20,8 @@ from ..errors import CloudioError, RequestError
 from ..reading.dataset import Dataset, open
 from . import cold
 from . import warm as bench
+from .candidates import Work, turns
 from .cold_candidates import has_torch
-from .contenders import Work, turns
 from .page_cache import shared_room
 from .train_candidates import OURS, USUAL, ways
 from .train_workload import Job, Result, Taken, Way, run_apart

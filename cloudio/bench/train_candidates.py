@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from .candidates import divisors
 from .cold_workload import Stored, stored
-from .contenders import divisors
 from .train_workload import Job, Way
 
 WORKERS = 0, 2, 4

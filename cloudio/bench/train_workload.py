@@ -23,7 +23,7 @@ from ..loading.sampling import Samples
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from ..reading.reader import Reader
-from .contenders import Contender, Work, check
+from .candidates import Contender, Work, check
 from .page_cache import Pss, usage
 
 # float32 of a page, of which a consumer looks at one.

@@ -24,7 +24,7 @@ from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..reading.dataset import Dataset, open
 from ..synth.writer import synthesize
-from .contenders import (
+from .candidates import (
     BEST_NUMPY,
     CLOUDIO,
     IDIOM,

@@ -15,7 +15,7 @@ from builders import write_split
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Reader, Window
-from cloudio.bench import contenders
+from cloudio.bench import candidates as contenders
 from cloudio.bench import warm as bench
 from cloudio.cli.main import main
 from cloudio.layouts.toml_writer import to_toml

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from kinds import Job, Kind, Outs, seen
 
-from cloudio.bench.contenders import Contender
+from cloudio.bench.candidates import Contender
 
 # Rows of all bands together: 13 x 64 x 509 float32 are 1.7 MB; 8 rows lost to them, and in planes
 # apart blocks lost to whole planes for every kind.

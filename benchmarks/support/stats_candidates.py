@@ -15,7 +15,7 @@ from cloudio import Dataset, stats
 from cloudio._core import kernels
 from cloudio._core.plans import Gather
 from cloudio.bench import warm as bench
-from cloudio.bench.contenders import Contender, named
+from cloudio.bench.candidates import Contender, named
 
 # int16 in a row of the roof's copies, and rows of a part: 2 KiB each, 512 KiB together.
 _COLS, _ROWS = 1024, 256

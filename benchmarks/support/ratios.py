@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cloudio._utils import machine, tables
-from cloudio.bench.contenders import Timing
+from cloudio.bench.candidates import Timing
 
 
 class Line(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from cloudio import Batch
 from cloudio._core import kernels
 from cloudio._core.plans import Remap
-from cloudio.bench.contenders import LOOK_UPS, SCALINGS, Contender, Work
+from cloudio.bench.candidates import LOOK_UPS, SCALINGS, Contender, Work
 
 #: Pixels of a look-up: one label of 512 x 512.
 SIDE = 512

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
-import by_numpy
-import by_torch
+import kinds_numpy as by_numpy
+import kinds_torch as by_torch
 import numpy as np
 from kinds import PLAIN, SIZES, Job, Kind, by_cloudio, kinds_of, memory_for
-from lines import Line
+from ratios import Line
 
 from cloudio import Dataset
-from cloudio.bench.contenders import Contender, race
+from cloudio.bench.candidates import Contender, race
 
 # Enough that the output leaves the cache, and few enough to wait for.
 _FEW = 4

@@ -15,10 +15,10 @@ from threading import Barrier
 from typing import Any
 
 import numpy as np
-from by_numpy import spread_over
 from kinds import Job, Kind, Outs
+from kinds_numpy import spread_over
 
-from cloudio.bench.contenders import Contender
+from cloudio.bench.candidates import Contender
 
 #: None, or why there is no torch to compare with.
 MISSING = None if importlib.util.find_spec("torch") else "torch is not installed"
