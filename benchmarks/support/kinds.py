@@ -15,7 +15,7 @@ import cloudio
 from cloudio import Dataset
 from cloudio.bench import warm as bench
 from cloudio.bench.candidates import Contender, Work
-from cloudio.reading.outputs import aligned, image_shape, numpy_dtype
+from cloudio.reading.outputs import allocate_aligned, image_shape, numpy_dtype
 
 #: Arrays that the mixed kind takes beside int16 ones; a made-up data set needs them too.
 FLOAT_BANDS = ("S1_VV", "S1_VH", "S1_angle")
@@ -179,7 +179,9 @@ def _first_unlike(given: np.ndarray, wanted: np.ndarray) -> int | None:
 def memory_for(data: Dataset) -> np.ndarray:
     """Memory for any job's output, every page of it there."""
     n_pixels = bench.N_SAMPLES * max(SIZES) ** 2
-    memory = aligned((n_pixels * (4 * len(bench.bands_of(data)) + 1) + _LINE,), np.dtype(np.uint8))
+    memory = allocate_aligned(
+        (n_pixels * (4 * len(bench.bands_of(data)) + 1) + _LINE,), np.dtype(np.uint8)
+    )
     memory.fill(0)
     return memory
 

@@ -259,13 +259,13 @@ def _show(arguments: argparse.Namespace) -> int:
     except ImportError as error:  # which says what to install
         raise RequestError(str(error)) from None
     from ..reading.dataset import open
-    from ..reading.indexing import resolved
+    from ..reading.indexing import resolve_index
 
     ds = open(arguments.path, layout=arguments.layout)
     if arguments.split is not None:
         ds = ds.split(arguments.split)
     try:
-        numbers = resolved(_numbers(arguments.index, len(ds)), len(ds)).tolist()
+        numbers = resolve_index(_numbers(arguments.index, len(ds)), len(ds)).tolist()
     except IndexError as error:
         raise RequestError(str(error)) from None
     output = arguments.output or _picture_of(ds.path.name, arguments.split, numbers)

@@ -9,7 +9,7 @@ from typing import Any
 from .. import stats
 from ..errors import RequestError
 from ..reading.dataset import Dataset, open
-from ..reading.selection import bands_of
+from ..reading.selection import select_bands
 from ..stats.class_tables import resolve_label_maps
 from ..stats.serialize import Result, ResultSet, writable
 
@@ -105,8 +105,8 @@ def _hints(ds: Dataset, arguments: argparse.Namespace) -> list[str]:
     if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):
         hints.append(f"of unknown scale: {', '.join(unknown)}; --raw counts numbers as stored")
     if arguments.bands is None and not arguments.no_bands and (there := _presets(ds)):
-        shown = set(bands_of(ds, there[0]))
-        if more := [name for name in there if not shown.issuperset(bands_of(ds, name))]:
+        shown = set(select_bands(ds, there[0]))
+        if more := [name for name in there if not shown.issuperset(select_bands(ds, name))]:
             hints.append(f"also there: --bands {','.join(more)}, or --bands all")
     if len(ds.splits) > 1 and "train" in ds.splits and not arguments.no_bands:
         hints.append("mean and std to train with are those of the training split: --split train")

@@ -1,6 +1,6 @@
 """Epochs of batches: what is loaded in which order, by whom, and from where on.
 
-What is drawn is draws.py's, how batches are built ahead batches.py's, a batch reader.py's.
+What is drawn is sampling.py's, how batches are built ahead prefetch.py's, a batch reader.py's.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ import numpy as np
 from .._core.pool import Pool
 from .._utils.numbers import check_bool, is_whole, whole_numbers
 from ..errors import RequestError
-from ..reading.indexing import picks
-from ..reading.outputs import aligned, allocate_image
-from ..reading.reader import Reader, no_reader
+from ..reading.indexing import resolve_index_or_mask
+from ..reading.outputs import allocate_aligned, allocate_image
+from ..reading.reader import Reader, check_reader
 from ..storage.discovery import METADATA_CSV
-from .prefetch import Batches, Handover, Line, Pools, Progress, Work
-from .sampling import Order, Samples, Shard, Views, check_epoch, check_seed
+from .prefetch import BatchIterator, BatchSpec, Pools, Producer, Progress, TransferHook
+from .sampling import Augmentation, Sampler, Samples, Shard, check_epoch, check_seed
 
 # Of what a state holds.
 VERSION = 1
@@ -81,24 +81,23 @@ class Loader:
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
     ) -> None:
-        if not isinstance(reader, Reader):
-            raise no_reader(reader)
+        check_reader(reader)
         self.reader = reader
         self.batch_size = _count("batch_size", batch_size, 1)
         self.shuffle = check_bool("shuffle", shuffle)
         self.drop_last = check_bool("drop_last", drop_last)
         self.seed = check_seed(seed)
-        views = Views.of(reader, crop, symmetry)
+        views = Augmentation.parse(reader, crop, symmetry)
         # A list of the caller's may change.
         self.crop = crop if isinstance(crop, str) else views.corner
         self.symmetry = symmetry
-        self._index = None if index is None else picks(index, len(reader))
+        self._index = None if index is None else resolve_index_or_mask(index, len(reader))
         if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
             self._index = None
         self.n_patches = len(reader) if self._index is None else len(self._index)
         if self.n_patches == 0:
             raise RequestError("there are no patches to load")
-        self._order = Order(self.n_patches, self.shuffle, self.seed, self._index, views)
+        self._sampler = Sampler(self.n_patches, self.shuffle, self.seed, self._index, views)
         self.world_size = _count("world_size", world_size, 1)
         if self.world_size > self.n_patches:
             raise RequestError(f"world_size={world_size}, but there are {self.n_patches} patches")
@@ -120,7 +119,7 @@ class Loader:
         self._arrays = self._arrays_of_a_sample()
         self._progress = Progress(0, 0)
         self._pools: Pools = []
-        self._last: Line | None = None
+        self._last: Producer | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _DECIDED and name in self.__dict__:
@@ -133,23 +132,23 @@ class Loader:
         """Batches of a whole epoch, for this rank."""
         return self._shard.n_batches(0)
 
-    def __iter__(self) -> Batches[np.ndarray]:
+    def __iter__(self) -> BatchIterator[np.ndarray]:
         """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
         at = self._progress.of_next()
         if self._last is not None and self._last.pool.stopped:
             self._last.join()  # its memory is to be used again
-        work = Work(
+        work = BatchSpec(
             self._source,
             self._shard,
-            partial(self._order.samples, epoch=at.epoch),
+            partial(self._sampler.samples, epoch=at.epoch),
             self._arrays,
             at.position,
             self.prefetch,
         )
-        batches: Batches[np.ndarray] = Batches(
-            work, self._pool(), self._pools, at, self._handover()
+        batches: BatchIterator[np.ndarray] = BatchIterator(
+            work, self._pool(), self._pools, at, self._hook()
         )
-        self._last = batches.line
+        self._last = batches.producer
         self._progress = at  # not before: where no thread can be had, nothing has begun
         return batches
 
@@ -176,7 +175,7 @@ class Loader:
             raise IndexError(
                 f"positions {where.min()}..{where.max()}; an epoch has 0..{self.n_patches - 1}"
             )
-        return self._order.samples(where, epoch)
+        return self._sampler.samples(where, epoch)
 
     def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
         """What batch k of this rank holds in a whole epoch; IndexError where there is none."""
@@ -230,8 +229,8 @@ class Loader:
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
         return Pool(sizes, most, partial(_memory, self._allocate), SimpleQueue())
 
-    def _handover(self) -> Handover:
-        return Handover()
+    def _hook(self) -> TransferHook:
+        return TransferHook()
 
     # ---- states ------------------------------------------------------------------------------
 
@@ -319,7 +318,7 @@ class Loader:
 
 def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
     if allocate is None:
-        return aligned((n_bytes,), _UINT8)
+        return allocate_aligned((n_bytes,), _UINT8)
     try:
         memory = allocate(n_bytes)
     except StopIteration as error:  # which would end the epoch without a word

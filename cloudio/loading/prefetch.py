@@ -1,6 +1,6 @@
 """One iteration of a loader: batches built by a thread, ahead of who takes them.
 
-Which patches they hold is draws.py's to say, and loader.py's what an iteration is of.
+Which patches they hold is sampling.py's to say, and loader.py's what an iteration is of.
 """
 
 import atexit
@@ -48,7 +48,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Work:
+class BatchSpec:
     """What an iteration has to do: whose samples, drawn by ``draw``, go to which arrays.
 
     ``arrays``: of image, label and mask, shape of one sample and type; None of those there are not.
@@ -73,7 +73,7 @@ class Work:
                 yield Samples(*parts)  # type: ignore[arg-type]
 
 
-class Handover:
+class TransferHook:
     """What is done to batches between their line and who takes them: here, nothing.
 
     ``holds_memory``: whether what is handed out lies in the memory that it was built in.
@@ -81,9 +81,9 @@ class Handover:
 
     holds_memory = True
 
-    def take(self, line: "Line") -> Any:
+    def take(self, producer: "Producer") -> Any:
         """The next batch, as it is handed out."""
-        return line.take()
+        return producer.take()
 
     def close(self) -> None:
         """Let go of what is held, for nothing is taken any more."""
@@ -92,7 +92,7 @@ class Handover:
         """Let go of memory that is done with; asked before a batch is built, by who builds."""
 
 
-class Batches(Iterator[Batch[A]]):
+class BatchIterator(Iterator[Batch[A]]):
     """The batches of one epoch that are still to come, in turn.
 
     Its thread ends when this is closed, dropped or done, when anything is raised in place of a
@@ -101,18 +101,18 @@ class Batches(Iterator[Batch[A]]):
     """
 
     def __init__(
-        self, work: Work, pool: Pool, pools: Pools, progress: Progress, handover: Handover
+        self, work: BatchSpec, pool: Pool, pools: Pools, progress: Progress, hook: TransferHook
     ) -> None:
-        self._progress, self._handover = progress, handover
+        self._progress, self._hook = progress, hook
         self._closed, self._n_taken, self._process = False, 0, os.getpid()
-        self.line = line = Line(work, pool, pools, progress.epoch, handover)
-        if line.thread is not None:
-            self._leash = Leash(line.pool)
-            line.thread.start()
+        self.producer = producer = Producer(work, pool, pools, progress.epoch, hook)
+        if producer.thread is not None:
+            self._leash = Leash(producer.pool)
+            producer.thread.start()
 
     def __len__(self) -> int:
         """How many are still to come."""
-        return 0 if self._closed else self.line.n_batches - self._n_taken
+        return 0 if self._closed else self.producer.n_batches - self._n_taken
 
     def __next__(self) -> Batch[A]:
         if self._closed:
@@ -127,10 +127,10 @@ class Batches(Iterator[Batch[A]]):
             self._progress.advance()
             raise StopIteration
         try:
-            batch: Batch[A] = self._handover.take(self.line)
+            batch: Batch[A] = self._hook.take(self.producer)
             self._n_taken += 1
-            self._progress.position = self.line.position(self._n_taken)
-            self._progress.done = self._n_taken == self.line.n_batches
+            self._progress.position = self.producer.position(self._n_taken)
+            self._progress.done = self._n_taken == self.producer.n_batches
             return batch
         except BaseException:
             self.close()
@@ -141,13 +141,13 @@ class Batches(Iterator[Batch[A]]):
         self._closed = True
         if os.getpid() != self._process:  # where there is no such thread
             return
-        self._handover.close()
-        if self.line.thread is not None:
+        self._hook.close()
+        if self.producer.thread is not None:
             self._leash.pull()
-            self.line.join()
+            self.producer.join()
 
 
-class Line:
+class Producer:
     """Where the batches of an iteration are built, ahead of who takes them.
 
     At most ``prefetch`` batches are under way, which the pool counts.  One begins in memory that
@@ -159,10 +159,10 @@ class Line:
     """
 
     def __init__(
-        self, work: Work, pool: Pool, pools: Pools, epoch: int, handover: Handover
+        self, work: BatchSpec, pool: Pool, pools: Pools, epoch: int, hook: TransferHook
     ) -> None:
         # Not held: the thread would keep what belongs to an iteration that was dropped.
-        self._handover, self._holds_memory = weakref.ref(handover), handover.holds_memory
+        self._hook, self._holds_memory = weakref.ref(hook), hook.holds_memory
         self._work, self.pool, self._pools, self._epoch = work, pool, pools, epoch
         self.n_batches, self._process = work.shard.n_batches(work.start), os.getpid()
         self.n_taken, self._most = 0, max(work.prefetch, 1)
@@ -270,10 +270,10 @@ class Line:
         )
 
     def _built(self, samples: Samples) -> Batch[np.ndarray]:
-        handover = self._handover()
-        if handover is not None:
-            handover.reclaim()
-        del handover
+        hook = self._hook()
+        if hook is not None:
+            hook.reclaim()
+        del hook
         told = self.pool.returned
         while not told.empty():
             told.get()
@@ -288,13 +288,13 @@ class Line:
 
 
 # Those whose threads are alive, in this process or the one that it was forked from.
-_running: set[Line] = set()
+_running: set[Producer] = set()
 
 
 @atexit.register
 def _stop_all() -> None:
     """Before the interpreter takes apart what threads still use."""
-    for line in list(_running):
-        line.pool.stopped = True
-        line.pool.returned.put(None)
-        line.join()
+    for producer in list(_running):
+        producer.pool.stopped = True
+        producer.pool.returned.put(None)
+        producer.join()

@@ -71,7 +71,7 @@ def _below(numbers: np.ndarray, limit: int) -> np.ndarray:
 # ---- the order of an epoch -----------------------------------------------------------------------
 
 
-def shuffled(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
+def permute(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
     """Which of ``n`` things stand at these positions of an epoch: a permutation of 0..n - 1.
 
     A Feistel network on (row, column) of a nearly square table that holds ``n``: each round turns
@@ -151,7 +151,7 @@ class Samples(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Views:
+class Augmentation:
     """In which windows and symmetries patches are seen.
 
     ``rows`` and ``cols``: the first origin there can be, and how many; None where the reader
@@ -163,7 +163,7 @@ class Views:
     symmetries: Sequence[int] | None
 
     @classmethod
-    def of(cls, reader: "Reader", crop: Any, symmetry: Any) -> "Views":
+    def parse(cls, reader: "Reader", crop: Any, symmetry: Any) -> "Augmentation":
         """What ``crop`` and ``symmetry`` mean for a reader; RequestError where nothing."""
         rows, cols = _origins(reader, crop)
         if symmetry is None:
@@ -185,7 +185,7 @@ class Views:
             return None
         return self.rows[0], self.cols[0]
 
-    def drawn(
+    def draw(
         self, patches: np.ndarray, seed: int, epoch: int
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """The origin and symmetry of each of these patches, as `Reader.read` takes them.
@@ -209,7 +209,7 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Order:
+class Sampler:
     """Which patches an epoch holds, in which order, and how each is seen.
 
     ``index``: the patches, in the order of positions that are not shuffled; None is all.
@@ -219,14 +219,14 @@ class Order:
     shuffle: bool
     seed: int
     index: np.ndarray | None
-    views: Views
+    views: Augmentation
 
     def samples(self, positions: np.ndarray, epoch: int) -> Samples:
         """What is at these positions, which there must be."""
         if self.shuffle:
-            positions = shuffled(positions, self.n_patches, self.seed, epoch)
+            positions = permute(positions, self.n_patches, self.seed, epoch)
         patches = positions if self.index is None else self.index[positions]
-        return Samples(patches, *self.views.drawn(patches, self.seed, epoch))
+        return Samples(patches, *self.views.draw(patches, self.seed, epoch))
 
 
 def _origins(reader: "Reader", crop: Any) -> Sequence[tuple[int, int] | None]:

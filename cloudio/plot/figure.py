@@ -23,7 +23,7 @@ from ..layouts.band import Window
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import CLASSES
 from ..reading.dataset import Dataset
-from ..reading.indexing import resolved
+from ..reading.indexing import resolve_index
 from . import panels
 from .colors import Colour
 from .panels import Bar, Codes, Column
@@ -77,7 +77,7 @@ def patch(
 
     RequestError or IndexError where any of this cannot be had; nothing has been drawn then.
     """
-    numbers = resolved(index, len(ds))
+    numbers = resolve_index(index, len(ds))
     if not 1 <= len(numbers) <= _MOST:
         raise RequestError(f"index has {len(numbers)} patches; a sheet is of 1 to {_MOST}")
     if columns is not None and not (is_whole(columns) and columns >= 1):

@@ -47,7 +47,7 @@ def masked_batch(
     return cast(Batch[np.ndarray], MaskedBatch(image, label, index, valid))
 
 
-def sample_of(batch: Batch[A]) -> Batch[A]:
+def first_sample(batch: Batch[A]) -> Batch[A]:
     """The first sample of a batch, without the axis of samples; its number is an int."""
     parts: list[Any] = [None if part is None else part[0] for part in batch]  # type: ignore[index]
     parts[2] = int(parts[2])

@@ -23,7 +23,7 @@ from ..storage.discovery import Split
 from ..storage.files import OpenArray
 from ..storage.metadata import equals_any, find_column, typed_column
 from ..storage.open_files import OpenFiles
-from .indexing import picks, resolved
+from .indexing import resolve_index, resolve_index_or_mask
 
 # The layout of the folder it lies in.
 LAYOUT = "cloudio.toml"
@@ -186,7 +186,7 @@ class Collection:
             )
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
-        picked = np.arange(len(self)) if index is None else picks(index, len(self))
+        picked = np.arange(len(self)) if index is None else resolve_index_or_mask(index, len(self))
         for name, wanted in where.items():
             column = find_column(self.metadata, name, self.path)
             picked = picked[equals_any(name, column, wanted)[picked]]
@@ -247,7 +247,7 @@ class Collection:
 
     def locate(self, index: Any) -> list[tuple[str, int]]:
         """The split of each patch of ``index``, and its number in the files of that split."""
-        numbers = resolved(index, len(self))
+        numbers = resolve_index(index, len(self))
         stored = numbers if self._index is None else self._index[numbers]
         stops = np.cumsum([split.n_patches for split in self._splits])
         which = np.searchsorted(stops, stored, side="right")

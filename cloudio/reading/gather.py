@@ -14,18 +14,18 @@ from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
-from .indexing import centred, corners, index_numbers, symmetries
-from .options import FLOATS, check_layout, class_dtype, image_dtype, window_size
+from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
+from .options import FLOAT_DTYPES, check_layout, class_dtype, image_dtype, window_size
 from .outputs import (
-    aligned,
+    allocate_aligned,
     allocate_image,
     check_image,
+    check_not_mapped,
     check_out,
-    file_behind,
-    for_kernels,
     image_shape,
+    kernel_buffer,
+    mapped_file,
     numpy_dtype,
-    refuse_files,
 )
 
 
@@ -64,10 +64,10 @@ def gather(
     bands = _bands(arrays)
     patch = bands[0].shape[1], bands[0].shape[2]
     window = patch if size is None else window_size(size, patch)
-    numbers = index_numbers(index, len(bands[0]))
+    numbers = parse_index(index, len(bands[0]))
     name = image_dtype(dtype)
     shape = (len(numbers), *image_shape(check_layout(layout), len(bands), window))
-    if name in FLOATS:
+    if name in FLOAT_DTYPES:
         factors = per_band("scale", 1.0 if scale is None else scale, len(bands))
         summands = per_band("offset", 0.0 if offset is None else offset, len(bands))
         if overflows_float32(factors + summands):
@@ -89,8 +89,8 @@ def gather(
     if out is None:
         out = allocate_image(shape, name)
     check_image(out, shape, numpy_dtype(name))
-    refuse_files([out], map(file_behind, bands))
-    _run(plan, for_kernels(out, name), numbers, origin, symmetry, window, patch, threads)
+    check_not_mapped([out], map(mapped_file, bands))
+    _run(plan, kernel_buffer(out, name), numbers, origin, symmetry, window, patch, threads)
     return out
 
 
@@ -119,16 +119,16 @@ def remap(
     classes = _table(table, 256**stored.itemsize, name)
     patch = codes.shape[1], codes.shape[2]
     window = patch if size is None else window_size(size, patch)
-    numbers = index_numbers(index, len(codes))
+    numbers = parse_index(index, len(codes))
     try:
         plan = Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
     except ValueError as error:
         raise RequestError(str(error)) from None
     shape = (len(numbers), *window)
     if out is None:
-        out = aligned(shape, name)
+        out = allocate_aligned(shape, name)
     check_out("label", out, shape, name)
-    refuse_files([out], [file_behind(codes)])
+    check_not_mapped([out], [mapped_file(codes)])
     _run(plan, out, numbers, origin, symmetry, window, patch, threads)
     return out
 
@@ -191,8 +191,10 @@ def _run(
     threads: int | None,
 ) -> None:
     n = len(numbers)
-    where = centred(window, (0, 0), patch, patch) if origin is None else corners(origin, n)
-    how = None if symmetry is None else symmetries(symmetry, n)
+    where = (
+        centered_origin(window, (0, 0), patch, patch) if origin is None else parse_origin(origin, n)
+    )
+    how = None if symmetry is None else parse_symmetry(symmetry, n)
     try:
         kernels.run((plan,), (out,), numbers, where, how, resolve_threads(threads))
     except ValueError as error:

@@ -11,7 +11,7 @@ from ..errors import RequestError
 # ---- which, where, and which way round -----------------------------------------------------------
 
 
-def centred(
+def centered_origin(
     size: tuple[int, int], corner: tuple[int, int], extent: tuple[int, int], patch: tuple[int, int]
 ) -> np.ndarray:
     """The origin that centres ``size`` on a window, moved into the patch if it must be."""
@@ -24,7 +24,7 @@ def centred(
     )
 
 
-def index_numbers(index: Any, n_patches: int) -> np.ndarray:
+def parse_index(index: Any, n_patches: int) -> np.ndarray:
     """The numbers of patches as int64, (n,), in which negative ones still count from the end."""
     if type(index) is np.ndarray and index.dtype.char in "QL" and (index > MOST_INT64).any():
         k = int(index.argmax())
@@ -37,27 +37,27 @@ def index_numbers(index: Any, n_patches: int) -> np.ndarray:
     return given.reshape(1)
 
 
-def resolved(index: Any, n_patches: int) -> np.ndarray:
+def resolve_index(index: Any, n_patches: int) -> np.ndarray:
     """Numbers 0..n_patches - 1; IndexError where one is out of range."""
-    numbers = index_numbers(index, n_patches)
+    numbers = parse_index(index, n_patches)
     kernels.resolve(numbers, n_patches)
     return numbers
 
 
-def picks(index: Any, n_patches: int) -> np.ndarray:
-    """Numbers as `resolved` gives them, of an index or of a mask with a boolean per patch."""
+def resolve_index_or_mask(index: Any, n_patches: int) -> np.ndarray:
+    """Numbers as `resolve_index` gives them, of an index or of a mask with a boolean per patch."""
     try:
         mask = np.asarray(index)
     except ValueError:  # rows of different lengths, which whole_numbers refuses
-        return resolved(index, n_patches)
+        return resolve_index(index, n_patches)
     if mask.dtype != np.bool_:
-        return resolved(index, n_patches)
+        return resolve_index(index, n_patches)
     if mask.shape != (n_patches,):
         raise RequestError(f"the mask has shape {mask.shape}; ({n_patches},) is needed")
     return np.flatnonzero(mask)
 
 
-def corners(origin: Any, n: int) -> np.ndarray:
+def parse_origin(origin: Any, n: int) -> np.ndarray:
     """The origins as int64, (2,) or (n, 2)."""
     given = whole_numbers("origin", origin)
     if given.shape != (2,) and given.shape != (n, 2):
@@ -65,7 +65,7 @@ def corners(origin: Any, n: int) -> np.ndarray:
     return given
 
 
-def symmetries(symmetry: Any, n: int) -> np.ndarray:
+def parse_symmetry(symmetry: Any, n: int) -> np.ndarray:
     """The numbers of symmetries as int64, () or (n,)."""
     given = whole_numbers("symmetry", symmetry)
     if given.shape != () and given.shape != (n,):

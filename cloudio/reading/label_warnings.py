@@ -18,7 +18,7 @@ from ..storage.files import OpenArray
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LabelRequest:
     """A label that is to be read, by a map or as stored, and its open files, by split."""
 
     name: str
@@ -31,8 +31,8 @@ class Asked:
         return next(iter(self.files.values())).dtype
 
 
-def warn_of_labels(
-    path: Path, layout: Layout, size: tuple[int, int], labels: Sequence[Asked]
+def warn_about_labels(
+    path: Path, layout: Layout, size: tuple[int, int], labels: Sequence[LabelRequest]
 ) -> None:
     """Warn, once for a path, label and matter, where labels are not what they look like."""
     where = os.fspath(path)
@@ -47,7 +47,7 @@ def warn_of_labels(
         _frame(where, valid, size, raw)
 
 
-def _type(where: str, layout: Layout, label: Asked) -> None:
+def _type(where: str, layout: Layout, label: LabelRequest) -> None:
     """Files of another type than the layout's; a band in this case has no known scale."""
     known = layout.band(label.name)
     if known is not None and label.dtype != known.dtype:
@@ -63,7 +63,7 @@ def _type(where: str, layout: Layout, label: Asked) -> None:
 _PATCHES, _ROWS = 4, 2
 
 
-def _content(where: str, layout: Layout, label: Asked) -> None:
+def _content(where: str, layout: Layout, label: LabelRequest) -> None:
     """Files whose type cannot hold the codes of a label, so that they may hold nothing at all.
 
     They are looked at, and no others: every byte read here is one that nobody asked for.
@@ -125,7 +125,7 @@ def _places(n_stored: int, height: int) -> Iterable[tuple[int, int]]:
             yield patch, int(height * ((k * _PATCHES + j + 0.5) * golden % 1))
 
 
-def _policy(where: str, layout: Layout, label: Asked) -> None:
+def _policy(where: str, layout: Layout, label: LabelRequest) -> None:
     """A label named alone, of whose codes published maps do not say the same."""
     matter = where, "policy", label.name
     policies = layout.label_maps.get(label.name, {})
@@ -162,7 +162,7 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     return "; ".join(parts)
 
 
-def _probability(where: str, layout: Layout, label: Asked) -> None:
+def _probability(where: str, layout: Layout, label: LabelRequest) -> None:
     """A probability read as stored, told from the layout's map, which is a threshold."""
     matter = where, "probability", label.name
     known = next(iter(layout.label_maps.get(label.name, {}).values()), None)

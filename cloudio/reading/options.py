@@ -1,6 +1,6 @@
 """What a call may ask for: types, sizes, threads, origins, symmetries and outputs, checked.
 
-Shared by readers (reader.py) and by the functions on any arrays (arrays.py).  What is returned is
+Shared by readers (reader.py) and by the functions on any arrays (gather.py).  What is returned is
 what the kernels take; RequestError says what was given and what is needed.
 """
 
@@ -12,8 +12,8 @@ import numpy as np
 from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
 from ..errors import RequestError
 
-FLOATS = ("float32", "float16", "bfloat16")
-STORED = ("int16", "uint16", "uint8")
+FLOAT_DTYPES = ("float32", "float16", "bfloat16")
+STORED_DTYPES = ("int16", "uint16", "uint8")
 LAYOUTS = ("NCHW", "NHWC")
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 
@@ -26,7 +26,7 @@ def image_dtype(asked: Any) -> str:
     # Only ml_dtypes teaches numpy the name bfloat16.
     if isinstance(asked, str) and asked == "bfloat16":
         return asked
-    return dtype_name("dtype", asked, (*FLOATS, *STORED), "a float, or as stored, ")
+    return dtype_name("dtype", asked, (*FLOAT_DTYPES, *STORED_DTYPES), "a float, or as stored, ")
 
 
 def class_dtype(asked: Any) -> np.dtype[Any]:

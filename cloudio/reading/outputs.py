@@ -45,10 +45,10 @@ def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
             "without it pass out= with an image of uint16, which gets the bits, or use "
             "cloudio.torch"
         )
-    return aligned(shape, stored)
+    return allocate_aligned(shape, stored)
 
 
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+def allocate_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
     return np.ndarray(shape, dtype, memory, -kernels.address(memory) % _LINE)
 
@@ -72,12 +72,12 @@ def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise RequestError(f"out: {what} is read-only")
 
 
-def refuse_files(outs: Iterable[Any], sources: Iterable[int | str | Path | None]) -> None:
+def check_not_mapped(outs: Iterable[Any], sources: Iterable[int | str | Path | None]) -> None:
     """Refuse to write into a mapping of a file that is read, of which descriptor or name is given.
 
     As np.memmap shows it; a bare mmap object does not tell its file.
     """
-    if not (names := list(filter(None, map(file_behind, outs)))):
+    if not (names := list(filter(None, map(mapped_file, outs)))):
         return
     read = [status for status in map(_status, sources) if status is not None]
     for name in names:
@@ -94,7 +94,7 @@ def _status(file: int | str | Path | None) -> os.stat_result | None:
         return None
 
 
-def file_behind(array: Any) -> str | None:
+def mapped_file(array: Any) -> str | None:
     """The file that an array is mapped from, if np.memmap did that."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
@@ -103,6 +103,6 @@ def file_behind(array: Any) -> str | None:
     return None
 
 
-def for_kernels(image: np.ndarray, dtype: str) -> np.ndarray:
+def kernel_buffer(image: np.ndarray, dtype: str) -> np.ndarray:
     """The image as a buffer the kernels know: bfloat16 has no letter among buffers."""
     return image.view(_BITS) if dtype == "bfloat16" else image

@@ -23,12 +23,12 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap, raw_table, total_table
 from ..storage.files import error_from_fault, plan_inputs
-from .batch import Batch, masked_batch, sample_of
+from .batch import Batch, first_sample, masked_batch
 from .collection import Collection
-from .indexing import centred, corners, index_numbers, symmetries
-from .label_warnings import Asked, warn_of_labels
+from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
+from .label_warnings import LabelRequest, warn_about_labels
 from .options import (
-    FLOATS,
+    FLOAT_DTYPES,
     check_layout,
     class_dtype,
     clip_limits,
@@ -37,16 +37,16 @@ from .options import (
     window_size,
 )
 from .outputs import (
-    aligned,
+    allocate_aligned,
     allocate_image,
     check_image,
+    check_not_mapped,
     check_out,
-    for_kernels,
     image_shape,
+    kernel_buffer,
     numpy_dtype,
-    refuse_files,
 )
-from .selection import asked_of, bands_of, label_map_of, label_meanings, scales_and_offsets
+from .selection import label_request, parse_labels, resolve_label_map, resolve_scales, select_bands
 
 _UINT8 = np.dtype(np.uint8)
 
@@ -110,21 +110,21 @@ class Reader:
     ) -> None:
         self.dataset = dataset
         self._n_patches, self._picked = len(dataset), dataset.is_subset
-        self.bands = bands_of(dataset, bands)
+        self.bands = select_bands(dataset, bands)
         window, patch = dataset.valid_window, dataset.layout.patch
         self.size = window.size if size is None else window_size(size, patch)
         self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
         self.dtype_name = image_dtype(dtype)
         self.dtype = numpy_dtype(self.dtype_name)
         self._native = self.dtype_name != "bfloat16"
-        self._origin = centred(self.size, (window.row, window.col), window.size, patch)
+        self._origin = centered_origin(self.size, (window.row, window.col), window.size, patch)
         self._threads = resolve_threads(threads)
         self.valid, self._evict = check_bool("valid", valid), check_bool("evict", evict)
 
         how: dict[str, Any] = {"interleaved": layout == "NHWC"}
         factors: tuple[Any, Any] = None, None
         nodata = [dataset.band(name).nodata for name in self.bands]
-        if self.dtype_name in FLOATS:
+        if self.dtype_name in FLOAT_DTYPES:
             factors = _factors(dataset, self.bands, scale, mean, std)
             how |= {"to": self.dtype_name, "clip": clip_limits(clip), "nodata": nodata}
             how["fill"] = fill_value(fill, self.dtype_name)
@@ -147,10 +147,10 @@ class Reader:
         self.label_shape: tuple[int, ...] | None = None
         self.label_dtype = class_dtype(label_dtype)
         self._remap = None
-        asked_for: list[Asked] = []
+        asked_for: list[LabelRequest] = []
         if labels is not None:
-            meanings = label_meanings(dataset, labels)
-            maps = {name: label_map_of(dataset, name, how) for name, how in meanings.items()}
+            meanings = parse_labels(dataset, labels)
+            maps = {name: resolve_label_map(dataset, name, how) for name, how in meanings.items()}
             self.labels = tuple(maps)
             self.label_maps = types.MappingProxyType(maps)
             self.policies = types.MappingProxyType(
@@ -159,7 +159,9 @@ class Reader:
             self.label_shape = self.size if isinstance(labels, str) else (len(maps), *self.size)
             self._remap = _remap(dataset, maps, self.label_dtype, ignore, io)
             by_name = not isinstance(labels, Mapping)
-            asked_for = [asked_of(dataset, name, how, by_name, io) for name, how in maps.items()]
+            asked_for = [
+                label_request(dataset, name, how, by_name, io) for name, how in maps.items()
+            ]
             labels = self.labels[0] if isinstance(labels, str) else meanings
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
@@ -183,7 +185,7 @@ class Reader:
         }
         self._of_worker: Reader | None = None
         # Last, so that nothing is said of what is refused.
-        warn_of_labels(dataset.path, dataset.layout, self.size, asked_for)
+        warn_about_labels(dataset.path, dataset.layout, self.size, asked_for)
 
     def __len__(self) -> int:
         return self._n_patches
@@ -209,12 +211,12 @@ class Reader:
         read or was written to meanwhile; ``out`` is then not to be used.  Threads may share a
         reader, not an ``out``.
         """
-        numbers = index_numbers(index, self._n_patches)
+        numbers = parse_index(index, self._n_patches)
         n = len(numbers)
-        where = self._origin if origin is None else corners(origin, n)
-        how = None if symmetry is None else symmetries(symmetry, n)
+        where = self._origin if origin is None else parse_origin(origin, n)
+        how = None if symmetry is None else parse_symmetry(symmetry, n)
         image, label, valid = self._allocate(n) if out is None else self._fitting(out, n)
-        targets = [for_kernels(image, self.dtype_name)]
+        targets = [kernel_buffer(image, self.dtype_name)]
         if label is not None:
             targets.append(label)
         if valid is not None:
@@ -238,8 +240,8 @@ class Reader:
         Arguments are those of `read`, and refused alike.  The system reads in the background and
         keeps the pages as long as memory allows; those already there cost next to nothing.
         """
-        numbers = index_numbers(index, self._n_patches)
-        where = self._origin if origin is None else corners(origin, len(numbers))
+        numbers = parse_index(index, self._n_patches)
+        where = self._origin if origin is None else parse_origin(origin, len(numbers))
         stored = self.dataset.stored_index(numbers) if self._picked else numbers
         try:
             kernels.prefetch(self._plans, stored, where, *self.size)
@@ -264,20 +266,20 @@ class Reader:
         if isinstance(index, slice):
             return self.read(range(*index.indices(len(self))))
         batch = self.read(index)
-        return batch if np.ndim(index) else sample_of(batch)
+        return batch if np.ndim(index) else first_sample(batch)
 
     def __getitems__(self, index: Any) -> Batch[np.ndarray]:
         """A whole batch: the hook through which torch's DataLoader fetches one."""
-        return in_worker(self).read(index)
+        return worker_reader(self).read(index)
 
     def _allocate(self, n: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image, label and mask; None where this reader has none."""
         image = allocate_image((n, *self.image_shape), self.dtype_name)
         label = valid = None
         if self.label_shape is not None:
-            label = aligned((n, *self.label_shape), self.label_dtype)
+            label = allocate_aligned((n, *self.label_shape), self.label_dtype)
         if self._mask is not None:
-            valid = aligned((n, *self.size), _UINT8)
+            valid = allocate_aligned((n, *self.size), _UINT8)
         return image, label, valid
 
     def _fitting(self, out: Any, n: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -300,7 +302,7 @@ class Reader:
             raise RequestError("out has a label, but this reader reads none")
         if self._mask is not None:
             check_out("valid", valid, (n, *self.size), _UINT8)
-        refuse_files(
+        check_not_mapped(
             (image, label, valid), (file.path for plan in self._plans for file in plan.files)
         )
         return image, label, valid
@@ -321,7 +323,7 @@ class Reader:
 
         None where they come as stored.
         """
-        if self.dtype_name not in FLOATS:
+        if self.dtype_name not in FLOAT_DTYPES:
             return None
         factors, summands = self._factors
         return np.array(factors, np.float32), np.array(summands, np.float32)
@@ -362,16 +364,17 @@ class Reader:
         return [*rows, ("data set", f"{ds.layout.name} at {ds.path}, io {ds.io}")]
 
 
-def like(reader: Reader, **changes: Any) -> Reader:
+def with_settings(reader: Reader, **changes: Any) -> Reader:
     """A reader of the same data set, with all but these settings the same."""
     return _restore(reader.dataset, {**reader.settings, **changes})
 
 
-def no_reader(given: Any) -> RequestError:
-    return RequestError(f"{type(given).__name__} is no Reader; ds.reader(...) makes one")
+def check_reader(reader: Any) -> None:
+    if not isinstance(reader, Reader):
+        raise RequestError(f"{type(reader).__name__} is no Reader; ds.reader(...) makes one")
 
 
-def in_worker(reader: Reader) -> Reader:
+def worker_reader(reader: Reader) -> Reader:
     """The reader; in a worker process of torch's DataLoader, one like it that uses one thread.
 
     Unless ``threads`` or CLOUDIO_THREADS say how many.
@@ -382,7 +385,7 @@ def in_worker(reader: Reader) -> Reader:
     if reader.settings["threads"] or os.environ.get("CLOUDIO_THREADS"):
         return reader
     if reader._of_worker is None:
-        reader._of_worker = like(reader, threads=1)
+        reader._of_worker = with_settings(reader, threads=1)
     return reader._of_worker
 
 
@@ -398,7 +401,7 @@ def _factors(
     dataset: Collection, bands: Sequence[str], scale: Any, mean: Any, std: Any
 ) -> tuple[list[float], list[float]]:
     """One factor and one summand per band, computed in float64, such that float32 holds them."""
-    scales, offsets = scales_and_offsets(dataset, bands, scale)
+    scales, offsets = resolve_scales(dataset, bands, scale)
     means = per_band("mean", 0.0 if mean is None else mean, len(bands))
     stds = per_band("std", 1.0 if std is None else std, len(bands))
     if not all(x > 0 for x in stds):

@@ -27,15 +27,15 @@ RECORD = np.dtype(
         ("nan", np.int64),
         ("infinite", np.int64),
         ("negative", np.int64),  # data below zero
-        ("top", np.int64),  # data that are the largest whole number of their type
-        ("least", np.float64),  # of the data; NaN where there are none
-        ("most", np.float64),
-        ("centre", np.float64),  # in arrays of floats one of the finite data; else 0
+        ("saturated", np.int64),  # data that are the largest whole number of their type
+        ("minimum", np.float64),  # of the data; NaN where there are none
+        ("maximum", np.float64),
+        ("center", np.float64),  # in arrays of floats one of the finite data; else 0
         ("mean", np.float64),  # of the finite data, less the centre
         ("m2", np.float64),  # the sum of their squared differences from their mean
-        ("frame_least", np.float64),  # of what was read outside the window, NaN aside
-        ("frame_most", np.float64),
-        ("frame_nan", np.int64),
+        ("padding_minimum", np.float64),  # of what was read outside the window, NaN aside
+        ("padding_maximum", np.float64),
+        ("padding_nan", np.int64),
     ]
 )
 #: What manifests call the checksums; where csrc/tally.c makes others, it must change.
@@ -48,23 +48,23 @@ Advance = Callable[[int], object]
 
 
 @dataclass(frozen=True)
-class Counts:
+class ArrayCounts:
     """What a pass over one array found.
 
     ``patches`` is (patch,) of `RECORD`, in the order of the data set.  ``histogram`` is how often
     each stored number occurs in the windows, no data included: 256 or 65,536 numbers by their bits
-    read as unsigned.  Of floats it is that of the data by `key` >> 16.  ``classes`` is (patch,
-    class), where a table ``fold`` of the class of each number was given; else None.
+    read as unsigned.  Of floats it is that of the data by `floats_to_keys` >> 16.
+    ``class_counts`` is (patch, class), where a ``class_lut`` was given; else None.
     """
 
     name: str
     dtype: np.dtype[Any]
     patches: np.ndarray
     histogram: np.ndarray
-    classes: np.ndarray | None
+    class_counts: np.ndarray | None
 
 
-def array(
+def count_array(
     ds: Collection,
     name: str,
     *,
@@ -72,32 +72,32 @@ def array(
     whole: bool = False,
     checksum: bool = False,
     records: bool = True,
-    fold: np.ndarray | None = None,
+    class_lut: np.ndarray | None = None,
     threads: int | None = None,
     advance: Advance | None = None,
-) -> Counts:
+) -> ArrayCounts:
     """Count the patches of an array, in the order of ``ds``, within a window of each.
 
     ``window``: the valid one, if None.  ``whole``: all of each patch is read, the frame around the
     window too, and a ``checksum`` is of all of it.  Without ``records`` there are no ``patches``,
-    which is faster.  ``fold``: (256,) or (65536,) uint8, the class of each stored number by its
-    bits read as unsigned, of arrays of whole numbers.  ``advance`` is called with the number of
+    which is faster.  ``class_lut``: (256,) or (65536,) uint8, the class of each stored number by
+    its bits read as unsigned, of arrays of whole numbers.  ``advance`` is called with the number of
     bytes that have been done since.  RequestError where splits store the array as different types;
     TruncatedError and OSError as `Reader.read` has them.
     """
     window = ds.valid_window if window is None else window
     read = _everything(ds) if whole else window
-    how = {"nodata": ds.band(name).nodata, "fold": fold, "checksum": checksum}
+    how = {"nodata": ds.band(name).nodata, "fold": class_lut, "checksum": checksum}
     plan = _plan(ds, [name], window, **how)
     patches = np.zeros(len(ds) if records else 0, RECORD)
     numbers = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
     classes = np.zeros((len(ds), plan.n_classes), np.int64)
     histogram = _pass(ds, plan, read, threads, advance, numbers if records else None, classes)
-    found = None if fold is None else classes
-    return Counts(ds.find(name), ds.dtype(name), patches, histogram, found)
+    found = None if class_lut is None else classes
+    return ArrayCounts(ds.find(name), ds.dtype(name), patches, histogram, found)
 
 
-def within(
+def count_lower_halves(
     ds: Collection,
     name: str,
     tops: np.ndarray,
@@ -106,10 +106,10 @@ def within(
     threads: int | None = None,
     advance: Advance | None = None,
 ) -> np.ndarray:
-    """How often each float whose `key` >> 16 is one of ``tops`` occurs among the data.
+    """How often each float whose `floats_to_keys` >> 16 is one of ``tops`` occurs among the data.
 
     (top, 65536), by the lower 16 bits of the key: the second pass that order statistics of floats
-    need, once `Counts.histogram` has told which upper halves they lie in.
+    need, once `ArrayCounts.histogram` has told which upper halves they lie in.
     """
     window = ds.valid_window if window is None else window
     chosen = np.zeros(65536, np.uint16)
@@ -118,7 +118,7 @@ def within(
     return _pass(ds, plan, window, threads, advance).reshape(len(tops), 65536)
 
 
-def pairs(
+def count_pairs(
     ds: Collection,
     one: str,
     other: str,
@@ -136,20 +136,22 @@ def pairs(
     return _pass(ds, plan, window, threads, advance).reshape(256, 256)
 
 
-def n_bytes(ds: Collection, name: str, *, window: Window | None = None, whole: bool = False) -> int:
+def bytes_to_read(
+    ds: Collection, name: str, *, window: Window | None = None, whole: bool = False
+) -> int:
     """How many bytes a pass over an array reads, the sum of what ``advance`` is told."""
     read = _everything(ds) if whole else ds.valid_window if window is None else window
     return len(ds) * read.height * read.width * ds.dtype(name).itemsize
 
 
-def key(floats: np.ndarray) -> np.ndarray:
+def floats_to_keys(floats: np.ndarray) -> np.ndarray:
     """Of each float32 a uint32; these are in the order of the floats, -0.0 right before 0.0."""
     bits = np.ascontiguousarray(floats, np.float32).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 
 
-def value(keys: np.ndarray) -> np.ndarray:
-    """The float32 of each `key`."""
+def keys_to_floats(keys: np.ndarray) -> np.ndarray:
+    """The float32 of each `floats_to_keys`."""
     keys = np.asarray(keys, np.uint32)
     return np.where(keys >> 31, keys ^ np.uint32(1 << 31), ~keys).view(np.float32)
 

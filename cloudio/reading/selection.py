@@ -7,13 +7,13 @@ from .._utils.numbers import per_band
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .collection import Collection
-from .label_warnings import Asked
+from .label_warnings import LabelRequest
 
 # A label named alone follows the first policy that its layout has for it.
 _DEFAULT: Any = object()
 
 
-def bands_of(dataset: Collection, asked: Any) -> tuple[str, ...]:
+def select_bands(dataset: Collection, asked: Any) -> tuple[str, ...]:
     """The arrays that ``asked`` means: a preset, a name, or a sequence of these."""
     given = [asked] if isinstance(asked, str) else asked
     if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
@@ -37,7 +37,7 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
     )
 
 
-def scales_and_offsets(
+def resolve_scales(
     dataset: Collection, bands: Sequence[str], scale: Any
 ) -> tuple[list[float], list[float]]:
     """Of each band a and b: ``x * a + b`` is the stored number x in the units of ``scale``."""
@@ -62,7 +62,7 @@ def _own_scale(dataset: Collection, name: str) -> float:
     return band.scale
 
 
-def label_meanings(dataset: Collection, labels: Any) -> dict[str, Any]:
+def parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
     """For each label asked for, a LabelMap, None for raw codes, or what should be a policy."""
     if isinstance(labels, str):
         asked = [(labels, _DEFAULT)]
@@ -85,8 +85,8 @@ def label_meanings(dataset: Collection, labels: Any) -> dict[str, Any]:
     return meanings
 
 
-def label_map_of(dataset: Collection, array: str, meaning: Any) -> LabelMap | None:
-    """The map that a meaning of `label_meanings` is, None for raw codes; else RequestError."""
+def resolve_label_map(dataset: Collection, array: str, meaning: Any) -> LabelMap | None:
+    """The map that a meaning of `parse_labels` is, None for raw codes; else RequestError."""
     if dataset.dtype(array).kind == "f":
         raise RequestError(f"{array} is {dataset.dtype(array)}; label codes are whole numbers")
     if meaning is None or isinstance(meaning, LabelMap):
@@ -101,9 +101,9 @@ def label_map_of(dataset: Collection, array: str, meaning: Any) -> LabelMap | No
     return policies[meaning]
 
 
-def asked_of(
+def label_request(
     dataset: Collection, name: str, label_map: LabelMap | None, by_name: bool, io: str
-) -> Asked:
+) -> LabelRequest:
     """A label, as warnings want to know of it."""
     files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
-    return Asked(name, label_map, by_name, files)
+    return LabelRequest(name, label_map, by_name, files)

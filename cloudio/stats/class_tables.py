@@ -14,9 +14,9 @@ from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import CLASSES, LabelMap, total_table
 from ..reading import scan
 from ..reading.dataset import Dataset
-from ..reading.label_warnings import warn_of_labels
-from ..reading.options import STORED
-from ..reading.selection import asked_of, label_map_of, label_meanings
+from ..reading.label_warnings import warn_about_labels
+from ..reading.options import STORED_DTYPES
+from ..reading.selection import label_request, parse_labels, resolve_label_map
 
 #: Classes are counted in bytes, one of which stands for what is ignored.
 MOST = 255
@@ -29,11 +29,11 @@ _Advance = Callable[[int], object]
 
 def resolve_label_maps(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
     """The map of each label, with the warnings that a reader of them would give."""
-    meanings = label_meanings(ds, labels)
-    maps = {name: label_map_of(ds, name, how) for name, how in meanings.items()}
+    meanings = parse_labels(ds, labels)
+    maps = {name: resolve_label_map(ds, name, how) for name, how in meanings.items()}
     by_name = not isinstance(labels, Mapping)
-    asked = [asked_of(ds, name, how, by_name, ds.io) for name, how in maps.items()]
-    warn_of_labels(ds.path, ds.layout, ds.valid_window.size, asked)
+    asked = [label_request(ds, name, how, by_name, ds.io) for name, how in maps.items()]
+    warn_about_labels(ds.path, ds.layout, ds.valid_window.size, asked)
     return maps
 
 
@@ -72,7 +72,7 @@ def codes_of(
     dtype = ds.dtype(name)
     stored = np.arange(256**dtype.itemsize).astype(f"u{dtype.itemsize}")
     if dtype.itemsize > 1:
-        counts = scan.array(ds, name, records=False, threads=threads, advance=advance)
+        counts = scan.count_array(ds, name, records=False, threads=threads, advance=advance)
         stored = stored[counts.histogram > 0]
         if len(stored) > MOST:
             raise RequestError(
@@ -106,7 +106,7 @@ def joint(
     """
     if any(len(table) > 256 for table in tables):
         return np.asarray(joint_per_patch(ds, names, tables, n, threads, advance).sum(axis=0))
-    counts = scan.pairs(ds, *names, threads=threads, advance=advance)
+    counts = scan.count_pairs(ds, *names, threads=threads, advance=advance)
     one, other = (table.astype(np.intp) for table in tables)
     by_source = np.zeros((256, n), np.int64)
     np.add.at(by_source.T, other, counts.T)
@@ -131,7 +131,7 @@ def joint_per_patch(
     size = ds.valid_window.size
     # A reader wants a band: the first label itself, whose pages are read anyway.
     stored = ds.dtype(names[0]).name
-    dtype = stored if stored in STORED else "float32"
+    dtype = stored if stored in STORED_DTYPES else "float32"
     with suppressed():
         reader = ds.reader(names[0], maps, dtype=dtype, scale=None, threads=threads)
     found = np.zeros((len(ds), n * n), np.int64)

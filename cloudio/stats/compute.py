@@ -18,7 +18,7 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
 from ..reading.dataset import Dataset
-from ..reading.selection import bands_of, scales_and_offsets
+from ..reading.selection import resolve_scales, select_bands
 from . import moments
 from .class_tables import (
     MOST,
@@ -63,8 +63,8 @@ def bands(
 
     RequestError where any of this cannot be had; TruncatedError and OSError as `Reader.read`.
     """
-    names = bands_of(ds, bands)
-    factors, summands = scales_and_offsets(ds, names, scale)
+    names = select_bands(ds, bands)
+    factors, summands = resolve_scales(ds, names, scale)
     if not all(factors) or overflows_float32(factors + summands):
         raise RequestError(f"scale={scale!r}; numbers but 0 that float32 can hold are needed")
     percents = _percents(percentiles)
@@ -73,7 +73,8 @@ def bands(
     keys = list(zip(names, factors, summands, strict=True))
     # The second pass over floats reads them once more.
     total = sum(
-        scan.n_bytes(ds, name, window=window) * (1 + bool(percents and ds.dtype(name).kind == "f"))
+        scan.bytes_to_read(ds, name, window=window)
+        * (1 + bool(percents and ds.dtype(name).kind == "f"))
         for name, *_ in {*keys}
     )
     found: dict[tuple[str, float, float], dict[str, Any]] = {}
@@ -82,8 +83,8 @@ def bands(
         for key in dict.fromkeys(keys):
             # Of whole numbers the histogram says all there is to say.
             floats = ds.dtype(key[0]).kind == "f"
-            counts = scan.array(ds, key[0], records=floats, **how)
-            within = partial(scan.within, ds, key[0], **how)
+            counts = scan.count_array(ds, key[0], records=floats, **how)
+            within = partial(scan.count_lower_halves, ds, key[0], **how)
             found[key] = _band(counts, ds.band(key[0]).nodata, *key[1:], percents, within)
     each = [found[key] for key in keys]
 
@@ -104,7 +105,7 @@ def bands(
 
 
 def _band(
-    counts: scan.Counts,
+    counts: scan.ArrayCounts,
     nodata: float | None,
     factor: float,
     summand: float,
@@ -140,7 +141,7 @@ def _band(
         return entries | dict.fromkeys(("min", "max", "mean", "std"), np.nan)
     some = patches[patches["data"] > 0]
     if histogram is None:
-        least, most = some["least"].min(), some["most"].max()
+        least, most = some["minimum"].min(), some["maximum"].max()
     else:
         least, most = histogram.values[[0, -1]]
     ends = np.sort(scaled(np.array([least, most])))
@@ -152,7 +153,7 @@ def _band(
         return entries | {"mean": float(infinite[0]) + float(infinite[-1]), "std": np.nan}
     if histogram is None:
         mean, variance = moments.moments_of_parts(
-            *(some[entry] for entry in ("data", "centre", "mean", "m2"))
+            *(some[entry] for entry in ("data", "center", "mean", "m2"))
         )
     else:
         mean, variance = moments.moments(histogram.values, histogram.counts)
@@ -162,7 +163,7 @@ def _band(
     }
 
 
-def _histogram(counts: scan.Counts, nodata: float | None) -> Histogram:
+def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
     """The stored numbers that occur among the data, as the numbers they are."""
     # By their bits the negative ones are the upper half.
     first = int(np.iinfo(counts.dtype).min)
@@ -221,13 +222,15 @@ def classes(
     }
     # Which codes of two bytes there are takes a pass of its own.
     passes = {name: 1 + (to is None and ds.dtype(name).itemsize > 1) for name, to in maps.items()}
-    total = sum(scan.n_bytes(ds, name) * n for name, n in passes.items())
+    total = sum(scan.bytes_to_read(ds, name) * n for name, n in passes.items())
     found: dict[str, ClassStats] = {}
     with _progress("classes", total, progress) as advance:
         how: dict[str, Any] = {"threads": threads, "advance": advance}
         for name, plan in plans.items():
             numbers, fold = plan or codes_of(ds, name, threads, advance)
-            per_patch = scan.array(ds, name, records=False, fold=fold, **how).classes
+            per_patch = scan.count_array(
+                ds, name, records=False, class_lut=fold, **how
+            ).class_counts
             assert per_patch is not None
             n = len(numbers)
             # What no code becomes has no column.
@@ -310,7 +313,7 @@ def agreement(
     if raw := [name for name in (referred | maps) if name not in known]:
         raise RequestError(f"{raw[0]} as stored; a map to the classes of the other is needed")
     folds = {name: fold_of(ds, name, to, n_classes, ignore) for name, to in known.items()}
-    total = sum(scan.n_bytes(ds, name) + scan.n_bytes(ds, against) for name in maps)
+    total = sum(scan.bytes_to_read(ds, name) + scan.bytes_to_read(ds, against) for name in maps)
     found: dict[str, Agreement] = {}
     with _progress("agreement", total, progress) as advance:
         for name in maps:

@@ -110,4 +110,4 @@ def floats_at_ranks(
         (int(tops[k]) << 16) + int(np.searchsorted(lower[k], rank, side="right"))
         for k, rank in zip(which.ravel().tolist(), rest.ravel().tolist(), strict=True)
     ]
-    return scan.value(np.array(keys, np.uint32)).reshape(ranks.shape)
+    return scan.keys_to_floats(np.array(keys, np.uint32)).reshape(ranks.shape)

@@ -10,10 +10,10 @@ from torch.utils import data
 
 from .._utils.numbers import is_whole
 from ..errors import RequestError
-from ..loading.sampling import Views, check_epoch, check_seed
-from ..reading.batch import Batch, sample_of
-from ..reading.indexing import resolved
-from ..reading.reader import Reader, in_worker, no_reader
+from ..loading.sampling import Augmentation, check_epoch, check_seed
+from ..reading.batch import Batch, first_sample
+from ..reading.indexing import resolve_index
+from ..reading.reader import Reader, check_reader, worker_reader
 from . import tensors
 
 # Of what the state of a Dataset holds.
@@ -36,13 +36,12 @@ class Dataset(data.Dataset):
     def __init__(
         self, reader: Reader, *, crop: Any = "random", symmetry: str | None = None, seed: int = 0
     ) -> None:
-        if not isinstance(reader, Reader):
-            raise no_reader(reader)
+        check_reader(reader)
         self.reader, self.symmetry = reader, symmetry
         self.seed = check_seed(seed)
-        self._views = Views.of(reader, crop, symmetry)
+        self._augmentation = Augmentation.parse(reader, crop, symmetry)
         # A list of the caller's may change.
-        self.crop = crop if isinstance(crop, str) else self._views.corner
+        self.crop = crop if isinstance(crop, str) else self._augmentation.corner
         self._share(0, False)
 
     def __len__(self) -> int:
@@ -101,7 +100,7 @@ class Dataset(data.Dataset):
             return self.__getitems__(range(*index.indices(len(self))))
         if np.ndim(index):
             return self.__getitems__(index)
-        return sample_of(self._read(index, shared=False))
+        return first_sample(self._read(index, shared=False))
 
     def __getitems__(self, index: Any) -> Batch[Any]:
         """A whole batch in one read: the hook through which DataLoader fetches one.
@@ -111,9 +110,9 @@ class Dataset(data.Dataset):
         return self._read(index, shared=data.get_worker_info() is not None)
 
     def _read(self, index: Any, shared: bool) -> Batch[Any]:
-        patches = resolved(_array(index), len(self))
-        origin, symmetry = self._views.drawn(patches, self.seed, self.epoch)
-        return tensors.read(in_worker(self.reader), patches, origin, symmetry, shared)
+        patches = resolve_index(_array(index), len(self))
+        origin, symmetry = self._augmentation.draw(patches, self.seed, self.epoch)
+        return tensors.read(worker_reader(self.reader), patches, origin, symmetry, shared)
 
     # ---- the epoch, in memory that workers share -----------------------------------------------
 
@@ -133,11 +132,11 @@ class Dataset(data.Dataset):
 
     def __getstate__(self) -> dict[str, Any]:
         self._own()  # for workers may be what it is sent to
-        return {name: held for name, held in vars(self).items() if name != "_views"}
+        return {name: held for name, held in vars(self).items() if name != "_augmentation"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._views = Views.of(self.reader, self.crop, self.symmetry)
+        self._augmentation = Augmentation.parse(self.reader, self.crop, self.symmetry)
         # To a process being started it comes as the same memory; from a file, as a copy.
         if not self._shared.is_shared():
             self._share(*self._shared.tolist())

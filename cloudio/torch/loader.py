@@ -1,6 +1,6 @@
 """The loader whose batches are tensors, on the CPU, in page-locked memory, or on a device.
 
-How batches are built is batches.py's; how stored numbers are scaled there, scaling.py's.
+How batches are built is prefetch.py's; how stored numbers are scaled there, scaling.py's.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from .._core.pool import Pool
 from .._utils.numbers import check_bool
 from ..errors import RequestError
 from ..loading import loader
-from ..loading.prefetch import Batches, Handover
+from ..loading.prefetch import BatchIterator, TransferHook
 from ..reading.batch import Batch
-from ..reading.reader import Reader, no_reader
+from ..reading.reader import Reader, check_reader
 from .scaling import Scaling, stored_reader
-from .tensors import PageLocked, over_page_locked, page_locked, tensors
+from .tensors import PinnedPool, allocate_pinned, pinned_tensors, tensors
 
 # One that is handed out, one ahead of it: their memory is beside that of `prefetch`.
 _COPIED_AT_ONCE = 2
@@ -81,12 +81,11 @@ class Loader(loader.Loader):
                     "pin_memory=True with scale_on='device', but no device: what the CPU scales is "
                     "not page-locked; scale_on='cpu' is needed, or a device"
                 )
-        if not isinstance(reader, Reader):
-            raise no_reader(reader)
+        check_reader(reader)
         self._scale_on_device(reader)
         super().__init__(reader, batch_size, **options)
 
-    def __iter__(self) -> Batches[Any]:
+    def __iter__(self) -> BatchIterator[Any]:
         return super().__iter__()
 
     def __repr__(self) -> str:
@@ -110,12 +109,12 @@ class Loader(loader.Loader):
 
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
         if self._on_stream and self._allocate is None:
-            return Pool(sizes, most + _COPIED_AT_ONCE, page_locked, SimpleQueue())
+            return Pool(sizes, most + _COPIED_AT_ONCE, allocate_pinned, SimpleQueue())
         if self.pin_memory and not self._on_stream:
-            return PageLocked(sizes, most, page_locked, SimpleQueue())
+            return PinnedPool(sizes, most, allocate_pinned, SimpleQueue())
         return super()._new_pool(sizes, most)
 
-    def _handover(self) -> Handover:
+    def _hook(self) -> TransferHook:
         bits_of = torch.bfloat16 if self._source.dtype_name == "bfloat16" else None
         if self._on_stream:
             return _Copies(self.device, bits_of, self._scaling)
@@ -134,16 +133,16 @@ class Loader(loader.Loader):
             self._stored, self._scaling = stored_reader(reader), Scaling(reader)
 
 
-class _Tensors(Handover):
+class _Tensors(TransferHook):
     """Batches become tensors, on a device that is not waited for by an event."""
 
     def __init__(self, device: Any, bits_of: Any, scaling: Scaling | None, pinned: bool) -> None:
         self._device, self._bits_of = device, bits_of
         self._scaling = scaling if scaling is None or device is None else scaling.to(device)
-        self._tensors = over_page_locked if pinned else tensors
+        self._tensors = pinned_tensors if pinned else tensors
 
-    def take(self, line: Any) -> Batch[Any]:
-        batch = self._tensors(line.take(), self._bits_of)
+    def take(self, producer: Any) -> Batch[Any]:
+        batch = self._tensors(producer.take(), self._bits_of)
         if self._device is not None:
             batch = _moved(batch, self._device)
         return batch if self._scaling is None else batch._replace(image=self._scaling(batch.image))
@@ -156,7 +155,7 @@ class _Sent(NamedTuple):
     ready: Any
 
 
-class _Copies(Handover):
+class _Copies(TransferHook):
     """Batches are copied on a stream of their own, each while the one before it is worked on.
 
     The memory a copy reads from is held until an event says that it has ended: else the loader
@@ -180,14 +179,14 @@ class _Copies(Handover):
             self._scaling = None if scaling is None else scaling.to(self._device)
         self._process = os.getpid()  # last: from here on there is something to close
 
-    def take(self, line: Any) -> Batch[Any]:
+    def take(self, producer: Any) -> Batch[Any]:
         sent, self._ahead = self._ahead, None
         if sent is None:
-            sent = self._next(line)
-        if self._read is None and line.is_ready:
+            sent = self._next(producer)
+        if self._read is None and producer.is_ready:
             # What is raised of the next batch is for its own turn, when it is tried again.
             with contextlib.suppress(Exception):
-                self._ahead = self._next(line)
+                self._ahead = self._next(producer)
         stream = torch.cuda.current_stream(self._device)
         stream.wait_event(sent.ready)
         # Its memory is the other stream's, which must not use it again before this one is done.
@@ -211,9 +210,9 @@ class _Copies(Handover):
         """Let go of what has been copied, which is then read into."""
         self._let_go(most=0, wait=False)
 
-    def _next(self, line: Any) -> _Sent:
+    def _next(self, producer: Any) -> _Sent:
         if self._read is None:
-            self._read = line.take()
+            self._read = producer.take()
         sent = self._sent(self._read)
         self._read = None
         return sent

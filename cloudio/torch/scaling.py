@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ..errors import RequestError
-from ..reading.options import STORED
-from ..reading.reader import Reader, like
+from ..reading.options import STORED_DTYPES
+from ..reading.reader import Reader, with_settings
 
 
 def stored_reader(reader: Reader) -> Reader:
@@ -23,10 +23,10 @@ def stored_reader(reader: Reader) -> Reader:
     types = {name: reader.dataset.dtype(name).name for name in reader.bands}
     first = reader.bands[0]
     for name, dtype in types.items():
-        if dtype not in STORED:
+        if dtype not in STORED_DTYPES:
             raise RequestError(
-                f"scale_on='device', but {name} is stored as {dtype}; {', '.join(STORED)} can be "
-                "scaled there, scale_on='cpu' scales any"
+                f"scale_on='device', but {name} is stored as {dtype}; {', '.join(STORED_DTYPES)} "
+                "can be scaled there, scale_on='cpu' scales any"
             )
         if dtype != types[first]:
             raise RequestError(
@@ -34,7 +34,7 @@ def stored_reader(reader: Reader) -> Reader:
                 f"{dtype}; one type is needed, scale_on='cpu' takes any"
             )
     none = dict.fromkeys(("scale", "mean", "std", "clip", "fill"))
-    return like(reader, dtype=types[first], **none)
+    return with_settings(reader, dtype=types[first], **none)
 
 
 class Scaling:

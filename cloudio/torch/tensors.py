@@ -10,7 +10,7 @@ import torch
 
 from .._core.pool import Pool
 from ..reading.batch import Batch, MaskedBatch
-from ..reading.indexing import index_numbers
+from ..reading.indexing import parse_index
 from ..reading.reader import Reader
 
 
@@ -40,7 +40,7 @@ def read(
     reader: Reader, index: Any, origin: Any, symmetry: Any, shared: bool = False
 ) -> Batch[Any]:
     """`Reader.read` into new tensors; ``shared``: in memory that other processes can be sent."""
-    numbers = index_numbers(index, len(reader))
+    numbers = parse_index(index, len(reader))
     n = len(numbers)
     image = _empty((n, *reader.image_shape), reader.dtype_name, shared)
     bits = image.view(torch.uint16) if image.dtype is torch.bfloat16 else image
@@ -65,7 +65,7 @@ def _empty(shape: tuple[int, ...], kind: str, shared: bool) -> Any:
 # ---- page-locked memory --------------------------------------------------------------------------
 
 
-def page_locked(n_bytes: int) -> np.ndarray:
+def allocate_pinned(n_bytes: int) -> np.ndarray:
     """Memory that a device can copy from while the CPU goes on."""
     memory: np.ndarray = torch.empty(
         n_bytes, dtype=torch.uint8, device="cpu", pin_memory=True
@@ -73,7 +73,7 @@ def page_locked(n_bytes: int) -> np.ndarray:
     return memory
 
 
-class PageLocked(Pool):
+class PinnedPool(Pool):
     """Page-locked memory for tensors that callers copy themselves, when they like.
 
     A copy may still be under way when its tensor dies.  torch's allocator knows of it, and keeps
@@ -84,11 +84,11 @@ class PageLocked(Pool):
 
     def lend(self) -> list[Any]:
         self.begun += 1
-        return list(map(page_locked, self.sizes))
+        return list(map(allocate_pinned, self.sizes))
 
 
-def over_page_locked(batch: Batch[Any], bits_of: Any = None) -> Batch[Any]:
-    """As `tensors`, of `PageLocked` memory: views of the tensors that torch made it of."""
+def pinned_tensors(batch: Batch[Any], bits_of: Any = None) -> Batch[Any]:
+    """As `tensors`, of `PinnedPool` memory: views of the tensors that torch made it of."""
     image, label, index, *valid = cast(Any, batch)
     made = _view(image) if bits_of is None else _view(image).view(bits_of)
     label = None if label is None else _view(label)

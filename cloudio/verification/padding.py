@@ -109,9 +109,9 @@ def frames(layout: Layout, array: ArrayFile, records: np.ndarray) -> Frames:
     around = layout.patch[0] * layout.patch[1] - valid.height * valid.width
     if not around:
         return Frames(valid, np.zeros(n, bool), np.ones(n, bool), ())
-    nan = records["frame_nan"]
+    nan = records["padding_nan"]
     blank = nan == around
-    constant = blank | ((records["frame_least"] == records["frame_most"]) & (nan == 0))
+    constant = blank | ((records["padding_minimum"] == records["padding_maximum"]) & (nan == 0))
     odd = np.flatnonzero(~constant)
     looked = (padding(patch_of(array, odd[k])) for k in spread(len(odd), _LOOKED_AT))
     return Frames(valid, blank, constant, tuple(looked))

@@ -10,7 +10,7 @@ import numpy as np
 from ..layouts.band import Band
 from ..layouts.labels import LabelMap
 from ..layouts.layout import Layout
-from ..reading.scan import Counts
+from ..reading.scan import ArrayCounts
 from .padding import Frames
 from .report import Finding, finding, shortened
 
@@ -47,7 +47,7 @@ class Subject:
 # ---- bands ---------------------------------------------------------------------------------------
 
 
-def of_band(subject: Subject, counts: Counts) -> Iterator[Finding]:
+def of_band(subject: Subject, counts: ArrayCounts) -> Iterator[Finding]:
     """No data, NaN, and numbers that reflectance does not have."""
     band, records, n_pixels = subject.band, counts.patches, subject.n_pixels
     some = records["data"] > 0
@@ -64,11 +64,11 @@ def of_band(subject: Subject, counts: Counts) -> Iterator[Finding]:
     yield from _shares(subject, "infinite", records["infinite"], "infinite")
     yield from _constant(subject, records)
     if band.wavelength is not None:
-        top = np.where(records["top"] >= _SATURATED * n_pixels, records["top"], 0)
+        top = np.where(records["saturated"] >= _SATURATED * n_pixels, records["saturated"], 0)
         most = "" if counts.dtype.kind == "f" else str(np.iinfo(counts.dtype).max)
         yield from _shares(subject, "saturated", top, most)
-        below = np.where(some & (records["least"] < 0), records["negative"], 0)
-        least = records["least"][below > 0].min(initial=0)
+        below = np.where(some & (records["minimum"] < 0), records["negative"], 0)
+        least = records["minimum"][below > 0].min(initial=0)
         yield from _shares(subject, "negative", below, "below zero", f", down to {least:g}")
 
 
@@ -97,7 +97,7 @@ def _number(number: float | None) -> str:
     return "" if number is None else "NaN" if number != number else f"{number:g}"
 
 
-def _is_among_data(counts: Counts, nodata: float | None) -> bool:
+def _is_among_data(counts: ArrayCounts, nodata: float | None) -> bool:
     """Whether whole numbers that equal the one for no data are no rarer than those next to it.
 
     As of an elevation of -99 m, among others of -98 and -100.
@@ -111,7 +111,7 @@ def _is_among_data(counts: Counts, nodata: float | None) -> bool:
 
 def _constant(subject: Subject, records: np.ndarray) -> Iterator[Finding]:
     """Patches of one value, where that is odd: not of land cover, say, but of what is measured."""
-    same = (records["least"] == records["most"]) & (2 * records["data"] >= subject.n_pixels)
+    same = (records["minimum"] == records["maximum"]) & (2 * records["data"] >= subject.n_pixels)
     same[sorted(subject.holes)] = False
     patches = np.flatnonzero(same)
     measured = subject.band.wavelength is not None or subject.band.dtype == "float32"
@@ -130,7 +130,7 @@ def _first(values: np.ndarray) -> str:
 
 
 def _values(records: np.ndarray, which: np.ndarray) -> np.ndarray:
-    return np.unique(records["least"][which])
+    return np.unique(records["minimum"][which])
 
 
 # ---- labels --------------------------------------------------------------------------------------
@@ -142,8 +142,8 @@ class Codes:
 
     The map is that of the first of the ``policies``, which readers follow by default.  ``classes``
     are the codes that it gives a class, ``unlabelled`` those that it lists without one; ``lost``
-    those that the stored type cannot hold.  ``fold`` is the table `scan.array` takes, and ``bins``
-    the class in it of a code.
+    those that the stored type cannot hold.  ``fold`` is the ``class_lut`` of
+    `scan.count_array`, and ``bins`` the class in it of a code.
     """
 
     policies: Mapping[str, LabelMap]
@@ -194,12 +194,14 @@ def _signed(code: int, n_codes: int) -> int:
     return code - n_codes if code >= n_codes // 2 else code
 
 
-def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> Iterator[Finding]:
+def of_label(
+    subject: Subject, counts: ArrayCounts, codes: Codes, around: Frames
+) -> Iterator[Finding]:
     """Labels that are placeholders, codes outside their map, pixels that nobody has labelled.
 
     Padding where the layout has pixels is told of the frame, and not once more of the codes.
     """
-    assert counts.classes is not None
+    assert counts.class_counts is not None
     present = [int(code) for code in np.flatnonzero(counts.histogram)]
     everywhere = range(len(counts.patches))
     if len(present) == 1:
@@ -215,7 +217,9 @@ def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> 
         return
     classless = [code for code in present if code not in codes.classes]
     bins = sorted({codes.bin(code) for code in classless})
-    without = counts.classes[:, [bin for bin in bins if bin < counts.classes.shape[1]]].sum(axis=1)
+    without = counts.class_counts[
+        :, [bin for bin in bins if bin < counts.class_counts.shape[1]]
+    ].sum(axis=1)
     empty = without == subject.n_pixels
     written = np.ones(len(empty), bool)
     written[sorted(subject.holes)] = False
@@ -229,7 +233,9 @@ def of_label(subject: Subject, counts: Counts, codes: Codes, around: Frames) -> 
     yield from _classless(subject, counts, codes, where)
 
 
-def _placeholder(subject: Subject, counts: Counts, codes: Codes, code: int) -> Iterator[Finding]:
+def _placeholder(
+    subject: Subject, counts: ArrayCounts, codes: Codes, code: int
+) -> Iterator[Finding]:
     patches = range(len(counts.patches))
     if code:
         what = f"code {_code(code, counts.dtype)} in every pixel"
@@ -240,10 +246,10 @@ def _placeholder(subject: Subject, counts: Counts, codes: Codes, code: int) -> I
 
 
 def _classless(
-    subject: Subject, counts: Counts, codes: Codes, where: Mapping[int, np.ndarray]
+    subject: Subject, counts: ArrayCounts, codes: Codes, where: Mapping[int, np.ndarray]
 ) -> Iterator[Finding]:
     """Codes without a class, of the patches ``where``: unlabelled, or listed nowhere."""
-    assert counts.classes is not None
+    assert counts.class_counts is not None
     for check in ("codes", "unlabelled"):
         told: list[str] = []
         outside: list[int] = []
@@ -251,7 +257,7 @@ def _classless(
         for code, patches_of in where.items():
             if (code in codes.unlabelled) != (check == "unlabelled"):
                 continue
-            of_bin = counts.classes[:, codes.bin(code)] * patches_of
+            of_bin = counts.class_counts[:, codes.bin(code)] * patches_of
             having = np.flatnonzero(of_bin)
             if not len(having):
                 continue

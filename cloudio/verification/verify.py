@@ -120,7 +120,7 @@ class _Bar:
         from tqdm import tqdm
 
         total = sum(
-            scan.n_bytes(ds.split(split.name), name, whole=True)
+            scan.bytes_to_read(ds.split(split.name), name, whole=True)
             for split in splits
             for name in split.arrays
         )
@@ -169,7 +169,7 @@ def _full(
             sums[split.name, name] = records["checksum"].copy()
             if _is_picture(ds.layout, part.band(name)):
                 # What is the same everywhere is the same as others by nature.
-                varies = ~(records["least"] == records["most"]) & (records["data"] > 0)
+                varies = ~(records["minimum"] == records["maximum"]) & (records["data"] > 0)
                 repeats.setdefault(split.name, {})[name] = records["checksum"] * varies
         halved = [f for f in found if f.check == "halves"]
         by_halves = not split.metadata and 2 * len(halved) > len(split.arrays)
@@ -200,12 +200,12 @@ def _of_array(
     layout, array, band = part.layout, split.arrays[name], part.band(name)
     is_label = band.kind == "label" and array.dtype.kind != "f"
     codes = codes_of(layout.label_maps.get(name, {}), array.dtype) if is_label else None
-    counts = scan.array(
+    counts = scan.count_array(
         part,
         name,
         whole=True,
         checksum=True,
-        fold=None if codes is None else codes.fold,
+        class_lut=None if codes is None else codes.fold,
         threads=threads,
         advance=advance,
     )
@@ -220,7 +220,7 @@ def _of_array(
         else:
             found += of_label(subject, counts, codes, around)
         if not any(f.check == "byte-order" for f in found):
-            least = counts.patches["frame_least"]
+            least = counts.patches["padding_minimum"]
             found += of_array(layout, around, least, band.nodata, split.name, file)
     return counts.patches, found
 

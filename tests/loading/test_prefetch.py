@@ -146,7 +146,7 @@ def test_an_iteration_may_be_collected_by_its_own_thread(reader):
         gone = weakref.ref(trainer)
         # It waits until a batch comes back, or one is asked for, by which the circle is gone.
         dropped.set()
-        line = trainer.batches.line
+        line = trainer.batches.producer
         del trainer
         line._coming_back = 0
         line.pool.returned.put(None)
@@ -330,7 +330,7 @@ def test_an_error_comes_in_its_turn(reader):
 
     images = reader.dataset.reader(loading.BANDS, size=6)
     iteration = iter(cloudio.Loader(images, 2, shuffle=False, prefetch=8, allocate=allocate))
-    assert soon(lambda: iteration.line._failed)
+    assert soon(lambda: iteration.producer._failed)
     kept = [next(iteration) for _ in range(4)]
     assert [batch.index.tolist() for batch in kept] == [[0, 1], [2, 3], [4, 5], [6, 7]]
     with pytest.raises(IndexError, match="pop from empty list"):
@@ -538,7 +538,7 @@ def test_a_child_cannot_inherit_an_iteration_but_begins_its_own(folder):
 def test_a_child_waits_for_no_thread_of_its_parent(reader, monkeypatch):
     """One that was about to end when it forked never does."""
     iteration = iter(cloudio.Loader(reader, 1))
-    line = iteration.line
+    line = iteration.producer
     with monkeypatch.context() as patched:
         patched.setattr(line.thread, "join", lambda: pytest.fail("waits"))
         patched.setattr(os, "getpid", lambda: -1)

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cloudio
-from cloudio.loading.sampling import Shard, Views, check_epoch, check_seed, keys, shuffled
+from cloudio.loading.sampling import Augmentation, Shard, check_epoch, check_seed, keys, permute
 
 
 def order_of(n: int, seed: int = 0, epoch: int = 0) -> np.ndarray:
-    return shuffled(np.arange(n), n, seed, epoch)
+    return permute(np.arange(n), n, seed, epoch)
 
 
 def digest(array: np.ndarray) -> str:
@@ -57,14 +57,14 @@ def test_distinct_positions_of_large_sets_give_distinct_things(n, seed, epoch, d
     near = np.arange(first, min(first + 300, n))
     far = np.array(data.draw(st.lists(st.integers(0, n - 1), max_size=20)), np.int64)
     positions = np.union1d(near, far)
-    things = shuffled(positions, n, seed, epoch)
+    things = permute(positions, n, seed, epoch)
     assert things.dtype == np.int64
     assert things.min() >= 0
     assert things.max() < n
     assert len(np.unique(things)) == len(positions)
     # One by one, and backwards, as all together.
-    assert np.array_equal(shuffled(positions[::-1], n, seed, epoch), things[::-1])
-    assert shuffled(positions[-1:], n, seed, epoch)[0] == things[-1]
+    assert np.array_equal(permute(positions[::-1], n, seed, epoch), things[::-1])
+    assert permute(positions[-1:], n, seed, epoch)[0] == things[-1]
 
 
 @given(n=st.integers(1, 2000), seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 2**63 - 1))
@@ -76,14 +76,14 @@ def test_an_order_is_a_permutation(n, seed, epoch):
 def test_what_is_asked_for_is_not_written_to():
     positions = np.arange(10)
     positions.flags.writeable = False
-    shuffled(positions, 10, 0, 0)
+    permute(positions, 10, 0, 0)
     patches = np.arange(10)
-    Views((0, 5), (0, 5), range(8)).drawn(patches, 0, 0)
+    Augmentation((0, 5), (0, 5), range(8)).draw(patches, 0, 0)
     assert np.array_equal(patches, np.arange(10))
 
 
 def test_no_position_is_no_thing():
-    assert shuffled(np.empty(0, np.int64), 5, 0, 0).tolist() == []
+    assert permute(np.empty(0, np.int64), 5, 0, 0).tolist() == []
 
 
 @pytest.mark.parametrize("n", [3, 7, 16, 50])
@@ -163,7 +163,7 @@ def test_orders_are_the_same_on_every_machine(n, seed, epoch, sha256):
 
 def test_positions_far_out_are_the_same_on_every_machine():
     n = 2**40
-    assert shuffled(np.array([0, 1, n // 2, n - 1]), n, 0, 0).tolist() == [
+    assert permute(np.array([0, 1, n // 2, n - 1]), n, 0, 0).tolist() == [
         77977760540, 625030295996, 520651557934, 843398942950,
     ]  # fmt: skip
 
@@ -203,20 +203,20 @@ def test_an_epoch_is_a_number_from_0_on(epoch):
 # ---- how a patch is seen -------------------------------------------------------------------------
 
 N_ROWS, N_COLS = 6, 11
-WHOLE = Views((1, N_ROWS), (2, N_COLS), range(8))
+WHOLE = Augmentation((1, N_ROWS), (2, N_COLS), range(8))
 
 
 @pytest.fixture(scope="module")
 def many() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, column and symmetry, from 0 on, of 40,000 patches in one epoch."""
-    origin, symmetry = WHOLE.drawn(np.arange(40_000), 1, 2)
+    origin, symmetry = WHOLE.draw(np.arange(40_000), 1, 2)
     return origin[:, 0] - 1, origin[:, 1] - 2, symmetry
 
 
 @pytest.fixture(scope="module")
 def often() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same of one patch in 5,000 epochs."""
-    drawn = [WHOLE.drawn(np.array([7]), 1, epoch) for epoch in range(5_000)]
+    drawn = [WHOLE.draw(np.array([7]), 1, epoch) for epoch in range(5_000)]
     origin = np.concatenate([origin for origin, _ in drawn])
     return origin[:, 0] - 1, origin[:, 1] - 2, np.concatenate([symmetry for _, symmetry in drawn])
 
@@ -243,7 +243,7 @@ def test_a_draw_says_nothing_of_the_next(draws, which, request):
 
 
 def test_of_flips_each_is_as_likely():
-    _, symmetry = Views(None, None, (0, 2, 4, 6)).drawn(np.arange(8000), 3, 0)
+    _, symmetry = Augmentation(None, None, (0, 2, 4, 6)).draw(np.arange(8000), 3, 0)
     counts = np.bincount(symmetry, minlength=8)
     assert counts[1::2].tolist() == [0, 0, 0, 0]
     assert even(counts[::2], 2000, 3)
@@ -251,22 +251,22 @@ def test_of_flips_each_is_as_likely():
 
 def test_a_draw_depends_on_seed_epoch_and_the_patch_alone():
     patches = np.array([5, 3, 5, 1000, 3])
-    origin, symmetry = WHOLE.drawn(patches, 9, 4)
+    origin, symmetry = WHOLE.draw(patches, 9, 4)
     for k, patch in enumerate(patches):
-        alone, how = WHOLE.drawn(np.array([patch]), 9, 4)
+        alone, how = WHOLE.draw(np.array([patch]), 9, 4)
         assert (alone[0] == origin[k]).all()
         assert how[0] == symmetry[k]
-    without, nothing = Views((1, N_ROWS), (2, N_COLS), None).drawn(patches, 9, 4)
+    without, nothing = Augmentation((1, N_ROWS), (2, N_COLS), None).draw(patches, 9, 4)
     assert nothing is None
     assert np.array_equal(without, origin)
-    nowhere, again = Views(None, None, range(8)).drawn(patches, 9, 4)
+    nowhere, again = Augmentation(None, None, range(8)).draw(patches, 9, 4)
     assert nowhere is None
     assert np.array_equal(again, symmetry)
 
 
 @pytest.mark.parametrize("other", [(2, 2), (1, 3), (2, 1), (12, 2)])
 def test_other_seeds_and_epochs_see_patches_otherwise(other, many):
-    origin, symmetry = WHOLE.drawn(np.arange(40_000), *other)
+    origin, symmetry = WHOLE.draw(np.arange(40_000), *other)
     for one, another, n in zip(
         many, (origin[:, 0] - 1, origin[:, 1] - 2, symmetry), (N_ROWS, N_COLS, 8), strict=True
     ):
@@ -275,10 +275,12 @@ def test_other_seeds_and_epochs_see_patches_otherwise(other, many):
 
 
 def test_draws_are_the_same_on_every_machine():
-    origin, symmetry = Views((0, 286), (1, 300), range(8)).drawn(np.array([0, 1, 2, 8489]), 0, 0)
+    origin, symmetry = Augmentation((0, 286), (1, 300), range(8)).draw(
+        np.array([0, 1, 2, 8489]), 0, 0
+    )
     assert origin.tolist() == [[41, 40], [141, 64], [171, 34], [109, 10]]
     assert symmetry.tolist() == [4, 7, 1, 6]
-    origin, symmetry = WHOLE.drawn(np.arange(10_000), 2**64 - 1, 5)
+    origin, symmetry = WHOLE.draw(np.arange(10_000), 2**64 - 1, 5)
     assert (digest(origin), digest(symmetry)) == ("63793a0b070d2a6b", "83f2cd477cc7a972")
 
 
@@ -307,7 +309,7 @@ def ds(tmp_path_factory):
     ],
 )
 def test_random_crops_lie_in_the_valid_window_or_around_it(ds, size, rows, cols):
-    views = Views.of(ds.reader("L1C_B2", size=size), "random", None)
+    views = Augmentation.parse(ds.reader("L1C_B2", size=size), "random", None)
     assert (views.rows, views.cols) == (rows, cols)
     valid = ds.valid_window
     for (first, n), side, start, whole, stored in zip(
@@ -324,11 +326,11 @@ def test_random_crops_lie_in_the_valid_window_or_around_it(ds, size, rows, cols)
 
 def test_the_center_is_the_readers_to_find_and_an_origin_one_for_all(ds):
     reader = ds.reader("L1C_B2", size=(16, 20))
-    assert Views.of(reader, "center", None) == Views(None, None, None)
+    assert Augmentation.parse(reader, "center", None) == Augmentation(None, None, None)
     for crop in (24, 28), [24, 28], np.array([24, 28], np.uint8):
-        views = Views.of(reader, crop, "flip")
-        assert views == Views((24, 1), (28, 1), (0, 2, 4, 6))
-        assert views.drawn(np.arange(3), 0, 0)[0].tolist() == [[24, 28]] * 3
+        views = Augmentation.parse(reader, crop, "flip")
+        assert views == Augmentation((24, 1), (28, 1), (0, 2, 4, 6))
+        assert views.draw(np.arange(3), 0, 0)[0].tolist() == [[24, 28]] * 3
 
 
 @pytest.mark.parametrize(
@@ -339,7 +341,7 @@ def test_what_is_no_crop_is_refused(ds, crop):
         cloudio.RequestError,
         match=r"crop=.*; 'random', 'center' or an origin \(row, col\) is needed",
     ):
-        Views.of(ds.reader("L1C_B2", size=16), crop, None)
+        Augmentation.parse(ds.reader("L1C_B2", size=16), crop, None)
 
 
 @pytest.mark.parametrize("crop", [(25, 0), (0, 29), (-1, 0), (0, -1)])
@@ -347,20 +349,23 @@ def test_a_window_that_leaves_its_patch_is_refused(ds, crop):
     with pytest.raises(
         cloudio.RequestError, match=r"a window of 16 x 20 fits a patch from \(0, 0\) to \(24, 28\)"
     ):
-        Views.of(ds.reader("L1C_B2", size=(16, 20)), crop, None)
+        Augmentation.parse(ds.reader("L1C_B2", size=(16, 20)), crop, None)
 
 
 @pytest.mark.parametrize("symmetry", ["D4", "rotate", 3, True, ["d4"], np.array(["d4", "flip"])])
 def test_what_is_no_symmetry_is_refused(ds, symmetry):
     with pytest.raises(cloudio.RequestError, match=r"symmetry=.*; 'd4', 'flip' or None can be had"):
-        Views.of(ds.reader("L1C_B2", size=16), "random", symmetry)
+        Augmentation.parse(ds.reader("L1C_B2", size=16), "random", symmetry)
 
 
 def test_quarter_turns_need_a_square(ds):
     with pytest.raises(cloudio.RequestError, match=r"must be square; it is 16 x 20 \('flip' takes"):
-        Views.of(ds.reader("L1C_B2", size=(16, 20)), "random", "d4")
-    assert Views.of(ds.reader("L1C_B2", size=16), "random", "d4").symmetries == range(8)
-    assert Views.of(ds.reader("L1C_B2", size=(16, 20)), "random", "flip").symmetries is not None
+        Augmentation.parse(ds.reader("L1C_B2", size=(16, 20)), "random", "d4")
+    assert Augmentation.parse(ds.reader("L1C_B2", size=16), "random", "d4").symmetries == range(8)
+    assert (
+        Augmentation.parse(ds.reader("L1C_B2", size=(16, 20)), "random", "flip").symmetries
+        is not None
+    )
 
 
 # ---- shards --------------------------------------------------------------------------------------

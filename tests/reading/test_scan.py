@@ -67,7 +67,7 @@ def counted(array: np.ndarray, nodata: float | None, window: Window, whole: bool
     rows = slice(window.row, window.row + window.height)
     cols = slice(window.col, window.col + window.width)
     fields: dict[str, list] = {name: [] for name in scan.RECORD.names if name != "checksum"}
-    del fields["centre"]
+    del fields["center"]
     numbers = []
     for patch in array:
         inside = patch[rows, cols]
@@ -87,26 +87,26 @@ def counted(array: np.ndarray, nodata: float | None, window: Window, whole: bool
         fields["nan"].append((inside != inside).sum())
         fields["infinite"].append(data.size - finite.size)
         fields["negative"].append((data < 0).sum())
-        fields["top"].append(0 if floats else (data == np.iinfo(patch.dtype).max).sum())
-        fields["least"].append(data.min() if data.size else np.nan)
-        fields["most"].append(data.max() if data.size else np.nan)
+        fields["saturated"].append(0 if floats else (data == np.iinfo(patch.dtype).max).sum())
+        fields["minimum"].append(data.min() if data.size else np.nan)
+        fields["maximum"].append(data.max() if data.size else np.nan)
         fields["mean"].append(mean)
         with np.errstate(over="ignore"):
             fields["m2"].append(math.fsum((finite - mean) ** 2) if floats else 0.0)
-        fields["frame_least"].append(edge.min() if edge.size else np.nan)
-        fields["frame_most"].append(edge.max() if edge.size else np.nan)
-        fields["frame_nan"].append(len(frame) - len(edge))
+        fields["padding_minimum"].append(edge.min() if edge.size else np.nan)
+        fields["padding_maximum"].append(edge.max() if edge.size else np.nan)
+        fields["padding_nan"].append(len(frame) - len(edge))
         bits = np.ascontiguousarray(inside).view(f"u{patch.itemsize}").ravel()
-        numbers.append(scan.key(data) >> 16 if floats else bits)
+        numbers.append(scan.floats_to_keys(data) >> 16 if floats else bits)
     n_counts = 256 if array.itemsize == 1 else 65536
     histogram = np.bincount(np.concatenate(numbers), minlength=n_counts)
     return {**fields, "histogram": histogram}
 
 
-def assert_counted(found: scan.Counts, expected: dict) -> None:
+def assert_counted(found: scan.ArrayCounts, expected: dict) -> None:
     for field in expected.keys() - {"histogram", "mean", "m2"}:
         np.testing.assert_array_equal(found.patches[field], expected[field], err_msg=field)
-    mean = found.patches["centre"] + found.patches["mean"]
+    mean = found.patches["center"] + found.patches["mean"]
     spread = np.sqrt(np.array(expected["m2"]) / np.maximum(expected["data"], 1))
     assert (abs(mean - expected["mean"]) <= 1e-12 * np.maximum(abs(mean), spread)).all()
     np.testing.assert_allclose(found.patches["m2"], expected["m2"], rtol=1e-12, atol=0)
@@ -131,13 +131,13 @@ def test_any_pass_equals_numpy(folder, name, io, data):
         array, part = stored(folder, name), ds
         if index is not None:
             array, part = array[np.array(index, int)], ds.subset(index)
-        found = scan.array(part, name, window=window, whole=whole, threads=threads)
+        found = scan.count_array(part, name, window=window, whole=whole, threads=threads)
         nodata = ds.band(name).nodata
         if len(array):
             assert_counted(found, counted(array, nodata, window, whole))
         assert found.dtype == ds.dtype(name)
         assert found.patches.shape == (len(array),)
-        assert found.classes is None
+        assert found.class_counts is None
         assert not found.patches["checksum"].any()
 
 
@@ -149,7 +149,7 @@ def test_batches_threads_and_engines_change_no_bit(folder, name, all_threads, mo
             monkeypatch.setattr(scan, "_BATCH_BYTES", batch_bytes)
             for threads in (1, 2, 5):
                 with cloudio.open(folder, layout=LAYOUT, io=io) as ds:
-                    found = scan.array(ds, name, whole=True, checksum=True, threads=threads)
+                    found = scan.count_array(ds, name, whole=True, checksum=True, threads=threads)
                 seen.add((found.patches.tobytes(), found.histogram.tobytes()))
     assert len(seen) == 1
 
@@ -160,14 +160,14 @@ def test_classes_of_each_patch_are_what_their_table_says(folder, name):
     codes = array.view(f"u{array.itemsize}")
     table = np.random.default_rng(0).integers(0, 6, 256**array.itemsize).astype(np.uint8)
     ds = cloudio.open(folder, layout=LAYOUT)
-    found = scan.array(ds, name, fold=table)
+    found = scan.count_array(ds, name, class_lut=table)
     window = codes[:, 2:21, 1:41].reshape(len(array), -1)
     expected = [np.bincount(table[patch], minlength=6) for patch in window]
-    np.testing.assert_array_equal(found.classes, expected)
-    assert scan.array(ds, name, fold=table, records=False).classes.tobytes() == (
-        found.classes.tobytes()
+    np.testing.assert_array_equal(found.class_counts, expected)
+    assert scan.count_array(ds, name, class_lut=table, records=False).class_counts.tobytes() == (
+        found.class_counts.tobytes()
     )
-    plain = scan.array(ds, name)
+    plain = scan.count_array(ds, name)
     np.testing.assert_array_equal(found.histogram, plain.histogram)
     assert found.patches.tobytes() == plain.patches.tobytes()
 
@@ -175,10 +175,10 @@ def test_classes_of_each_patch_are_what_their_table_says(folder, name):
 def test_keys_are_in_the_order_of_the_floats_and_lead_back():
     floats = np.sort(pixels("any", (5000,), np.float32))
     floats = floats[: np.isfinite(floats).sum()]
-    keys = scan.key(floats)
+    keys = scan.floats_to_keys(floats)
     assert (np.diff(keys.astype(np.int64)) >= 0)[floats[1:] != floats[:-1]].all()
-    assert scan.value(keys).tobytes() == floats.tobytes()
-    zeros = scan.key(np.array([-0.0, 0.0], np.float32))
+    assert scan.keys_to_floats(keys).tobytes() == floats.tobytes()
+    zeros = scan.floats_to_keys(np.array([-0.0, 0.0], np.float32))
     assert zeros[0] + 1 == zeros[1]
 
 
@@ -190,10 +190,10 @@ def test_looking_into_some_floats_finds_each_of_them(folder, name):
     keep = array == array
     if nodata is not None:
         keep &= array != nodata
-    keys = scan.key(array[keep])
+    keys = scan.floats_to_keys(array[keep])
     tops = np.unique(keys >> 16)[::-7]
-    assert tops[0] == scan.key(np.array([np.inf]))[0] >> 16
-    found = scan.within(ds, name, tops)
+    assert tops[0] == scan.floats_to_keys(np.array([np.inf]))[0] >> 16
+    found = scan.count_lower_halves(ds, name, tops)
     for k, top in enumerate(tops):
         lower = keys[keys >> 16 == top] & 0xFFFF
         np.testing.assert_array_equal(found[k], np.bincount(lower, minlength=65536))
@@ -206,7 +206,7 @@ def test_pairs_of_two_arrays_are_counted(folder):
         expected = np.bincount(one * 256 + other, minlength=65536).reshape(256, 256)
         for io, threads in (("mmap", 1), ("pread", 2)):
             with cloudio.open(folder, layout=LAYOUT, io=io) as ds:
-                found = scan.pairs(
+                found = scan.count_pairs(
                     ds, "B_u8", "B_i8", window=Window(2, 1, 19, width), threads=threads
                 )
             np.testing.assert_array_equal(found, expected)
@@ -240,7 +240,7 @@ def checksum(patch: np.ndarray) -> int:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checksum_is_of_every_byte_of_the_patch(folder, name):
     ds = cloudio.open(folder, layout=LAYOUT)
-    found = scan.array(ds, name, whole=True, checksum=True).patches["checksum"]
+    found = scan.count_array(ds, name, whole=True, checksum=True).patches["checksum"]
     assert [int(x) for x in found] == [checksum(patch) for patch in stored(folder, name)]
 
 
@@ -265,7 +265,9 @@ def test_any_changed_byte_changes_the_checksum(folder, tmp_path):
         changed = array.copy()
         changed.ravel()[k] ^= 1 << k % 8
         changed.tofile(path)
-        found = scan.array(cloudio.open(tmp_path, layout=LAYOUT), "B_u8", whole=True, checksum=True)
+        found = scan.count_array(
+            cloudio.open(tmp_path, layout=LAYOUT), "B_u8", whole=True, checksum=True
+        )
         seen.add(int(found.patches["checksum"][0]))
     assert len(seen) == len(range(0, array.size, 13))
     assert checksum(array[0]) not in seen
@@ -274,9 +276,9 @@ def test_any_changed_byte_changes_the_checksum(folder, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_records_the_histogram_is_the_same(folder, name):
     ds = cloudio.open(folder, layout=LAYOUT)
-    found = scan.array(ds, name, records=False)
+    found = scan.count_array(ds, name, records=False)
     assert found.patches.shape == (0,)
-    assert found.histogram.tobytes() == scan.array(ds, name).histogram.tobytes()
+    assert found.histogram.tobytes() == scan.count_array(ds, name).histogram.tobytes()
 
 
 def test_progress_adds_up_to_what_is_read(folder, monkeypatch):
@@ -284,28 +286,28 @@ def test_progress_adds_up_to_what_is_read(folder, monkeypatch):
     ds = cloudio.open(folder, layout=LAYOUT)
     for whole in (False, True):
         told: list[int] = []
-        scan.array(ds, "B_i16", whole=whole, advance=told.append)
-        assert sum(told) == scan.n_bytes(ds, "B_i16", whole=whole)
+        scan.count_array(ds, "B_i16", whole=whole, advance=told.append)
+        assert sum(told) == scan.bytes_to_read(ds, "B_i16", whole=whole)
         assert len(told) > 2
-    assert scan.n_bytes(ds, "B_i16", whole=True) == 8 * HEIGHT * WIDTH * 2
+    assert scan.bytes_to_read(ds, "B_i16", whole=True) == 8 * HEIGHT * WIDTH * 2
 
 
 def test_what_cannot_be_counted_is_refused(folder):
     ds = cloudio.open(folder, layout=LAYOUT)
     with pytest.raises(cloudio.RequestError, match="no array 'B_x'"):
-        scan.array(ds, "B_x")
+        scan.count_array(ds, "B_x")
     with pytest.raises(cloudio.RequestError, match=r"window \(0, 0, 24, 45\) leaves the patch"):
-        scan.array(ds, "B_u8", window=Window(0, 0, 24, 45))
+        scan.count_array(ds, "B_u8", window=Window(0, 0, 24, 45))
     with pytest.raises(cloudio.RequestError, match="256 contiguous entries of 1 bytes"):
-        scan.array(ds, "B_u8", fold=np.zeros(255, np.uint8))
+        scan.count_array(ds, "B_u8", class_lut=np.zeros(255, np.uint8))
     with pytest.raises(cloudio.RequestError, match="fold is for one array of whole numbers"):
-        scan.array(ds, "B_f32", fold=np.zeros(65536, np.uint8))
+        scan.count_array(ds, "B_f32", class_lut=np.zeros(65536, np.uint8))
     with pytest.raises(cloudio.RequestError, match="chosen is for an array of floats"):
-        scan.within(ds, "B_i16", np.array([3]))
+        scan.count_lower_halves(ds, "B_i16", np.array([3]))
     with pytest.raises(cloudio.RequestError, match="the pairs of two of one byte a pixel"):
-        scan.pairs(ds, "B_u8", "B_i16")
+        scan.count_pairs(ds, "B_u8", "B_i16")
     with pytest.raises(cloudio.RequestError, match="threads=0"):
-        scan.array(ds, "B_u8", threads=0)
+        scan.count_array(ds, "B_u8", threads=0)
 
 
 def test_a_file_that_became_shorter_is_told(folder, tmp_path):
@@ -314,10 +316,10 @@ def test_a_file_that_became_shorter_is_told(folder, tmp_path):
     for io in ("mmap", "pread"):
         stored(folder, "B_i16").tofile(path)
         ds = cloudio.open(tmp_path, layout=LAYOUT, io=io)
-        scan.array(ds, "B_i16")
+        scan.count_array(ds, "B_i16")
         os.truncate(path, 3 * HEIGHT * WIDTH * 2 + 100)
         with pytest.raises(cloudio.TruncatedError, match=r"B_i16\.dat.*patch 3"):
-            scan.array(ds, "B_i16")
+            scan.count_array(ds, "B_i16")
         ds.close()
 
 
@@ -327,7 +329,9 @@ def test_rows_longer_than_a_piece_are_counted_to_their_end():
     records, counts = np.zeros((1, 15), np.int64), np.zeros(65536, np.int64)
     zero = np.zeros(2, np.int64)
     kernels.count(plan, records, counts, None, np.zeros(1, np.int64), zero, 2, 2500, 1)
-    found = scan.Counts("long", array.dtype, records.view(scan.RECORD).reshape(1), counts, None)
+    found = scan.ArrayCounts(
+        "long", array.dtype, records.view(scan.RECORD).reshape(1), counts, None
+    )
     assert_counted(found, counted(array, None, Window(0, 0, 2, 2500), False))
 
 
@@ -384,7 +388,7 @@ def test_no_pixel_is_a_number_that_its_type_cannot_hold(dtype, nodata):
     )
     found = records.view(scan.RECORD)[0, 0]
     assert (found["data"], found["nodata"]) == (4, 0)
-    assert (found["least"], found["most"]) == (0, array.max())
+    assert (found["minimum"], found["maximum"]) == (0, array.max())
 
 
 def test_counts_that_overlap_what_is_read_are_refused():
@@ -425,10 +429,10 @@ from test_scan import LAYOUT
 import cloudio
 from cloudio.reading import scan
 ds = cloudio.open({os.fspath(folder)!r}, layout=LAYOUT)
-whole = scan.array(ds, "B_i16", threads=2)
+whole = scan.count_array(ds, "B_i16", threads=2)
 child = os.fork()
 if child == 0:
-    same = scan.array(ds, "B_i16", threads=2).histogram.tobytes() == whole.histogram.tobytes()
+    same = scan.count_array(ds, "B_i16", threads=2).histogram.tobytes() == whole.histogram.tobytes()
     os._exit(0 if same else 1)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
@@ -441,6 +445,6 @@ def test_real_patches_are_counted_as_numpy_counts(mini, realdata):
     window = mini.valid_window
     for name in ("L1C_B4", "L1C_B10", "S1_VV", "LABEL_fmask"):
         parts = [mini.split(split)[name] for split in mini.splits]
-        found = scan.array(mini, name, whole=True)
+        found = scan.count_array(mini, name, whole=True)
         expected = counted(np.concatenate(parts), mini.band(name).nodata, window, True)
         assert_counted(found, expected)

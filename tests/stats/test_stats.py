@@ -274,7 +274,7 @@ def test_a_reader_takes_mean_and_std_as_they_are(data):
 
 def test_without_percentiles_floats_are_read_once(data, monkeypatch):
     ds, _ = data
-    monkeypatch.setattr(scan, "within", pytest.fail)
+    monkeypatch.setattr(scan, "count_lower_halves", pytest.fail)
     found = stats.bands(ds, FLOATS, percentiles=())
     assert found.percentiles.shape == (2, 0)
     assert np.isfinite(found.mean).all()
@@ -363,7 +363,7 @@ def test_percentiles_of_counts_are_numpys_bit_for_bit(numbers, scale, percents):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(FINITE32, min_size=1, max_size=30), SCALES, PERCENTAGES)
 def test_percentiles_of_floats_are_numpys_bit_for_bit(numbers, scale, percents):
-    keys = scan.key(np.array(numbers, np.float32))
+    keys = scan.floats_to_keys(np.array(numbers, np.float32))
 
     def within(tops):
         return np.stack(

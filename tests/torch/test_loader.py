@@ -416,7 +416,7 @@ def device(monkeypatch):
 def await_ready(batches, n):
     """Wait until so many batches are built and not taken."""
     end = time.monotonic() + 10
-    while batches.line._ready.qsize() < n:
+    while batches.producer._ready.qsize() < n:
         assert time.monotonic() < end
         time.sleep(0.001)
 
@@ -472,13 +472,13 @@ def test_a_batch_taken_while_another_thread_closes_is_whole(reader, device, monk
 
     def closing(event):
         batches.close()  # as from another thread: before the batch is handed out
-        batches._handover._sent(reader.read([0]))
+        batches._hook._sent(reader.read([0]))
         wait(event)
 
     device.consumer.wait_event = closing
     batch = next(batches)
     assert same_bytes(batch.image, next(iter(cloudio.Loader(reader, 2))).image)
-    assert not batches._handover._under_way
+    assert not batches._hook._under_way
 
 
 @pytest.mark.parametrize(("named", "k"), [("cuda", 1), ("cuda:0", 0)])
@@ -588,7 +588,7 @@ def test_a_state_counts_what_was_handed_out_not_what_was_copied_ahead(reader, de
     await_ready(batches, 2)
     assert len(batches) == 6
     next(batches)
-    assert batches.line.n_taken == 2
+    assert batches.producer.n_taken == 2
     assert len(batches) == 5
     assert loader.state_dict()["position"] == 2
     assert loader.epoch == 0
@@ -655,7 +655,7 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
     loader = cloudio.torch.Loader(reader, 2, device="cuda")
     batches = iter(loader)
     next(batches)
-    handover = weakref.ref(batches._handover)
+    hook = weakref.ref(batches._hook)
     gc.disable()
     try:
         if how == "close":
@@ -666,7 +666,7 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
                     raise KeyError
         del batches
         await_threads()
-        assert handover() is None
+        assert hook() is None
     finally:
         gc.enable()
 
@@ -674,14 +674,14 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
 def test_page_locked_tensors_leave_it_to_torch_when_memory_is_used_again(ds, monkeypatch):
     made = []
 
-    def page_locked(n_bytes):
+    def allocate_pinned(n_bytes):
         memory = np.empty(n_bytes, np.uint8)
         made.append(weakref.ref(memory))
         return torch.frombuffer(memory, dtype=torch.uint8).numpy()
 
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    monkeypatch.setattr(tensors, "page_locked", page_locked)
-    monkeypatch.setattr(torch_loader, "page_locked", page_locked)
+    monkeypatch.setattr(tensors, "allocate_pinned", allocate_pinned)
+    monkeypatch.setattr(torch_loader, "allocate_pinned", allocate_pinned)
     reader = ds.reader("L1C", "hq", size=20, dtype="bfloat16", valid=True)
     loader = cloudio.torch.Loader(reader, 2, pin_memory=True, prefetch=1)
     check(loader, cloudio.Loader(reader, 2))

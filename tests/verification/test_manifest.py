@@ -45,7 +45,7 @@ def test_a_manifest_has_sizes_and_a_checksum_of_every_patch(kept):
         array = part[entry["array"]]
         assert (path / entry["file"]).stat().st_size == entry["bytes"]
         assert np.dtype(entry["dtype"]) == array.dtype
-        sums = scan.array(part, entry["array"], whole=True, checksum=True).patches["checksum"]
+        sums = scan.count_array(part, entry["array"], whole=True, checksum=True).patches["checksum"]
         assert entry["checksums"] == "".join(f"{int(n):016x}" for n in sums)
     assert [entry["file"] for entry in held["metadata"]] == [
         "train/metadata.csv",
@@ -140,7 +140,7 @@ def test_metadata_that_is_gone_is_told_once(kept):
 
 
 def test_an_array_that_cannot_be_read_is_not_in_the_manifest(tiny, tmp_path, monkeypatch):
-    array, manifest = scan.array, tmp_path / "m.json"
+    array, manifest = scan.count_array, tmp_path / "m.json"
 
     def failing(ds, name, **options):
         if name == "L1C_B4" and "train" in ds.splits:
@@ -148,7 +148,7 @@ def test_an_array_that_cannot_be_read_is_not_in_the_manifest(tiny, tmp_path, mon
         return array(ds, name, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scan, "array", failing)
+        patched.setattr(scan, "count_array", failing)
         look(tiny, manifest=manifest)
     assert found(look(tiny, against=manifest)) == [("manifest-new", "train", "L1C_B4.dat", ())]
 
@@ -244,7 +244,7 @@ def test_a_manifest_that_is_not_there_or_cannot_be_written_is_an_error_before_th
     kept, monkeypatch
 ):
     path, manifest = kept
-    monkeypatch.setattr(scan, "array", None)
+    monkeypatch.setattr(scan, "count_array", None)
     with pytest.raises(FileNotFoundError):
         look(path, against=manifest.with_name("gone"))
     with pytest.raises(FileNotFoundError, match=r"no folder .* to write m in"):
@@ -260,7 +260,7 @@ def test_a_manifest_never_replaces_the_one_it_is_compared_with(kept, monkeypatch
     before = manifest.read_bytes()
     link = manifest.with_name("link")
     link.symlink_to(manifest)
-    monkeypatch.setattr(scan, "array", None)
+    monkeypatch.setattr(scan, "count_array", None)
     for one, other in ((manifest, manifest), (link, manifest), (manifest, link)):
         with pytest.raises(RequestError, match="is what is compared with; name another file"):
             look(path, manifest=one, against=other, force=True)
@@ -271,7 +271,7 @@ def test_a_file_that_is_there_is_replaced_only_on_demand(kept, monkeypatch):
     path, manifest = kept
     manifest.write_text("mine", encoding="utf-8")
     with monkeypatch.context() as patched:
-        patched.setattr(scan, "array", None)
+        patched.setattr(scan, "count_array", None)
         with pytest.raises(FileExistsError, match="is there already; force=True or --force repl"):
             look(path, manifest=manifest)
     assert manifest.read_text(encoding="utf-8") == "mine"

@@ -818,14 +818,14 @@ def test_holes_of_a_label_count_only_where_its_other_zeros_are_written(tmp_path,
 
 
 def test_an_array_that_cannot_be_read_is_told_and_the_rest_goes_on(tiny, monkeypatch):
-    array = scan.array
+    array = scan.count_array
 
     def failing(ds, name, **options):
         if name == "L1C_B4" and "train" in ds.splits:
             raise cloudio.TruncatedError(f"{ds.path}/train/L1C_B4.dat held less: patch 1, from")
         return array(ds, name, **options)
 
-    monkeypatch.setattr(scan, "array", failing)
+    monkeypatch.setattr(scan, "count_array", failing)
     edit(tiny, "S1_VV", "val")[0, 5, 5] = np.nan
     report = look(tiny)
     assert found(report) == [
@@ -1068,7 +1068,7 @@ def test_an_interrupt_ends_it_without_a_traceback(synthetic):
         # What runs in the background of a shell ignores it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def array(*a, **k): os.kill(os.getpid(), signal.SIGINT), time.sleep(30)\n"
-        "scan.array = array\n"
+        "scan.count_array = array\n"
         f"sys.exit(main(['verify', {str(synthetic)!r}]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
