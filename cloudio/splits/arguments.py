@@ -1,0 +1,64 @@
+"""The arguments of `make_splits`, checked and brought into one form."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .._utils.numbers import is_whole
+from ..errors import RequestError
+from ..reading.dataset import Dataset
+from ..storage.metadata import column_text, find_column
+
+
+def parse_shares(shares: Any) -> dict[str, Fraction]:
+    """Return shares as exact fractions of their decimal digits, which sum to 1, by sorted name."""
+    if not isinstance(shares, Mapping) or not shares:
+        raise RequestError(f"shares={shares!r}; a share for each split is needed: {{'train': 0.8}}")
+    for name, share in shares.items():
+        if not isinstance(name, str) or not name:
+            raise RequestError(f"no split can be called {name!r}; a name is needed")
+        number = isinstance(share, (int, float, np.integer, np.floating))
+        if not number or isinstance(share, (bool, np.timedelta64)) or not 0 < share < 1e18:
+            raise RequestError(f"shares[{name!r}] = {share!r}; a number above 0 is needed")
+    exact = {name: Fraction(repr(float(shares[name]))) for name in sorted(shares)}
+    total = sum(exact.values(), Fraction(0))
+    if abs(total - 1) > Fraction(1, 10**6):
+        raise RequestError(f"the shares sum to {float(total):.10g}; 1 is needed")
+    return {name: share / total for name, share in exact.items()}
+
+
+def parse_seed(seed: Any) -> int:
+    if not is_whole(seed) or not 0 <= seed < 2**64:
+        raise RequestError(f"seed={seed!r}; a whole number from 0 to 2**64 - 1 is needed")
+    return int(seed)
+
+
+def text_columns(ds: Dataset, names: Any) -> dict[str, list[str]]:
+    """Return the fields of these columns of metadata, as text."""
+    if isinstance(names, str):
+        names = (names,)
+    if names is not None and not isinstance(names, (list, tuple, set, frozenset)):
+        raise RequestError(f"{names!r} names no columns; a name is needed, names, or None")
+    return {name: column_text(find_column(ds.metadata, name, ds.path)) for name in names or ()}
+
+
+def stratum_values(ds: Dataset, stratify: Any) -> list[str]:
+    """Return the value of each patch, as text; "" for all of them without ``stratify``."""
+    if stratify is None:
+        return [""] * len(ds)
+    if isinstance(stratify, str):
+        return column_text(find_column(ds.metadata, stratify, ds.path))
+    try:
+        values = np.asarray(stratify)
+    except ValueError as error:  # rows of different lengths
+        raise RequestError(f"stratify is no array of values: {error}") from None
+    if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat):
+        values = values.astype(str)  # of pandas
+    if values.shape != (len(ds),) or values.dtype.kind not in "biufUM":
+        raise RequestError(
+            f"stratify is {values.shape} {values.dtype}; a column is needed, or an array with "
+            f"a number, a date or a text for each of {len(ds)} patches"
+        )
+    return column_text(values)

@@ -1,0 +1,81 @@
+"""`make_splits`: from shares and metadata to splits that keep groups whole."""
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import CloudioWarning, RequestError
+from ..reading.dataset import Dataset
+from .arguments import parse_seed, parse_shares, stratum_values, text_columns
+from .assignment import assign
+from .groups import Group, connect, describe
+from .result import Share, Splits
+
+
+def make_splits(
+    ds: Dataset,
+    shares: Mapping[str, float],
+    *,
+    seed: int = 0,
+    group: str | Sequence[str] | None = ("roi_id", "s2_id"),
+    stratify: Any = None,
+) -> Splits:
+    """Cut a data set into splits of these shares, which sum to 1, and keep groups of patches whole.
+
+    Patches with an equal value in any column of ``group`` stay together, and so do patches that
+    are connected through others.  Empty fields connect nothing.  A patch that ``ds`` has twice
+    stays with itself.  ``group=None``: every patch on its own.  ``stratify``: a column, or an array
+    with a value per patch, of which every split shall have about the same shares.
+
+    The number of patches of a split differs from its share by less than the size of the largest
+    group; the result says by how much.  No bound is promised for the shares of strata.  A split
+    that gets no patch is empty, with a warning.
+
+    The same seed gives the same splits on every machine, and under any order of rows.  What decides
+    is the content of the columns of ``group``, and for patches without a value there, their whole
+    row.  The order of rows decides only between equal rows, and where there is no metadata.
+    """
+    if not isinstance(ds, Dataset):
+        raise RequestError(f"{ds!r} is no data set; cloudio.open(path) makes one")
+    exact_shares = parse_shares(shares)
+    seed = parse_seed(seed)
+    if not len(ds):
+        raise RequestError("there are no patches to split")
+    columns, values = text_columns(ds, group), stratum_values(ds, stratify)
+    group_of = connect(ds, columns.values())
+    groups = describe(ds, group_of, columns, values, seed)
+    assigned = assign(groups, exact_shares)
+    splits = _result(shares, group_of, groups, assigned, values if stratify is not None else [])
+    for name, share in splits.shares.items():
+        if not share.n_patches:
+            warnings.warn(
+                f"{name} gets no patch; it was to have {share.asked:g} of {len(ds)} patches, which "
+                f"are in {splits.n_groups} groups of up to {splits.largest}",
+                CloudioWarning,
+                stacklevel=2,
+            )
+    return splits
+
+
+def _result(
+    shares: Mapping[str, float],
+    group_of: Sequence[int],
+    groups: Sequence[Group],
+    assigned: Sequence[str],
+    values: Sequence[str],
+) -> Splits:
+    """Return the splits of the patches; ``assigned`` are those of the groups."""
+    split_of = [assigned[g] for g in group_of]
+    names = np.array(split_of)
+    index = {name: np.flatnonzero(names == name).astype(np.int64) for name in shares}
+    n_groups = Counter(assigned)
+    by_split = {
+        name: Share(float(shares[name]), len(which) / len(split_of), len(which), n_groups[name])
+        for name, which in index.items()
+    }
+    counts = Counter(zip(values, split_of, strict=False))
+    strata = {v: {name: counts[v, name] for name in shares} for v in sorted(set(values))}
+    return Splits(index, by_split, max(group.size for group in groups), strata)

@@ -1,0 +1,99 @@
+"""The splits that `make_splits` returns, and the table that they print."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The share of all patches that was asked for a split, and the share that it got."""
+
+    asked: float
+    got: float
+    n_patches: int
+    n_groups: int
+
+
+class Splits(Mapping[str, np.ndarray]):
+    """Split name -> the positions of its patches: int64, ascending, read-only.
+
+    ``shares``: the share that each split was asked to have, and has.  ``n_groups``: the number of
+    groups of patches that were kept whole.  ``largest``: the number of patches of the largest
+    group.  ``strata``: value -> split name -> number of patches, empty without ``stratify``.
+    ``str()`` is a table.
+    """
+
+    def __init__(
+        self,
+        index: Mapping[str, np.ndarray],
+        shares: Mapping[str, Share],
+        largest: int,
+        strata: Mapping[str, Mapping[str, int]],
+    ) -> None:
+        self._index = dict(index)
+        for positions in self._index.values():
+            positions.setflags(write=False)
+        self.shares = dict(shares)
+        self.largest = largest
+        self.strata = {value: dict(counts) for value, counts in strata.items()}
+
+    @property
+    def n_groups(self) -> int:
+        return sum(share.n_groups for share in self.shares.values())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._index[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether ``other`` is a mapping of the same names to the same positions."""
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.keys() == other.keys() and all(
+            np.array_equal(positions, other[name]) for name, positions in self.items()
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Splits, (self._index, self.shares, self.largest, self.strata)
+
+    def __repr__(self) -> str:
+        wide = max(5, *map(len, self))
+        lines = [f"{'split':{wide}}    asked      got  patches   groups"]
+        lines += (
+            f"{name:{wide}}  {share.asked:7.4f}  {share.got:7.4f}  {share.n_patches:7,}  "
+            f"{share.n_groups:7,}"
+            for name, share in self.shares.items()
+        )
+        n_patches = sum(share.n_patches for share in self.shares.values())
+        lines.append(
+            f"{n_patches:,} patches in {self.n_groups:,} groups, the largest of {self.largest:,}"
+        )
+        if self.strata:
+            deviation, value, name = self._largest_deviation()
+            lines.append(
+                f"{len(self.strata):,} values; the share of one in a split is off by "
+                f"{deviation:.4f} at most ({value or 'empty'} in {name})"
+            )
+        return "\n".join(lines)
+
+    def _largest_deviation(self) -> tuple[float, str, str]:
+        """The largest difference between a value's share of a split and of all; value, split."""
+        n_patches = {name: share.n_patches for name, share in self.shares.items()}
+        return max(
+            (
+                abs(count / n_patches[name] - sum(counts.values()) / sum(n_patches.values())),
+                value,
+                name,
+            )
+            for value, counts in self.strata.items()
+            for name, count in counts.items()
+            if n_patches[name]
+        )

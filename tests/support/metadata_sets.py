@@ -1,0 +1,60 @@
+"""Data sets of nothing but metadata, and what splits of them look like."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from builders import SMALL
+
+from cloudio import make_splits
+from cloudio.reading.dataset import Dataset
+from cloudio.storage.discovery import Split
+
+CARD = {"train": 0.849, "val": 0.0535, "test": 0.0975}
+
+HALVES = {"a": 0.5, "b": 0.5}
+
+
+def metadata_only(*parts, **columns):
+    """A data set of nothing but metadata: one split of these columns, or a split for each part."""
+    splits = [
+        Split(name, Path(name), len(next(iter(fields.values()))), {}, fields)
+        for name, fields in parts or [("train", columns)]
+    ]
+    return Dataset(Path("somewhere"), SMALL, splits, sources=None)
+
+
+def release_columns(n, *, seed=0):
+    """Columns as the release has them: places of five dates, scenes that two places share."""
+    pick = np.random.default_rng(seed).integers
+    return {
+        "index": [str(7 * k % 1009) for k in range(n)],
+        "roi_id": [f"ROI_{k // 5:04d}" for k in range(n)],
+        "s2_id": [f"S2_{k % 5}_{k // 10}" if k % 3 else f"S2_{k}" for k in range(n)],
+        "s2_date": [f"2019-{1 + k % 12:02d}-17" for k in range(n)],
+        "land_cover": [str(10 * (1 + x)) for x in pick(0, 4, n)],
+    }
+
+
+def splits_without_warnings(*args, **options):
+    """The splits, whether or not one is empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make_splits(*args, **options)
+
+
+def split_per_patch(splits):
+    """The name of each patch's split, in patch order."""
+    names = {int(k): name for name, which in splits.items() for k in which}
+    return [names[k] for k in range(len(names))]
+
+
+def components(n, columns):
+    """Sets of patches that a value connects, joined value by value."""
+    groups = [{k} for k in range(n)]
+    for fields in columns:
+        for value in {field.strip() for field in fields} - {""}:
+            which = {k for k in range(n) if fields[k].strip() == value}
+            joined = [group for group in groups if group & which]
+            groups = [group for group in groups if not group & which] + [set().union(*joined)]
+    return groups
