@@ -1,86 +1,134 @@
-"""What ``cloudio stats`` counts in a folder: which bands and labels, where nobody named any."""
+"""``cloudio stats``: statistics of the bands and labels that a data set has."""
 
 import argparse
 import sys
-import warnings
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from .. import stats
 from ..errors import RequestError
-from ..reading.dataset import Dataset, open
-from ..reading.selection import select_bands
-from ..stats.class_tables import resolve_label_maps
-from ..stats.serialize import Result, ResultSet, writable
+from . import options
+
+if TYPE_CHECKING:
+    from ..reading.dataset import Dataset
+    from ..stats import ResultSet
+
+HELP = "mean, deviation and percentiles of bands, pixels of classes, agreement of labels"
 
 _LABEL = "manual_hq"
 
 
-def run(arguments: argparse.Namespace) -> tuple[ResultSet[Any], list[str]]:
-    """The results by what they are of, and what else a person could ask for."""
-    for what in ("bands", "labels"):
-        if getattr(arguments, what) and getattr(arguments, f"no_{what}"):
-            raise RequestError(f"--{what} and --no-{what}; one of them")
-    if arguments.reference and not arguments.agreement:
-        raise RequestError("--reference is what --agreement compares with; name its labels")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    names: dict[str, Any] = {"type": options.split_at_commas, "metavar": "NAMES"}
+    options.add_dataset(parser)
+    parser.add_argument("--split", metavar="NAME", help="count in this split (default: in all)")
+    parser.add_argument(
+        "--bands",
+        help="presets or bands, separated by commas, or 'all' (default: the first preset)",
+        **names,
+    )
+    parser.add_argument("--raw", action="store_true", help="numbers as stored, without scale")
+    parser.add_argument("--no-bands", action="store_true", help="leave bands out")
+    parser.add_argument("--labels", help="labels to count (default: manual_hq)", **names)
+    parser.add_argument("--no-labels", action="store_true", help="leave labels out")
+    parser.add_argument("--agreement", help="labels to compare with the reference", **names)
+    parser.add_argument("--reference", metavar="NAME", help="that label (default: manual_hq)")
+    parser.add_argument(
+        "--percentiles",
+        type=options.split_at_commas,
+        metavar="PERCENTS",
+        help="such as 1,50,99, or 'none'",
+    )
+    options.add_layout(parser)
+    options.add_threads(parser)
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write that JSON there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..reading.dataset import open
+    from ..stats.serialize import writable
+
+    _check(arguments)
     if arguments.output:
         writable(arguments.output)
-    with warnings.catch_warnings(), open(arguments.path, layout=arguments.layout) as whole:
-        warnings.showwarning = _say  # type: ignore[assignment]  # takes any arguments
+    with open(arguments.path, layout=arguments.layout) as whole:
         ds = whole if arguments.split is None else whole.split(arguments.split)
-        return _results(ds, arguments), _hints(ds, arguments)
+        results, hints = _compute(ds, arguments), _hints(ds, arguments)
+    if arguments.output:
+        results.save(arguments.output)
+    print(results.json() if arguments.json else "\n\n".join([str(results), *hints]))
+    return 0
 
 
-def _say(message: Warning | str, *_: Any) -> None:
-    print(f"cloudio: {message}", file=sys.stderr)
+def _check(arguments: argparse.Namespace) -> None:
+    for name in ("bands", "labels"):
+        if getattr(arguments, name) and getattr(arguments, f"no_{name}"):
+            raise RequestError(f"--{name} and --no-{name} exclude each other; give one of them")
+    if arguments.reference and not arguments.agreement:
+        raise RequestError("--reference needs --agreement and the labels to compare with it")
 
 
-def _results(ds: Dataset, arguments: argparse.Namespace) -> ResultSet[Any]:
-    bands = [] if arguments.no_bands else _bands(ds, arguments.bands, raw=arguments.raw)
-    labels = [] if arguments.no_labels else _labels(ds, arguments.labels)
+def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
+    from .. import stats
+    from ..stats.class_tables import resolve_label_maps
+    from ..stats.serialize import Result, ResultSet
+
+    bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)
+    labels = [] if arguments.no_labels else _choose_labels(ds, arguments.labels)
     compared, reference = arguments.agreement or [], arguments.reference or _LABEL
     # Before anything is read: a pass over bands can take minutes.
     for names in filter(None, (labels, compared, [reference] if compared else [])):
         resolve_label_maps(ds, names)
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": sys.stderr.isatty()}
-    found: dict[str, Result] = {}
+    results: dict[str, Result] = {}
     if bands:
-        percents = arguments.percentiles
-        percents = (
-            () if percents == ["none"] else stats.PERCENTILES if percents is None else percents
-        )
-        found["bands"] = stats.bands(
-            ds,
-            bands,
-            percentiles=percents,
-            scale=None if arguments.raw else "reflectance",
-            **settings,
-        )
+        scale = None if arguments.raw else "reflectance"
+        percents = _choose_percentiles(arguments.percentiles)
+        results["bands"] = stats.bands(ds, bands, percentiles=percents, scale=scale, **settings)
     if labels:
-        found["classes"] = stats.classes(ds, _one_or_more(labels), **settings)
+        results["classes"] = stats.classes(ds, _name_or_names(labels), **settings)
     if compared:
-        found["agreement"] = stats.agreement(ds, _one_or_more(compared), reference, **settings)
-    if not found:
+        compared = _name_or_names(compared)
+        results["agreement"] = stats.agreement(ds, compared, reference, **settings)
+    if not results:
         raise RequestError(f"nothing to count in {ds.path}; it has {', '.join(ds.names)}")
-    return ResultSet(found)
+    return ResultSet(results)
 
 
-def _bands(ds: Dataset, asked: Sequence[str] | None, *, raw: bool) -> list[str]:
-    """As asked; else the first preset there is, in CloudSEN12 L1C, else every band."""
-    if asked is not None and asked != ["all"]:
-        return list(asked)
-    if asked is None and (there := _presets(ds)):
-        return there[:1]
+def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> list[str]:
+    """Return the bands given; else the first preset there is, L1C in CloudSEN12; else all."""
+    if given is not None and given != ["all"]:
+        return list(given)
+    if given is None and (presets := _presets(ds)):
+        return presets[:1]
     unknown = () if raw else _unscaled(ds)
     return [n for n in ds.names if ds.band(n).kind == "band" and n not in unknown]
 
 
-def _unscaled(ds: Dataset) -> list[str]:
-    """Bands whose scale nobody knows."""
+def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
+    """Return the labels given; else manual_hq; else the first label that has a map, if any."""
+    if given is not None:
+        return list(given)
+    named = ds.layout.matches(_LABEL, ds.names)
+    return (named or [name for name in ds.layout.label_maps if name in ds.names])[:1]
+
+
+def _choose_percentiles(given: Sequence[str] | None) -> Any:
+    from ..stats import PERCENTILES
+
+    if given is None:
+        return PERCENTILES
+    return () if given == ["none"] else given
+
+
+def _unscaled(ds: "Dataset") -> list[str]:
+    """Return the arrays whose scale is unknown."""
     return [name for name in ds.names if ds.band(name).scale is None]
 
 
-def _presets(ds: Dataset) -> list[str]:
+def _presets(ds: "Dataset") -> list[str]:
+    """Return the presets whose bands all exist."""
     return [
         preset
         for preset, choices in ds.layout.presets.items()
@@ -88,26 +136,21 @@ def _presets(ds: Dataset) -> list[str]:
     ]
 
 
-def _labels(ds: Dataset, asked: Sequence[str] | None) -> list[str]:
-    """As asked; else manual_hq, else the first label that has a map, if there is one."""
-    if asked is not None:
-        return list(asked)
-    named = ds.layout.matches(_LABEL, ds.names)
-    return (named or [name for name in ds.layout.label_maps if name in ds.names])[:1]
-
-
-def _one_or_more(names: list[str]) -> str | list[str]:
+def _name_or_names(names: list[str]) -> str | list[str]:
     return names[0] if len(names) == 1 else names
 
 
-def _hints(ds: Dataset, arguments: argparse.Namespace) -> list[str]:
+def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:
+    """Return what a person may want to count next, as at most one paragraph."""
+    from ..reading.selection import select_bands
+
     hints = []
     if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):
         hints.append(f"of unknown scale: {', '.join(unknown)}; --raw counts numbers as stored")
-    if arguments.bands is None and not arguments.no_bands and (there := _presets(ds)):
-        shown = set(select_bands(ds, there[0]))
-        if more := [name for name in there if not shown.issuperset(select_bands(ds, name))]:
+    if arguments.bands is None and not arguments.no_bands and (presets := _presets(ds)):
+        shown = set(select_bands(ds, presets[0]))
+        if more := [name for name in presets if not shown.issuperset(select_bands(ds, name))]:
             hints.append(f"also there: --bands {','.join(more)}, or --bands all")
     if len(ds.splits) > 1 and "train" in ds.splits and not arguments.no_bands:
-        hints.append("mean and std to train with are those of the training split: --split train")
+        hints.append("to train, use mean and std of the training split: --split train")
     return ["\n".join(hints)] if hints else []

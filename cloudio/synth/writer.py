@@ -60,24 +60,6 @@ def synthesize(
             _write_split(root / split, scenes, describe, bands, advance)
 
 
-def parse_patches(words: Sequence[str]) -> dict[str, int]:
-    """What words such as ``train=8`` ask for, as `synthesize` takes it.
-
-    RequestError where one is no name of a folder, an equals sign and a whole number from 1 on,
-    or two have the same name.
-    """
-    patches: dict[str, int] = {}
-    for word in words:
-        match = re.fullmatch(r"([^=]*)=([0-9]{1,15})", word)
-        if match is None or int(match[2]) == 0:
-            raise RequestError(f"{word!r}; SPLIT=N is needed, N from 1 on, such as train=8")
-        name = _folder_name(match[1])
-        if name in patches:
-            raise RequestError(f"{word!r} comes after {name}={patches[name]}; name a split once")
-        patches[name] = int(match[2])
-    return _counts(patches)
-
-
 # ---- what is asked for ---------------------------------------------------------------------------
 
 

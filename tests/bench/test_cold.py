@@ -20,7 +20,7 @@ from cloudio.bench import cold
 from cloudio.bench import cold_candidates as cold_ways
 from cloudio.bench import cold_workload as cold_work
 from cloudio.bench import page_cache as pages
-from cloudio.cli.main import main
+from cloudio.cli import main
 
 BANDS = CLOUDSEN12.presets["L1C"][0][:2]
 N = 3

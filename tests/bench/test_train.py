@@ -22,7 +22,7 @@ from cloudio.bench import train_workload as train_work
 from cloudio.bench import warm as bench
 from cloudio.bench.cold_workload import stored
 from cloudio.bench.train_workload import Clock, Result, Taken, Way
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.layouts.toml_writer import to_toml
 
 BANDS = Band("B2", "band", "int16", scale=1e-4), Band("B3", "band", "int16", scale=2.75e-5)
@@ -415,7 +415,7 @@ def test_patches_that_are_taken_again_fit_the_memory(job, monkeypatch):
         (["--train", "--compute", "-1"], "compute=-1.0; milliseconds, 0 or more, are needed"),
         (["--train", "--compute", "nan"], "compute=nan; milliseconds"),
         (["--train", "--size", "41"], "41"),
-        (["--size", "32"], "--size, --batch and --compute are about --train"),
+        (["--size", "32"], "--size, --batch and --compute are options of --train"),
     ],
 )
 def test_bad_arguments_are_refused(folder, capsys, words, message):

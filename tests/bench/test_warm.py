@@ -17,7 +17,7 @@ import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Reader, Window
 from cloudio.bench import candidates as contenders
 from cloudio.bench import warm as bench
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.layouts.toml_writer import to_toml
 
 L1C, L2A = CLOUDSEN12.presets["L1C"][0], CLOUDSEN12.presets["L2A"][0]
@@ -300,8 +300,8 @@ def test_data_made_up_are_removed_after_an_interrupt(tmp_path):
     # A shell's background jobs ignore interrupts, and their children too.
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from cloudio.bench import warm; from cloudio.cli import main as cli; warm.N_SAMPLES = 2\n"
-        "raise SystemExit(cli.main(['bench', '--rounds', '100000']))"
+        "from cloudio.bench import warm; from cloudio.cli import main; warm.N_SAMPLES = 2\n"
+        "raise SystemExit(main(['bench', '--rounds', '100000']))"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:

@@ -10,9 +10,9 @@ import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Window
 from cloudio._core import kernels
 from cloudio._utils import machine
-from cloudio.cli import info
-from cloudio.cli.main import main
+from cloudio.cli import info, main
 from cloudio.layouts.toml_writer import to_toml
+from cloudio.reading.inventory import effective_layout
 
 FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
 
@@ -43,7 +43,7 @@ def test_machine_is_told_even_with_variables_that_cannot_be_used(monkeypatch, ca
 
 def test_dataset_lists_splits_and_arrays(tmp_path):
     write_root(tmp_path, {"train": 2, "val": 1}, CLOUDSEN12, names=FEW)
-    text = info.dataset(tmp_path)
+    text = info.describe(tmp_path)
     rows = [line.split() for line in text.splitlines()]
     assert f"{tmp_path}: CloudSEN12, 3 patches, 4 arrays, 0.007 GB" in text
     assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
@@ -67,7 +67,7 @@ def test_dataset_lists_what_is_unusual(tmp_path):
         metadata=False,
     )
     write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
-    text = info.dataset(tmp_path)
+    text = info.describe(tmp_path)
     rows = [line.split() for line in text.splitlines()]
     assert ["own", "band", "int16", "unknown", "-", "0.001"] in rows
     assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "0.001"] in rows
@@ -81,7 +81,7 @@ def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
     with pytest.raises(cloudio.LayoutError, match=r"no \.dat or \.npy files"):
-        info.dataset(tmp_path)
+        info.describe(tmp_path)
 
 
 # Two channels of a file, with all that can be set; one array with nothing.
@@ -108,7 +108,7 @@ def own(folder):
 
 
 def test_offset_and_nodata_are_told_where_an_array_has_one(tmp_path):
-    text = info.dataset(tmp_path / "data", own(tmp_path / "data"))
+    text = info.describe(tmp_path / "data", own(tmp_path / "data"))
     rows = [line.split() for line in text.splitlines()]
     assert "Own, 2 patches, 3 arrays, 0.000 GB" in text
     assert ["array", "kind", "stored", "scale", "offset", "nodata", "GB"] in rows
@@ -119,7 +119,7 @@ def test_offset_and_nodata_are_told_where_an_array_has_one(tmp_path):
 
 def test_offset_and_nodata_have_no_column_where_no_array_has_one(tmp_path):
     write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B2", "manual_hq"])
-    rows = [line.split() for line in info.dataset(tmp_path).splitlines()]
+    rows = [line.split() for line in info.describe(tmp_path).splitlines()]
     assert ["array", "kind", "stored", "scale", "GB"] in rows
     assert ["L1C_B2", "band", "int16", "0.0001", "0.001"] in rows
 
@@ -138,7 +138,7 @@ def test_info_takes_the_layout_it_is_given_and_prints_the_one_it_found(tmp_path,
 
 def test_a_folder_of_an_older_form_keeps_only_what_is_there(tmp_path):
     write_split(tmp_path, 1, SMALL, names=["B2", "target"])
-    layout = info.understood(cloudio.open(tmp_path, layout=SMALL))
+    layout = effective_layout(cloudio.open(tmp_path, layout=SMALL))
     assert layout == dataclasses.replace(
         SMALL,
         bands=(SMALL.band("L1C_B2"), SMALL.band("LABEL_hq")),
@@ -152,4 +152,4 @@ def test_a_folder_of_an_older_form_keeps_only_what_is_there(tmp_path):
 def test_a_layout_is_of_a_folder(option, capsys):
     assert main(["info", *option]) == 2
     err = capsys.readouterr().err
-    assert err == "cloudio: --toml and --layout are about a folder; name one\n"
+    assert err == "cloudio: --toml and --layout need a folder; give its path\n"

@@ -1,5 +1,6 @@
 """The commands as a person types them."""
 
+import importlib
 import os
 import re
 import shutil
@@ -7,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import builders
 import pytest
 
 import cloudio
-from cloudio.cli.main import main
+from cloudio import stats
+from cloudio.cli import command, main
 
 
 def test_synth_then_info(tmp_path, capsys):
@@ -118,12 +121,64 @@ def test_the_module_is_the_command():
     assert run.stdout == f"cloudio {cloudio.__version__}\n"
 
 
+@pytest.fixture
+def shown_by_python(monkeypatch):
+    """The warnings that Python shows as it usually does."""
+    shown = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", lambda *given: shown.append(str(given[0])))
+        yield shown
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_only_warnings_of_cloudio_become_sentences(name, monkeypatch, capsys, shown_by_python):
+    def warn(arguments):
+        warnings.warn("of somebody else", DeprecationWarning, stacklevel=1)
+        warnings.warn("of ours", cloudio.CloudioWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(importlib.import_module(f"cloudio.cli.{name}"), "run", warn)
+    words = {"info": [], "bench": [], "show": ["x", "--index", "0"]}.get(name, ["x"])
+    assert main([name, *words]) == 0
+    assert capsys.readouterr().err == "cloudio: warning: of ours\n"
+    assert shown_by_python == ["of somebody else"]
+
+
+def test_stats_counts_and_leaves_warnings_of_others_to_python(
+    tmp_path, monkeypatch, capsys, shown_by_python
+):
+    builders.write_split(tmp_path, 1, cloudio.CLOUDSEN12, names=["L1C_B4"])
+    count = stats.bands
+
+    def warn(*positional, **named):
+        warnings.warn("of somebody else", DeprecationWarning, stacklevel=1)
+        return count(*positional, **named)
+
+    monkeypatch.setattr(stats, "bands", warn)
+    assert main(["stats", str(tmp_path), "--bands", "L1C_B4", "--no-labels"]) == 0
+    assert capsys.readouterr().err == ""
+    assert shown_by_python == ["of somebody else"]
+
+
+def test_a_command_imports_the_library_only_when_it_runs():
+    code = (
+        "import sys; before = set(sys.modules); from cloudio.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in set(sys.modules) - before if 'matplotlib' in m or 'tqdm' in m\n"
+        "       or m.startswith(('cloudio.bench.', 'cloudio.plot.', 'cloudio.stats.'))])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
 def test_help_names_every_command():
     run = subprocess.run(
         [sys.executable, "-m", "cloudio", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("info", "synth", "verify", "show", "bench"):
-        assert f"    {command}" in run.stdout
+    for name in ("info", "synth", "verify", "show", "bench", "stats"):
+        assert f"    {name} " in run.stdout
 
 
 def test_a_closed_pipe_does_not_make_findings_clean(tmp_path):

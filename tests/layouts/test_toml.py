@@ -20,6 +20,7 @@ from cloudio import CLOUDSEN12, Band, LabelMap, Layout, LayoutError, RequestErro
 from cloudio.cli import info
 from cloudio.layouts.digest import layout_digest
 from cloudio.layouts.toml_writer import to_toml
+from cloudio.reading.inventory import effective_layout
 
 DOCS = ROOT / "docs" / "layouts.md"
 
@@ -609,13 +610,13 @@ def test_any_layout_is_read_back(tmp_path_factory, layout):
     assert layout_digest(again) == layout_digest(pickle.loads(pickle.dumps(layout)))
 
 
-# ---- a folder as it was understood ---------------------------------------------------------------
+# ---- the effective layout of a folder ------------------------------------------------------------
 
 
-def understanding(ds):
+def described(ds):
     """All that a layout and its files say of a data set."""
     return {
-        "layout": info.understood(ds),
+        "layout": effective_layout(ds),
         "splits": {name: list(which) for name, which in ds.splits.items()},
         "names": ds.names,
         "arrays": [split.arrays for split in ds._splits],
@@ -626,25 +627,25 @@ def understanding(ds):
 
 def again(tmp_path, folder, **options):
     """A folder opened once more, with what `cloudio info --toml` prints of it."""
-    path = toml(tmp_path, info.toml(folder, **options), "again.toml")
+    path = toml(tmp_path, info.format_layout(folder, **options), "again.toml")
     return cloudio.open(folder, layout=path)
 
 
-def test_a_folder_of_every_kind_of_file_is_understood_again(tmp_path):
+def test_a_folder_of_every_kind_of_file_is_described_by_its_layout(tmp_path):
     path = toml(tmp_path, WHOLE)
     for split, marker in {"train": "a", "val": "b"}.items():
         write_whole(tmp_path / "data" / split, marker=marker)
     ds = cloudio.open(tmp_path / "data", layout=path)
     other = again(tmp_path, tmp_path / "data", layout=path)
-    assert understanding(other) == understanding(ds)
+    assert described(other) == described(ds)
     assert other.layout == LAYOUT
     shutil.copy(tmp_path / "again.toml", tmp_path / "data" / "cloudio.toml")
-    assert understanding(cloudio.open(tmp_path / "data")) == understanding(ds)
-    assert info.toml(tmp_path / "data") == (tmp_path / "again.toml").read_text()
+    assert described(cloudio.open(tmp_path / "data")) == described(ds)
+    assert info.format_layout(tmp_path / "data") == (tmp_path / "again.toml").read_text()
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-def test_a_folder_of_cloudsen12_is_understood_again(tmp_path):
+def test_a_folder_of_cloudsen12_is_described_by_its_layout(tmp_path):
     stems = [
         "L1C_B2",
         "b03",
@@ -664,7 +665,7 @@ def test_a_folder_of_cloudsen12_is_understood_again(tmp_path):
         write_split(root / split, n, CLOUDSEN12, names=names, dtypes=dtypes)
     ds = cloudio.open(root)
     other = again(tmp_path, root)
-    assert understanding(other) == understanding(ds)
+    assert described(other) == described(ds)
     layout = other.layout
     assert [band.name for band in layout.bands] == [
         "L1C_B2", "L1C_B3", "L1C_B4", "S1_VV", "LABEL_manual_hq", "LABEL_qa60",
@@ -693,25 +694,25 @@ def test_types_that_splits_do_not_share_stay_the_layouts(tmp_path):
     write_split(root / "val", 1, names=["B2", "hq"])
     toml(root, to_toml(dataclasses.replace(SMALL, presets={})), "cloudio.toml")
     other = again(tmp_path, root)
-    assert understanding(other) == understanding(cloudio.open(root))
+    assert described(other) == described(cloudio.open(root))
     assert other.layout.band("LABEL_hq").dtype == "uint8"
     assert other.split("train").dtype("hq") == np.int16
 
 
-def test_an_older_copy_is_understood_again(tmp_path):
+def test_an_older_copy_is_described_by_its_layout(tmp_path):
     root = tmp_path / "data"
     for mark, n in {"train": 2, "val": 1}.items():
         names = [f"{mark}_B02", f"{mark}_target"]
         write_split(root, n, CLOUDSEN12, names=names, metadata=False,
                     dtypes={f"{mark}_target": "uint8"})  # fmt: skip
     ds, other = cloudio.open(root), again(tmp_path, root)
-    assert understanding(other) == understanding(ds)
+    assert described(other) == described(ds)
     assert other.names == ("L1C_B2", "LABEL_manual_hq")
 
 
-def test_the_small_patches_of_the_release_are_understood_again(mini, tmp_path):
+def test_the_small_patches_of_the_release_are_described_by_their_layout(mini, tmp_path):
     other = again(tmp_path, mini.path)
-    assert understanding(other) == understanding(mini)
+    assert described(other) == described(mini)
     assert other.warnings == ()
 
 

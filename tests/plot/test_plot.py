@@ -17,10 +17,10 @@ from paths import SUPPORT
 import cloudio
 from cloudio import CLASSES, CLOUDSEN12, LabelMap, RequestError
 from cloudio._utils import warn
-from cloudio.cli.info import understood
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.layouts.toml_writer import to_toml
 from cloudio.plot import colors as pictures
+from cloudio.reading.inventory import effective_layout
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is an extra")
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
@@ -573,8 +573,8 @@ try:
 except ImportError as error:
     print(error)
 print(repr(ds) != "")
-from cloudio.cli.main import main
-from cloudio.cli.info import understood
+from cloudio.cli import main
+from cloudio.reading.inventory import effective_layout
 from cloudio.layouts.toml_writer import to_toml
 print(main(["show", sys.argv[2], "--index", "0", "-o", sys.argv[2] + "/x.png"]))
 """
@@ -591,7 +591,7 @@ print(main(["show", sys.argv[2], "--index", "0", "-o", sys.argv[2] + "/x.png"]))
 @pytest.fixture
 def folder(small, tmp_path, monkeypatch):
     """A folder to work in, with the layout of the data set in it."""
-    (tmp_path / "small.toml").write_text(to_toml(understood(small[1])))
+    (tmp_path / "small.toml").write_text(to_toml(effective_layout(small[1])))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -676,7 +676,7 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
         (["--index", "5"], "index[0] = 5; there are 5 patches"),
         (["--index", "0:6"], "--index 0:6; there are 5 patches"),
         (["--index", "two"], "--index 'two'; numbers are needed, or a range such as 0:6"),
-        (["--index", "3:3"], "--index 3:3 is no patch"),
+        (["--index", "3:3"], "--index 3:3 names no patch"),
         (["--index", "0", "--bands", "B99"], "no array 'B99'"),
         (["--index", "0", "--labels", "hq,nope"], "no array 'nope'"),
         (["--index", "0", "--labels", "hq", "--policy", "x"], "LABEL_hq under 'x'; there is"),

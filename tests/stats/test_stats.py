@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import Band, LabelMap, Layout, RequestError, Window, stats
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.reading import scan
 from cloudio.stats.compute import moments as exact
 
@@ -858,9 +858,9 @@ def test_the_command_counts_what_it_is_told_and_keeps_it(made, capsys, tmp_path)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--bands", "i16", "--no-bands"], "--bands and --no-bands; one of them"),
-        (["--labels", "hq", "--no-labels"], "--labels and --no-labels; one of them"),
-        (["--reference", "hq"], "--reference is what --agreement compares with"),
+        (["--bands", "i16", "--no-bands"], "--bands and --no-bands exclude each other"),
+        (["--labels", "hq", "--no-labels"], "--labels and --no-labels exclude each other"),
+        (["--reference", "hq"], "--reference needs --agreement"),
         (["--no-bands", "--no-labels"], "nothing to count in"),
         (["--labels", "i16"], "i16 under 'card'; there is no policy"),
         (["--agreement", "found"], "no array 'manual_hq'"),
@@ -962,7 +962,10 @@ def test_the_command_says_warnings_as_sentences(mini, capsys):
         warnings.simplefilter("default")
         assert main(words) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert any(line.startswith("cloudio: LABEL_qa60 is stored in 1 byte a pixel") for line in lines)
+    assert any(
+        line.startswith("cloudio: warning: LABEL_qa60 is stored in 1 byte a pixel")
+        for line in lines
+    )
 
 
 def test_real_classes_are_named_where_the_map_is_cloudsen12s(mini):

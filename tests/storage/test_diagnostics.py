@@ -17,7 +17,7 @@ from processes import in_subprocess, needs_fork
 import cloudio
 from cloudio import CLOUDSEN12, Band, CloudioWarning, LabelMap, Layout, Reader, Window
 from cloudio._utils import warn
-from cloudio.cli import main as cli
+from cloudio.cli import info, main
 
 LABELS = [band.name for band in CLOUDSEN12.bands if band.kind == "label"]
 SHORT = [name.removeprefix("LABEL_") for name in LABELS]
@@ -475,7 +475,7 @@ def test_info_lists_what_open_warns_of_and_does_not_warn(tmp_path, capsys):
     path = tmp_path / "data"
     cloudio.synthesize(path, {"train": 1, "val": 1}, arrays=["L1C_B4", "L1C_B3"])
     (path / "val" / "L1C_B3.dat").unlink()
-    assert said(lambda: cli.main(["info", str(path)])) == []
+    assert said(lambda: main(["info", str(path)])) == []
     out, err = capsys.readouterr()
     assert out.endswith("val: no L1C_B3, which others have\n")
     assert err == ""
@@ -494,18 +494,18 @@ def test_other_commands_say_it_as_a_sentence(tmp_path, capsys, monkeypatch):
         warnings.warn("of somebody else", stacklevel=1)
         return 0
 
-    monkeypatch.setattr(cli, "_info", command)
+    monkeypatch.setattr(info, "run", command)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", usual)
-        assert cli.main(["info"]) == 0
+        assert main(["info"]) == 0
         said_first = f"cloudio: warning: {tmp_path}: 5 doubts about its files"
         assert capsys.readouterr().err.startswith(said_first)
         assert others == ["of somebody else"]
         assert warnings.showwarning is usual
         warnings.simplefilter("error")
         warn.reset()
-        assert cli.main(["info"]) == 2
+        assert main(["info"]) == 2
     assert re.match(f"cloudio: {tmp_path}: 5 doubts", capsys.readouterr().err)
 
 

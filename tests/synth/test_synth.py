@@ -16,7 +16,7 @@ import pytest
 import cloudio
 from cloudio import CLOUDSEN12, RequestError
 from cloudio.synth import writer as synth
-from cloudio.synth.writer import parse_patches, synthesize
+from cloudio.synth.writer import synthesize
 
 NAMES = [band.name for band in CLOUDSEN12.bands]
 LABELS = [band.name for band in CLOUDSEN12.bands if band.kind == "label"]
@@ -530,41 +530,6 @@ def test_numpy_numbers_are_whole_numbers_too(tmp_path):
     made(tmp_path / "numpy", patches={"a": np.int16(1)}, seed=np.uint64(9))
     made(tmp_path / "python", patches={"a": 1}, seed=9)
     assert contents(tmp_path / "numpy") == contents(tmp_path / "python")
-
-
-def test_words_become_patches_in_their_order():
-    asked = parse_patches(["val=2", "train=08", "my split=3", "ünï=1"])
-    assert list(asked.items()) == [("val", 2), ("train", 8), ("my split", 3), ("ünï", 1)]
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["train"], "'train'; SPLIT=N is needed, N from 1 on, such as train=8"),
-        (["train="], "'train='; SPLIT=N"),
-        (["train=x"], "'train=x'; SPLIT=N"),
-        (["train=-3"], "'train=-3'; SPLIT=N"),
-        (["train=0"], "'train=0'; SPLIT=N"),
-        (["train=1.5"], "'train=1.5'; SPLIT=N"),
-        (["train= 8"], "'train= 8'; SPLIT=N"),
-        (["train=24,val=4"], "'train=24,val=4'; SPLIT=N"),
-        (["train=" + "9" * 5000], "SPLIT=N"),
-        (["train=٣"], "SPLIT=N"),
-        (["train=8", "val=2", "train=9"], "'train=9' comes after train=8; name a split once"),
-        (["=8"], "no split can be called ''"),
-        ([".=8"], r"no split can be called '\.'"),
-        (["..=8"], r"no split can be called '\.\.'"),
-        (["../x=8"], r"no split can be called '\.\./x'"),
-        (["a/b=8"], "no split can be called 'a/b'"),
-        (["a\\b=8"], "no split can be called"),
-        (["a\nb=8"], "no split can be called"),
-        (["a\0b=8"], "no split can be called"),
-        ([], "a number for each split is needed"),
-    ],
-)
-def test_bad_words_are_refused(words, message):
-    with pytest.raises(RequestError, match=message):
-        parse_patches(words)
 
 
 def test_the_default_cannot_be_changed():

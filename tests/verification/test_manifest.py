@@ -11,7 +11,7 @@ from clean import SIDE, TINY, found, look
 
 import cloudio
 from cloudio import RequestError
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.layouts import toml_writer
 from cloudio.reading import scan
 from cloudio.verification import manifest as manifests

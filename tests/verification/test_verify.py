@@ -20,7 +20,7 @@ from paths import ROOT, SUPPORT
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, LayoutError, RequestError, Window
-from cloudio.cli.main import main
+from cloudio.cli import main
 from cloudio.layouts import toml_writer
 from cloudio.reading import scan
 from cloudio.verification import report as findings
@@ -1064,7 +1064,7 @@ def test_an_interrupt_ends_it_without_a_traceback(synthetic):
     code = (
         "import os, signal, sys, time\n"
         "from cloudio.reading import scan\n"
-        "from cloudio.cli.main import main\n"
+        "from cloudio.cli import main\n"
         # What runs in the background of a shell ignores it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def array(*a, **k): os.kill(os.getpid(), signal.SIGINT), time.sleep(30)\n"

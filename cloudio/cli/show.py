@@ -1,0 +1,135 @@
+"""``cloudio show``: write a picture of patches and their labels."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+from . import options
+
+HELP = "write a picture of patches and their labels"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    options.add_dataset(parser)
+    parser.add_argument(
+        "--index",
+        nargs="+",
+        required=True,
+        metavar="K",
+        help="which patches: 12, or 3 7 12, or 3,7,12, or 0:6 for the first six",
+    )
+    parser.add_argument("--split", help="count patches in this split (default: over all of them)")
+    _add_content(parser)
+    options.add_layout(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="ends in .png, .jpg, .pdf or .svg (default: a .png here, named by the patches)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+
+
+def _add_content(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the picture shows of a patch."""
+    parser.add_argument(
+        "--bands",
+        default="rgb",
+        help="a preset, one band, three as red,green,blue, or several panels (default: rgb)",
+    )
+    parser.add_argument("--labels", help="names, such as manual_hq,sen2cor (default: none)")
+    parser.add_argument(
+        "--policy",
+        help="how labels become classes; 'codes' shows them as stored (default: the layout's "
+        "first, and probabilities as they are)",
+    )
+    parser.add_argument("--classes", help="names of classes 0, 1, ... (default: CloudSEN12's)")
+    parser.add_argument("--window", action="store_true", help="outline the valid window")
+    parser.add_argument(
+        "--stretch", default="fixed", help="fixed, patch, or LOW,HIGH (default: fixed)"
+    )
+    parser.add_argument("--flat", action="store_true", help="classes without the image below them")
+    parser.add_argument("--columns", type=int, help="patches side by side")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        from .. import plot
+    except ImportError as error:  # its message says what to install
+        raise RequestError(str(error)) from None
+    from ..reading.dataset import open
+    from ..reading.indexing import resolve_index
+
+    ds = open(arguments.path, layout=arguments.layout)
+    if arguments.split is not None:
+        ds = ds.split(arguments.split)
+    try:
+        index = resolve_index(_parse_index(arguments.index, len(ds)), len(ds)).tolist()
+    except IndexError as error:
+        raise RequestError(str(error)) from None
+    output = arguments.output or _default_output(ds.path.name, arguments.split, index)
+    plot.format_of(output)
+    if output.exists() and not arguments.force:
+        raise FileExistsError(f"{output} is there already; --force replaces it")
+    figure = plot.patch(ds, index, **_plot_options(arguments))
+    plot.save(figure, output, force=arguments.force)
+    print(f"{output}: {len(index)} patch{'' if len(index) == 1 else 'es'}")
+    return 0
+
+
+def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `cloudio.plot.patch`."""
+    from ..plot import OVERLAY
+
+    labels: Any = arguments.labels and arguments.labels.split(",")
+    if labels and arguments.policy:
+        labels = dict.fromkeys(labels, None if arguments.policy == "codes" else arguments.policy)
+    bands = arguments.bands.split(",")
+    return {
+        "bands": bands if len(bands) > 1 else bands[0],
+        "labels": labels,
+        "window": arguments.window,
+        "stretch": _parse_stretch(arguments.stretch),
+        "overlay": None if arguments.flat else OVERLAY,
+        "classes": arguments.classes and arguments.classes.split(","),
+        "columns": arguments.columns,
+    }
+
+
+def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
+    """Return the patches that words such as ``3``, ``3,7`` and ``0:6`` name."""
+    index: list[int] = []
+    for word in ",".join(words).split(","):
+        if re.fullmatch(r"-?\d+", word):
+            index.append(int(word))
+        elif ends := re.fullmatch(r"(\d+):(\d+)", word):
+            if int(ends[2]) > n_patches:
+                raise RequestError(f"--index {word}; there are {n_patches} patches")
+            index += range(int(ends[1]), int(ends[2]))
+        else:
+            raise RequestError(f"--index {word!r}; numbers are needed, or a range such as 0:6")
+    if not index:
+        raise RequestError(f"--index {' '.join(words)} names no patch")
+    return index
+
+
+def _default_output(folder: str, split: str | None, index: Sequence[int]) -> Path:
+    """Return a file name for the current folder that tells which patches it shows."""
+    numbers = [str(k) for k in index]
+    if len(numbers) > 4:
+        numbers[1:-1] = ["to"]
+    return Path("-".join([*filter(None, (folder, split)), *numbers]) + ".png")
+
+
+def _parse_stretch(word: str) -> str | tuple[float, float]:
+    if "," not in word:
+        return word
+    try:
+        low, high = map(float, word.split(","))
+    except ValueError:
+        raise RequestError(f"--stretch {word!r}; fixed, patch or LOW,HIGH is needed") from None
+    return low, high

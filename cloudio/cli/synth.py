@@ -1,0 +1,53 @@
+"""``cloudio synth``: write a synthetic data set."""
+
+import argparse
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import RequestError
+
+HELP = "write a synthetic data set with CloudSEN12's files, and with the release's known defects"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help="the folder to create; it must not exist")
+    parser.add_argument(
+        "--patches",
+        nargs="+",
+        metavar="SPLIT=N",
+        default=["train=8", "val=2", "test=2"],
+        help="patches of each split, 24.6 MB each (default: train=8 val=2 test=2)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..synth.writer import synthesize
+
+    # As after Ctrl-C: what is half-written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    patches = parse_patches(arguments.patches)
+    synthesize(arguments.path, patches, seed=arguments.seed, progress=sys.stderr.isatty())
+    print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
+    return 0
+
+
+def parse_patches(words: Sequence[str]) -> dict[str, int]:
+    """Return the patches of each split, from words such as ``train=8``, as `synthesize` takes it.
+
+    RequestError where a word is not SPLIT=N with N from 1, or where a split is named twice.
+    `synthesize` checks the names themselves.
+    """
+    patches: dict[str, int] = {}
+    for word in words:
+        match = re.fullmatch(r"([^=]*)=([0-9]{1,15})", word)
+        if match is None or int(match[2]) == 0:
+            raise RequestError(f"{word!r}; SPLIT=N is needed, N from 1 on, such as train=8")
+        name = match[1]
+        if name in patches:
+            raise RequestError(f"{word!r} comes after {name}={patches[name]}; name a split once")
+        patches[name] = int(match[2])
+    return patches

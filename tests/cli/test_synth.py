@@ -1,0 +1,54 @@
+"""`cloudio synth`: how many patches of each split, in words."""
+
+import re
+import signal
+
+import pytest
+
+from cloudio.cli import main
+from cloudio.cli.synth import parse_patches
+
+
+@pytest.fixture(autouse=True)
+def keep_handler():
+    """The command handles SIGTERM for the rest of its process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_words_become_patches_in_their_order():
+    asked = parse_patches(["val=2", "train=08", "my split=3", "ünï=1"])
+    assert list(asked.items()) == [("val", 2), ("train", 8), ("my split", 3), ("ünï", 1)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "'train'; SPLIT=N is needed, N from 1 on, such as train=8"),
+        (["train="], "'train='; SPLIT=N"),
+        (["train=x"], "'train=x'; SPLIT=N"),
+        (["train=-3"], "'train=-3'; SPLIT=N"),
+        (["train=0"], "'train=0'; SPLIT=N"),
+        (["train=1.5"], "'train=1.5'; SPLIT=N"),
+        (["train= 8"], "'train= 8'; SPLIT=N"),
+        (["train=24,val=4"], "'train=24,val=4'; SPLIT=N"),
+        (["train=" + "9" * 5000], "SPLIT=N"),
+        (["train=٣"], "SPLIT=N"),
+        (["train=8", "val=2", "train=9"], "'train=9' comes after train=8; name a split once"),
+        (["=8"], "no split can be called ''"),
+        ([".=8"], r"no split can be called '\.'"),
+        (["..=8"], r"no split can be called '\.\.'"),
+        (["../x=8"], r"no split can be called '\.\./x'"),
+        (["a/b=8"], "no split can be called 'a/b'"),
+        (["a\\b=8"], "no split can be called"),
+        (["a\nb=8"], "no split can be called"),
+        (["a\0b=8"], "no split can be called"),
+    ],
+)
+def test_bad_words_are_refused(tmp_path, capsys, words, message):
+    assert main(["synth", str(tmp_path / "made"), "--patches", *words]) == 2
+    printed = capsys.readouterr()
+    assert re.search(message, printed.err)
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert list(tmp_path.iterdir()) == []
