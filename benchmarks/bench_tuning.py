@@ -35,7 +35,7 @@ def prepared(work: Work, threads: int) -> tuple[Contender, Batch]:
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("times", [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8])
-@pytest.mark.parametrize("name", ["rows_ahead", "strip_bytes"])
+@pytest.mark.parametrize("name", ["rows_ahead", "tile_bytes"])
 def test_sweep(
     timed: Timed, tuned: Callable[..., object], data: Dataset, name: str, times: float,
     n_threads: int,

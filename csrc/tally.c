@@ -150,8 +150,8 @@ static void tally_bytes(const cio_tally *how, const cio_patch *patch, uint32_t *
         if (n == 0)
             continue;
         table[code] += n;
-        if (how->fold != NULL)
-            classes[how->fold[code]] += n;
+        if (how->class_lut != NULL)
+            classes[how->class_lut[code]] += n;
         if (record == NULL)
             continue;
         if (x == how->nodata) {
@@ -274,13 +274,13 @@ static void move_class(const cio_tally *how, uint32_t *table, uint16_t code, int
     const uint32_t n = table[2 * code] + table[2 * code + 1];
     table[2 * code] = table[2 * code + 1] = 0;
     table[2 * N_SHORTS + code] += n;
-    classes[how->fold[code]] += n;
+    classes[how->class_lut[code]] += n;
 }
 
 static void tally_shorts(const cio_tally *how, const cio_patch *patch, uint32_t *table,
                          cio_record *record, int64_t *classes)
 {
-    const int brief = record == NULL && how->fold == NULL;
+    const int brief = record == NULL && how->class_lut == NULL;
     const order by = how->type == CIO_I16 ? (order){0, 0} : (order){0x8000, 32768};
     const size_t width = patch->right - patch->left;
     const uint16_t *held = NULL;
@@ -304,7 +304,7 @@ static void tally_shorts(const cio_tally *how, const cio_patch *patch, uint32_t 
     if (brief)
         return;
     const int32_t least = lo + by.shift, most = hi + by.shift;
-    for (int32_t x = least; how->fold != NULL && x <= most; ++x)
+    for (int32_t x = least; how->class_lut != NULL && x <= most; ++x)
         move_class(how, table, (uint16_t)x, classes);
     if (record == NULL)
         return;
@@ -342,7 +342,7 @@ static void look_into(const cio_tally *how, const cio_patch *patch, uint32_t *ta
     for (size_t y = patch->top; y < patch->bottom; ++y) {
         const float *src = (const float *)next_row(patch, y, sizeof(*src));
         for (size_t i = 0; i < patch->right - patch->left; ++i) {
-            const uint32_t key = key_of(src[i]), place = how->chosen[key >> 16];
+            const uint32_t key = key_of(src[i]), place = how->buckets[key >> 16];
             if (place != 0 && src[i] == src[i] && src[i] != nodata)
                 ++table[(place - 1) * N_SHORTS + (key & 0xffff)];
         }
@@ -491,8 +491,8 @@ size_t cio_tally_bytes(const cio_tally *how)
 {
     const size_t n = how->paired             ? 2 * N_SHORTS
                      : item_of(how->type) == 1 ? N_BYTES
-                     : how->chosen != NULL   ? how->n_chosen * N_SHORTS
-                     : how->fold != NULL     ? 3 * N_SHORTS
+                     : how->buckets != NULL   ? how->n_buckets * N_SHORTS
+                     : how->class_lut != NULL     ? 3 * N_SHORTS
                                              : 2 * N_SHORTS;
     return n * sizeof(uint32_t);
 }
@@ -503,13 +503,13 @@ void cio_tally_patch(const cio_tally *how, const cio_patch *patch, uint32_t *tab
     static const cio_record nothing = {.least = NAN, .most = NAN, .frame_least = NAN,
                                        .frame_most = NAN};
     const size_t item = item_of(how->type);
-    if (how->chosen != NULL) {
+    if (how->buckets != NULL) {
         look_into(how, patch, table);
         return;
     }
     if (record != NULL)
         *record = nothing;
-    if (how->fold != NULL)
+    if (how->class_lut != NULL)
         memset(classes, 0, how->n_classes * sizeof(*classes));
     switch (how->type) {
     case CIO_I16:
@@ -527,10 +527,10 @@ void cio_tally_patch(const cio_tally *how, const cio_patch *patch, uint32_t *tab
 void cio_tally_sum(const cio_tally *how, const uint32_t *table, int64_t *counts)
 {
     const size_t n = cio_tally_bytes(how) / sizeof(*table);
-    if (n == N_BYTES || how->chosen != NULL)
+    if (n == N_BYTES || how->buckets != NULL)
         for (size_t k = 0; k < n; ++k)
             counts[k] += table[k];
-    else if (how->fold != NULL)
+    else if (how->class_lut != NULL)
         for (size_t k = 0; k < N_SHORTS; ++k)
             counts[k] += table[2 * N_SHORTS + k];
     else

@@ -24,11 +24,11 @@ typedef struct cio_tally {
     int checksum;  /* whether one is made */
     int paired;    /* two arrays of one byte a pixel, their numbers together */
     /* The class of each number by its bits read as unsigned, 256 or 65,536 of them; or NULL. */
-    const uint8_t *fold;
+    const uint8_t *class_lut;
     size_t n_classes;
     /* Of floats: 1 + the place of each upper half of a key that is looked into, or 0; or NULL. */
-    const uint16_t *chosen;
-    size_t n_chosen;
+    const uint16_t *buckets;
+    size_t n_buckets;
 } cio_tally;
 
 /* The rows of a patch that were read, and the window in them that is counted. */
@@ -44,7 +44,7 @@ typedef struct cio_patch {
 size_t cio_tally_bytes(const cio_tally *how);
 
 /* Count a patch: write its record, unless that is NULL, add its numbers to the table, and write how
- * many pixels are of each class where there is a `fold`. With `chosen`, only the table is written. */
+ * many pixels are of each class where there is a `class_lut`. With `buckets`, only the table is written. */
 void cio_tally_patch(const cio_tally *how, const cio_patch *patch, uint32_t *table,
                      cio_record *record, int64_t *classes);
 
@@ -53,7 +53,7 @@ void cio_tally_pair(const cio_patch *one, const cio_patch *other, uint32_t *tabl
 
 /* Add a table to counts: 256 or 65,536 of them, by the numbers' bits read as unsigned, of pairs by
  * the first of these times 256 and the second; of floats by the upper half of the key; with
- * `chosen`, 65,536 for each, by the lower half. */
+ * `buckets`, 65,536 for each, by the lower half. */
 void cio_tally_sum(const cio_tally *how, const uint32_t *table, int64_t *counts);
 
 #ifdef __cplusplus

@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
 def all_threads() -> Iterator[None]:
     """Even the smallest work is cut up and shared."""
     before = kernels.tune()
-    kernels.tune(thread_bytes=1, strip_bytes=256)
+    kernels.tune(thread_bytes=1, tile_bytes=256)
     yield
     kernels.tune(**before)
 

@@ -111,7 +111,7 @@ def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
     if dataset.reader(bands).read([0, -1]).image.tobytes() != reader.read([0, -1]).image.tobytes():
         raise CloudioError("what was read with evict is not what is read without")
     for source in (dataset.sources(name)[0] for name in bands):
-        source.file.give_back(0, source.file.n_bytes)
+        source.file.evict(0, source.file.n_bytes)
     out = reader.allocate(batch)
     begin = time.perf_counter()
     for first in range(0, len(reader) - batch + 1, batch):

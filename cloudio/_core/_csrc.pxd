@@ -85,10 +85,10 @@ cdef extern from "tally.h" nogil:
         double nodata
         int checksum
         int paired
-        const uint8_t *fold
+        const uint8_t *class_lut
         size_t n_classes
-        const uint16_t *chosen
-        size_t n_chosen
+        const uint16_t *buckets
+        size_t n_buckets
 
     ctypedef struct cio_patch:
         const char *src

@@ -87,7 +87,7 @@ cdef class File:
         c.cio_file_leave(self.held)
         return n
 
-    def give_back(self, int64_t offset, int64_t n_bytes):
+    def evict(self, int64_t offset, int64_t n_bytes):
         """Let the system forget the pages of a range, as far as it does."""
         self.check(offset, n_bytes)
         self.enter()

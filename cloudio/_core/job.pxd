@@ -145,7 +145,7 @@ cdef inline Py_ssize_t up_to_block(Py_ssize_t n_bytes) noexcept nogil:
 cdef inline Py_ssize_t up_to_line(Py_ssize_t n_bytes) noexcept nogil:
     return (n_bytes + LINE - 1) // LINE * LINE
 
-cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_bytes) noexcept nogil:
+cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t tile_bytes) noexcept nogil:
     """Cut an output into strips of about that many bytes, as even as rows allow; its bytes.
 
     Of arrays that are read so many bytes are read at once.  Strips that are turned read as many
@@ -154,11 +154,11 @@ cdef inline Py_ssize_t cut(const Job *job, Output *output, Py_ssize_t strip_byte
     """
     cdef Py_ssize_t together = 1 if output.form == PLANAR else output.n_arrays
     cdef Py_ssize_t pixel = output.item * (together if output.form == INTERLEAVED else 1)
-    cdef Py_ssize_t rows_at_most = max(1, strip_bytes // (job.width * pixel))
+    cdef Py_ssize_t rows_at_most = max(1, tile_bytes // (job.width * pixel))
     if job.fetch != NULL:
         if output.form == INTERLEAVED:
-            strip_bytes = max(strip_bytes // together, LEAST_READ)
-        rows_at_most = max(1, strip_bytes // pitch_of(job, output, job.width))
+            tile_bytes = max(tile_bytes // together, LEAST_READ)
+        rows_at_most = max(1, tile_bytes // pitch_of(job, output, job.width))
     if output.form == TALLY:
         rows_at_most = job.height
     elif job.any_turned:

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .files import File
-from .plans import Stack, Tally
+from .plans import BasePlan, Histogram
 
 ENDED: int
 WRITTEN: int
@@ -11,7 +11,7 @@ ISAS: tuple[str, ...]
 
 def resolve(index: Any, n_patches: int) -> None: ...
 def run(
-    plans: Sequence[Stack],
+    plans: Sequence[BasePlan],
     outs: Sequence[Any],
     index: Any,
     origin: Any,
@@ -20,7 +20,7 @@ def run(
     evict: bool = False,
 ) -> tuple[File, int, int, int] | None: ...
 def count(
-    plan: Tally,
+    plan: Histogram,
     records: Any,
     counts: Any,
     classes: Any,
@@ -31,10 +31,12 @@ def count(
     n_threads: int,
     evict: bool = False,
 ) -> tuple[File, int, int, int] | None: ...
-def prefetch(plans: Sequence[Stack], index: Any, origin: Any, height: int, width: int) -> None: ...
+def prefetch(
+    plans: Sequence[BasePlan], index: Any, origin: Any, height: int, width: int
+) -> None: ...
 def available() -> tuple[str, ...]: ...
 def isa() -> str: ...
 def use(name: str) -> None: ...
 def tune(**numbers: int) -> dict[str, int]: ...
-def team_size() -> int: ...
+def n_workers() -> int: ...
 def address(source: Any) -> int: ...

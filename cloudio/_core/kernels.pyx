@@ -21,7 +21,7 @@ from cloudio._core.pages cimport (
     Ahead, Source, ask_ahead, calm_files, check_files, doubt_of, drop_ahead, enter_files, fetch,
     give_back_rest, leave_files, read_ahead)
 from cloudio._core.plans cimport (
-    Buffer, Gather, Mask, Remap, Stack, Tally, move_of, type_of, zeros)
+    Buffer, Gather, Mask, Remap, BasePlan, Histogram, move_of, type_of, zeros)
 from cloudio._core.rows cimport sum_tables, walk
 
 # Codes of faults that are no errno.
@@ -34,10 +34,10 @@ cdef enum:
 # What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
 cdef struct Tuning:
     Py_ssize_t rows_ahead  # asked for before they are read
-    Py_ssize_t strip_bytes  # of output in a strip, the unit of work
+    Py_ssize_t tile_bytes  # of output in a strip, the unit of work
     Py_ssize_t thread_bytes  # of output for which one more thread is woken
     Py_ssize_t stream_bytes  # of output from which on it is written past the cache
-    Py_ssize_t ahead_bytes  # of output before which absent pages are asked for
+    Py_ssize_t readahead_bytes  # of output before which absent pages are asked for
     Py_ssize_t read_bytes  # that a strip is read in, where arrays are read
     Py_ssize_t waiting  # threads that may wait for a file at once
 
@@ -81,7 +81,7 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     cdef Job job
     cdef Py_ssize_t k
     cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
-    cdef Stack plan, first
+    cdef BasePlan plan, first
     if not 1 <= len(plans) == len(targets) <= MOST_OUTPUTS:
         raise ValueError(
             f"{len(plans)} plans and {len(targets)} outputs; as many, 1..{MOST_OUTPUTS}, are "
@@ -92,7 +92,7 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
         if plan is None:
             raise ValueError("a plan is None")
         if plan.form == TALLY:
-            raise ValueError("a Tally is for count")
+            raise ValueError("a Histogram is for count")
     first = plans[0]
     memset(&job, 0, sizeof(job))
     job.rows, job.n_splits, job.rows_ahead = rows, first.n_splits, tuning.rows_ahead
@@ -108,12 +108,12 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     return carry_out(&job, plans, index, origin, symmetry, n_threads, evict, NULL)
 
 
-def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize_t height,
+def count(Histogram plan not None, records, counts, classes, index, origin, Py_ssize_t height,
           Py_ssize_t width, int n_threads, bint evict=False):
-    """Count what a `Tally` counts, of windows of that height and width from ``origin`` on.
+    """Count what a `Histogram` counts, of windows of that height and width from ``origin`` on.
 
     All is int64 and contiguous: ``records`` (n, bytes of a cio_record / 8) and ``classes`` (n,
-    classes), None where there is no fold, are written; ``counts`` (numbers,) is added to.
+    classes), None where there is no ``class_lut``, are written; ``counts`` (numbers,) is added to.
     ``records`` may be None, as it must be for pairs and where floats are looked into.  The rest is
     as in `run`.
     """
@@ -145,7 +145,7 @@ def count(Tally plan not None, records, counts, classes, index, origin, Py_ssize
     sums = <int64_t *>whole_numbers(totals)
     if totals.view.ndim != 1 or totals.view.shape[0] != plan.n_counts:
         raise ValueError(f"counts are {totals.described()}; ({plan.n_counts},) is needed")
-    if told and (plan.how.paired or plan.how.chosen != NULL):
+    if told and (plan.how.paired or plan.how.buckets != NULL):
         raise ValueError("records are of one array that is counted")
     if told:
         output.data = <char *>table_of_numbers(kept, n, sizeof(c.cio_record) // 8)
@@ -174,7 +174,7 @@ cdef object carry_out(Job *job, plans, index, origin, symmetry, int n_threads, b
     cdef char *scratch = NULL
     cdef Py_ssize_t closed, n_planes = 0
     cdef int n_most, seat
-    cdef Stack plan, first = plans[0]
+    cdef BasePlan plan, first = plans[0]
     for plan in plans:
         n_planes += plan.n_arrays * plan.n_splits
     memory = <char *>zeros(
@@ -213,7 +213,7 @@ cdef object carry_out(Job *job, plans, index, origin, symmetry, int n_threads, b
 
 
 cdef File file_of(plans, Py_ssize_t plane):
-    return [file for plan in plans for file in (<Stack>plan).files][plane]
+    return [file for plan in plans for file in (<BasePlan>plan).files][plane]
 
 
 def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
@@ -222,7 +222,7 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     Arguments are those of `run`, and checked alike.  Pages in memory cost next to nothing.
     """
     cdef Job job
-    cdef Stack plan, first
+    cdef BasePlan plan, first
     cdef Ahead *ahead
     cdef Py_ssize_t most = 0, k
     cdef char *memory
@@ -260,7 +260,7 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
             drop_ahead(&ahead.errand)
 
 
-cdef int add_sources(Ahead *ahead, Stack plan, const char *touched) except -1:
+cdef int add_sources(Ahead *ahead, BasePlan plan, const char *touched) except -1:
     """Add the arrays of a plan that lie in files, and enter these."""
     cdef Py_ssize_t k
     cdef Plane *plane
@@ -279,7 +279,7 @@ cdef int add_sources(Ahead *ahead, Stack plan, const char *touched) except -1:
     return 0
 
 
-cdef int same_patches(Stack one, Stack other) except -1:
+cdef int same_patches(BasePlan one, BasePlan other) except -1:
     cdef bint same = (
         one.n_splits == other.n_splits and one.patch_height == other.patch_height
         and one.patch_width == other.patch_width and one.reads == other.reads)
@@ -299,7 +299,7 @@ cdef void *whole_numbers(Buffer buffer) except NULL:
     return buffer.view.buf if buffer.view.buf != NULL else <void *>&buffer.view
 
 
-cdef int measure(Job *job, Stack plan, Buffer out) except -1:
+cdef int measure(Job *job, BasePlan plan, Buffer out) except -1:
     """Take from its first output how many samples a job has, and of what size."""
     cdef Py_buffer *view = &out.view
     cdef Py_ssize_t last = view.ndim - 1
@@ -315,7 +315,7 @@ cdef int measure(Job *job, Stack plan, Buffer out) except -1:
     return 0
 
 
-cdef int aim(Job *job, Stack plan, Buffer out) except -1:
+cdef int aim(Job *job, BasePlan plan, Buffer out) except -1:
     """Add an output to the job, after the proof that it has room for every sample."""
     cdef Output *output = &job.outputs[job.n_outputs]
     cdef Py_buffer *view = &out.view
@@ -351,7 +351,7 @@ cdef int aim(Job *job, Stack plan, Buffer out) except -1:
     return 0
 
 
-cdef bint are_alike(Stack plan) noexcept:
+cdef bint are_alike(BasePlan plan) noexcept:
     """Whether all arrays are scaled alike; what else may differ does not matter to a Gather."""
     cdef const Deed *first = plan.deeds
     cdef const Deed *deed
@@ -390,7 +390,7 @@ cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
 cdef int check_overlap(plans, list outs) except -1:
     cdef Py_ssize_t k, other, n = len(outs)
     cdef Buffer out, source
-    cdef Stack plan
+    cdef BasePlan plan
     for k in range(n):
         out = <Buffer>outs[k]
         for plan in plans:
@@ -403,7 +403,7 @@ cdef int check_overlap(plans, list outs) except -1:
     return 0
 
 
-cdef int place(Job *job, Stack stack, Buffer index, Buffer origin) except -1:
+cdef int place(Job *job, BasePlan stack, Buffer index, Buffer origin) except -1:
     """Fill in the place of each sample, after the proof that its window lies inside its patch."""
     cdef const int64_t *corner = <const int64_t *>whole_numbers(origin)
     cdef Py_ssize_t rows_left = stack.patch_height - job.height
@@ -481,7 +481,7 @@ cdef int plan_strips(Job *job, int n_threads) noexcept:
     cdef Output *output
     for k in range(job.n_outputs):
         output = &job.outputs[k]
-        n_bytes += cut(job, output, tuning.read_bytes if job.fetch else tuning.strip_bytes)
+        n_bytes += cut(job, output, tuning.read_bytes if job.fetch else tuning.tile_bytes)
         job.n_sample_tasks += n_tasks_of(output)
         job.room = max(job.room, scratch_of(output))
         room = max(room, room_of(output))
@@ -493,7 +493,7 @@ cdef int plan_strips(Job *job, int n_threads) noexcept:
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tasks))
 
 
-cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexcept:
+cdef int plan_reading(Job *job, BasePlan first, int n_threads, int n_allowed) noexcept:
     """Decide what is asked for ahead, and how many threads may wait for files.
 
     Waiting is worth a thread however little there is to copy.
@@ -512,7 +512,7 @@ cdef int plan_reading(Job *job, Stack first, int n_threads, int n_allowed) noexc
     for k in range(first.n_arrays):
         stored += job.height * min(first.planes[k * job.n_splits].row_step, job.width * 4)
     job.n_ahead = 1 + <Py_ssize_t>(
-        <double>tuning.ahead_bytes / max(1, stored) * job.n_sample_tasks)
+        <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tasks)
     return n_most
 
 
@@ -610,7 +610,7 @@ def tune(**numbers):
     return now
 
 
-def team_size():
+def n_workers():
     """Worker threads alive in this process, besides its callers."""
     return c.cio_team_size()
 

@@ -18,7 +18,7 @@ cdef class Buffer:
     cdef bint overlaps(self, Buffer other) noexcept
 
 
-cdef class Stack:
+cdef class BasePlan:
     cdef readonly Py_ssize_t n_patches, n_arrays, n_splits, patch_height, patch_width
     cdef readonly list files
     cdef readonly bint reads  # files, rather than finding them mapped
@@ -33,26 +33,26 @@ cdef class Stack:
     cdef int confine(self, Deed *deed, window) except -1
 
 
-cdef class Gather(Stack):
+cdef class Gather(BasePlan):
     cdef readonly bint stored, interleaved
     cdef int to
 
 
-cdef class Mask(Stack):
+cdef class Mask(BasePlan):
     pass
 
 
-cdef class Remap(Stack):
+cdef class Remap(BasePlan):
     cdef readonly int class_type
     cdef int64_t fill
     cdef list tables
 
 
-cdef class Tally(Stack):
+cdef class Histogram(BasePlan):
     cdef readonly Py_ssize_t n_classes, n_counts, item  # bytes of a pixel, of all its arrays
     cdef c.cio_tally how
-    cdef uint8_t *fold
-    cdef uint16_t *chosen
+    cdef uint8_t *class_lut
+    cdef uint16_t *buckets
 
 
 cdef int type_of(Buffer buffer) except -1

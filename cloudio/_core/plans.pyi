@@ -8,7 +8,7 @@ FORMATS: str
 class Buffer:
     def __init__(self, source: Any, flags: int) -> None: ...
 
-class Stack:
+class BasePlan:
     n_patches: int
     n_arrays: int
     n_splits: int
@@ -17,7 +17,7 @@ class Stack:
     files: list[Any]
     reads: bool
 
-class Gather(Stack):
+class Gather(BasePlan):
     stored: bool
     interleaved: bool
     def __init__(
@@ -34,7 +34,7 @@ class Gather(Stack):
         interleaved: bool = False,
     ) -> None: ...
 
-class Mask(Stack):
+class Mask(BasePlan):
     def __init__(
         self,
         arrays: Sequence[Sequence[Any]],
@@ -43,7 +43,7 @@ class Mask(Stack):
         window: tuple[int, int, int, int],
     ) -> None: ...
 
-class Remap(Stack):
+class Remap(BasePlan):
     class_type: int
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Remap(Stack):
         fill: int,
     ) -> None: ...
 
-class Tally(Stack):
+class Histogram(BasePlan):
     n_classes: int
     n_counts: int
     item: int
@@ -65,7 +65,7 @@ class Tally(Stack):
         window: tuple[int, int, int, int],
         *,
         nodata: float | None = None,
-        fold: Any = None,
-        chosen: Any = None,
+        class_lut: Any = None,
+        buckets: Any = None,
         checksum: bool = False,
     ) -> None: ...

@@ -1,8 +1,8 @@
 """What is decided once, before any batch: arrays, scales, tables, and the proof that they hold.
 
-`Gather`, `Mask` and `Remap` are what `kernels.run` does to the arrays of a `Stack`, which are
-buffers or lie in files; `Tally` is what `kernels.count` does. Every pixel of their shapes may be
-read; _kernels relies on it.
+`Gather`, `Mask` and `Remap` are what `kernels.run` does to the arrays of a `BasePlan`, which are
+buffers or lie in files; `Histogram` is what `kernels.count` does. Every pixel of their shapes may
+be read; the kernels rely on it.
 """
 import sys
 
@@ -164,7 +164,7 @@ cdef Shape shape_in(File file, array) except *:
     return shape
 
 
-cdef class Stack:
+cdef class BasePlan:
     """Arrays over the same patches, each in one or more splits: what Gather and Remap share.
 
     ``arrays[a][s]`` is array ``a`` of split ``s``: a buffer (patch, row, column) whose rows are
@@ -245,7 +245,7 @@ cdef class Stack:
         return 0
 
 
-cdef class Gather(Stack):
+cdef class Gather(BasePlan):
     """Bands to floats, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
 
     ``scale`` and ``offset`` are one number per array, rounded here to float32; ``clip`` is the
@@ -300,7 +300,7 @@ cdef float none_of(nodata) except *:
     return NAN if nodata is None else nodata
 
 
-cdef class Mask(Stack):
+cdef class Mask(BasePlan):
     """1 where every array holds data inside ``window``, the stored (row, column, height, width).
 
     A pixel that is NaN or equals ``nodata[a]``, a number or None, is no data.
@@ -319,7 +319,7 @@ cdef class Mask(Stack):
             self.confine(deed, window)
 
 
-cdef class Remap(Stack):
+cdef class Remap(BasePlan):
     """Codes to classes: ``tables[a][code]``, where a code is its bits read as unsigned.
 
     A table has 256 entries for an array of one byte a pixel, 65,536 for two; all tables are
@@ -359,17 +359,17 @@ cdef class Remap(Stack):
             raise ValueError(f"fill {fill} does not fit uint8")
 
 
-cdef class Tally(Stack):
+cdef class Histogram(BasePlan):
     """What is counted of each patch in ``window``, the stored (row, column, height, width).
 
     Of one array its numbers; a pixel that is NaN or equals ``nodata``, a number or None, is no
-    data.  ``fold`` gives each number, by its bits read as unsigned, a class: (256,) or (65536,)
-    uint8.  ``chosen`` looks into floats, by the upper half of a key: (65536,) uint16, 0 for those
-    that are passed over, else 1, 2, .. for the first, second, .. of the counts.  Of two arrays of
-    one byte a pixel the pairs of numbers.  Tables are copied.
+    data.  ``class_lut`` gives each number, by its bits read as unsigned, a class: (256,) or
+    (65536,) uint8.  ``buckets`` looks into floats, by the upper half of a key: (65536,) uint16, 0
+    for those that are passed over, else 1, 2, .. for the first, second, .. of the counts.  Of two
+    arrays of one byte a pixel the pairs of numbers.  Tables are copied.
     """
 
-    def __cinit__(self, arrays, files, window, *, nodata=None, fold=None, chosen=None,
+    def __cinit__(self, arrays, files, window, *, nodata=None, class_lut=None, buckets=None,
                   checksum=False):
         cdef Py_ssize_t a, k
         self.form = TALLY
@@ -383,27 +383,27 @@ cdef class Tally(Stack):
             self.deeds[a].verb = COUNT
             self.confine(&self.deeds[a], window)
         self.n_counts = 256 if self.deeds[0].item == 1 and self.n_arrays == 1 else 65536
-        if fold is not None:
+        if class_lut is not None:
             if self.how.type == c.CIO_F32 or self.how.paired:
-                raise ValueError("fold is for one array of whole numbers")
-            self.fold = <uint8_t *>copied(fold, b"B", 1, self.n_counts)
+                raise ValueError("class_lut is for one array of whole numbers")
+            self.class_lut = <uint8_t *>copied(class_lut, b"B", 1, self.n_counts)
             for k in range(self.n_counts):
-                self.how.n_classes = max(self.how.n_classes, <size_t>self.fold[k] + 1)
-            self.how.fold = self.fold
-        if chosen is not None:
+                self.how.n_classes = max(self.how.n_classes, <size_t>self.class_lut[k] + 1)
+            self.how.class_lut = self.class_lut
+        if buckets is not None:
             if self.how.type != c.CIO_F32:
-                raise ValueError("chosen is for an array of floats")
-            self.chosen = <uint16_t *>copied(chosen, b"H", 2, 65536)
+                raise ValueError("buckets is for an array of floats")
+            self.buckets = <uint16_t *>copied(buckets, b"H", 2, 65536)
             for k in range(65536):
-                self.how.n_chosen = max(self.how.n_chosen, <size_t>self.chosen[k])
-            self.how.chosen = self.chosen
-            self.n_counts = 65536 * <Py_ssize_t>self.how.n_chosen
+                self.how.n_buckets = max(self.how.n_buckets, <size_t>self.buckets[k])
+            self.how.buckets = self.buckets
+            self.n_counts = 65536 * <Py_ssize_t>self.how.n_buckets
         self.n_classes = self.how.n_classes
         self.item = self.deeds[0].item * self.n_arrays
 
     def __dealloc__(self):
-        free(self.fold)
-        free(self.chosen)
+        free(self.class_lut)
+        free(self.buckets)
 
 
 cdef double held(double number, int type) except *:

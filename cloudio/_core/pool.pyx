@@ -88,17 +88,17 @@ cdef class Lease:
 
 
 @cython.no_gc
-cdef class Leash:
-    """Who builds in a pool's memory is to stop once this is pulled, or nobody holds it any more."""
+cdef class CancellationToken:
+    """Stops who builds in a pool's memory: on `cancel`, or with its last reference."""
     cdef Pool pool
 
     def __cinit__(self, Pool pool not None):
         self.pool = pool
 
     def __dealloc__(self):
-        self.pull()
+        self.cancel()
 
-    cpdef pull(self):
+    cpdef cancel(self):
         """The first time `Pool.stopped` is set; later ones do nothing: the pool has moved on."""
         cdef Pool pool = self.pool
         self.pool = None

@@ -66,7 +66,7 @@ class Files:
         left: dict[Path, int] = {}
         for _ in range(_TRIES):
             for file in self._open:
-                file.give_back(0, file.n_bytes)
+                file.evict(0, file.n_bytes)
             left = self.resident()
             if not left:
                 return

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.pool import Leash, Pool
+from .._core.pool import CancellationToken, Pool
 from ..errors import RequestError
 from ..reading.batch import A, Batch
 from ..reading.reader import Reader
@@ -107,7 +107,7 @@ class BatchIterator(Iterator[Batch[A]]):
         self._closed, self._n_taken, self._process = False, 0, os.getpid()
         self.producer = producer = Producer(work, pool, pools, progress.epoch, hook)
         if producer.thread is not None:
-            self._leash = Leash(producer.pool)
+            self._cancellation = CancellationToken(producer.pool)
             producer.thread.start()
 
     def __len__(self) -> int:
@@ -143,7 +143,7 @@ class BatchIterator(Iterator[Batch[A]]):
             return
         self._hook.close()
         if self.producer.thread is not None:
-            self._leash.pull()
+            self._cancellation.cancel()
             self.producer.join()
 
 

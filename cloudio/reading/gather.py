@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core import kernels
-from .._core.plans import Gather, Remap, Stack
+from .._core.plans import BasePlan, Gather, Remap
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
@@ -181,7 +181,7 @@ def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def _run(
-    plan: Stack,
+    plan: BasePlan,
     out: np.ndarray,
     numbers: np.ndarray,
     origin: Any,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._core import kernels
-from .._core.plans import Tally
+from .._core.plans import Histogram
 from .._utils.machine import resolve_threads
 from ..errors import RequestError
 from ..layouts.band import Window
@@ -87,7 +87,7 @@ def count_array(
     """
     window = ds.valid_window if window is None else window
     read = _everything(ds) if whole else window
-    how = {"nodata": ds.band(name).nodata, "fold": class_lut, "checksum": checksum}
+    how = {"nodata": ds.band(name).nodata, "class_lut": class_lut, "checksum": checksum}
     plan = _plan(ds, [name], window, **how)
     patches = np.zeros(len(ds) if records else 0, RECORD)
     numbers = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
@@ -112,9 +112,9 @@ def count_lower_halves(
     need, once `ArrayCounts.histogram` has told which upper halves they lie in.
     """
     window = ds.valid_window if window is None else window
-    chosen = np.zeros(65536, np.uint16)
-    chosen[tops] = np.arange(1, len(tops) + 1)
-    plan = _plan(ds, [name], window, nodata=ds.band(name).nodata, chosen=chosen)
+    buckets = np.zeros(65536, np.uint16)
+    buckets[tops] = np.arange(1, len(tops) + 1)
+    plan = _plan(ds, [name], window, nodata=ds.band(name).nodata, buckets=buckets)
     return _pass(ds, plan, window, threads, advance).reshape(len(tops), 65536)
 
 
@@ -160,19 +160,19 @@ def _everything(ds: Collection) -> Window:
     return Window(0, 0, *ds.layout.patch)
 
 
-def _plan(ds: Collection, names: Sequence[str], window: Window, **how: Any) -> Tally:
+def _plan(ds: Collection, names: Sequence[str], window: Window, **how: Any) -> Histogram:
     for name in names:
         ds.dtype(name)  # which all splits share
     sources = plan_inputs([ds.sources(ds.find(name)) for name in names])
     try:
-        return Tally(*sources, (window.row, window.col, *window.size), **how)
+        return Histogram(*sources, (window.row, window.col, *window.size), **how)
     except ValueError as error:
         raise RequestError(str(error)) from None
 
 
 def _pass(
     ds: Collection,
-    plan: Tally,
+    plan: Histogram,
     read: Window,
     threads: int | None,
     advance: Advance | None,

@@ -395,7 +395,7 @@ def test_as_many_outputs_as_plans_are_needed():
     plans = [one(I16)]
     with pytest.raises(ValueError, match="a plan is None"):
         kernels.run([*plans, None], [OUT, OUT], ZERO[:1], ZERO, None, 1)
-    with pytest.raises(TypeError, match="Stack"):
+    with pytest.raises(TypeError, match="BasePlan"):
         kernels.run([3], [OUT], ZERO[:1], ZERO, None, 1)
     for outs in ([], [OUT, OUT]):
         with pytest.raises(ValueError, match=rf"1 plans and {len(outs)} outputs; as many, 1\.\.3"):
@@ -470,7 +470,7 @@ def test_an_unknown_instruction_set_is_refused():
 
 def test_tuning_refuses_what_it_does_not_know():
     for wrong in ({"rows": 3}, {"rows_ahead": 0}):
-        with pytest.raises(ValueError, match="positive rows_ahead, strip_bytes"):
+        with pytest.raises(ValueError, match="positive rows_ahead, tile_bytes"):
             kernels.tune(**wrong)
 
 

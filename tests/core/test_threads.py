@@ -119,11 +119,11 @@ def test_small_work_stays_on_the_callers_thread(folder):
         from cloudio._core import kernels
         ds = cloudio.open(sys.argv[1])
         ds.reader("rgb", size=64, threads=8).read([0])
-        small = kernels.team_size()
+        small = kernels.n_workers()
         ds.reader("rgb", threads=1).read([0, 1, 2, 3])
-        alone = kernels.team_size()
+        alone = kernels.n_workers()
         ds.reader("rgb", threads=3).read([0, 1, 2, 3])
-        print(small, alone, kernels.team_size())
+        print(small, alone, kernels.n_workers())
     """
     assert in_subprocess(code, folder) == "0 0 2"
 

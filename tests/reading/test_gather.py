@@ -129,7 +129,7 @@ def test_any_gather_equals_numpy(call):
     before, isa = kernels.tune(), kernels.isa()
     kernels.use(call["isa"])
     kernels.tune(
-        thread_bytes=1, strip_bytes=call["strip"], stream_bytes=1 if call["stream"] else 1 << 60
+        thread_bytes=1, tile_bytes=call["strip"], stream_bytes=1 if call["stream"] else 1 << 60
     )
     try:
         given_ = np.stack(arrays, axis=1) if call["view"] == "stacked" else arrays

@@ -151,7 +151,7 @@ def read_as_asked(dataset, asked):
     before, isa = kernels.tune(), kernels.isa()
     kernels.use(asked["isa"])
     kernels.tune(
-        thread_bytes=1, strip_bytes=asked["strip"], read_bytes=asked["strip"],
+        thread_bytes=1, tile_bytes=asked["strip"], read_bytes=asked["strip"],
         stream_bytes=1 if asked["stream"] else 1 << 60, waiting=asked["waiting"],
     )  # fmt: skip
     try:

@@ -16,7 +16,7 @@ from paths import SUPPORT
 import cloudio
 from cloudio import Band, Layout, Window
 from cloudio._core import kernels
-from cloudio._core.plans import Tally
+from cloudio._core.plans import Histogram
 from cloudio.reading import scan
 
 HEIGHT, WIDTH = 23, 45
@@ -247,7 +247,7 @@ def test_a_checksum_is_of_every_byte_of_the_patch(folder, name):
 def test_a_checksum_never_changes():
     """Manifests are kept for years."""
     row = np.arange(100, dtype=np.int16).reshape(1, 4, 25)
-    plan = Tally([[row]], [[None]], (0, 0, 4, 25), checksum=True)
+    plan = Histogram([[row]], [[None]], (0, 0, 4, 25), checksum=True)
     records = np.zeros((1, 15), np.int64)
     zero = np.zeros(2, np.int64)
     kernels.count(
@@ -300,9 +300,9 @@ def test_what_cannot_be_counted_is_refused(folder):
         scan.count_array(ds, "B_u8", window=Window(0, 0, 24, 45))
     with pytest.raises(cloudio.RequestError, match="256 contiguous entries of 1 bytes"):
         scan.count_array(ds, "B_u8", class_lut=np.zeros(255, np.uint8))
-    with pytest.raises(cloudio.RequestError, match="fold is for one array of whole numbers"):
+    with pytest.raises(cloudio.RequestError, match="class_lut is for one array of whole numbers"):
         scan.count_array(ds, "B_f32", class_lut=np.zeros(65536, np.uint8))
-    with pytest.raises(cloudio.RequestError, match="chosen is for an array of floats"):
+    with pytest.raises(cloudio.RequestError, match="buckets is for an array of floats"):
         scan.count_lower_halves(ds, "B_i16", np.array([3]))
     with pytest.raises(cloudio.RequestError, match="the pairs of two of one byte a pixel"):
         scan.count_pairs(ds, "B_u8", "B_i16")
@@ -325,7 +325,7 @@ def test_a_file_that_became_shorter_is_told(folder, tmp_path):
 
 def test_rows_longer_than_a_piece_are_counted_to_their_end():
     array = pixels("long", (1, 2, 2500), np.float32)
-    plan = Tally([[array]], [[None]], (0, 0, 2, 2500))
+    plan = Histogram([[array]], [[None]], (0, 0, 2, 2500))
     records, counts = np.zeros((1, 15), np.int64), np.zeros(65536, np.int64)
     zero = np.zeros(2, np.int64)
     kernels.count(plan, records, counts, None, np.zeros(1, np.int64), zero, 2, 2500, 1)
@@ -337,7 +337,7 @@ def test_rows_longer_than_a_piece_are_counted_to_their_end():
 
 def test_the_kernel_proves_its_tables(folder):
     array = np.zeros((2, 4, 8), np.uint8)
-    plan = Tally([[array]], [[None]], (0, 0, 4, 8), fold=np.full(256, 9, np.uint8))
+    plan = Histogram([[array]], [[None]], (0, 0, 4, 8), class_lut=np.full(256, 9, np.uint8))
     assert (plan.n_classes, plan.n_counts, plan.item) == (10, 256, 1)
     index, origin = np.zeros(2, np.int64), np.zeros(2, np.int64)
     good = {
@@ -362,7 +362,7 @@ def test_the_kernel_proves_its_tables(folder):
         if what != "records":
             with pytest.raises(TypeError):
                 count(**{what: None})
-    with pytest.raises(ValueError, match="a Tally is for count"):
+    with pytest.raises(ValueError, match="a Histogram is for count"):
         kernels.run([plan], [np.zeros((2, 4, 8), np.uint8)], index, origin, None, 1)
     with pytest.raises(TypeError):
         kernels.count(None, *good.values(), index, origin, 4, 8, 2)
@@ -381,7 +381,7 @@ def test_no_pixel_is_a_number_that_its_type_cannot_hold(dtype, nodata):
     array[0, 0, 3] = -99 % 256 if dtype == "u1" else array[0, 0, 3]
     if dtype == "u2":
         array[0, 0, 2:] = 65535, 65437
-    plan = Tally([[array]], [[None]], (0, 0, 1, 4), nodata=nodata)
+    plan = Histogram([[array]], [[None]], (0, 0, 1, 4), nodata=nodata)
     records, counts = np.zeros((1, 15), np.int64), np.zeros(plan.n_counts, np.int64)
     kernels.count(
         plan, records, counts, None, np.zeros(1, np.int64), np.zeros(2, np.int64), 1, 4, 1
@@ -394,19 +394,19 @@ def test_no_pixel_is_a_number_that_its_type_cannot_hold(dtype, nodata):
 def test_counts_that_overlap_what_is_read_are_refused():
     counts = np.zeros(65536, np.int64)
     array = counts[:8].view(np.int16).reshape(1, 4, 8)
-    plan = Tally([[array]], [[None]], (0, 0, 4, 8))
+    plan = Histogram([[array]], [[None]], (0, 0, 4, 8))
     index, origin = np.zeros(1, np.int64), np.zeros(2, np.int64)
     for records in (None, np.zeros((1, 15), np.int64)):
         with pytest.raises(ValueError, match="an output overlaps an array that is read"):
             kernels.count(plan, records, counts, None, index, origin, 4, 8, 1)
-    plan = Tally([[np.zeros((1, 4, 8), np.int16)]], [[None]], (0, 0, 4, 8))
+    plan = Histogram([[np.zeros((1, 4, 8), np.int16)]], [[None]], (0, 0, 4, 8))
     with pytest.raises(ValueError, match="two outputs overlap"):
         kernels.count(plan, counts[:15].reshape(1, 15), counts, None, index, origin, 4, 8, 1)
 
 
 def test_more_pixels_than_a_number_of_the_table_holds_are_refused():
     array = np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), (1, 65536, 65536), (0, 0, 1))
-    plan = Tally([[array]], [[None]], (0, 0, 1, 1))
+    plan = Histogram([[array]], [[None]], (0, 0, 1, 1))
     with pytest.raises(ValueError, match="1 patches are more than can be counted at once"):
         kernels.count(
             plan,

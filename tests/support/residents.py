@@ -102,7 +102,7 @@ def evict(paths: Iterable[Path]) -> None:
         file, device = opened(path), path.stat().st_dev
 
         def gone(file: files.File = file) -> bool:
-            file.give_back(0, file.n_bytes)
+            file.evict(0, file.n_bytes)
             return file.resident(0, file.n_bytes) == 0
 
         if file.resident(0, file.n_bytes) < 0:
