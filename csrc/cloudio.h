@@ -99,7 +99,7 @@ const cio_rows *cio_rows_available(size_t k);
 void cio_store_fence(void);
 
 /* Ask for a row that will be read soon. Into the second level of cache: the first has too few
- * lines in flight (docs/design.md, "Rows ahead"). */
+ * lines in flight (docs/decisions/prefetch-rows.md). */
 static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 {
     const char *end = (const char *)src + n_bytes;

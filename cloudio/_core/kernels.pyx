@@ -31,7 +31,7 @@ cdef enum:
     MOST_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
     MOST_COUNTED = 0xFFFFFFFF  # pixels, that a number of a table counts
 
-# What was measured, not derived: benchmarks/bench_tuning.py, docs/design.md "Measured numbers".
+# What was measured, not derived: benchmarks/bench_tuning.py, docs/decisions/tuning-constants.md.
 cdef struct Tuning:
     Py_ssize_t rows_ahead  # asked for before they are read
     Py_ssize_t tile_bytes  # of output in a strip, the unit of work

@@ -54,8 +54,8 @@ def _attempt(
     """Return a split for each group, and what each split then lacks of each stratum.
 
     A group goes to a split that has room for it.  Only where none has, it goes to the one that
-    lacks most: docs/design.md proves from this that no split is off by as much as the largest
-    group.
+    lacks most.  No split is then off by as much as the largest group:
+    docs/decisions/splits-keep-groups-whole.md has the proof.
     """
     totals: Counter[int] = Counter()
     for group in groups:
