@@ -1,6 +1,7 @@
 """What README.md, CONTRIBUTING.md, docs/ and comments point to exists: files, pages, anchors."""
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,3 +131,14 @@ def test_the_page_of_tuning_constants_has_those_of_the_kernels() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\d+)(?: (KiB|MiB))? \|", text, re.M)
     unit = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
     assert {name: int(number) * unit[of] for name, number, of in rows} == kernels.tune()
+
+
+def test_the_page_of_rooms_has_the_layers_that_are_checked() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = re.findall(
+        r"^\| (`cloudio/.*?) \|", (DECISIONS / "rooms.md").read_text(encoding="utf-8"), re.M
+    )
+    shown = [re.findall(r"`cloudio/(\w+)(?:\.py)?`", row) for row in rows]
+    assert [sorted(layer) for layer in shown] == [sorted(layer.split(" | ")) for layer in layers]
