@@ -11,9 +11,8 @@ import numpy as np
 
 from .._core import kernels
 from .._version import __version__
-from ..errors import RequestError
 from . import tables
-from .numbers import is_whole
+from .numbers import check_whole
 
 # ---- threads -------------------------------------------------------------------------------------
 
@@ -27,9 +26,7 @@ def resolve_threads(threads: int | None) -> int:
         given = os.environ.get(said) or available_cpus()
         if isinstance(given, str) and given.isdecimal():
             given = int(given)
-    if not is_whole(given) or not 1 <= given < 2**31:
-        raise RequestError(f"{said}={given!r}; a whole number from 1 on is needed")
-    return int(given)
+    return check_whole(said, given, 1, 2**31 - 1, needed="a whole number from 1 on")
 
 
 def available_cpus() -> int:

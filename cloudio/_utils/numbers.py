@@ -1,4 +1,7 @@
-"""Checks of numbers that a caller gives: whole, finite, one per band; and of the types' names."""
+"""The one set of checks of numbers that a caller gives; and of the names of types.
+
+`is_...` answers, and `check_...` gives the number itself or raises RequestError.
+"""
 
 import math
 import numbers
@@ -13,27 +16,55 @@ INT64 = np.dtype(np.int64)
 MOST_INT64 = np.iinfo(INT64).max
 _SEQUENCES = list, tuple
 _BOOLS = bool, np.bool_
+# What is a number to Python or numpy, but not to people.
+_NO_NUMBERS = bool, np.bool_, np.timedelta64
 
 
 def is_whole(number: Any) -> bool:
-    return isinstance(number, numbers.Integral) and not isinstance(number, (bool, np.bool_))
+    """Whether that is a whole number: of Python or numpy, but neither a bool nor a span of time."""
+    return isinstance(number, numbers.Integral) and not isinstance(number, _NO_NUMBERS)
+
+
+def is_number(number: Any) -> bool:
+    """Whether that is a real number of any size, NaN and infinity among them; no bool."""
+    return isinstance(number, numbers.Real) and not isinstance(number, _NO_NUMBERS)
 
 
 def is_real(number: Any) -> bool:
     """Whether that is a number that a float can be, NaN and infinity among them."""
     if is_whole(number):
         return bool(abs(int(number)) < 2**1023)
-    return isinstance(number, numbers.Real) and not isinstance(number, (bool, np.bool_))
+    return is_number(number)
 
 
 def is_finite(number: Any) -> bool:
+    """Whether that is a number that a float can be, and neither NaN nor infinite."""
     return is_real(number) and math.isfinite(number)
 
 
 def check_bool(what: str, given: Any) -> bool:
-    if not isinstance(given, (bool, np.bool_)):
+    """The bool itself; RequestError where ``given`` is none, be it 0 or 1."""
+    if not isinstance(given, _BOOLS):
         raise RequestError(f"{what}={given!r}; True or False is needed")
     return bool(given)
+
+
+def check_whole(
+    what: str,
+    given: Any,
+    least: int | None = None,
+    most: int | None = None,
+    *,
+    needed: str = "",
+) -> int:
+    """The whole number itself; RequestError where ``given`` is none from ``least`` to ``most``.
+
+    ``needed`` says in the message what is needed, in place of the limits.
+    """
+    if is_whole(given) and (least is None or given >= least) and (most is None or given <= most):
+        return int(given)
+    limits = "" if least is None else f" from {least} on" if most is None else f" {least}..{most}"
+    raise RequestError(f"{what}={given!r}; {needed or f'a whole number{limits}'} is needed")
 
 
 def dtype_name(what: str, asked: Any, names: Sequence[str], but: str = "") -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import Gather
+from .._utils.text import counted
 from ..errors import CloudioError
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset
@@ -322,7 +323,7 @@ def _as_int16(batch: Batch[np.ndarray], n: int, shape: tuple[int, int]) -> np.nd
 
 
 def named(name: str, threads: int) -> str:
-    return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name}, {counted(threads, 'thread')}"
 
 
 # ---- the judges ----------------------------------------------------------------------------------

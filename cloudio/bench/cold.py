@@ -15,6 +15,7 @@ import numpy as np
 
 from .._utils import tables
 from .._utils.machine import facts, resolve_threads
+from .._utils.text import counted
 from ..errors import RequestError
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
@@ -148,9 +149,9 @@ class Report:
             [
                 tables.text(list(self.machine.items())),
                 f"{self.data}\n{self.disk}\n"
-                f"{bench.counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
-                f"{bench.counted(self.threads, 'thread')}; every page evicted before each run; "
-                f"medians of {bench.counted(self.rounds, 'round')} in turns, other patches in "
+                f"{counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
+                f"{counted(self.threads, 'thread')}; every page evicted before each run; "
+                f"medians of {counted(self.rounds, 'round')} in turns, other patches in "
                 "each; every answer is numpy's, bit for bit",
                 *map(str, self.cases),
                 "MB/s: of pixels that were asked for, as stored; roof: plain reads of the pages "

@@ -15,7 +15,8 @@ import numpy as np
 
 from .._utils import tables
 from .._utils.machine import facts, resolve_threads
-from .._utils.numbers import is_whole
+from .._utils.numbers import check_whole
+from .._utils.text import counted
 from ..errors import CloudioError, RequestError
 from ..reading.dataset import Dataset, open
 from . import cold
@@ -196,11 +197,11 @@ class Report:
         if self.cold:
             pages = "pages evicted before each run, which may read ahead for its second half"
         return (
-            f"{self.data}\n{bench.counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
+            f"{self.data}\n{counted(len(self.bands), 'band')} ({', '.join(self.bands)})\n"
             f"batches of {self.batch_size} random crops of {self.size[0]} x {self.size[1]}; the "
             f"consumer computes {self.compute_seconds * 1e3:.3g} ms, {how}; images alone\n"
-            f"{bench.counted(self.threads, 'thread')}; {pages}; medians of "
-            f"{bench.counted(self.rounds, 'round')} in turns, each a new process that takes "
+            f"{counted(self.threads, 'thread')}; {pages}; medians of "
+            f"{counted(self.rounds, 'round')} in turns, each a new process that takes "
             f"{self.n_timed} batches after\n{self.n_settle} that are not counted; the first and "
             "the last batch are numpy's, bit for bit"
         )
@@ -240,8 +241,7 @@ def run(
     bench.check_rounds(rounds)
     if compute is not None and not (np.isfinite(compute) and compute >= 0):
         raise RequestError(f"compute={compute!r}; milliseconds, 0 or more, are needed")
-    if not is_whole(batch_size) or batch_size < 1:
-        raise RequestError(f"batch={batch_size!r}; a whole number from 1 on is needed")
+    check_whole("batch", batch_size, 1)
     if sys.platform != "linux":
         raise CloudioError(
             "bench --train needs Linux, whose /proc says what memory processes hold; this is "
@@ -314,7 +314,7 @@ def job_of(
         n_timed = min(N_TIMED, (len(patches) // batch_size - beside) // 2)
         if n_timed < _LEAST_TIMED:
             raise RequestError(
-                f"{bench.counted(len(patches) // batch_size, 'batch')} of {batch_size} "
+                f"{counted(len(patches) // batch_size, 'batch')} of {batch_size} "
                 f"patches; {least} are needed where none may be taken twice"
                 + (f": --batch {n}, or " if (n := len(patches) // least) else ": ")
                 + f"{least * batch_size:,} patches"

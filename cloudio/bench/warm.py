@@ -5,11 +5,10 @@ judged, are contenders.py's.
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,7 +18,9 @@ import numpy as np
 
 from .._utils import tables
 from .._utils.machine import facts, resolve_threads
-from .._utils.numbers import is_whole
+from .._utils.numbers import check_whole
+from .._utils.progress import ProgressBar, on_terminal, progress_bar
+from .._utils.text import counted
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..reading.dataset import Dataset, open
@@ -180,7 +181,7 @@ def data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset
     with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
         made = Path(folder, "data")
         arrays = [*_L1C, "LABEL_manual_hq", *extra]
-        synthesize(made, {"train": N_SAMPLES}, arrays=arrays, progress=_interactive())
+        synthesize(made, {"train": N_SAMPLES}, arrays=arrays, progress=on_terminal())
         yield open(made).split("train"), f"{N_SAMPLES} patches made up for this run"
 
 
@@ -228,8 +229,7 @@ def free_bytes() -> int:
 
 
 def check_rounds(rounds: Any) -> None:
-    if not is_whole(rounds) or rounds < 1:
-        raise RequestError(f"rounds={rounds!r}; a whole number from 1 on is needed")
+    check_whole("rounds", rounds, 1)
 
 
 # ---- one run -------------------------------------------------------------------------------------
@@ -303,23 +303,6 @@ def case_of(work: Work, recipe: str, ways: list[Contender], timings: Mapping[str
     )
 
 
-# ---- words ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def progress(n_cases: int, rounds: int) -> Iterator[Callable[[], object]]:
+def progress(n_cases: int, rounds: int) -> AbstractContextManager[ProgressBar]:
     """A bar on a terminal: call what it gives once a round, and once when answers are checked."""
-    from tqdm import tqdm
-
-    total = n_cases * (1 + rounds)
-    with tqdm(total=total, desc="timing", leave=False, disable=not _interactive()) as bar:
-        yield bar.update
-
-
-def _interactive() -> bool:
-    return sys.stderr.isatty()
-
-
-def counted(n: int, what: str) -> str:
-    plural = "es" if what.endswith("ch") else "s"
-    return f"{n:,} {what}{'' if n == 1 else plural}"
+    return progress_bar(n_cases * (1 + rounds), shown=None, what="timing", in_bytes=False)

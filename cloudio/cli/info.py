@@ -44,6 +44,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     Raises what `cloudio.open` raises.
     """
     from .._utils import tables
+    from .._utils.text import gigabytes
     from .._utils.warn import suppressed
     from ..reading.dataset import open
     from ..reading.inventory import summarize_arrays
@@ -58,7 +59,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     return "\n".join(
         [
             f"{ds.path}: {ds.layout.name}, {len(ds):,} patches, "
-            f"{len(arrays)} arrays, {_gigabytes(total)} GB",
+            f"{len(arrays)} arrays, {gigabytes(total)} GB",
             f"patches of {height} x {width}; valid window {valid.height} x {valid.width} "
             f"from ({valid.row}, {valid.col})",
             "",
@@ -90,6 +91,7 @@ def _split_row(name: str, split: "Dataset") -> tuple[str, str, str, str]:
 def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     """Return a table with a row per array; offset and nodata only where an array has one."""
     from .._utils import tables
+    from .._utils.text import gigabytes
     from ..layouts.band import Band
 
     bands = [array.band or Band(array.name, scale=None) for array in arrays]
@@ -103,7 +105,7 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
         columns["offset"] = [f"{band.offset:g}" if band.offset else "-" for band in bands]
     if any(band.nodata is not None for band in bands):
         columns["nodata"] = ["-" if band.nodata is None else f"{band.nodata:g}" for band in bands]
-    columns["GB"] = [_gigabytes(array.n_bytes) for array in arrays]
+    columns["GB"] = [gigabytes(array.n_bytes) for array in arrays]
     rows = zip(*columns.values(), strict=True)
     return tables.text([tuple(columns), *rows], range(3, len(columns)))
 
@@ -112,7 +114,3 @@ def _format_scale(band: "Band") -> str:
     if band.kind == "label":
         return "-"
     return "unknown" if band.scale is None else f"{band.scale:g}"
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.3f}"

@@ -61,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         from .. import plot
     except ImportError as error:  # its message says what to install
         raise RequestError(str(error)) from None
+    from .._utils.files import check_writable
+    from .._utils.text import counted
     from ..reading.dataset import open
     from ..reading.indexing import resolve_index
 
@@ -73,11 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise RequestError(str(error)) from None
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
-    if output.exists() and not arguments.force:
-        raise FileExistsError(f"{output} is there already; --force replaces it")
+    check_writable(output, force=arguments.force)
     figure = plot.patch(ds, index, **_plot_options(arguments))
     plot.save(figure, output, force=arguments.force)
-    print(f"{output}: {len(index)} patch{'' if len(index) == 1 else 'es'}")
+    print(f"{output}: {counted(len(index), 'patch')}")
     return 0
 
 

@@ -1,7 +1,6 @@
 """``cloudio stats``: statistics of the bands and labels that a data set has."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,11 +46,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..reading.dataset import open
-    from ..stats.serialize import writable
+    from ..stats.serialize import check_savable
 
     _check(arguments)
     if arguments.output:
-        writable(arguments.output)
+        check_savable(arguments.output)
     with open(arguments.path, layout=arguments.layout) as whole:
         ds = whole if arguments.split is None else whole.split(arguments.split)
         results, hints = _compute(ds, arguments), _hints(ds, arguments)
@@ -71,6 +70,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     from .. import stats
+    from .._utils.progress import on_terminal
     from ..stats.class_tables import resolve_label_maps
     from ..stats.serialize import Result, ResultSet
 
@@ -80,7 +80,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     # Before anything is read: a pass over bands can take minutes.
     for names in filter(None, (labels, compared, [reference] if compared else [])):
         resolve_label_maps(ds, names)
-    settings: dict[str, Any] = {"threads": arguments.threads, "progress": sys.stderr.isatty()}
+    settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
     results: dict[str, Result] = {}
     if bands:
         scale = None if arguments.raw else "reflectance"

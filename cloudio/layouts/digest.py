@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from numbers import Integral
 from typing import Any
 
+from .._utils.numbers import is_whole
 from .band import Band, Window
 from .labels import LabelMap
 from .layout import Layout
@@ -32,5 +32,5 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     if value is None or isinstance(value, str):
         return value
-    whole = isinstance(value, Integral) or float(value).is_integer()
+    whole = is_whole(value) or float(value).is_integer()
     return {"number": str(int(value)) if whole else float(value).hex()}

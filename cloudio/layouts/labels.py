@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.numbers import check_whole
 from .._utils.warn import warn_once
 from ..errors import RequestError
 
@@ -32,15 +33,15 @@ class LabelMap:
         if not isinstance(classes, Mapping):
             raise RequestError(f"{classes!r} is no mapping of codes to classes")
         self._classes = tuple(
-            (_whole(code, "code"), None if to is None else _whole(to, "class"))
+            (check_whole("code", code), None if to is None else check_whole("class", to))
             for code, to in classes.items()
         )
-        self._unlisted = None if unlisted is None else _whole(unlisted, "class")
+        self._unlisted = None if unlisted is None else check_whole("class", unlisted)
 
     @classmethod
     def threshold(cls, at: int, *, top: int = 100) -> "LabelMap":
         """Probabilities 0..``top``: 1 from ``at`` on, 0 below; codes past ``top`` are ignored."""
-        at, top = _whole(at, "threshold"), _whole(top, "top")
+        at, top = check_whole("threshold", at), check_whole("top", top)
         if not 0 < at <= top:
             raise RequestError(f"threshold {at}; 1..{top} is needed")
         return cls({code: int(code >= at) for code in range(top + 1)})
@@ -149,9 +150,3 @@ def fitting(value: int, dtype: np.dtype[Any], name: str) -> int:
             "label_dtype='int64' holds any class"
         )
     return value
-
-
-def _whole(number: Any, what: str) -> int:
-    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
-        raise RequestError(f"{what} {number!r}; a whole number is needed")
-    return int(number)

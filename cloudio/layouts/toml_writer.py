@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
-from numbers import Integral
 from typing import Any
 
+from .._utils.numbers import is_whole
 from .band import Band
 from .labels import LabelMap
 from .layout import Layout
@@ -110,7 +110,7 @@ def _value(value: Any, before: str = "") -> str:
         return f"{{ {', '.join(_entries(value))} }}" if value else "{}"
     if isinstance(value, (tuple, list)):
         return _list(value, before)
-    whole = isinstance(value, Integral) or (float(value).is_integer() and abs(value) < _EXACT)
+    whole = is_whole(value) or (float(value).is_integer() and abs(value) < _EXACT)
     return repr(int(value) if whole else float(value))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .._core.pool import Pool
-from .._utils.numbers import check_bool, is_whole, whole_numbers
+from .._utils.numbers import check_bool, check_whole, is_whole, whole_numbers
 from ..errors import RequestError
 from ..reading.indexing import resolve_index_or_mask
 from ..reading.outputs import allocate_aligned, allocate_image
@@ -337,6 +337,5 @@ def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
 
 
 def _count(what: str, given: Any, least: int) -> int:
-    if not is_whole(given) or not least <= given < 2**31:
-        raise RequestError(f"{what}={given!r}; a whole number from {least} on is needed")
-    return int(given)
+    needed = f"a whole number from {least} on"
+    return check_whole(what, given, least, 2**31 - 1, needed=needed)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._utils.numbers import is_whole
+from .._utils.numbers import check_whole
 from ..errors import RequestError
 from ..reading.reader import Reader
 
@@ -28,15 +28,11 @@ _HALF = np.uint64(32)
 
 
 def check_seed(seed: Any) -> int:
-    if not is_whole(seed) or not 0 <= seed < SEEDS:
-        raise RequestError(f"seed={seed!r}; a whole number from 0 to 2**64 - 1 is needed")
-    return int(seed)
+    return check_whole("seed", seed, 0, SEEDS - 1, needed="a whole number from 0 to 2**64 - 1")
 
 
 def check_epoch(epoch: Any) -> int:
-    if not is_whole(epoch) or not 0 <= epoch < 2**63:
-        raise RequestError(f"epoch={epoch!r}; a whole number from 0 on is needed")
-    return int(epoch)
+    return check_whole("epoch", epoch, 0, 2**63 - 1, needed="a whole number from 0 on")
 
 
 # ---- numbers that look random --------------------------------------------------------------------

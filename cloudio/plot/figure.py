@@ -17,7 +17,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch, Rectangle
 
-from .._utils.numbers import is_whole
+from .._utils.files import write_file
+from .._utils.numbers import check_whole
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -80,8 +81,8 @@ def patch(
     numbers = resolve_index(index, len(ds))
     if not 1 <= len(numbers) <= _MOST:
         raise RequestError(f"index has {len(numbers)} patches; a sheet is of 1 to {_MOST}")
-    if columns is not None and not (is_whole(columns) and columns >= 1):
-        raise RequestError(f"columns={columns!r}; a whole number from 1 on is needed")
+    if columns is not None:
+        columns = check_whole("columns", columns, 1)
     if figure is not None and not isinstance(figure, (Figure, SubFigure)):
         raise RequestError(f"figure={figure!r}; a matplotlib Figure or SubFigure is needed")
     if classes is None and ds.layout.name == CLOUDSEN12.name:
@@ -109,16 +110,12 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -
     """Write a figure in the format that the file's suffix says, one of `FORMATS`.
 
     RequestError where it says none; FileExistsError where the file is there, without ``force``.
-    Nothing is written before all is drawn.
+    The file is written whole, once all is drawn, or not at all.
     """
     kind = format_of(path)
     drawn = io.BytesIO()
     figure.savefig(drawn, format=kind)
-    try:
-        with open(path, "wb" if force else "xb") as file:
-            file.write(drawn.getbuffer())
-    except FileExistsError:
-        raise FileExistsError(f"{path} is there already") from None
+    write_file(path, drawn.getbuffer(), force=force)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

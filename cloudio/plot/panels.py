@@ -12,7 +12,7 @@ from typing import Any, cast
 import matplotlib
 import numpy as np
 
-from .._utils.numbers import is_finite
+from .._utils.numbers import check_bool, is_finite
 from .._utils.warn import suppressed
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
@@ -83,8 +83,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """RequestError where one of these is not of its kind."""
-        if not isinstance(self.window, bool):
-            raise RequestError(f"window={self.window!r}; True or False is needed")
+        check_bool("window", self.window)
         if not isinstance(self.stretch, str):
             pair = self.stretch if isinstance(self.stretch, Sequence) else ()
             fits = len(pair) == 2 and all(map(is_finite, pair)) and pair[0] < pair[1]

@@ -15,6 +15,7 @@ import numpy as np
 
 from .._core import kernels
 from .._utils import tables
+from .._utils.text import gigabytes
 from ..errors import RequestError
 from ..layouts.band import Band, Window, can_hold
 from ..layouts.layout import Layout
@@ -315,5 +316,5 @@ class Collection:
             )
             short = " ".join(name.removeprefix(group) for name in names)
             row = group.rstrip("_") or "-", str(len(names)), "/".join(sorted(stored))
-            rows.append((*row, f"{n_bytes / 1e9:.3f}", short))
+            rows.append((*row, gigabytes(n_bytes), short))
         return rows

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils.text import percent
 from .._utils.warn import dismiss, warn_once, was_warned
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
@@ -186,6 +187,6 @@ def _frame(where: str, valid: tuple[int, int], size: tuple[int, int], names: Seq
         (where, "frame", *names),
         f"{', '.join(names)} read as stored in windows of {size[0]} x {size[1]}, where "
         f"{valid[0]} x {valid[1]} pixels are real: at least {n_frame:,} pixels of each "
-        f"({n_frame / n_pixels:.2%}) are frame and come out with the code that is stored there, a "
-        "0 as clear; size=None leaves the frame out, a map or policy makes it ignore",
+        f"({percent(n_frame / n_pixels)}) are frame and come out with the code that is stored "
+        "there, a 0 as clear; size=None leaves the frame out, a map or policy makes it ignore",
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.numbers import is_whole
+from .._utils.numbers import check_whole, is_number
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from ..storage.metadata import column_text, find_column
@@ -19,8 +19,7 @@ def parse_shares(shares: Any) -> dict[str, Fraction]:
     for name, share in shares.items():
         if not isinstance(name, str) or not name:
             raise RequestError(f"no split can be called {name!r}; a name is needed")
-        number = isinstance(share, (int, float, np.integer, np.floating))
-        if not number or isinstance(share, (bool, np.timedelta64)) or not 0 < share < 1e18:
+        if not is_number(share) or not 0 < share < 1e18:
             raise RequestError(f"shares[{name!r}] = {share!r}; a number above 0 is needed")
     exact = {name: Fraction(repr(float(shares[name]))) for name in sorted(shares)}
     total = sum(exact.values(), Fraction(0))
@@ -30,9 +29,7 @@ def parse_shares(shares: Any) -> dict[str, Fraction]:
 
 
 def parse_seed(seed: Any) -> int:
-    if not is_whole(seed) or not 0 <= seed < 2**64:
-        raise RequestError(f"seed={seed!r}; a whole number from 0 to 2**64 - 1 is needed")
-    return int(seed)
+    return check_whole("seed", seed, 0, 2**64 - 1, needed="a whole number from 0 to 2**64 - 1")
 
 
 def text_columns(ds: Dataset, names: Any) -> dict[str, list[str]]:

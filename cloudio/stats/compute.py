@@ -4,8 +4,7 @@ What comes out is in tallies.py, how it is computed from counts in exact.py, and
 counted in scan.py.  Nothing here holds an image in memory, and nothing writes a file unasked.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any, overload
@@ -13,7 +12,8 @@ from typing import Any, overload
 import numpy as np
 
 from .._utils.machine import resolve_threads
-from .._utils.numbers import is_whole, overflows_float32
+from .._utils.numbers import check_whole, is_whole, overflows_float32
+from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
@@ -35,7 +35,6 @@ from .serialize import Provenance, ResultSet, frozen
 from .types import Agreement, BandStats, ClassStats, Histogram
 
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
-_Advance = Callable[[int], object]
 
 
 def bands(
@@ -78,7 +77,7 @@ def bands(
         for name, *_ in {*keys}
     )
     found: dict[tuple[str, float, float], dict[str, Any]] = {}
-    with _progress("bands", total, progress) as advance:
+    with progress_bar(total, shown=progress, what="bands") as advance:
         how: dict[str, Any] = {"window": window, "threads": threads, "advance": advance}
         for key in dict.fromkeys(keys):
             # Of whole numbers the histogram says all there is to say.
@@ -224,7 +223,7 @@ def classes(
     passes = {name: 1 + (to is None and ds.dtype(name).itemsize > 1) for name, to in maps.items()}
     total = sum(scan.bytes_to_read(ds, name) * n for name, n in passes.items())
     found: dict[str, ClassStats] = {}
-    with _progress("classes", total, progress) as advance:
+    with progress_bar(total, shown=progress, what="classes") as advance:
         how: dict[str, Any] = {"threads": threads, "advance": advance}
         for name, plan in plans.items():
             numbers, fold = plan or codes_of(ds, name, threads, advance)
@@ -315,7 +314,7 @@ def agreement(
     folds = {name: fold_of(ds, name, to, n_classes, ignore) for name, to in known.items()}
     total = sum(scan.bytes_to_read(ds, name) + scan.bytes_to_read(ds, against) for name in maps)
     found: dict[str, Agreement] = {}
-    with _progress("agreement", total, progress) as advance:
+    with progress_bar(total, shown=progress, what="agreement") as advance:
         for name in maps:
             sizes = [len(folds[one][0]) for one in (against, name)]
             n = max(sizes)
@@ -374,18 +373,6 @@ def _inside(window: Any, patch: tuple[int, int]) -> Window:
 
 
 def _check_counts(ignore: Any, n_classes: Any) -> None:
-    if not is_whole(ignore) or not -(2**63) <= ignore < 2**63:
-        raise RequestError(f"ignore={ignore!r}; a whole number is needed")
-    if n_classes is not None and not (is_whole(n_classes) and 1 <= n_classes <= MOST):
-        raise RequestError(f"n_classes={n_classes!r}; a whole number 1..{MOST} is needed")
-
-
-@contextmanager
-def _progress(what: str, n_bytes: int, shown: bool) -> Iterator[_Advance]:
-    if not shown:
-        yield lambda n_bytes: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=n_bytes, desc=what, unit="B", unit_scale=True, leave=False) as bar:
-        yield bar.update
+    check_whole("ignore", ignore, -(2**63), 2**63 - 1, needed="a whole number")
+    if n_classes is not None:
+        check_whole("n_classes", n_classes, 1, MOST)

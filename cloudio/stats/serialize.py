@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from .._utils import tables
+from .._utils.files import check_writable, write_file
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap
@@ -88,8 +89,8 @@ class Result:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `json` to a file; RequestError where one is there that is none of these."""
-        path = writable(path)
-        path.write_text(self.json(), encoding="utf-8")
+        check_savable(path)
+        write_file(path, self.json(), force=True)
 
     def tables(self) -> list[Table | str]:
         """What `str` prints: tables, as rows of words and which columns are numbers, and lines."""
@@ -195,16 +196,17 @@ def _result(given: Any) -> Any:
     return _KINDS[given["kind"]].read(given)
 
 
-def writable(path: str | os.PathLike[str]) -> Path:
-    """The path itself, where no file is but one that `Result.save` wrote; else RequestError."""
+def check_savable(path: str | os.PathLike[str]) -> None:
+    """Raise where `Result.save` cannot write a file: RequestError where another one is there.
+
+    A file that `Result.save` wrote is replaced.
+    """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent}")
-    if path.exists():
+    if path.is_file():
         starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
-        if path.is_dir() or not any(_head(path).startswith(start) for start in starts):
+        if not any(_head(path).startswith(start) for start in starts):
             raise RequestError(f"{path} is there already, and holds no statistics")
-    return path
+    check_writable(path, force=True)
 
 
 def _head(path: Path) -> bytes:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._utils.numbers import is_number
+from .._utils.text import percent
 from ..errors import RequestError
 from ..layouts.labels import CLASSES, LabelMap
 from .serialize import Provenance, Result, Table, frozen, label_map, population, ratio, real, whole
@@ -77,7 +79,7 @@ class BandStats(Result):
         columns = self.min, self.max, self.mean, self.std
         rows: list[Sequence[str]] = [("band", "data", "no data", "min", "max", "mean", "std")]
         for k, name in enumerate(self.names):
-            data, share = f"{self.count[k]:,}", _percent(self.nodata[k])
+            data, share = f"{self.count[k]:,}", percent(self.nodata[k])
             rows.append((name, data, share, *(_number(column[k]) for column in columns)))
         parts: list[Table | str] = [f"bands of {self.of}", (rows, range(1, 7))]
         if self.percents:
@@ -207,7 +209,7 @@ class ClassStats(Result):
                     f"{number}",
                     "" if name == f"{number}" else name,
                     f"{pixels:,}",
-                    _percent(share[k]),
+                    percent(share[k]),
                     f"{patches:,}",
                     _number(balanced[k]),
                     _number(median[k]),
@@ -232,7 +234,7 @@ class ClassStats(Result):
 
 
 def _effective(counts: np.ndarray, beta: Any) -> np.ndarray:
-    if not isinstance(beta, (int, float, np.number)) or not 0 <= beta < 1:
+    if not is_number(beta) or not 0 <= beta < 1:
         raise RequestError(f"beta={beta!r}; a number from 0 on and below 1 is needed")
     # 1 - beta^c, without the digits that 1 takes away; 0^c is 0.
     found = (1 - beta) / (-np.expm1(counts * math.log(beta)) if beta else np.ones(len(counts)))
@@ -423,9 +425,3 @@ def _number(number: float) -> str:
 
 def _rate(rate: float) -> str:
     return "-" if math.isnan(rate) else f"{rate:.3f}"
-
-
-def _percent(share: float) -> str:
-    if math.isnan(share):
-        return "-"
-    return f"{share:.2%}" if share >= 1e-4 or not share else "< 0.01%"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.numbers import is_number
 from ..errors import LayoutError, RequestError
 
 # What a column must be made of to be more than text. Digits after leading zeros are a name, and so
@@ -155,12 +156,6 @@ def _is_empty(value: Any) -> bool:
 _TIMES_AND_NUMBERS = float, np.floating, np.datetime64
 
 
-def _is_number(value: Any) -> bool:
-    # To numpy a span of time is a whole number.
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    return number and not isinstance(value, (bool, np.timedelta64))
-
-
 def _is_date(value: Any) -> bool:
     if isinstance(value, str):
         return _period(value) is not None
@@ -170,8 +165,8 @@ def _is_date(value: Any) -> bool:
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
-    "i": _is_number,
-    "f": _is_number,
+    "i": is_number,
+    "f": is_number,
     "M": _is_date,
     "U": lambda value: isinstance(value, str),
 }

@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -19,6 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.files import check_new_folder, new_folder
+from .._utils.numbers import check_whole
+from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -44,15 +46,15 @@ def synthesize(
     satellite scene occurs in two splits.  ``path`` must not exist, and the folder it is to be in
     must; it appears when it is complete, and an error leaves nothing behind.
     """
-    counts, bands, seed = _counts(patches), _bands(arrays), _whole(seed, "seed", 0)
+    counts, bands, seed = _counts(patches), _bands(arrays), check_whole("seed", seed, 0)
     path = Path(path)
-    _refuse_taken(path)
+    check_new_folder(path)
     n_patches = sum(counts.values())
     n_bytes = n_patches * sum(np.dtype(band.dtype).itemsize * SIDE * SIDE for band in bands)
     with (
         _room_for(n_bytes + n_patches * _ROW_BYTES, path),
-        _new_folder(path) as root,
-        _progress(n_bytes, progress) as advance,
+        new_folder(path) as root,
+        progress_bar(n_bytes, shown=progress, leave=True) as advance,
     ):
         for number, (split, n) in enumerate(counts.items()):
             scenes = (Scene(seed, split, k) for k in range(n))
@@ -68,18 +70,14 @@ def _counts(patches: Mapping[str, int]) -> dict[str, int]:
         raise RequestError(
             f"patches={patches!r}; a number for each split is needed: {{'train': 8}}"
         )
-    counts = {_folder_name(name): _whole(n, f"patches[{name!r}]", 1) for name, n in patches.items()}
+    counts = {
+        _folder_name(name): check_whole(f"patches[{name!r}]", n, 1) for name, n in patches.items()
+    }
     seen: dict[str, str] = {}
     for name in counts:
         if seen.setdefault(split_name(name), name) != name:
             raise RequestError(f"{name!r} and {seen[split_name(name)]!r} name the same split")
     return counts
-
-
-def _whole(number: object, what: str, least: int) -> int:
-    if isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least:
-        return int(number)
-    raise RequestError(f"{what} = {number!r}; a whole number from {least} on is needed")
 
 
 def _folder_name(name: object) -> str:
@@ -104,14 +102,6 @@ def _bands(arrays: Sequence[str] | None) -> list[Band]:
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def _refuse_taken(path: Path) -> None:
-    """Only a new name in a folder that is there will do."""
-    if os.path.lexists(path):
-        raise FileExistsError(f"{path} is there already; it is left as it is")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to make {path.name} in")
-
-
 @contextmanager
 def _room_for(n_bytes: int, path: Path) -> Iterator[None]:
     """Say how much is needed where the disk is too full, before or while it is written to."""
@@ -125,32 +115,6 @@ def _room_for(n_bytes: int, path: Path) -> Iterator[None]:
             raise
         why = f"{n_bytes:,} bytes are needed; the disk was full before, and nothing is kept"
         raise OSError(error.errno, why, str(path)) from error
-
-
-@contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes ``path`` at the end, or after an error is as if it had never been."""
-    private = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.partial-", dir=path.parent))
-    try:
-        # A private folder is its owner's alone; one made in it has the rights of any other.
-        folder = private / path.name
-        folder.mkdir()
-        yield folder
-        _refuse_taken(path)  # again, for renaming would replace an empty folder
-        os.rename(folder, path)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-
-
-@contextmanager
-def _progress(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    if not shown:
-        yield lambda n_bytes: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="B", unit_scale=True) as bar:
-        yield bar.update
 
 
 def _write_split(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.files import check_writable, write_file
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
 from ..storage.discovery import METADATA_CSV, Split
@@ -73,22 +74,11 @@ def write(path: Path, manifest: Mapping[str, Any], *, force: bool = False) -> No
     Arrays without checksums, which could not be read, are left out.  FileExistsError where a file
     is there by now, without ``force``.
     """
-    path = path.resolve()
     manifest = {**manifest, "arrays": [e for e in manifest["arrays"] if e["checksums"]]}
-    private = path.with_name(f".{path.name[:40]}.{os.getpid()}.partial")
-    try:
-        with open(private, "x", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        check_writable(path, force=force)
-        os.replace(private, path)
-    finally:
-        private.unlink(missing_ok=True)
+    write_file(path, json.dumps(manifest, indent=1) + "\n", force=force)
 
 
-def check_writable(path: Path, *, force: bool = False, against: Path | None = None) -> None:
+def check_target(path: Path, *, force: bool = False, against: Path | None = None) -> None:
     """Find out before a long pass whether a manifest can be written, and replaces nothing else.
 
     ``against``: the one that is compared with, which is not to be lost; ``force``: others may be.
@@ -97,18 +87,7 @@ def check_writable(path: Path, *, force: bool = False, against: Path | None = No
         raise RequestError(
             f"manifest={os.fspath(path)!r} is what is compared with; name another file"
         )
-    if path.is_dir():
-        raise RequestError(f"manifest={os.fspath(path)!r} is a folder; a file is needed")
-    if path.exists():
-        if not path.is_file():
-            raise RequestError(f"manifest={os.fspath(path)!r} is no regular file; one is needed")
-        if not force:
-            raise FileExistsError(f"{path} is there already; force=True or --force replaces it")
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder} to write {path.name} in")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} may not be written to")
+    check_writable(path, force=force)
 
 
 def _same(one: Path, other: Path) -> bool:

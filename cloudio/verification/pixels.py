@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.text import counted, percent
 from ..layouts.band import Band
 from ..layouts.labels import LabelMap
 from ..layouts.layout import Layout
@@ -79,18 +80,9 @@ def _shares(
     if not len(patches):
         return
     shares = pixels[patches] / subject.n_pixels
-    least, most = share(shares.min()), share(shares.max())
+    least, most = percent(shares.min()), percent(shares.max())
     between = most if least == most else f"{least} to {most}"
     yield from subject.found(check, patches, f"{what}: {between} of a patch{more}")
-
-
-def share(part: float) -> str:
-    """In percent, to three digits; never 0 of what is there, nor 100 of what is not all."""
-    if 0 < part < 0.00005:
-        return "< 0.01 %"
-    if 0.9999 < part < 1:
-        return "> 99.99 %"
-    return f"{part * 100:.3g} %"
 
 
 def _number(number: float | None) -> str:
@@ -265,8 +257,8 @@ def _classless(
             patches.update(having.tolist())
             alone = codes.bin(code) != _OTHERS or counts.dtype.itemsize == 1
             n = int(of_bin.sum() if alone else counts.histogram[code])
-            part = share(n / (len(counts.patches) * subject.n_pixels))
-            told.append(f"{_code(code, counts.dtype)}: {n:,} pixel{'s' * (n != 1)} ({part})")
+            part = percent(n / (len(counts.patches) * subject.n_pixels))
+            told.append(f"{_code(code, counts.dtype)}: {counted(n, 'pixel')} ({part})")
         if len(told) > _SHOWN:
             told[_SHOWN:] = [f"and {len(told) - _SHOWN} more codes"]
         advice = codes.advice(outside) if check == "codes" else ""

@@ -5,6 +5,7 @@ How it is found is verify.py's.  docs/verify.md has the same table for people.
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from .._utils import tables
+from .._utils.text import counted, gigabytes
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -267,7 +269,7 @@ class Report:
     def _what(self) -> str:
         parts = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
         looked = (
-            f"every byte of {self.n_bytes / 1e9:,.3f} GB in {self.seconds:,.1f} s"
+            f"every byte of {gigabytes(self.n_bytes)} GB in {self.seconds:,.1f} s"
             if self.full
             else f"names, sizes and metadata in {self.seconds:,.1f} s; no pixels"
         )
@@ -277,11 +279,11 @@ class Report:
         )
 
     def _counted(self) -> str:
-        counts = [
-            _plural(sum(found.severity == severity for found in self.findings), severity)
-            for severity in SEVERITIES
+        counts = Counter(found.severity for found in self.findings)
+        listed = [
+            counted(counts[severity], severity) for severity in SEVERITIES if counts[severity]
         ]
-        return ", ".join(filter(None, counts)) or "nothing found"
+        return ", ".join(listed) or "nothing found"
 
     def _groups(self) -> list[list[Finding]]:
         """Findings of one check that call for the same, together."""
@@ -344,7 +346,3 @@ def shortened(patches: Sequence[int], most: int = 4) -> str:
     shown = [".".join(map(str, run)).replace(".", "..") for run in runs[:most]]
     more = sum(run[-1] - run[0] + 1 for run in runs[most:])
     return ", ".join(shown) + (f" and {more:,} more" if more else "")
-
-
-def _plural(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}" if n else ""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .._utils.machine import resolve_threads
+from .._utils.progress import progress_bar
 from ..errors import CloudioError, RequestError
 from ..layouts.band import Band
 from ..layouts.layout import Layout
@@ -69,7 +70,7 @@ def verify(
         if not full:
             raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
         compared = None if against is None else Path(against)
-        manifests.check_writable(Path(manifest), force=force, against=compared)
+        manifests.check_target(Path(manifest), force=force, against=compared)
     ds, splits, faults = inspect(path, layout=layout)
     before = None if against is None else manifests.read(Path(against), ds.layout.name)
     with ds:
@@ -77,9 +78,10 @@ def verify(
         sums: dict[tuple[str, str], np.ndarray] = {}
         n_bytes = 0
         if full:
-            with _Bar(ds, splits, progress) as bar:
-                findings = _full(ds, splits, findings, sums, n_threads, bar)
-            n_bytes = bar.n_bytes
+            shown = None if progress else False
+            with progress_bar(_bytes_to_read(ds, splits), shown=shown, leave=True) as advance:
+                findings = _full(ds, splits, findings, sums, n_threads, advance)
+            n_bytes = advance.done
         if manifest is not None or before is not None:
             now = manifests.describe(ds.path, ds.layout.name, splits, sums)
             if before is not None:
@@ -113,29 +115,13 @@ def _quick(
         yield from of_holes(split, ds.layout)
 
 
-class _Bar:
-    """How far a pass has come, in bytes; shown on a terminal, if at all."""
-
-    def __init__(self, ds: Dataset, splits: Sequence[Split], shown: bool) -> None:
-        from tqdm import tqdm
-
-        total = sum(
-            scan.bytes_to_read(ds.split(split.name), name, whole=True)
-            for split in splits
-            for name in split.arrays
-        )
-        self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=None if shown else True)
-        self.n_bytes = 0
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def __call__(self, n_bytes: int) -> None:
-        self.n_bytes += n_bytes
-        self._bar.update(n_bytes)
+def _bytes_to_read(ds: Dataset, splits: Sequence[Split]) -> int:
+    """The bytes of all arrays, which a full pass reads."""
+    return sum(
+        scan.bytes_to_read(ds.split(split.name), name, whole=True)
+        for split in splits
+        for name in split.arrays
+    )
 
 
 # ---- every byte ----------------------------------------------------------------------------------

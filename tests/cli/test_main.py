@@ -44,7 +44,7 @@ def test_info_alone_tells_what_a_bug_report_needs(capsys):
         (["info", "nowhere"], "cloudio: no folder nowhere"),
         (["synth", "{tmp}"], "cloudio: .* is there already"),
         (["synth", "{tmp}/x", "--patches", "train=0"], "cloudio: 'train=0'; SPLIT=N is needed"),
-        (["synth", "{tmp}/x", "--seed", "-1"], "cloudio: seed = -1; a whole number"),
+        (["synth", "{tmp}/x", "--seed", "-1"], "cloudio: seed=-1; a whole number"),
         (["bench", "nowhere"], "cloudio: no folder nowhere"),
         (["bench", "{tmp}", "--rounds", "0"], "cloudio: rounds=0; a whole number"),
         (["bench", "{tmp}", "--threads", "0"], "cloudio: threads=0; a whole number"),

@@ -239,11 +239,11 @@ def test_a_map_shows_how_to_make_it_again():
     ("entries", "words"),
     [
         ([1, 2], r"\[1, 2\] is no mapping of codes to classes"),
-        ({1.0: 0}, "code 1.0; a whole number is needed"),
-        ({True: 0}, "code True; a whole number is needed"),
-        ({"1": 0}, "code '1'; a whole number is needed"),
-        ({1: 0.5}, "class 0.5; a whole number is needed"),
-        ({1: False}, "class False; a whole number is needed"),
+        ({1.0: 0}, "code=1.0; a whole number is needed"),
+        ({True: 0}, "code=True; a whole number is needed"),
+        ({"1": 0}, "code='1'; a whole number is needed"),
+        ({1: 0.5}, "class=0.5; a whole number is needed"),
+        ({1: False}, "class=False; a whole number is needed"),
     ],
 )
 def test_a_map_of_anything_but_whole_numbers_is_refused(entries, words):
@@ -252,7 +252,7 @@ def test_a_map_of_anything_but_whole_numbers_is_refused(entries, words):
 
 
 def test_an_unlisted_class_is_a_whole_number():
-    with pytest.raises(RequestError, match="class 'ignore'; a whole number is needed"):
+    with pytest.raises(RequestError, match="class='ignore'; a whole number is needed"):
         LabelMap({}, unlisted="ignore")
 
 
@@ -274,7 +274,7 @@ def test_a_threshold_outside_its_range_is_refused(at):
 
 @pytest.mark.parametrize("at", [0.4, 40.0, "40", True, None])
 def test_a_threshold_is_percent_and_no_fraction(at):
-    with pytest.raises(RequestError, match=f"threshold {at!r}; a whole number is needed"):
+    with pytest.raises(RequestError, match=f"threshold={at!r}; a whole number is needed"):
         LabelMap.threshold(at)
 
 

@@ -456,7 +456,7 @@ def test_an_error_midway_leaves_nothing_behind(tmp_path, monkeypatch, error, rai
 def test_too_little_room_is_told_before_anything_is_written(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")(10**9, 10**9 - 54_321, 54_321)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    monkeypatch.setattr(synth, "_new_folder", None)
+    monkeypatch.setattr(synth, "new_folder", None)
     with pytest.raises(
         OSError, match=r"526,336 bytes are needed; 54,321 are free: .*made"
     ) as caught:
@@ -499,10 +499,10 @@ def test_progress_is_shown_only_where_asked_for(tmp_path, capsys):
     [
         ({"patches": {}}, r"patches=\{\}; a number for each split is needed"),
         ({"patches": [("train", 1)]}, "a number for each split"),
-        ({"patches": {"train": 0}}, r"patches\['train'\] = 0; a whole number from 1 on is needed"),
-        ({"patches": {"train": -3}}, "= -3; a whole number from 1"),
-        ({"patches": {"train": True}}, "= True; a whole number from 1"),
-        ({"patches": {"train": 2.0}}, "= 2.0; a whole number from 1"),
+        ({"patches": {"train": 0}}, r"patches\['train'\]=0; a whole number from 1 on is needed"),
+        ({"patches": {"train": -3}}, "=-3; a whole number from 1"),
+        ({"patches": {"train": True}}, "=True; a whole number from 1"),
+        ({"patches": {"train": 2.0}}, "=2.0; a whole number from 1"),
         ({"patches": {"../x": 1}}, "no split can be called '../x'; the name of a folder is needed"),
         ({"patches": {"": 1}}, "no split can be called ''"),
         ({"patches": {5: 1}}, "no split can be called 5"),
@@ -511,10 +511,10 @@ def test_progress_is_shown_only_where_asked_for(tmp_path, capsys):
             {"patches": {"train": 1, "high_train": 1}},
             "'high_train' and 'train' name the same split",
         ),
-        ({"seed": -1}, "seed = -1; a whole number from 0 on is needed"),
-        ({"seed": True}, "seed = True"),
-        ({"seed": 1.5}, "seed = 1.5"),
-        ({"seed": None}, "seed = None"),
+        ({"seed": -1}, "seed=-1; a whole number from 0 on is needed"),
+        ({"seed": True}, "seed=True"),
+        ({"seed": 1.5}, "seed=1.5"),
+        ({"seed": None}, "seed=None"),
         ({"arrays": ["L1C_B1", "B04"]}, "no array 'B04'; CloudSEN12 has L1C_B1, L1C_B2"),
         ({"arrays": "L1C_B4"}, "arrays='L1C_B4'; a sequence of names is needed"),
         ({"arrays": []}, r"arrays=\[\]; a sequence of names is needed"),

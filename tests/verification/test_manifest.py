@@ -317,10 +317,10 @@ def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
     path, manifest = kept
     before = manifest.read_bytes()
 
-    def dump(*_args, **_options):
+    def fsync(descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(json, "dump", dump)
+    monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(KeyboardInterrupt):
         look(path, manifest=manifest, force=True)
     assert manifest.read_bytes() == before
@@ -330,7 +330,7 @@ def test_an_interrupt_leaves_the_old_manifest(kept, monkeypatch):
 def test_the_command_writes_and_compares(kept, tmp_path, capsys):
     path, manifest = kept
     layout = tmp_path / "tiny.toml"
-    layout.write_text(toml_writer.written(TINY), encoding="utf-8")
+    layout.write_text(toml_writer.to_toml(TINY), encoding="utf-8")
     command = ["verify", str(path), "--layout", str(layout)]
     again = tmp_path / "again.json"
     assert main([*command, "--manifest", str(again), "--against", str(manifest)]) == 0

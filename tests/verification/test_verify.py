@@ -20,6 +20,7 @@ from paths import ROOT, SUPPORT
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, LayoutError, RequestError, Window
+from cloudio._utils.text import percent
 from cloudio.cli import main
 from cloudio.layouts import toml_writer
 from cloudio.reading import scan
@@ -630,12 +631,12 @@ def message_of(path, planted, **options):
         ("the_padding_of_an_array_is_elsewhere", "says rows 1..61, columns 1..61"),
         ("all_patches_of_a_split_have_less_than_the_valid_window", "lie at rows 1..39, columns 1"),
         ("the_frame_is_255", "the frame is 255"),
-        ("a_label_holds_7", "7: 2 pixels (0.0179 %)"),
-        ("a_band_is_saturated", "32767: 2.69 % of a patch"),
-        ("radar_has_a_stripe_of_no_data", "-99: 13.1 % of a patch"),
+        ("a_label_holds_7", "7: 2 pixels (0.0179%)"),
+        ("a_band_is_saturated", "32767: 2.69% of a patch"),
+        ("radar_has_a_stripe_of_no_data", "-99: 13.1% of a patch"),
         ("a_patch_is_in_two_splits", "the same in all 5 bands: train 1; val 0"),
         ("qa60_is_there", "code 0 in every pixel; it could not hold its codes 1024, 2048"),
-        ("reflectance_is_negative", "below zero: 0.0269 % of a patch, down to -1"),
+        ("reflectance_is_negative", "below zero: 0.0269% of a patch, down to -1"),
         ("a_band_is_a_copy_of_another", "the same as L1C_B4.dat"),
         ("a_place_is_in_two_splits", "1 roi_id also in val: ROI_0"),
         ("floats_pass_for_twice_as_many_patches", "read as int16, and looks like halves of floa"),
@@ -1008,7 +1009,7 @@ def test_a_report_for_people_has_counts_rows_and_advice(tiny):
     assert lines[1] == "1 error, 1 warning"
     assert repr(look(tiny)) == f"<cloudio.Report of {tiny}: 1 error, 1 warning>"
     assert "error: files that end before their last patch [cut]" in lines
-    assert "  train  S1_VV.dat  0, 2  -99: 13.1 % of a patch" in lines
+    assert "  train  S1_VV.dat  0, 2  -99: 13.1% of a patch" in lines
     assert lines[-1] == f"  -> {CHECKS['nodata'].advice}"
 
 
@@ -1043,7 +1044,7 @@ def test_the_docs_list_every_check():
 
 def test_the_exit_status_says_whether_anything_was_found(tiny, tmp_path, capsys):
     layout = tmp_path / "tiny.toml"
-    layout.write_text(toml_writer.written(TINY), encoding="utf-8")
+    layout.write_text(toml_writer.to_toml(TINY), encoding="utf-8")
     command = ["verify", str(tiny), "--layout", str(layout)]
     assert main(command) == 0
     assert capsys.readouterr().out.endswith("nothing found\n")
@@ -1120,11 +1121,11 @@ def test_what_is_said_of_the_real_patches_is_what_numpy_counts(mini):
             pixels = part[name][window]
             check = "unlabelled" if code == 99 else "codes"
             n = int((pixels == code).sum())
-            said = f"{words}: {n:,} pixels ({100 * n / pixels.size:.3g} %)"
+            said = f"{words}: {n:,} pixels ({percent(n / pixels.size)})"
             assert told[check, split, f"{name}.dat"] == said
     stripe = mini.split("val")["S1_VV"][0] == -99
     assert np.flatnonzero(stripe.any(axis=0)).tolist() == list(range(1, 61))
-    assert told["nodata", "val", "S1_VV.dat"] == f"-99: {100 * 60 / 509:.3g} % of a patch"
+    assert told["nodata", "val", "S1_VV.dat"] == f"-99: {60 / 509:.2%} of a patch"
     assert CLOUDSEN12.band("S1_VV").nodata == -99
 
 

@@ -1,0 +1,106 @@
+"""Files and folders that appear whole or not at all, and replace nothing that was not named."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import RequestError
+
+
+def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise what `write_file` would raise, before the work that makes the content is done.
+
+    FileExistsError where something is there, without ``force``; RequestError where it is no
+    regular file, with ``force`` too; FileNotFoundError where its folder is missing;
+    PermissionError where that may not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder; a file is needed")
+    if path.exists():
+        if not path.is_file():
+            raise RequestError(f"{path} is no regular file; one is needed")
+        if not force:
+            raise _taken(path)
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder} to write {path.name} in")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{folder} may not be written to")
+
+
+def write_file(
+    path: str | os.PathLike[str], content: str | bytes | memoryview, *, force: bool = False
+) -> None:
+    """Write a file, all of it or nothing; text is UTF-8.
+
+    The content is written beside ``path``, flushed to the disk and renamed.  After an error what
+    was there is as it was.  A link stays, and what it leads to is written.  Raises what
+    `check_writable` does, and what the system refuses.
+    """
+    check_writable(path, force=force)
+    target = Path(path).resolve()
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with _private_folder(target) as folder:
+        # What is made in a private folder has the rights of any other new file.
+        partial = folder / target.name
+        with open(partial, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        check_writable(path, force=force)  # again: it took a while
+        _move(partial, target, Path(path), force=force)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise FileExistsError where anything has that name, FileNotFoundError without its parent."""
+    if os.path.lexists(path):
+        raise FileExistsError(f"{path} is there already; it is left as it is")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent} to make {path.name} in")
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder that becomes ``path`` at the end, and vanishes after an error.
+
+    Raises what `check_new_folder` does, at the start and at the end.
+    """
+    check_new_folder(path)
+    with _private_folder(path) as private:
+        folder = private / path.name
+        folder.mkdir()
+        yield folder
+        check_new_folder(path)  # again, for renaming would replace an empty folder
+        os.rename(folder, path)
+
+
+@contextmanager
+def _private_folder(path: Path) -> Iterator[Path]:
+    """A folder of an own name beside ``path``, which is removed with all that is left in it."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.partial-", dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
+    if not force:
+        try:
+            os.link(partial, target)  # which, unlike renaming, replaces nothing
+            return
+        except FileExistsError:
+            raise _taken(path) from None
+        except OSError:  # not every file system has links
+            pass
+    os.replace(partial, target)
+
+
+def _taken(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} is there already; force=True or --force replaces it")

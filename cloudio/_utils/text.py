@@ -1,0 +1,34 @@
+"""Numbers as people read them: counts with their noun, shares in percent, bytes in GB."""
+
+import math
+
+
+def counted(n: int, noun: str) -> str:
+    """A count and its noun: "1 patch", "1,234 patches"."""
+    plural = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{n:,} {noun}{'' if n == 1 else plural}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent, to two decimals, and three digits at least; NaN is "-".
+
+    It is never 0 of what is there, nor 100 of what is not all.
+    """
+    if math.isnan(share):
+        return "-"
+    if 0 < share < 1e-4:
+        return "< 0.01%"
+    if 1 - 1e-4 < share < 1:
+        return "> 99.99%"
+    decimals = 2 if share >= 0.01 or not share else 3 if share >= 0.001 else 4
+    return f"{share:.{decimals}%}"
+
+
+def gigabytes(n_bytes: float) -> str:
+    """Bytes in GB of 10**9, to the megabyte, without the unit."""
+    return f"{n_bytes / 1e9:,.3f}"
+
+
+def megabytes(n_bytes: float) -> str:
+    """Bytes in MB of 10**6, without the unit."""
+    return f"{n_bytes / 1e6:,.0f}"

@@ -1,0 +1,174 @@
+"""Files appear whole or not at all, and replace nothing that was not named."""
+
+import os
+import stat
+
+import pytest
+
+from cloudio import RequestError
+from cloudio._utils import files
+from cloudio._utils.files import check_writable, new_folder, write_file
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "written"), [("höhe\n", "höhe\n".encode()), (b"\0\xff", b"\0\xff"), ("", b"")]
+)
+def test_text_and_bytes_are_written(tmp_path, content, written):
+    write_file(tmp_path / "new", content)
+    assert (tmp_path / "new").read_bytes() == written
+    assert names(tmp_path) == ["new"]
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path):
+    path = tmp_path / "mine"
+    path.write_text("mine")
+    for call in (check_writable, lambda path: write_file(path, "yours")):
+        with pytest.raises(FileExistsError, match="mine is there already; force=True or --force"):
+            call(path)
+    assert path.read_text() == "mine"
+    check_writable(path, force=True)
+    write_file(path, "yours", force=True)
+    assert path.read_text() == "yours"
+    assert names(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, links):
+    path, check = tmp_path / "late", files.check_writable
+
+    def late(given, **settings):
+        check(given, **settings)
+        if any(name.startswith(".late.partial-") for name in names(tmp_path)):
+            path.write_text("mine")
+            if not links:  # of a file system that has none the second look is the last
+                check(given, **settings)
+
+    def no_link(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(files, "check_writable", late)
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    with pytest.raises(FileExistsError, match="late is there already"):
+        write_file(path, "yours")
+    assert path.read_text() == "mine"
+    assert names(tmp_path) == ["late"]
+
+
+def test_a_file_system_without_links_renames(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "link")
+    monkeypatch.setattr(
+        os, "link", lambda *_: (_ for _ in ()).throw(OSError("none")), raising=False
+    )
+    write_file(tmp_path / "new", "yours")
+    assert (tmp_path / "new").read_text() == "yours"
+    assert names(tmp_path) == ["new"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_after_an_error_what_was_there_is_as_it_was(tmp_path, monkeypatch, error):
+    def fail(descriptor):
+        raise error
+
+    path = tmp_path / "mine"
+    path.write_text("mine")
+    monkeypatch.setattr(os, "fsync", fail)
+    for target, force in ((path, True), (tmp_path / "new", False)):
+        with pytest.raises(type(error)):
+            write_file(target, "yours", force=force)
+    assert path.read_text() == "mine"
+    assert names(tmp_path) == ["mine"]
+
+
+def test_the_content_is_on_the_disk_before_it_has_the_name(tmp_path, monkeypatch):
+    path, synced, fsync = tmp_path / "x", [], os.fsync
+
+    def watch(descriptor):
+        synced.append((os.fstat(descriptor).st_size, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    write_file(path, "12345")
+    assert synced == [(5, False)]
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_folder_is_no_file(tmp_path, force):
+    with pytest.raises(RequestError, match="is a folder; a file is needed"):
+        write_file(tmp_path, "", force=force)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", os.devnull):
+        for force in (True, False):
+            with pytest.raises(RequestError, match="is no regular file; one is needed"):
+                write_file(path, "", force=force)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_missing_folder_is_named_and_not_made(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to write x in"):
+        write_file(tmp_path / "nowhere" / "x", "")
+    assert not names(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_folder_that_may_not_be_written_to_is_told(tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(PermissionError, match="closed may not be written to"):
+        check_writable(tmp_path / "closed" / "x")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "target")
+    write_file(link, "one")  # which is dangling
+    with pytest.raises(FileExistsError):
+        write_file(link, "two")
+    write_file(link, "two", force=True)
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_text() == "two"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are of another kind")
+def test_a_file_has_the_rights_of_any_new_file_or_of_the_one_it_replaces(tmp_path):
+    (tmp_path / "any").touch()
+    write_file(tmp_path / "new", "")
+
+    def rights(name):
+        return stat.S_IMODE((tmp_path / name).stat().st_mode)
+
+    assert rights("new") == rights("any")
+    (tmp_path / "new").chmod(0o640)
+    write_file(tmp_path / "new", "", force=True)
+    assert rights("new") == 0o640
+
+
+def test_a_new_folder_appears_at_the_end(tmp_path):
+    with new_folder(tmp_path / "made") as folder:
+        (folder / "x").write_text("x")
+        assert not (tmp_path / "made").exists()
+    assert names(tmp_path) == ["made"]
+    assert names(tmp_path / "made") == ["x"]
+    with (
+        pytest.raises(FileExistsError, match="made is there already; it is left as it is"),
+        new_folder(tmp_path / "made"),
+    ):
+        pass
+
+
+def test_a_new_folder_vanishes_after_an_error(tmp_path):
+    def half(path):
+        with new_folder(path) as folder:
+            (folder / "x").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half(tmp_path / "made")
+    assert not names(tmp_path)
