@@ -685,7 +685,7 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
         (["--index", "0", "--stretch", "0,x"], "--stretch '0,x'; fixed, patch or LOW,HIGH"),
         (["--index", "0", "-o", "x.gif"], "'x.gif' ends in no format; .png, .jpg, .jpeg, .pdf"),
         (["--index", "0", "-o", "picture"], "'picture' ends in no format"),
-        (["--index", "0", "-o", "no/x.png"], r"no folder .*no to write x\.png in"),
+        (["--index", "0", "-o", "no/x.png"], "no to write x.png in"),
     ],
 )
 def test_what_show_cannot_do_is_one_sentence(small, folder, capsys, words, message):

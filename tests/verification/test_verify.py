@@ -633,7 +633,7 @@ def message_of(path, planted, **options):
         ("the_frame_is_255", "the frame is 255"),
         ("a_label_holds_7", "7: 2 pixels (0.0179%)"),
         ("a_band_is_saturated", "32767: 2.69% of a patch"),
-        ("radar_has_a_stripe_of_no_data", "-99: 13.1% of a patch"),
+        ("radar_has_a_stripe_of_no_data", "-99: 13.11% of a patch"),
         ("a_patch_is_in_two_splits", "the same in all 5 bands: train 1; val 0"),
         ("qa60_is_there", "code 0 in every pixel; it could not hold its codes 1024, 2048"),
         ("reflectance_is_negative", "below zero: 0.0269% of a patch, down to -1"),
@@ -1009,7 +1009,7 @@ def test_a_report_for_people_has_counts_rows_and_advice(tiny):
     assert lines[1] == "1 error, 1 warning"
     assert repr(look(tiny)) == f"<cloudio.Report of {tiny}: 1 error, 1 warning>"
     assert "error: files that end before their last patch [cut]" in lines
-    assert "  train  S1_VV.dat  0, 2  -99: 13.1% of a patch" in lines
+    assert "  train  S1_VV.dat  0, 2  -99: 13.11% of a patch" in lines
     assert lines[-1] == f"  -> {CHECKS['nodata'].advice}"
 
 
