@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from ..reading.dataset import open
-    from ..stats.serialize import check_savable
+    from ..stats.result import check_savable
 
     _check(arguments)
     if arguments.output:
@@ -72,7 +72,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     from .. import stats
     from .._utils.progress import on_terminal
     from ..stats.class_tables import resolve_label_maps
-    from ..stats.serialize import Result, ResultSet
+    from ..stats.result import Result, ResultSet
 
     bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _choose_labels(ds, arguments.labels)

@@ -1,8 +1,17 @@
-"""Statistics of bands, of classes, and of two labels beside each other: exact, in one pass."""
+"""Statistics of bands, of classes, and of two labels beside each other: exact, in one pass.
 
-from .compute import PERCENTILES, agreement, bands, classes
-from .serialize import Provenance, ResultSet, load
-from .types import WEIGHTS, Agreement, BandStats, ClassStats, Histogram
+The functions are in compute_*.py, their results in *_stats.py.  No function holds all pixels in
+memory, and none writes a file: `Result.save` does.
+"""
+
+from .agreement_stats import Agreement
+from .band_stats import BandStats, Histogram
+from .class_stats import WEIGHTS, ClassStats
+from .compute_agreement import agreement
+from .compute_bands import PERCENTILES, bands
+from .compute_classes import classes
+from .provenance import Provenance
+from .result import ResultSet, load
 
 #: The names that `Provenance` and `ResultSet` had at first.  They stay: code and pickles use them.
 Population = Provenance

@@ -1,6 +1,6 @@
-"""Moments and percentiles from counts: exact arithmetic, so that no order and no cut matters.
+"""Moments and percentiles from counts.
 
-What was counted is stats.py's; how floats are counted is scan.py's.
+The arithmetic is exact, so that neither the order of patches nor the threads change the result.
 """
 
 import math
@@ -16,28 +16,31 @@ _UNIT = 1074
 
 
 def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]:
-    """Mean and variance (of all, not of a sample) of int64 of two bytes, so many of each."""
+    """Return mean and variance of ``values``, ``counts`` times each, as of a whole population.
+
+    ``values`` are int64 that fit into two bytes.
+    """
     squares = values.astype(np.int64) ** 2
-    # Of two bytes a square has four: in halves, no sum of 2 ** 46 pixels overflows.
+    # A square has four bytes: with two bytes at a time, no sum of 2 ** 46 pixels overflows.
     high, low = int((squares >> 16) @ counts), int((squares & 0xFFFF) @ counts)
     return _moments(int(counts.sum()), int(values @ counts), (high << 16) + low)
 
 
 def moments_of_parts(
-    counts: np.ndarray, centres: np.ndarray, means: np.ndarray, m2: np.ndarray
+    counts: np.ndarray, centers: np.ndarray, means: np.ndarray, m2: np.ndarray
 ) -> tuple[Fraction, Fraction]:
-    """Mean and variance of all parts, of finite ones that are not empty.
+    """Return mean and variance of all parts together; the parts are finite and not empty.
 
-    ``means`` are less ``centres``; ``m2`` is of each part the sum of squared differences from its
-    mean.  Parts are put together without rounding: whatever their order, the answer is the same.
+    ``means`` are differences from ``centers``.  ``m2`` is the sum of squared differences from the
+    mean, of each part.  Nothing is rounded, so that the order of parts changes nothing.
     """
     n, total, squares = 0, 0, 0
-    parts = (counts, centres, means, m2)
-    for count, centre, part, more in zip(*(each.tolist() for each in parts), strict=True):
-        mean = _units(centre) + _units(part)
+    columns = (each.tolist() for each in (counts, centers, means, m2))
+    for count, center, difference, spread in zip(*columns, strict=True):
+        mean = _units(center) + _units(difference)
         n += count
         total += count * mean
-        squares += count * mean * mean + (_units(more) << _UNIT)
+        squares += count * mean * mean + (_units(spread) << _UNIT)
     mean_units, variance_units = _moments(n, total, squares)
     return mean_units / (1 << _UNIT), variance_units / (1 << 2 * _UNIT)
 
@@ -52,9 +55,9 @@ def _units(number: float) -> int:
 
 
 def root(square: Fraction) -> float:
-    """The square root of a number from 0 on, rounded once."""
+    """Return the square root of a number from 0 on, rounded once."""
     top, bottom = square.numerator, square.denominator
-    # 64 bits of the root at least; an odd last bit says that there would be more.
+    # 64 bits of the root at least; the last bit is set where more bits would follow.
     shift = max(0, 130 + bottom.bit_length() - top.bit_length()) // 2
     whole = math.isqrt((top << 2 * shift) // bottom)
     if whole * whole * bottom != top << 2 * shift:
@@ -65,49 +68,50 @@ def root(square: Fraction) -> float:
 def percentiles(
     n: int,
     percents: Sequence[float],
-    pick: Callable[[np.ndarray], np.ndarray],
-    scaled: Callable[[np.ndarray], np.ndarray],
+    at_ranks: Callable[[np.ndarray], np.ndarray],
+    in_units: Callable[[np.ndarray], np.ndarray],
     *,
     falling: bool,
 ) -> np.ndarray:
-    """What np.percentile gives for ``n`` scaled numbers, bit for bit, by its method "linear".
+    """Return what np.percentile gives for ``n`` scaled numbers, bit for bit (method "linear").
 
-    ``pick`` returns the stored numbers of the given ranks, 0 the least; ``falling``: scaled, the
-    largest of them is the least.
+    ``at_ranks`` gives the stored numbers of some ranks, 0 the smallest.  ``in_units`` scales them.
+    ``falling``: the scale is negative, so that the largest stored number is the smallest scaled.
     """
     virtual = (n - 1) * np.true_divide(np.asarray(percents, np.float64), 100)
     lower = np.minimum(np.floor(virtual), n - 1)
     upper = np.minimum(lower + 1, n - 1)
     ranks = np.stack([lower, upper]).astype(np.int64)
-    least, most = scaled(pick(n - 1 - ranks if falling else ranks))
+    low, high = in_units(at_ranks(n - 1 - ranks if falling else ranks))
     fraction = virtual - lower
     with np.errstate(invalid="ignore"):
         # From the nearer end, as numpy interpolates.
-        between = most - least
-        from_most, from_least = most - between * (1 - fraction), least + between * fraction
-    return np.asarray(np.where(fraction >= 0.5, from_most, from_least))
+        step = high - low
+        from_high, from_low = high - step * (1 - fraction), low + step * fraction
+    return np.asarray(np.where(fraction >= 0.5, from_high, from_low))
 
 
-def at_ranks(values: np.ndarray, counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Of ascending ``values``, so many of each, those of the given ranks."""
+def values_at_ranks(values: np.ndarray, counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return the numbers of these ranks among ascending ``values``, ``counts`` times each."""
     picked: np.ndarray = values[np.searchsorted(np.cumsum(counts), ranks, side="right")]
     return picked
 
 
 def floats_at_ranks(
-    histogram: np.ndarray, within: Callable[[np.ndarray], np.ndarray], ranks: np.ndarray
+    histogram: np.ndarray, count_lower: Callable[[np.ndarray], np.ndarray], ranks: np.ndarray
 ) -> np.ndarray:
-    """The same of float32 numbers, of which ``histogram`` counts the upper halves of the keys.
+    """Return the float32 numbers of these ranks.
 
-    ``within`` is given upper halves, and returns how often each has each lower half.
+    ``histogram`` counts the upper 16 bits of their keys (`scan.floats_to_keys`).  ``count_lower``
+    takes some upper 16 bits, and returns how often each occurs with each lower 16 bits.
     """
     before = np.cumsum(histogram)
-    halves = np.searchsorted(before, ranks, side="right")
-    tops, which = np.unique(halves, return_inverse=True)
-    lower = np.cumsum(within(tops), axis=1)
-    rest = ranks - (before - histogram)[halves]
+    upper = np.searchsorted(before, ranks, side="right")
+    distinct, which = np.unique(upper, return_inverse=True)
+    lower = np.cumsum(count_lower(distinct), axis=1)
+    rest = ranks - (before - histogram)[upper]
     keys = [
-        (int(tops[k]) << 16) + int(np.searchsorted(lower[k], rank, side="right"))
+        (int(distinct[k]) << 16) + int(np.searchsorted(lower[k], rank, side="right"))
         for k, rank in zip(which.ravel().tolist(), rest.ravel().tolist(), strict=True)
     ]
     return scan.keys_to_floats(np.array(keys, np.uint32)).reshape(ranks.shape)

@@ -1,0 +1,144 @@
+"""`cloudio.stats.agreement`: one pass over each label and its reference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from .._utils.arrays import frozen
+from .._utils.machine import resolve_threads
+from .._utils.progress import progress_bar
+from ..errors import RequestError
+from ..layouts.labels import LabelMap
+from ..reading import scan
+from ..reading.dataset import Dataset
+from .agreement_stats import Agreement
+from .class_tables import (
+    ClassLut,
+    check_class_options,
+    class_lut,
+    class_names,
+    possible_classes,
+    resolve_label_maps,
+)
+from .confusion import confusion_matrix, confusion_per_patch
+from .provenance import Provenance
+from .result import ResultSet
+
+
+@overload
+def agreement(  # type: ignore[overload-overlap]
+    ds: Dataset,
+    source: str,
+    reference: str | Mapping[str, Any] = ...,
+    *,
+    n_classes: int | None = ...,
+    ignore: int = ...,
+    per_patch: bool = ...,
+    threads: int | None = ...,
+    progress: bool = ...,
+) -> Agreement: ...
+
+
+@overload
+def agreement(
+    ds: Dataset,
+    source: Sequence[str] | Mapping[str, Any],
+    reference: str | Mapping[str, Any] = ...,
+    *,
+    n_classes: int | None = ...,
+    ignore: int = ...,
+    per_patch: bool = ...,
+    threads: int | None = ...,
+    progress: bool = ...,
+) -> ResultSet[Agreement]: ...
+
+
+def agreement(
+    ds: Dataset,
+    source: str | Sequence[str] | Mapping[str, Any],
+    reference: str | Mapping[str, Any] = "manual_hq",
+    *,
+    n_classes: int | None = None,
+    ignore: int = 255,
+    per_patch: bool = False,
+    threads: int | None = None,
+    progress: bool = False,
+) -> Agreement | ResultSet[Agreement]:
+    """Compare the classes of a label with a reference's, pixel by pixel of the valid window.
+
+    ``source`` and ``reference`` are as ``labels`` of `Reader`, without codes as stored;
+    ``reference`` is one label.  Pixels that either map ignores are left out, and counted.  For one
+    name the result is an `Agreement`, else a `ResultSet` with one for each source, which prints
+    them side by side.  ``per_patch``: count each patch on its own too, some ten times as slow.
+
+    A detector gets every class wrong that its map cannot give: one that knows cloud and clear finds
+    no thin cloud and no shadow of its reference.  Merge classes first: ``.binary((1, 2))`` is
+    cloud, thick or thin, against the rest, as CloudSEN12's paper compares detectors,
+    ``.binary((3,))`` is cloud shadow, and ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` any other
+    grouping.
+    """
+    if len(reference_maps := resolve_label_maps(ds, reference)) != 1:
+        raise RequestError(f"reference={reference!r}; one label is needed")
+    ((against, reference_map),) = reference_maps.items()
+    source_maps = resolve_label_maps(ds, source)
+    threads = resolve_threads(threads)
+    check_class_options(ignore, n_classes)
+    if against in source_maps:
+        raise RequestError(f"{against} is both source and reference; name another source")
+    maps = _without_raw({against: reference_map, **source_maps})
+    luts = {name: class_lut(ds, name, to, n_classes, ignore) for name, to in maps.items()}
+    total = sum(
+        scan.bytes_to_read(ds, name) + scan.bytes_to_read(ds, against) for name in source_maps
+    )
+    results: dict[str, Agreement] = {}
+    with progress_bar(total, shown=progress, what="agreement") as advance:
+        for name in source_maps:
+            n = max(len(luts[against].classes), len(luts[name].classes))
+            # In the counts, class n is what a map ignores.
+            tables = (luts[against].with_ignored_as(n), luts[name].with_ignored_as(n))
+            labels = (against, name)
+            counting = (ds, labels, tables, n + 1, threads, advance)
+            each = confusion_per_patch(*counting) if per_patch else None
+            counts = confusion_matrix(*counting) if each is None else each.sum(axis=0)
+            results[name] = _agreement(ds, labels, maps, luts, ignore, counts, each)
+    return next(iter(results.values())) if isinstance(source, str) else ResultSet(results)
+
+
+def _without_raw(maps: Mapping[str, LabelMap | None]) -> dict[str, LabelMap]:
+    """Return the maps; RequestError where a label is asked for as stored."""
+    found = {name: to for name, to in maps.items() if to is not None}
+    if raw := [name for name in maps if name not in found]:
+        raise RequestError(f"{raw[0]} as stored; a map to the classes of the other is needed")
+    return found
+
+
+def _agreement(
+    ds: Dataset,
+    labels: tuple[str, str],
+    maps: Mapping[str, LabelMap],
+    luts: Mapping[str, ClassLut],
+    ignore: int,
+    counts: np.ndarray,
+    per_patch: np.ndarray | None,
+) -> Agreement:
+    """Return the agreement of a reference and a source; the last class of counts is ignored."""
+    reference, source = labels
+    n = len(counts) - 1
+    by_reference, by_source = int(counts[n].sum()), int(counts[:, n].sum())
+    wider = reference if len(luts[reference].classes) == n else source
+    possible = possible_classes(maps[source], ignore)
+    return Agreement(
+        source=source,
+        reference=reference,
+        source_map=maps[source],
+        reference_map=maps[reference],
+        names=class_names(wider, maps[wider], range(n)),
+        predictable=tuple(k in possible for k in range(n)),
+        matrix=frozen(counts[:n, :n].copy()),
+        per_patch=None if per_patch is None else frozen(per_patch[:, :n, :n].copy()),
+        ignored=by_reference + by_source - int(counts[n, n]),
+        ignored_by_reference=by_reference,
+        ignored_by_source=by_source,
+        of=Provenance.of(ds, [reference, source]),
+    )

@@ -1,0 +1,71 @@
+"""`ClassStats.weights` follow their formulas."""
+
+import math
+
+import numpy as np
+import pytest
+from counted_set import (
+    read_label,
+)
+
+from cloudio import LabelMap, RequestError, stats
+
+
+def class_stats(per_patch, ignored=None):
+    per_patch = np.array(per_patch)
+    n_patches, n_classes = per_patch.shape
+    return stats.ClassStats(
+        label="hq",
+        label_map=LabelMap({}),
+        classes=np.arange(n_classes),
+        names=tuple("abcdefgh"[:n_classes]),
+        per_patch=per_patch,
+        ignored_per_patch=np.zeros(n_patches, int) if ignored is None else np.array(ignored),
+        of=None,
+    )
+
+
+def test_weights_follow_their_formulas_and_a_class_without_pixels_weighs_0():
+    found = class_stats([[6, 2, 0, 0], [1, 0, 3, 0]])
+    n, c = 12, np.array([7, 2, 3])
+    assert np.allclose(found.weights(), [*(n / (3 * c)), 0], rtol=1e-15)
+    assert np.allclose(found.weights("inverse"), [*(n / c), 0], rtol=1e-15)
+    f = np.array([7 / 12, 2 / 8, 3 / 4])
+    assert np.allclose(found.weights("median"), [*(f[0] / f), 0], rtol=1e-15)
+    raw = (1 - 0.9) / (1 - 0.9**c)
+    assert np.allclose(found.weights("effective", beta=0.9), [*(raw * 3 / raw.sum()), 0])
+    assert np.allclose(found.weights("effective", beta=0), [1, 1, 1, 0])
+    huge = class_stats([[10**9, 10**3]]).weights("effective", beta=1 - 1e-9)
+    assert huge[1] / huge[0] == pytest.approx((1 - math.exp(-1)) * 1e6, rel=1e-4)
+
+
+def test_balanced_weights_equal_scikit_learn(data):
+    class_weight = pytest.importorskip("sklearn.utils.class_weight")
+    ds, _ = data
+    label = read_label(ds, "found")
+    label = label[label != 255]
+    expected = class_weight.compute_class_weight("balanced", classes=np.unique(label), y=label)
+    assert np.allclose(stats.classes(ds, "found").weights(), expected, rtol=1e-14)
+
+
+def test_weights_without_pixels_are_0():
+    found = class_stats([[0, 0]], [9])
+    for how, beta in (("balanced", None), ("inverse", None), ("median", None), ("effective", 0.9)):
+        assert found.weights(how, beta=beta).tolist() == [0, 0]
+    assert found.dominant.tolist() == [-1]
+    assert np.isnan(found.share).all()
+
+
+@pytest.mark.parametrize(
+    ("how", "beta", "message"),
+    [
+        ("other", None, "weights 'other'; 'balanced', 'inverse', 'median', 'effective' are known"),
+        ("effective", None, "beta=None with weights 'effective'; 'effective' alone needs it"),
+        ("balanced", 0.9, r"beta=0\.9 with weights 'balanced'"),
+        ("effective", 1, r"beta=1; a number from 0 on and below 1 is needed"),
+        ("effective", "x", r"beta='x'; a number"),
+    ],
+)
+def test_wrong_weights_are_refused(how, beta, message):
+    with pytest.raises(RequestError, match=message):
+        class_stats([[1, 2]]).weights(how, beta=beta)
