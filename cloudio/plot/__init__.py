@@ -1,10 +1,12 @@
-"""Pictures of patches and their labels, by matplotlib, an extra: ``cloudio[plot]``."""
+"""Pictures of patches and their labels, drawn by matplotlib, an extra: ``cloudio[plot]``."""
 
 try:
     import matplotlib  # noqa: F401
 except ModuleNotFoundError as error:
     raise ImportError("cloudio.plot needs matplotlib: pip install 'cloudio[plot]'") from error
 
-from .figure import FORMATS, OVERLAY, format_of, patch, save
+from .figure import patch
+from .options import OVERLAY
+from .output import FORMATS, format_of, save
 
 __all__ = ["FORMATS", "OVERLAY", "format_of", "patch", "save"]

@@ -1,83 +1,89 @@
-"""What colour a pixel has: bands and labels as pictures, (row, column, 3) of uint8.
+"""The color of each pixel: bands and labels as images, (row, column, 3) of uint8.
 
-numpy alone; panels.py says what is to be seen, and plot.py puts it on a page.
+This module needs numpy only.  Panels are chosen in band_panels.py and label_panels.py.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-Colour = tuple[int, int, int]
-# Points (number, brightness 0..1), by rising numbers.
-Tone = tuple[tuple[float, float], ...]
+Color = tuple[int, int, int]
+#: Points (number, brightness 0..1), in the order of the numbers; straight lines between them.
+Stretch = tuple[tuple[float, float], ...]
 
-#: Of the classes 0, 1, ...; Okabe's and Ito's, which the colour-blind tell apart.
-CLASS_COLOURS: tuple[Colour, ...] = (
+#: Colors of classes 0, 1, ...; from Okabe and Ito, so that color-blind people can tell them apart.
+CLASS_COLORS: tuple[Color, ...] = (
     (0, 158, 115),  # green
     (213, 94, 0),  # vermilion
     (240, 228, 66),  # yellow
     (86, 180, 233),  # sky blue
 )
-#: Of a class from a threshold over probabilities, which may mean any cloud.
-ABOVE: Colour = (230, 159, 0)
-#: Of what a label map ignores.
-IGNORED: Colour = (110, 50, 220)
-#: Of NaN, the array's no-data number, and all that is outside the valid window.
-NO_DATA: Colour = (255, 0, 255)
+#: Pixels from the threshold of a probability on, which may be any kind of cloud.
+ABOVE_THRESHOLD: Color = (230, 159, 0)
+#: Pixels that a label map ignores.
+IGNORED: Color = (110, 50, 220)
+#: Pixels that are NaN, the array's nodata value, or outside the valid window.
+NO_DATA: Color = (255, 0, 255)
 
-#: Of reflectance: three quarters of all brightness for what ground has, and the rest for clouds,
-#: which are so not blown out.
-REFLECTANCE: Tone = ((0.0, 0.0), (0.3, 0.75), (1.0, 1.0))
-#: Percentiles between which an array without fixed limits is stretched.
-PERCENTILES = 1.0, 99.0
+#: The fixed stretch of reflectance: three quarters of the brightness for the range of the ground,
+#: the rest for clouds, so that they do not saturate.
+REFLECTANCE_STRETCH: Stretch = ((0.0, 0.0), (0.3, 0.75), (1.0, 1.0))
+#: An array without a fixed stretch is stretched between these percentiles.
+STRETCH_PERCENTILES = 1.0, 99.0
 
 
-def limits(values: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
-    """The percentiles of the finite numbers among ``values`` that are ``valid``, never equal."""
+def percentile_limits(values: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
+    """Return the percentiles of the finite numbers where ``valid``; low < high always."""
     picked = values[valid & np.isfinite(values)].astype(np.float64)
     if not picked.size:
         return 0.0, 1.0
-    low, high = (float(x) for x in np.percentile(picked, PERCENTILES))
+    low, high = (float(x) for x in np.percentile(picked, STRETCH_PERCENTILES))
     return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
-def toned(values: np.ndarray, valid: np.ndarray, tone: Tone) -> np.ndarray:
-    """Brightness 0..255, by straight lines between the points of ``tone``, level before and after.
+def linear_stretch(low: float, high: float) -> Stretch:
+    """Return the stretch from black at ``low`` to white at ``high``."""
+    return (low, 0.0), (high, 1.0)
 
-    uint8 of the shape of ``values``; that of the first point where they are not ``valid``.
+
+def apply_stretch(values: np.ndarray, valid: np.ndarray, stretch: Stretch) -> np.ndarray:
+    """Return brightness 0..255 as uint8, constant before the first point and after the last.
+
+    Pixels that are not ``valid`` have the brightness of the first point.
     """
-    at, brightness = zip(*tone, strict=True)
-    known = np.where(valid, values, at[0]).astype(np.float64)
-    tones: np.ndarray = np.rint(np.interp(known, at, brightness) * 255).astype(np.uint8)
-    return tones
+    numbers, brightness = zip(*stretch, strict=True)
+    known = np.where(valid, values, numbers[0]).astype(np.float64)
+    scaled = np.interp(known, numbers, brightness) * 255
+    bright: np.ndarray = np.rint(scaled).astype(np.uint8)
+    return bright
 
 
-def composite(image: np.ndarray, valid: np.ndarray, tones: Sequence[Tone]) -> np.ndarray:
-    """One picture of bands (band, row, column): three as red, green and blue, one as grey."""
-    planes = [toned(band, valid, tone) for band, tone in zip(image, tones, strict=True)]
-    picture = np.stack(planes * (3 // len(planes)), axis=-1)
-    picture[~valid] = NO_DATA
-    return picture
+def compose_bands(image: np.ndarray, valid: np.ndarray, stretches: Sequence[Stretch]) -> np.ndarray:
+    """Return one image of bands (band, row, column): three as red, green, blue, or one as gray."""
+    planes = [apply_stretch(b, valid, stretch) for b, stretch in zip(image, stretches, strict=True)]
+    composed = np.stack(planes * (3 // len(planes)), axis=-1)
+    composed[~valid] = NO_DATA
+    return composed
 
 
-def coded(codes: np.ndarray, colours: Mapping[int, Colour], inside: np.ndarray) -> np.ndarray:
-    """A picture of codes: each in its colour, NO_DATA where they are not ``inside``.
+def color_codes(codes: np.ndarray, colors: Mapping[int, Color], inside: np.ndarray) -> np.ndarray:
+    """Return an image of codes, each in its color; NO_DATA where not ``inside``.
 
-    All codes inside have a colour.
+    ``colors`` has every code that occurs inside.
     """
-    known = np.array(sorted(colours))
-    table = np.array([colours[code] for code in known.tolist()], np.uint8)
-    where = np.searchsorted(known, np.where(inside, codes, known[0]))
-    return np.where(inside[..., None], table[where], np.array(NO_DATA, np.uint8))
+    known = np.array(sorted(colors))
+    table = np.array([colors[code] for code in known.tolist()], np.uint8)
+    rows = np.searchsorted(known, np.where(inside, codes, known[0]))
+    return np.where(inside[..., None], table[rows], np.array(NO_DATA, np.uint8))
 
 
-def over(
-    base: np.ndarray, valid: np.ndarray, picture: np.ndarray, where: np.ndarray, share: float
+def blend(
+    base: np.ndarray, valid: np.ndarray, cover: np.ndarray, mask: np.ndarray, opacity: float
 ) -> np.ndarray:
-    """``base``, covered by ``picture`` to that share ``where`` it is asked for.
+    """Return ``base``, covered by ``cover`` with that opacity where ``mask``.
 
-    Wholly where the base is not ``valid``: no colour is mixed with NO_DATA.
+    The cover is opaque where the base is not ``valid``: no color is mixed with NO_DATA.
     """
-    mixed = np.rint(share * picture + (1 - share) * base.astype(np.float64)).astype(np.uint8)
-    mixed = np.where(valid[..., None], mixed, picture)
-    return np.where(where[..., None], mixed, base)
+    mixed = np.rint(opacity * cover + (1 - opacity) * base.astype(np.float64)).astype(np.uint8)
+    mixed = np.where(valid[..., None], mixed, cover)
+    return np.where(mask[..., None], mixed, base)

@@ -1,0 +1,125 @@
+"""Panels of labels: classes over an image or alone, codes as stored, or probabilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import matplotlib
+import numpy as np
+
+from .colors import (
+    ABOVE_THRESHOLD,
+    CLASS_COLORS,
+    IGNORED,
+    NO_DATA,
+    Color,
+    blend,
+    color_codes,
+)
+from .options import FigureOptions
+from .panels import CodeKey, ColorBar, Key, Legend, Panels
+from .plotted_labels import IGNORE, PlottedLabel, Probability
+
+_MOST_CODES = 20
+_HEAT = "viridis"
+
+
+@dataclass
+class _Coloring:
+    """The colors of all codes of a label, and what explains them."""
+
+    colors: dict[int, Color]
+    key: Key | None = None
+    legend: Legend = field(default_factory=dict)
+
+
+def make_label_panels(
+    label: PlottedLabel,
+    codes: np.ndarray,
+    inside: np.ndarray,
+    base: tuple[list[np.ndarray], np.ndarray],
+    options: FigureOptions,
+) -> Panels:
+    """Return the panels of ``codes`` (patch, row, column), which count where ``inside``.
+
+    ``base``: the images that classes cover, and where these are valid.
+    """
+    occurring = np.unique(codes[:, inside]).tolist()
+    classes = [code for code in occurring if code != IGNORE]
+    are_classes = label.label_map is not None and {*classes} <= {*range(len(CLASS_COLORS))}
+    if label.probability is not None:
+        coloring = _color_probabilities(label.probability)
+    elif are_classes:
+        coloring = _color_classes(label, occurring, options)
+    else:
+        coloring = _color_each_code(label, classes, options)
+    if IGNORE in occurring:
+        coloring.colors[IGNORE] = coloring.legend["ignore"] = IGNORED
+    if not inside.all():
+        coloring.legend["no data"] = NO_DATA
+    images = [color_codes(patch, coloring.colors, inside) for patch in codes]
+    if are_classes and label.probability is None and options.overlay is not None:
+        mask = (codes != 0) & inside | ~inside
+        images = [
+            blend(below, valid, cover, covered, options.overlay)
+            for below, valid, cover, covered in zip(*base, images, mask, strict=True)
+        ]
+        if 0 in classes:
+            coloring.legend[_class_names(label, options)[0]] = None
+    return Panels(label.title, images, [coloring.key] * len(codes), coloring.legend)
+
+
+def _class_names(label: PlottedLabel, options: FigureOptions) -> dict[int, str]:
+    names = {k: options.class_name(k) for k in range(len(CLASS_COLORS))}
+    if label.label_map is not None and label.label_map.as_threshold:
+        names |= {0: "below the threshold", 1: "from the threshold on"}
+    return names
+
+
+def _color_classes(
+    label: PlottedLabel, occurring: Sequence[int], options: FigureOptions
+) -> _Coloring:
+    colors = dict(enumerate(CLASS_COLORS))
+    if label.label_map is not None and label.label_map.as_threshold:
+        colors[1] = ABOVE_THRESHOLD
+    names = _class_names(label, options)
+    legend: Legend = {names[code]: colors[code] for code in occurring if code != IGNORE}
+    return _Coloring(colors, legend=legend)
+
+
+def _color_probabilities(probability: Probability) -> _Coloring:
+    """Return a heat map of 0..top; other codes are those that a threshold ignores."""
+    threshold, top = probability
+    unit = "probability, %" if top == 100 else f"probability, 0 to {top}"
+    bar = ColorBar(_HEAT, 0, top, f"{unit}; line: threshold {threshold}", mark=threshold)
+    return _Coloring({code: _heat(code / top) for code in range(top + 1)}, bar)
+
+
+def _color_each_code(
+    label: PlottedLabel, codes: Sequence[int], options: FigureOptions
+) -> _Coloring:
+    """Return a color of its own for each code, or a heat map where there are too many."""
+    if len(codes) > _MOST_CODES:
+        low, high = codes[0], codes[-1]
+        bar = ColorBar(_HEAT, low, high, "code" if label.label_map is None else "class")
+        return _Coloring({code: _heat((code - low) / (high - low)) for code in codes}, bar)
+    colors = _distinct_colors(codes)
+    name = "code {}".format if label.label_map is None else options.class_name
+    return _Coloring(colors, CodeKey({name(code): color for code, color in colors.items()}))
+
+
+def _distinct_colors(codes: Sequence[int]) -> dict[int, Color]:
+    """Return the same color for the same code in every figure, unless two codes would share it."""
+    table = (np.array(matplotlib.colormaps["tab20"].colors) * 255).round().astype(int)  # type: ignore[attr-defined]
+    strong_first = [*range(0, _MOST_CODES, 2), *range(1, _MOST_CODES, 2)]
+    rows = [code % _MOST_CODES for code in codes]
+    if len({*rows}) < len(rows):
+        rows = list(range(len(codes)))
+    return {
+        code: (int(r), int(g), int(b))
+        for code, (r, g, b) in zip(codes, table[strong_first][rows], strict=True)
+    }
+
+
+def _heat(share: float) -> Color:
+    red, green, blue = matplotlib.colormaps[_HEAT](share, bytes=True)[:3]
+    return int(red), int(green), int(blue)

@@ -1,0 +1,57 @@
+"""Legends: a swatch and a text for each color."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
+
+from .colors import Color
+from .panels import Panels
+
+#: The color of the outline of the valid window, and its text.
+OUTLINE_COLOR = "#00ff00"
+_OUTLINE_TEXT = "valid window"
+# Entries that are no class come last, in this order.
+_LAST = ("ignore", "no data")
+
+
+def figure_legend(
+    panels: Sequence[Panels], classes: Sequence[str], *, outlined: bool
+) -> list[Patch]:
+    """Return the swatches of the classes that occur, in their order, then of everything else."""
+    colors = {text: color for p in panels for text, color in p.legend.items()}
+    order = [*classes, *sorted(colors.keys() - {*classes, *_LAST}), *_LAST]
+    swatches = [make_swatch(text, colors[text]) for text in order if text in colors]
+    if outlined:
+        swatches.append(Patch(facecolor="none", edgecolor=OUTLINE_COLOR, label=_OUTLINE_TEXT))
+    return swatches
+
+
+def make_swatch(text: str, color: Color | None) -> Patch:
+    """Return a legend's entry for a color; None is for a class that is left uncovered."""
+    if color is None:
+        return Patch(facecolor="none", edgecolor="0.5", label=f"{text} (uncovered)")
+    red, green, blue = (channel / 255 for channel in color)
+    return Patch(facecolor=(red, green, blue), edgecolor="0.5", linewidth=0.5, label=text)
+
+
+def draw_legend(
+    figure: Figure | SubFigure,
+    swatches: Sequence[Patch],
+    corner: tuple[float, float],
+    n_columns: int,
+    font_size: float,
+) -> None:
+    """Draw a legend whose top left corner is there, in shares of the page."""
+    style: dict[str, Any] = {"frameon": False, "borderpad": 0, "borderaxespad": 0}
+    figure.legend(
+        handles=swatches,
+        ncols=n_columns,
+        loc="upper left",
+        bbox_to_anchor=corner,
+        fontsize=font_size,
+        columnspacing=1,
+        handlelength=1.5,
+        **style,
+    )
