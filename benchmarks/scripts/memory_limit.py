@@ -110,7 +110,7 @@ def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
     reader = dataset.reader(bands, evict=evict)
     if dataset.reader(bands).read([0, -1]).image.tobytes() != reader.read([0, -1]).image.tobytes():
         raise CloudioError("what was read with evict is not what is read without")
-    for source in (dataset.sources(name)[0] for name in bands):
+    for source in (dataset.open_arrays(name)[0] for name in bands):
         source.file.evict(0, source.file.n_bytes)
     out = reader.allocate(batch)
     begin = time.perf_counter()
@@ -118,7 +118,7 @@ def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
         reader.read(range(first, first + batch), out=out)
     seconds = time.perf_counter() - begin
     n_bytes = (len(reader) // batch * batch) * sum(
-        source.buffer_spec[3][0] for source in (dataset.sources(name)[0] for name in bands)
+        source.buffer_spec[3][0] for source in (dataset.open_arrays(name)[0] for name in bands)
     )
     return {"bytes": n_bytes, "mb_per_second": n_bytes / 1e6 / seconds}
 

@@ -203,7 +203,7 @@ def n_samples(dataset: Dataset, bands: Sequence[str], most: int = N_SAMPLES) -> 
 
 
 def files_of(dataset: Dataset, bands: Sequence[str]) -> Files:
-    return Files(source.file.path for name in bands for source in dataset.sources(name))
+    return Files(source.file.path for name in bands for source in dataset.open_arrays(name))
 
 
 def _where(paths: Sequence[Path], whole: Case) -> str:

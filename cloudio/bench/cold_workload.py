@@ -85,7 +85,7 @@ class Stored:
 
 def stored(dataset: Dataset, name: str) -> Stored:
     """Where an array of a data set of one split lies; no page is touched."""
-    source = dataset.sources(name)[0]
+    source = dataset.open_arrays(name)[0]
     _, start, shape, strides = source.buffer_spec
     return Stored(source.file.path, source.dtype, shape, start, strides)
 

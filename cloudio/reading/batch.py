@@ -4,16 +4,16 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-# numpy's arrays, or the tensors another package makes of them.
+# The array type: numpy's, or the tensors of another package.
 A = TypeVar("A")
 
 
 class Batch(NamedTuple, Generic[A]):
-    """What a read returns: pixels, labels or None, and the number of each patch.
+    """What a read returns: the image, the label or None, and the index of each patch.
 
     ``image`` is (sample, band, row, column), or (sample, row, column, band) under "NHWC";
-    ``label`` (sample, row, column), or (sample, array, row, column) where several labels were
-    asked for; ``index`` (sample,).  Of one sample, the same without the sample axis.
+    ``label`` is (sample, row, column), or (sample, array, row, column) if the reader has several
+    labels; ``index`` is (sample,).  A single sample has no sample axis.
     """
 
     image: A
@@ -21,14 +21,14 @@ class Batch(NamedTuple, Generic[A]):
     index: A | int  # type: ignore[assignment]  # a tuple's method of that name gives way
 
     def __repr__(self) -> str:
-        return batch_text(self)
+        return _describe(self)
 
 
 class MaskedBatch(NamedTuple, Generic[A]):
-    """What a reader with ``valid=True`` returns: a Batch, and where its pixels are real.
+    """What a reader with ``valid=True`` returns: a Batch with a mask of its valid pixels.
 
-    ``valid`` is (sample, row, column) uint8: 1 where every band is inside the valid window and is
-    not no data, 0 elsewhere.
+    ``valid`` is (sample, row, column) uint8: 1 where the pixel is inside the valid window and no
+    band is nodata there, else 0.
     """
 
     image: A
@@ -37,39 +37,40 @@ class MaskedBatch(NamedTuple, Generic[A]):
     valid: A
 
     def __repr__(self) -> str:
-        return batch_text(self)
+        return _describe(self)
 
 
-def masked_batch(
+def make_masked_batch(
     image: np.ndarray, label: np.ndarray | None, index: np.ndarray, valid: np.ndarray
 ) -> Batch[np.ndarray]:
-    """A MaskedBatch, which to all but the type checker is a Batch with a field more."""
+    """Return a MaskedBatch; for the type checker it is a Batch."""
     return cast(Batch[np.ndarray], MaskedBatch(image, label, index, valid))
 
 
 def first_sample(batch: Batch[A]) -> Batch[A]:
-    """The first sample of a batch, without the axis of samples; its number is an int."""
+    """Return the first sample of a batch, without the sample axis; its index is an int."""
     parts: list[Any] = [None if part is None else part[0] for part in batch]  # type: ignore[index]
     parts[2] = int(parts[2])
     return type(batch)(*parts)
 
 
-# Of a batch's index, numbers that are worth reading.
-_FEW = 8
+# The repr shows the index itself up to this many samples.
+_MAX_SHOWN = 8
 
 
-def batch_text(batch: Any) -> str:
-    """A batch's fields by type and shape; of few patches, their numbers."""
+def _describe(batch: Any) -> str:
+    """Return the fields of a batch by type and shape, and a short index as numbers."""
     fields = ", ".join(
-        f"{name}={_brief(name, part)}" for name, part in zip(batch._fields, batch, strict=True)
+        f"{name}={_describe_field(name, part)}"
+        for name, part in zip(batch._fields, batch, strict=True)
     )
     return f"{type(batch).__name__}({fields})"
 
 
-def _brief(name: str, part: Any) -> str:
-    shape = getattr(part, "shape", None)
+def _describe_field(name: str, value: Any) -> str:
+    shape = getattr(value, "shape", None)
     if shape is None:
-        return repr(part)
-    if name == "index" and len(shape) == 1 and shape[0] <= _FEW:
-        return repr(part.tolist())
-    return f"{part.dtype} {tuple(shape)}"
+        return repr(value)
+    if name == "index" and len(shape) == 1 and shape[0] <= _MAX_SHOWN:
+        return repr(value.tolist())
+    return f"{value.dtype} {tuple(shape)}"

@@ -1,6 +1,6 @@
-"""Patches of one or more splits, and the arrays that all of these have.
+"""A data set without its readers: splits, arrays, metadata and open files.
 
-Which files a folder has is known from storage/discovery.py; storage/open_files.py opens them.
+storage/discovery.py finds the files of a folder; storage/open_files.py opens them.
 """
 
 import dataclasses
@@ -26,12 +26,9 @@ from ..storage.metadata import equals_any, find_column, typed_column
 from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
 
-# The layout of the folder it lies in.
-LAYOUT = "cloudio.toml"
-
 
 class Collection:
-    """What a data set holds, below the readers that `Dataset` adds: splits, arrays, open files."""
+    """What a data set holds: splits, arrays and open files.  `Dataset` adds readers."""
 
     def __init__(
         self,
@@ -40,31 +37,31 @@ class Collection:
         splits: Sequence[Split],
         *,
         index: np.ndarray | None = None,
-        sources: "OpenFiles",
+        open_files: OpenFiles,
     ) -> None:
         self.path = path
         self.layout = layout
         self._splits = tuple(splits)
         self._index = index
-        self._sources = sources
+        self._open_files = open_files
         stored = sum(split.n_patches for split in self._splits)
         self._n_patches = stored if index is None else len(index)
 
-    # ---- what there is -----------------------------------------------------------------------
+    # ---- contents ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
         return self._n_patches
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Arrays that every split has, in the layout's order; those it does not know come last."""
+        """The arrays that every split has, in the layout's order; unknown ones come last."""
         common = set.intersection(*(set(split.arrays) for split in self._splits))
         known = [band.name for band in self.layout.bands if band.name in common]
         return (*known, *sorted(common.difference(known)))
 
     @property
     def splits(self) -> Mapping[str, range | np.ndarray]:
-        """Which patches each split has: a range, or for a subset an array of positions."""
+        """The patches of each split: a range, or for a subset an array of positions."""
         parts: dict[str, range | np.ndarray] = {}
         start = 0
         for split in self._splits:
@@ -79,44 +76,41 @@ class Collection:
 
     @property
     def folders(self) -> Mapping[str, Path]:
-        """Where the files of each split lie."""
+        """The folder of each split."""
         return types.MappingProxyType({split.name: split.folder for split in self._splits})
 
     @property
     def valid_window(self) -> Window:
-        """Where a patch holds real pixels."""
+        """The part of a patch that holds valid pixels."""
         return self.layout.valid
 
     @cached_property
     def metadata(self) -> Mapping[str, np.ndarray]:
         """One read-only array per column of metadata.csv, in patch order.
 
-        Columns that every split has; none where a split has no metadata.csv.
-
-        Whole numbers are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with
-        NaT, everything else text.
+        It has the columns that every split has: none if a split has no metadata.csv.  Whole
+        numbers are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with NaT,
+        everything else is text.
         """
-        tables = [split.metadata for split in self._splits]
-        shared = [name for name in tables[0] if all(name in table for table in tables)]
-        whole = {
-            name: typed_column([x for table in tables for x in table[name]]) for name in shared
-        }
+        parts = [split.metadata for split in self._splits]
+        shared = [name for name in parts[0] if all(name in part for part in parts)]
+        columns = {name: typed_column([x for part in parts for x in part[name]]) for name in shared}
         if self._index is not None:
-            whole = {name: column[self._index] for name, column in whole.items()}
-        for column in whole.values():
+            columns = {name: column[self._index] for name, column in columns.items()}
+        for column in columns.values():
             column.setflags(write=False)
-        return types.MappingProxyType(whole)
+        return types.MappingProxyType(columns)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What is unusual about the files, one sentence each.
 
-        `cloudio.open` has warned of those that change numbers.
+        `cloudio.open` warns of those that change numbers.
         """
         return tuple(doubt.text for doubt in diagnose_files(self._splits, self.layout))
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """The stored type of an array; RequestError where splits differ."""
+        """Return the stored type of an array; RequestError where splits differ."""
         name = self.find(name)
         found = {split.arrays[name].dtype: split.name for split in self._splits}
         if len(found) > 1:
@@ -125,7 +119,7 @@ class Collection:
         return next(iter(found))
 
     def band(self, name: str) -> Band:
-        """What is known of an array: its row of the layout, corrected by what the files say."""
+        """Return an array's row of the layout, with the stored type of its files."""
         name = self.find(name)
         known, dtype = self.layout.band(name), self.dtype(name).name
         if known is None:
@@ -133,16 +127,16 @@ class Collection:
         if known.dtype == dtype:
             return known
         scale = 1.0 if known.kind == "label" else None
-        # The number that means no data is the same in any type that can hold it.
+        # The nodata number is the same in any type that can hold it.
         nodata = known.nodata if can_hold(dtype, known.nodata) else None
         return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
 
     def find(self, name: str) -> str:
-        """The array that ``name`` means, in any spelling; RequestError where none or several."""
+        """Return the array that ``name`` means, in any spelling; RequestError if not one."""
         if not isinstance(name, str):
             raise RequestError(
                 f"{name!r} is no name of an array; ds.reader() reads patches, ds.subset(index) "
-                "picks them"
+                "selects them"
             )
         if not self.layout.matches(name, self.names):
             for split in self._splits:
@@ -157,7 +151,7 @@ class Collection:
     # ---- parts -------------------------------------------------------------------------------
 
     def split(self, name: str) -> Self:
-        """One split, as a data set of its own."""
+        """Return one split as a data set."""
         start = 0
         for split in self._splits:
             stop = start + split.n_patches
@@ -165,20 +159,19 @@ class Collection:
                 index = self._index
                 if index is not None:
                     index = index[(index >= start) & (index < stop)] - start
-                return self._view((split,), index)
+                return self._derive((split,), index)
             start = stop
         names = ", ".join(split.name for split in self._splits)
         raise RequestError(f"no split {name!r}; {self.path} has {names}")
 
     def subset(self, index: Any = None, /, **where: Any) -> Self:
-        """The patches of ``index``, in that order, as a data set of their own.
+        """Return the patches of ``index``, in that order, as a data set.
 
-        ``index`` is what `Reader.read` takes, or a mask: a boolean per patch.  Its order and
-        repeats are kept; nothing is copied but the index.  Keywords are columns of `metadata` and
-        the value that they must equal, or a collection of values: ``cloud_coverage="cloudy",
+        ``index`` is what `Reader.read` takes, or a mask: a boolean per patch.  Order and repeats
+        are kept; only the index is copied.  Keywords are columns of `metadata`, each with the value
+        that it must equal or a collection of values: ``cloud_coverage="cloudy",
         land_cover=(20, 30)``.  A date may be text (``"2019-06-01"``, ``"2019-06"`` for all of that
-        month), None is an empty field.  Where several things are asked for, all must be true; where
-        no patch is left, the data set is empty.
+        month), None is an empty field.  All conditions must be true; the data set may be empty.
         """
         if "index" in where:  # positions, or the column of that name?
             raise RequestError(
@@ -187,19 +180,19 @@ class Collection:
             )
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
-        picked = np.arange(len(self)) if index is None else resolve_index_or_mask(index, len(self))
+        index = np.arange(len(self)) if index is None else resolve_index_or_mask(index, len(self))
         for name, wanted in where.items():
             column = find_column(self.metadata, name, self.path)
-            picked = picked[equals_any(name, column, wanted)[picked]]
-        return self._view(self._splits, picked if self._index is None else self._index[picked])
+            index = index[equals_any(name, column, wanted)[index]]
+        return self._derive(self._splits, index if self._index is None else self._index[index])
 
-    def _view(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
-        return type(self)(self.path, self.layout, splits, index=index, sources=self._sources)
+    def _derive(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
+        return type(self)(self.path, self.layout, splits, index=index, open_files=self._open_files)
 
     # ---- pixels ------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """An array of a one-split data set, (patch, row, column): a read-only view of its file."""
+        """Return a read-only view of an array's file, (patch, row, column); for one split only."""
         name = self.find(name)
         if len(self._splits) > 1 or self._index is not None:
             raise RequestError(
@@ -207,19 +200,19 @@ class Collection:
                 + ("a subset of one" if len(self._splits) == 1 else "several splits")
                 + "; take ds.split(name) of the whole data set, or ds.reader"
             )
-        return self.sources(name)[0].array
+        return self.open_arrays(name)[0].array
 
     @property
     def io(self) -> str:
-        """How pixels are had: ``"mmap"``, from mapped pages, or ``"pread"``, read by position."""
-        return self._sources.io
+        """How pixels are read: ``"mmap"``, from mapped pages, or ``"pread"``, by position."""
+        return self._open_files.io
 
     def close(self) -> None:
-        """Close all files, also those of its parts and of their readers, which then read no more.
+        """Close all files; parts of the data set and their readers can then read no more.
 
-        Reads under way in other threads end first.  Views by ``ds[name]`` stay.
+        Reads in other threads end first.  Views by ``ds[name]`` stay valid.
         """
-        self._sources.close()
+        self._open_files.close()
 
     def __enter__(self) -> Self:
         return self
@@ -227,48 +220,48 @@ class Collection:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def sources(self, name: str, io: str | None = None) -> list[OpenArray]:
-        """The open files of an array, one per split; RequestError once they are closed.
+    def open_arrays(self, name: str, io: str | None = None) -> list[OpenArray]:
+        """Return an array's open files, one per split; RequestError after `close`.
 
-        For the data set's engine, or for another one.
+        ``io``: "mmap", "pread" or "direct"; None is the data set's own.
         """
-        return [self._sources.get(split.arrays[name], io or self.io) for split in self._splits]
+        return [self._open_files.get(split.arrays[name], io or self.io) for split in self._splits]
 
     @property
     def is_subset(self) -> bool:
-        """Whether patches are picked by an index, as `subset` does."""
+        """Whether an index selects the patches, as `subset` does."""
         return self._index is not None
 
-    def stored_index(self, numbers: np.ndarray) -> np.ndarray:
-        """Which stored patches those of a subset are; ``numbers`` is resolved."""
+    def stored_index(self, index: np.ndarray) -> np.ndarray:
+        """Return the stored patches of a subset's ``index``, which is resolved in place."""
         assert self._index is not None
-        kernels.resolve(numbers, self._n_patches)
-        stored: np.ndarray = self._index[numbers]
-        return stored
+        kernels.resolve(index, self._n_patches)
+        stored_index: np.ndarray = self._index[index]
+        return stored_index
 
     def locate(self, index: Any) -> list[tuple[str, int]]:
-        """The split of each patch of ``index``, and its number in the files of that split."""
-        numbers = resolve_index(index, len(self))
-        stored = numbers if self._index is None else self._index[numbers]
+        """Return for each patch its split, and its number in the files of that split."""
+        index = resolve_index(index, len(self))
+        stored_index = index if self._index is None else self._index[index]
         stops = np.cumsum([split.n_patches for split in self._splits])
-        which = np.searchsorted(stops, stored, side="right")
+        which = np.searchsorted(stops, stored_index, side="right")
         return [
             (self._splits[k].name, int(number - (stops[k] - self._splits[k].n_patches)))
-            for k, number in zip(which, stored, strict=True)
+            for k, number in zip(which, stored_index, strict=True)
         ]
 
-    # ---- as a thing --------------------------------------------------------------------------
+    # ---- text --------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        """Splits in one line, then the window, arrays by group, and all that is unusual."""
+        """List splits in one line, then the window, arrays by group, and warnings."""
         parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
         return "\n".join(
             [
                 f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
                 f"({parts}), {len(self.names)} arrays>",
-                self._geometry(),
-                tables.text(self._groups(), {1, 3}),
-                *(f"warning: {said}" for said in self.warnings),
+                self._describe_window(),
+                tables.text(self._group_rows(), {1, 3}),
+                *(f"warning: {warning}" for warning in self.warnings),
             ]
         )
 
@@ -281,25 +274,25 @@ class Collection:
         title = (
             f"cloudio.Dataset {self.layout.name}: {len(self):,} patches, {len(self.names)} arrays"
         )
-        said = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
+        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
         return "\n".join(
             [
-                f"<div><strong>{escape(title)}</strong><br>{escape(self._geometry())}",
+                f"<div><strong>{escape(title)}</strong><br>{escape(self._describe_window())}",
                 tables.html([("split", "patches", "folder"), *splits], {1}),
-                tables.html(self._groups(), {1, 3}),
-                f"warnings<ul>{said}</ul></div>" if said else "no warnings</div>",
+                tables.html(self._group_rows(), {1, 3}),
+                f"warnings<ul>{warnings}</ul></div>" if warnings else "no warnings</div>",
             ]
         )
 
-    def _geometry(self) -> str:
+    def _describe_window(self) -> str:
         (height, width), valid = self.layout.patch, self.valid_window
         return (
             f"patches of {height} x {width}, valid window {valid.height} x {valid.width} from "
             f"({valid.row}, {valid.col}); io {self.io}"
         )
 
-    def _groups(self) -> list[Sequence[str]]:
-        """Arrays by the group their names begin with: how many, of which types, how much."""
+    def _group_rows(self) -> list[Sequence[str]]:
+        """Return a row per group of arrays, with a header: count, types, GB and names."""
         height, width = self.layout.patch
         parts = [self.split(name) for name in self.splits]
         found: dict[str, list[str]] = {}

@@ -1,6 +1,6 @@
-"""The kernels on any arrays: what readers do, for authors of other loaders.
+"""The kernels on any arrays, for authors of other loaders: `gather` for bands, `remap` for labels.
 
-No data set, no layout: arrays, scales and tables are the caller's.
+Neither needs a data set or a layout: arrays, scales and tables are the caller's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,13 @@ from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
-from .options import FLOAT_DTYPES, check_layout, class_dtype, image_dtype, window_size
+from .options import (
+    FLOAT_DTYPES,
+    check_layout,
+    parse_image_dtype,
+    parse_label_dtype,
+    parse_size,
+)
 from .outputs import (
     allocate_aligned,
     allocate_image,
@@ -49,48 +55,39 @@ def gather(
     uint8, int8, int16, uint16 or float32 in this machine's byte order; pixels of a row must be
     contiguous, as in any memmap and most views of one.  ``size``: (height, width), an int for a
     square, None for whole patches.  ``origin``: the (row, column) of the first pixel, one for all
-    or (n, 2); None is the centre.  ``symmetry``: 0..7, as in `Reader.read`.
+    or (n, 2); None is the center.  ``symmetry``: 0..7, as in `Reader.read`.
 
     A pixel is ``float32(x) * scale + offset``, rounded to float32 after each step, then to
     ``dtype``: float32, float16 or bfloat16.  ``scale`` and ``offset``: a number or one per array;
-    None changes nothing.  Under a dtype that all arrays have, int16, uint16 or uint8, the numbers
-    come as they are stored.  ``layout``: ``"NCHW"`` or ``"NHWC"``.  ``out``: an array of the right
-    shape and type, which is returned; under bfloat16 it may be uint16, and gets the bits.
+    None changes nothing.  With int16, uint16 or uint8, which all arrays must then have, numbers
+    come as stored.  ``layout``: ``"NCHW"`` or ``"NHWC"``.  ``out``: an array of the right
+    shape and type, which is returned; for bfloat16 it may be uint16, and gets the bits.
 
-    IndexError or RequestError, and nothing written, where anything is wrong.  Threads may call at
-    once, with an ``out`` each.  Each call proves its arrays anew, some 2 us each: who reads the
-    same ones over and over is better served by a reader.
+    Arguments are validated before ``out`` is written: IndexError or RequestError.  Threads may
+    call at once, each with its own ``out``.  Each call checks every array again, which costs some
+    2 us an array: to read the same arrays many times, use a reader.
     """
     bands = _bands(arrays)
     patch = bands[0].shape[1], bands[0].shape[2]
-    window = patch if size is None else window_size(size, patch)
-    numbers = parse_index(index, len(bands[0]))
-    name = image_dtype(dtype)
-    shape = (len(numbers), *image_shape(check_layout(layout), len(bands), window))
-    if name in FLOAT_DTYPES:
-        factors = per_band("scale", 1.0 if scale is None else scale, len(bands))
-        summands = per_band("offset", 0.0 if offset is None else offset, len(bands))
-        if overflows_float32(factors + summands):
-            raise RequestError(f"scale={scale!r}, offset={offset!r} overflow float32")
-        how: dict[str, Any] = {"scale": factors, "offset": summands, "to": name}
-    else:
-        for what, given in (("scale", scale), ("offset", offset)):
-            if given is not None:
-                raise RequestError(f"{what}={given!r} with dtype={name!r}, numbers as stored")
-        if other := [band.dtype for band in bands if band.dtype != numpy_dtype(name)]:
-            raise RequestError(f"an array is {other[0]}, not {name}; a float dtype reads any")
-        how = {"scale": None, "offset": None}
+    size = patch if size is None else parse_size(size, patch)
+    index = parse_index(index, len(bands[0]))
+    dtype = parse_image_dtype(dtype)
+    shape = (len(index), *image_shape(check_layout(layout), len(bands), size))
+    factors = _factors(bands, dtype, scale, offset)
     try:
         plan = Gather(
-            [[band] for band in bands], [[None]] * len(bands), **how, interleaved=layout == "NHWC"
+            [[band] for band in bands],
+            [[None]] * len(bands),
+            **factors,
+            interleaved=layout == "NHWC",
         )
     except ValueError as error:
         raise RequestError(str(error)) from None
     if out is None:
-        out = allocate_image(shape, name)
-    check_image(out, shape, numpy_dtype(name))
+        out = allocate_image(shape, dtype)
+    check_image(out, shape, numpy_dtype(dtype))
     check_not_mapped([out], map(mapped_file, bands))
-    _run(plan, kernel_buffer(out, name), numbers, origin, symmetry, window, patch, threads)
+    _run(plan, kernel_buffer(out, dtype), index, origin, symmetry, size, threads)
     return out
 
 
@@ -113,28 +110,28 @@ def remap(
     ``dtype``, uint8 or int64, holds; `LabelMap.table` makes one.  The rest is as in `gather`.
     """
     (codes,) = _bands([array])
-    stored, name = codes.dtype, class_dtype(dtype)
+    stored, dtype = codes.dtype, parse_label_dtype(dtype)
     if stored.kind not in "iu" or stored.itemsize > 2:
         raise RequestError(f"array is {stored}; codes of one or two bytes are needed")
-    classes = _table(table, 256**stored.itemsize, name)
+    classes = _table(table, 256**stored.itemsize, dtype)
     patch = codes.shape[1], codes.shape[2]
-    window = patch if size is None else window_size(size, patch)
-    numbers = parse_index(index, len(codes))
+    size = patch if size is None else parse_size(size, patch)
+    index = parse_index(index, len(codes))
     try:
         plan = Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
     except ValueError as error:
         raise RequestError(str(error)) from None
-    shape = (len(numbers), *window)
+    shape = (len(index), *size)
     if out is None:
-        out = allocate_aligned(shape, name)
-    check_out("label", out, shape, name)
+        out = allocate_aligned(shape, dtype)
+    check_out("label", out, shape, dtype)
     check_not_mapped([out], [mapped_file(codes)])
-    _run(plan, out, numbers, origin, symmetry, window, patch, threads)
+    _run(plan, out, index, origin, symmetry, size, threads)
     return out
 
 
 def _bands(arrays: Any) -> list[np.ndarray]:
-    """Arrays (patch, row, column), of several or of one that is stacked."""
+    """Return a list of arrays (patch, row, column), from such arrays or one (patch, band, ...)."""
     if isinstance(arrays, np.ndarray):
         if arrays.ndim != 4:
             raise RequestError(
@@ -156,6 +153,22 @@ def _bands(arrays: Any) -> list[np.ndarray]:
     return list(arrays)
 
 
+def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -> dict[str, Any]:
+    """Return what `Gather` takes for these arrays, a scale and an offset."""
+    if dtype in FLOAT_DTYPES:
+        scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
+        offsets = per_band("offset", 0.0 if offset is None else offset, len(bands))
+        if overflows_float32(scales + offsets):
+            raise RequestError(f"scale={scale!r}, offset={offset!r} overflow float32")
+        return {"scale": scales, "offset": offsets, "to": dtype}
+    for option, value in (("scale", scale), ("offset", offset)):
+        if value is not None:
+            raise RequestError(f"{option}={value!r} with dtype={dtype!r}, numbers as stored")
+    if other := [band.dtype for band in bands if band.dtype != numpy_dtype(dtype)]:
+        raise RequestError(f"an array is {other[0]}, not {dtype}; a float dtype reads any")
+    return {"scale": None, "offset": None}
+
+
 def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
     if isinstance(table, (LabelMap, Mapping)):
         raise RequestError(
@@ -163,39 +176,39 @@ def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
             "LabelMap(...).table(array.dtype, dtype, ignore, name) makes a total table of one"
         )
     try:
-        given = np.asarray(table)
+        classes = np.asarray(table)
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"table is no array of classes: {error}") from None
-    if given.shape != (n_codes,) or given.dtype.kind not in "iu":
+    if classes.shape != (n_codes,) or classes.dtype.kind not in "iu":
         raise RequestError(
-            f"table has shape {given.shape} and type {given.dtype}; {n_codes} whole numbers are "
-            "needed, a class for every code"
+            f"table has shape {classes.shape} and type {classes.dtype}; {n_codes} whole numbers "
+            "are needed, a class for every code"
         )
     limits = np.iinfo(dtype)
-    if given.min() < limits.min or given.max() > limits.max:
+    if classes.min() < limits.min or classes.max() > limits.max:
         raise RequestError(
-            f"table has classes {given.min()}..{given.max()}; {dtype} holds "
+            f"table has classes {classes.min()}..{classes.max()}; {dtype} holds "
             f"{limits.min}..{limits.max}"
         )
-    return np.ascontiguousarray(given, dtype)
+    return np.ascontiguousarray(classes, dtype)
 
 
 def _run(
     plan: BasePlan,
     out: np.ndarray,
-    numbers: np.ndarray,
+    index: np.ndarray,
     origin: Any,
     symmetry: Any,
-    window: tuple[int, int],
-    patch: tuple[int, int],
+    size: tuple[int, int],
     threads: int | None,
 ) -> None:
-    n = len(numbers)
-    where = (
-        centered_origin(window, (0, 0), patch, patch) if origin is None else parse_origin(origin, n)
-    )
-    how = None if symmetry is None else parse_symmetry(symmetry, n)
+    n, patch = len(index), (plan.patch_height, plan.patch_width)
+    if origin is None:
+        origin = centered_origin(size, (0, 0), patch, patch)
+    else:
+        origin = parse_origin(origin, n)
+    symmetry = None if symmetry is None else parse_symmetry(symmetry, n)
     try:
-        kernels.run((plan,), (out,), numbers, where, how, resolve_threads(threads))
+        kernels.run((plan,), (out,), index, origin, symmetry, resolve_threads(threads))
     except ValueError as error:
         raise RequestError(str(error)) from None

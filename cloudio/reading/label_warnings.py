@@ -1,9 +1,8 @@
-"""Warnings about labels that are read: types, codes, policies and padding."""
+"""Warnings about labels that are read: types, codes, policies, probabilities and padding."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,14 +13,19 @@ from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
 from ..layouts.labels import LabelMap, cannot_hold
 from ..layouts.layout import Layout
 from ..storage.files import OpenArray
-
-# ---- of labels -----------------------------------------------------------------------------------
+from .collection import Collection
+from .selection import LabelSelection
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """A label that is to be read, by a map or as stored, and its open files, by split."""
+    """One label that is to be read: its map, or None for codes as stored, and its open files.
 
+    ``folder`` and ``layout`` are those of the data set; ``files`` are by split.
+    """
+
+    folder: str
+    layout: Layout
     name: str
     label_map: LabelMap | None
     by_name: bool
@@ -31,81 +35,93 @@ class LabelRequest:
     def dtype(self) -> np.dtype:
         return next(iter(self.files.values())).dtype
 
+    @property
+    def policies(self) -> Mapping[str, LabelMap]:
+        """The maps that the layout has for the label, by the names of their policies."""
+        return self.layout.label_maps.get(self.name, {})
+
 
 def warn_about_labels(
-    path: Path, layout: Layout, size: tuple[int, int], labels: Sequence[LabelRequest]
+    dataset: Collection, labels: LabelSelection, size: tuple[int, int], io: str
 ) -> None:
     """Warn, once for a path, label and matter, where labels are not what they look like."""
-    where = os.fspath(path)
-    for label in labels:
-        _type(where, layout, label)
-        _content(where, layout, label)
-        _policy(where, layout, label)
-        _probability(where, layout, label)
-    raw = [label.name for label in labels if label.label_map is None]
+    folder, layout = os.fspath(dataset.path), dataset.layout
+    for name, label_map in labels.label_maps.items():
+        files = dict(zip(dataset.splits, dataset.open_arrays(name, io), strict=True))
+        label = LabelRequest(folder, layout, name, label_map, labels.by_name, files)
+        _warn_about_dtype(label)
+        _warn_about_codes(label)
+        _warn_about_policy(label)
+        _warn_about_probability(label)
+    raw = [name for name, label_map in labels.label_maps.items() if label_map is None]
     valid = layout.valid.size
     if raw and (size[0] > valid[0] or size[1] > valid[1]):
-        _frame(where, valid, size, raw)
+        _warn_about_padding(folder, valid, size, raw)
 
 
-def _type(where: str, layout: Layout, label: LabelRequest) -> None:
-    """Files of another type than the layout's; a band in this case has no known scale."""
-    known = layout.band(label.name)
+# ---- types ---------------------------------------------------------------------------------------
+
+
+def _warn_about_dtype(label: LabelRequest) -> None:
+    """Warn where files have another type than the layout's; a band then has no known scale."""
+    known = label.layout.band(label.name)
     if known is not None and label.dtype != known.dtype:
         warn_once(
-            (where, "type", label.name),
-            f"{label.name} is {label.dtype} by the sizes of its files, where {layout.name} has "
-            f"{known.dtype}; read as {label.dtype}, in which codes may mean something else: look "
-            "at those it holds, and give a map if they do",
+            (label.folder, "type", label.name),
+            f"{label.name} is {label.dtype} by the sizes of its files, where {label.layout.name} "
+            f"has {known.dtype}; read as {label.dtype}, in which codes may mean something else: "
+            "look at those it holds, and give a map if they do",
         )
 
 
-# Of each split of a label in doubt: patches that are looked at, and rows of each.
-_PATCHES, _ROWS = 4, 2
+# ---- codes ---------------------------------------------------------------------------------------
+
+# How much of each split is looked at: this many patches, and rows of each.
+_N_PATCHES, _N_ROWS = 4, 2
 
 
-def _content(where: str, layout: Layout, label: LabelRequest) -> None:
-    """Files whose type cannot hold the codes of a label, so that they may hold nothing at all.
+def _warn_about_codes(label: LabelRequest) -> None:
+    """Warn where files have a type that cannot hold the label's codes: they may hold nothing.
 
-    They are looked at, and no others: every byte read here is one that nobody asked for.
+    Only such files are sampled, because these reads cost time that nobody asked for.
     """
-    matter = where, "codes", label.name
-    meant = next(iter(layout.label_maps.get(label.name, {}).values()), label.label_map)
+    matter = label.folder, "codes", label.name
+    meant = next(iter(label.policies.values()), label.label_map)
     if meant is None or was_warned(matter):
         return
     lost = meant.beyond(label.dtype)
-    own = [] if label.label_map is None else label.label_map.beyond(label.dtype)
-    if not lost and not own:
+    lost_own = [] if label.label_map is None else label.label_map.beyond(label.dtype)
+    if not lost and not lost_own:
         return
-    found = {split: _constant(file, layout.valid) for split, file in label.files.items()}
-    alike = [split for split, code in found.items() if code == 0]
-    if alike:
+    codes = {split: _constant_code(f, label.layout.valid) for split, f in label.files.items()}
+    blank = [split for split, code in codes.items() if code == 0]
+    if blank:
         warn_once(
             matter,
-            f"{cannot_hold(label.name, label.dtype, lost or own)}, and is 0 wherever it was looked "
-            f"at in {', '.join(alike)} ({_ROWS} rows of up to {_PATCHES} patches): every pixel "
-            "becomes one class, whatever the image shows; read another label, unless "
-            f"'cloudio verify {where}' finds more in it",
+            f"{cannot_hold(label.name, label.dtype, lost or lost_own)}, and is 0 wherever it was "
+            f"looked at in {', '.join(blank)} ({_N_ROWS} rows of up to {_N_PATCHES} patches): "
+            "every pixel becomes one class, whatever the image shows; read another label, unless "
+            f"'cloudio verify {label.folder}' finds more in it",
         )
-    elif own:
+    elif lost_own:
         warn_once(
             matter,
-            f"{cannot_hold(label.name, label.dtype, own)}: no pixel will be given their classes; "
-            "give a map of the codes that it holds, or read another label",
+            f"{cannot_hold(label.name, label.dtype, lost_own)}: no pixel will be given their "
+            "classes; give a map of the codes that it holds, or read another label",
         )
 
 
-def _constant(source: OpenArray, valid: Window) -> int | None:
-    """The one code of some rows of the valid window; None where there are several.
+def _constant_code(array: OpenArray, valid: Window) -> int | None:
+    """Return the code that sampled rows of the valid window all hold, or None.
 
-    None too where the file cannot be read, which is for reading itself to say.  Touches no
-    mapping, so that a file cut meanwhile cannot kill the process.
+    None too where the file cannot be read: a read reports that.  Touches no mapping, so a file
+    that is cut meanwhile cannot kill the process.
     """
-    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = source.buffer_spec
+    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
     first = b""
     try:
-        with open(source.file.path, "rb", buffering=0) as file:
-            for patch, row in _places(n_stored, valid.height):
+        with open(array.file.path, "rb", buffering=0) as file:
+            for patch, row in _sample_rows(n_stored, valid.height):
                 offset = patch * patch_bytes + (valid.row + row) * row_bytes
                 file.seek(begin + offset + valid.col * pixel_bytes)
                 codes = file.read(valid.width * pixel_bytes)
@@ -114,26 +130,28 @@ def _constant(source: OpenArray, valid: Window) -> int | None:
                     return None
     except OSError:
         return None
-    return int(np.frombuffer(first, source.dtype)[0])
+    return int(np.frombuffer(first, array.dtype)[0])
 
 
-def _places(n_stored: int, height: int) -> Iterable[tuple[int, int]]:
-    """Patches and rows spread by the golden ratio, which falls into no period of a data set."""
+def _sample_rows(n_stored: int, height: int) -> Iterable[tuple[int, int]]:
+    """Spread patches and rows by the golden ratio, which matches no period of a data set."""
     golden = 0.6180339887498949
-    for k in range(_ROWS):
-        for j in range(min(_PATCHES, n_stored)):
-            patch = j if n_stored <= _PATCHES else int(n_stored * (j * golden % 1))
-            yield patch, int(height * ((k * _PATCHES + j + 0.5) * golden % 1))
+    for k in range(_N_ROWS):
+        for j in range(min(_N_PATCHES, n_stored)):
+            patch = j if n_stored <= _N_PATCHES else int(n_stored * (j * golden % 1))
+            yield patch, int(height * ((k * _N_PATCHES + j + 0.5) * golden % 1))
 
 
-def _policy(where: str, layout: Layout, label: LabelRequest) -> None:
-    """A label named alone, of whose codes published maps do not say the same."""
-    matter = where, "policy", label.name
-    policies = layout.label_maps.get(label.name, {})
+# ---- policies ------------------------------------------------------------------------------------
+
+
+def _warn_about_policy(label: LabelRequest) -> None:
+    """Warn of a label named alone where published maps disagree about its codes."""
+    matter, policies = (label.folder, "policy", label.name), label.policies
     if not label.by_name or not policies or was_warned(matter):
         return
     first = next(iter(policies))
-    if layout.label_maps is CLOUDSEN12.label_maps and label.name in CARD_DIFFERS:
+    if label.layout.label_maps is CLOUDSEN12.label_maps and label.name in CARD_DIFFERS:
         text = CARD_DIFFERS[label.name]
     elif not (text := _disagreement(policies)):
         dismiss(matter)
@@ -146,7 +164,7 @@ def _policy(where: str, layout: Layout, label: LabelRequest) -> None:
 
 
 def _disagreement(policies: Mapping[str, LabelMap]) -> str:
-    """Which codes that some policy lists become what under each; "" where all agree on all."""
+    """Return which codes become what under each policy; "" where all agree on all."""
     listed = sorted({code for label_map in policies.values() for code in label_map.classes})
     found: dict[tuple[int | None, ...], list[int]] = {}
     for code in listed:
@@ -163,10 +181,13 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     return "; ".join(parts)
 
 
-def _probability(where: str, layout: Layout, label: LabelRequest) -> None:
-    """A probability read as stored, told from the layout's map, which is a threshold."""
-    matter = where, "probability", label.name
-    known = next(iter(layout.label_maps.get(label.name, {}).values()), None)
+# ---- codes as stored -----------------------------------------------------------------------------
+
+
+def _warn_about_probability(label: LabelRequest) -> None:
+    """Warn of a probability read as stored: one whose map in the layout is a threshold."""
+    matter = label.folder, "probability", label.name
+    known = next(iter(label.policies.values()), None)
     if label.label_map is not None or known is None or was_warned(matter):
         return
     if found := known.as_threshold:
@@ -179,14 +200,16 @@ def _probability(where: str, layout: Layout, label: LabelRequest) -> None:
         )
 
 
-def _frame(where: str, valid: tuple[int, int], size: tuple[int, int], names: Sequence[str]) -> None:
-    """Codes as stored, in windows that reach beyond the valid one wherever they lie."""
+def _warn_about_padding(
+    folder: str, valid: tuple[int, int], size: tuple[int, int], names: Sequence[str]
+) -> None:
+    """Warn of codes as stored in windows that cannot lie inside the valid window."""
     n_pixels = size[0] * size[1]
-    n_frame = n_pixels - min(size[0], valid[0]) * min(size[1], valid[1])
+    n_padding = n_pixels - min(size[0], valid[0]) * min(size[1], valid[1])
     warn_once(
-        (where, "frame", *names),
+        (folder, "padding", *names),
         f"{', '.join(names)} read as stored in windows of {size[0]} x {size[1]}, where "
-        f"{valid[0]} x {valid[1]} pixels are real: at least {n_frame:,} pixels of each "
-        f"({percent(n_frame / n_pixels)}) are frame and come out with the code that is stored "
-        "there, a 0 as clear; size=None leaves the frame out, a map or policy makes it ignore",
+        f"{valid[0]} x {valid[1]} pixels are valid: at least {n_padding:,} pixels of each "
+        f"({percent(n_padding / n_pixels)}) are padding and come out with the code that is stored "
+        "there, a 0 as clear; size=None leaves the padding out, a map or policy makes it ignore",
     )

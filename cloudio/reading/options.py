@@ -1,7 +1,6 @@
-"""What a call may ask for: types, sizes, threads, origins, symmetries and outputs, checked.
+"""Checks of the options that readers and `gather` share: types, layouts, sizes, limits and fills.
 
-Shared by readers (reader.py) and by the functions on any arrays (gather.py).  What is returned is
-what the kernels take; RequestError says what was given and what is needed.
+Each function returns the checked value.  RequestError says what was given and what is needed.
 """
 
 import math
@@ -21,29 +20,29 @@ _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.
 # ---- types and layouts ---------------------------------------------------------------------------
 
 
-def image_dtype(asked: Any) -> str:
-    """The name of a type that images can have."""
+def parse_image_dtype(dtype: Any) -> str:
+    """Return the name of an image type."""
     # Only ml_dtypes teaches numpy the name bfloat16.
-    if isinstance(asked, str) and asked == "bfloat16":
-        return asked
-    return dtype_name("dtype", asked, (*FLOAT_DTYPES, *STORED_DTYPES), "a float, or as stored, ")
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        return dtype
+    return dtype_name("dtype", dtype, (*FLOAT_DTYPES, *STORED_DTYPES), "a float, or as stored, ")
 
 
-def class_dtype(asked: Any) -> np.dtype[Any]:
-    return np.dtype(dtype_name("label_dtype", asked, ("uint8", "int64")))
+def parse_label_dtype(dtype: Any) -> np.dtype[Any]:
+    return np.dtype(dtype_name("label_dtype", dtype, ("uint8", "int64")))
 
 
 def check_layout(layout: Any) -> str:
     if layout not in LAYOUTS:
-        raise RequestError(f"layout={layout!r}; {' or '.join(map(repr, LAYOUTS))} can be had")
+        raise RequestError(f"layout={layout!r}; {' or '.join(map(repr, LAYOUTS))} is needed")
     return str(layout)
 
 
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-def window_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
-    """(height, width), where a window of that size fits a patch."""
+def parse_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width); RequestError where such a window does not fit a patch."""
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(is_whole(side) for side in pair):
         raise RequestError(f"size={size!r}; a whole number or (height, width) is needed")
@@ -53,24 +52,24 @@ def window_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def clip_limits(clip: Any) -> tuple[float | None, float | None]:
-    """(least, most), either of which may be None."""
+def parse_clip(clip: Any) -> tuple[float | None, float | None]:
+    """Return (lowest, highest); either may be None."""
     if clip is None:
         return None, None
     pair = tuple(clip) if isinstance(clip, (tuple, list, np.ndarray)) else ()
     if len(pair) != 2 or not all(x is None or (is_real(x) and not math.isnan(x)) for x in pair):
-        raise RequestError(f"clip={clip!r}; (least, most) is needed, numbers or None")
-    lo, hi = (None if limit is None else float(limit) for limit in pair)
-    for limit in (lo, hi):
+        raise RequestError(f"clip={clip!r}; (lowest, highest) is needed, numbers or None")
+    low, high = (None if limit is None else float(limit) for limit in pair)
+    for limit in (low, high):
         if limit is not None and math.isfinite(limit) and overflows_float32([limit]):
             raise RequestError(f"clip={clip!r} overflows float32")
-    if lo is not None and hi is not None and lo > hi:
-        raise RequestError(f"clip={clip!r} is reversed; (least, most) is needed")
-    return lo, hi
+    if low is not None and high is not None and low > high:
+        raise RequestError(f"clip={clip!r} is reversed; (lowest, highest) is needed")
+    return low, high
 
 
-def fill_value(fill: Any, dtype: str) -> float | None:
-    """The number itself, where ``dtype`` holds it."""
+def parse_fill(fill: Any, dtype: str) -> float | None:
+    """Return the number; RequestError where ``dtype`` cannot hold it."""
     if fill is None:
         return None
     if not is_real(fill):
@@ -78,3 +77,11 @@ def fill_value(fill: Any, dtype: str) -> float | None:
     if math.isfinite(fill) and abs(fill) > _LARGEST[dtype]:
         raise RequestError(f"fill={fill!r} overflows {dtype}")
     return float(fill)
+
+
+def check_ignore(ignore: Any, dtype: np.dtype[Any]) -> None:
+    limits = np.iinfo(dtype)
+    if not is_whole(ignore) or not limits.min <= ignore <= limits.max:
+        raise RequestError(
+            f"ignore={ignore!r} is no {dtype}; label_dtype='int64' holds any whole number"
+        )

@@ -1,4 +1,4 @@
-"""Arrays that reads write to: allocated, or the caller's and checked."""
+"""The arrays that reads write to: new ones, or the caller's, checked."""
 
 import importlib.util
 import math
@@ -14,11 +14,14 @@ from ..errors import RequestError
 
 _BITS = np.dtype(np.uint16)
 # Rows of an aligned batch leave the CPU in whole cache lines.
-_LINE = 64
+_CACHE_LINE = 64
+
+
+# ---- types and shapes ----------------------------------------------------------------------------
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """numpy's type of that name; of bfloat16, where ml_dtypes is missing, that of its bits."""
+    """Return numpy's type of that name; uint16 for bfloat16 where ml_dtypes is missing."""
     if name != "bfloat16":
         return np.dtype(name)
     if importlib.util.find_spec("ml_dtypes") is None:
@@ -33,11 +36,16 @@ def image_shape(layout: str, n_bands: int, size: tuple[int, int]) -> tuple[int, 
     return (*size, n_bands) if layout == "NHWC" else (n_bands, *size)
 
 
-# ---- outputs -------------------------------------------------------------------------------------
+def kernel_buffer(image: np.ndarray, dtype: str) -> np.ndarray:
+    """Return the image as the kernels take it: buffers have no letter for bfloat16."""
+    return image.view(_BITS) if dtype == "bfloat16" else image
+
+
+# ---- new arrays ----------------------------------------------------------------------------------
 
 
 def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """An uninitialised image, aligned; RequestError where numpy has no such type here."""
+    """Return an uninitialized, aligned image; RequestError where numpy lacks the type."""
     stored = numpy_dtype(dtype)
     if dtype == "bfloat16" and stored == _BITS:
         raise RequestError(
@@ -49,18 +57,23 @@ def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 def allocate_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    memory = np.empty(math.prod(shape) * dtype.itemsize + _LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -kernels.address(memory) % _LINE)
+    """Return an uninitialized array that begins at a cache line."""
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _CACHE_LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -kernels.address(memory) % _CACHE_LINE)
+
+
+# ---- the caller's arrays -------------------------------------------------------------------------
 
 
 def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse what is no image of that shape and type; bfloat16 may come as uint16, its bits."""
+    """As `check_out`, for an image; one of bfloat16 may be uint16, its bits."""
     if dtype.name == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
         dtype = _BITS
     check_out("image", image, shape, dtype)
 
 
 def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what is no writable, contiguous array of that shape and type."""
     if not isinstance(array, np.ndarray):
         raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
     if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
@@ -72,30 +85,22 @@ def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any
         raise RequestError(f"out: {what} is read-only")
 
 
-def check_not_mapped(outs: Iterable[Any], sources: Iterable[int | str | Path | None]) -> None:
-    """Refuse to write into a mapping of a file that is read, of which descriptor or name is given.
+def check_not_mapped(outs: Iterable[Any], files: Iterable[int | str | Path | None]) -> None:
+    """Refuse an output that is mapped from one of the files that are read.
 
-    As np.memmap shows it; a bare mmap object does not tell its file.
+    ``files`` are descriptors or paths.  np.memmap tells its file; a bare mmap object does not.
     """
     if not (names := list(filter(None, map(mapped_file, outs)))):
         return
-    read = [status for status in map(_status, sources) if status is not None]
+    read = [status for status in map(_status, files) if status is not None]
     for name in names:
         status = _status(name)
         if status is not None and any(os.path.samestat(status, other) for other in read):
             raise RequestError(f"out is mapped from {name}, which is read")
 
 
-def _status(file: int | str | Path | None) -> os.stat_result | None:
-    """None for a file that is gone: then nobody else finds it by that name."""
-    try:
-        return None if file is None else os.stat(file)
-    except FileNotFoundError:
-        return None
-
-
 def mapped_file(array: Any) -> str | None:
-    """The file that an array is mapped from, if np.memmap did that."""
+    """Return the file that an array is mapped from, if np.memmap mapped it."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array.filename is not None:
             return os.fspath(array.filename)
@@ -103,6 +108,9 @@ def mapped_file(array: Any) -> str | None:
     return None
 
 
-def kernel_buffer(image: np.ndarray, dtype: str) -> np.ndarray:
-    """The image as a buffer the kernels know: bfloat16 has no letter among buffers."""
-    return image.view(_BITS) if dtype == "bfloat16" else image
+def _status(file: int | str | Path | None) -> os.stat_result | None:
+    """Return None for a file that is gone: nobody else can find it by that name."""
+    try:
+        return None if file is None else os.stat(file)
+    except FileNotFoundError:
+        return None

@@ -1,6 +1,6 @@
-"""A pass over what is stored: every patch of an array counted where it lies.
+"""One pass over stored arrays: counts of each patch's pixels, histograms, and pairs of codes.
 
-What the counts mean is stats.py's and verify.py's to say; the counting is _kernels'.
+What the counts mean is for the rooms `stats` and `verification` to say.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from ..layouts.band import Window
 from ..storage.files import error_from_fault, plan_inputs
 from .collection import Collection
 
-#: What is counted of one patch.  Pixels are those of the window; data are those that are neither
-#: NaN nor the array's no-data number.
+#: The counts of one patch.  Pixels are those of the window; data are the pixels that are neither
+#: NaN nor the array's nodata number.
 RECORD = np.dtype(
     [
-        ("checksum", np.uint64),  # of every byte that was read; 0 where none was asked for
+        ("checksum", np.uint64),  # of every byte that was read; 0 without ``checksum``
         ("data", np.int64),  # pixels that are data, infinite ones among them
-        ("nodata", np.int64),  # that equal the no-data number
+        ("nodata", np.int64),  # pixels that equal the nodata number
         ("nan", np.int64),
         ("infinite", np.int64),
         ("negative", np.int64),  # data below zero
@@ -31,17 +31,17 @@ RECORD = np.dtype(
         ("minimum", np.float64),  # of the data; NaN where there are none
         ("maximum", np.float64),
         ("center", np.float64),  # in arrays of floats one of the finite data; else 0
-        ("mean", np.float64),  # of the finite data, less the centre
+        ("mean", np.float64),  # of the finite data, minus the center
         ("m2", np.float64),  # the sum of their squared differences from their mean
         ("padding_minimum", np.float64),  # of what was read outside the window, NaN aside
         ("padding_maximum", np.float64),
         ("padding_nan", np.int64),
     ]
 )
-#: What manifests call the checksums; where csrc/tally.c makes others, it must change.
+#: The name of the checksums in manifests; it must change where csrc/tally.c computes others.
 CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
-# Of pixels that are counted at once; while they are, as many more are on their way from the disk.
-# A call costs some 0.1 ms, which this is a hundred times.
+# The pixels of one call; the next call's are prefetched meanwhile.  A call costs some 0.1 ms, and
+# counting this much takes a hundred times as long.
 _BATCH_BYTES = 64 << 20
 
 Advance = Callable[[int], object]
@@ -49,12 +49,12 @@ Advance = Callable[[int], object]
 
 @dataclass(frozen=True)
 class ArrayCounts:
-    """What a pass over one array found.
+    """The result of one pass over an array.
 
-    ``patches`` is (patch,) of `RECORD`, in the order of the data set.  ``histogram`` is how often
-    each stored number occurs in the windows, no data included: 256 or 65,536 numbers by their bits
-    read as unsigned.  Of floats it is that of the data by `floats_to_keys` >> 16.
-    ``class_counts`` is (patch, class), where a ``class_lut`` was given; else None.
+    ``patches`` is (patch,) of `RECORD`, in the order of the data set.  ``histogram`` counts each
+    stored number in the windows, nodata included: 256 or 65,536 numbers by their bits read as
+    unsigned.  For floats it counts the data by `floats_to_keys` >> 16.  ``class_counts`` is
+    (patch, class) where a ``class_lut`` was given, else None.
     """
 
     name: str
@@ -76,25 +76,30 @@ def count_array(
     threads: int | None = None,
     advance: Advance | None = None,
 ) -> ArrayCounts:
-    """Count the patches of an array, in the order of ``ds``, within a window of each.
+    """Count the pixels of an array, patch by patch in the order of ``ds``, within a window.
 
-    ``window``: the valid one, if None.  ``whole``: all of each patch is read, the frame around the
-    window too, and a ``checksum`` is of all of it.  Without ``records`` there are no ``patches``,
-    which is faster.  ``class_lut``: (256,) or (65536,) uint8, the class of each stored number by
-    its bits read as unsigned, of arrays of whole numbers.  ``advance`` is called with the number of
-    bytes that have been done since.  RequestError where splits store the array as different types;
-    TruncatedError and OSError as `Reader.read` has them.
+    ``window``: None is the valid window.  ``whole``: read all of each patch, the padding around
+    the window too; a ``checksum`` is then of all of it.  Without ``records`` there are no
+    ``patches``, which is faster.  ``class_lut``: (256,) or (65536,) uint8, the class of each stored
+    number by its bits read as unsigned, for arrays of whole numbers.  ``advance`` is called with
+    the number of bytes read since its last call.  RequestError where splits store the array as
+    different types; TruncatedError and OSError as in `Reader.read`.
     """
     window = ds.valid_window if window is None else window
-    read = _everything(ds) if whole else window
-    how = {"nodata": ds.band(name).nodata, "class_lut": class_lut, "checksum": checksum}
-    plan = _plan(ds, [name], window, **how)
+    extent = _whole_patch(ds) if whole else window
+    nodata = ds.band(name).nodata
+    plan = _plan(ds, [name], window, nodata=nodata, class_lut=class_lut, checksum=checksum)
     patches = np.zeros(len(ds) if records else 0, RECORD)
-    numbers = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
-    classes = np.zeros((len(ds), plan.n_classes), np.int64)
-    histogram = _pass(ds, plan, read, threads, advance, numbers if records else None, classes)
-    found = None if class_lut is None else classes
-    return ArrayCounts(ds.find(name), ds.dtype(name), patches, histogram, found)
+    words = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
+    class_counts = np.zeros((len(ds), plan.n_classes), np.int64)
+    histogram = _count(ds, plan, extent, threads, advance, words if records else None, class_counts)
+    return ArrayCounts(
+        ds.find(name),
+        ds.dtype(name),
+        patches,
+        histogram,
+        None if class_lut is None else class_counts,
+    )
 
 
 def count_lower_halves(
@@ -106,16 +111,16 @@ def count_lower_halves(
     threads: int | None = None,
     advance: Advance | None = None,
 ) -> np.ndarray:
-    """How often each float whose `floats_to_keys` >> 16 is one of ``tops`` occurs among the data.
+    """Count the data whose `floats_to_keys` >> 16 is one of ``tops``, by the key's lower 16 bits.
 
-    (top, 65536), by the lower 16 bits of the key: the second pass that order statistics of floats
-    need, once `ArrayCounts.histogram` has told which upper halves they lie in.
+    Returns (top, 65536).  Order statistics of floats need this second pass, after
+    `ArrayCounts.histogram` has said in which upper halves they lie.
     """
     window = ds.valid_window if window is None else window
     buckets = np.zeros(65536, np.uint16)
     buckets[tops] = np.arange(1, len(tops) + 1)
     plan = _plan(ds, [name], window, nodata=ds.band(name).nodata, buckets=buckets)
-    return _pass(ds, plan, window, threads, advance).reshape(len(tops), 65536)
+    return _count(ds, plan, window, threads, advance).reshape(len(tops), 65536)
 
 
 def count_pairs(
@@ -127,84 +132,84 @@ def count_pairs(
     threads: int | None = None,
     advance: Advance | None = None,
 ) -> np.ndarray:
-    """How often each pair of numbers occurs at the same pixel of two arrays of one byte a pixel.
+    """Count each pair of numbers at the same pixel of two arrays of one byte a pixel.
 
-    (256, 256), by the bits of the first array's number and of the other's, read as unsigned.
+    Returns (256, 256), by the bits of the first array's number and of the other's, read as
+    unsigned.
     """
     window = ds.valid_window if window is None else window
     plan = _plan(ds, [one, other], window)
-    return _pass(ds, plan, window, threads, advance).reshape(256, 256)
+    return _count(ds, plan, window, threads, advance).reshape(256, 256)
 
 
 def bytes_to_read(
     ds: Collection, name: str, *, window: Window | None = None, whole: bool = False
 ) -> int:
-    """How many bytes a pass over an array reads, the sum of what ``advance`` is told."""
-    read = _everything(ds) if whole else ds.valid_window if window is None else window
-    return len(ds) * read.height * read.width * ds.dtype(name).itemsize
+    """Return how many bytes a pass over an array reads: the sum that ``advance`` gets."""
+    extent = _whole_patch(ds) if whole else ds.valid_window if window is None else window
+    return len(ds) * extent.height * extent.width * ds.dtype(name).itemsize
 
 
 def floats_to_keys(floats: np.ndarray) -> np.ndarray:
-    """Of each float32 a uint32; these are in the order of the floats, -0.0 right before 0.0."""
+    """Return a uint32 for each float32, in the same order; -0.0 comes right before 0.0."""
     bits = np.ascontiguousarray(floats, np.float32).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 
 
 def keys_to_floats(keys: np.ndarray) -> np.ndarray:
-    """The float32 of each `floats_to_keys`."""
+    """Return the float32 of each key: the inverse of `floats_to_keys`."""
     keys = np.asarray(keys, np.uint32)
     return np.where(keys >> 31, keys ^ np.uint32(1 << 31), ~keys).view(np.float32)
 
 
-def _everything(ds: Collection) -> Window:
+def _whole_patch(ds: Collection) -> Window:
     return Window(0, 0, *ds.layout.patch)
 
 
-def _plan(ds: Collection, names: Sequence[str], window: Window, **how: Any) -> Histogram:
+def _plan(ds: Collection, names: Sequence[str], window: Window, **options: Any) -> Histogram:
     for name in names:
-        ds.dtype(name)  # which all splits share
-    sources = plan_inputs([ds.sources(ds.find(name)) for name in names])
+        ds.dtype(name)  # RequestError where splits differ
+    sources = plan_inputs([ds.open_arrays(ds.find(name)) for name in names])
     try:
-        return Histogram(*sources, (window.row, window.col, *window.size), **how)
+        return Histogram(*sources, (window.row, window.col, *window.size), **options)
     except ValueError as error:
         raise RequestError(str(error)) from None
 
 
-def _pass(
+def _count(
     ds: Collection,
     plan: Histogram,
-    read: Window,
+    extent: Window,
     threads: int | None,
     advance: Advance | None,
     records: np.ndarray | None = None,
-    classes: np.ndarray | None = None,
+    class_counts: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Count what is read of every patch, batch by batch; the counts of the plan."""
+    """Run the plan over ``extent`` of every patch, batch by batch, and return its counts."""
     n_threads = resolve_threads(threads)
     counts = np.zeros(plan.n_counts, np.int64)
     index = np.arange(len(ds))
-    if ds.is_subset:
-        index = ds.stored_index(index)
-    origin = np.array([read.row, read.col], np.int64)
-    patch_bytes = read.height * read.width * plan.item
+    stored_index = ds.stored_index(index) if ds.is_subset else index
+    origin = np.array([extent.row, extent.col], np.int64)
+    patch_bytes = extent.height * extent.width * plan.item
     step = max(1, _BATCH_BYTES // patch_bytes)
-    for start in range(0, len(index), step):
+    for start in range(0, len(stored_index), step):
         part = slice(start, start + step)
-        following = index[start + step : start + 2 * step]
+        following = stored_index[start + step : start + 2 * step]
         if len(following):
-            kernels.prefetch((plan,), following, origin, *read.size)
+            kernels.prefetch((plan,), following, origin, *extent.size)
         fault = kernels.count(
             plan,
             None if records is None else records[part],
             counts,
-            None if classes is None else classes[part],
-            index[part],
+            None if class_counts is None else class_counts[part],
+            stored_index[part],
             origin,
-            *read.size,
+            *extent.size,
             n_threads,
         )
         if fault is not None:
             raise error_from_fault(fault)
         if advance is not None:
-            advance(len(index[part]) * patch_bytes)
+            advance(len(stored_index[part]) * patch_bytes)
     return counts

@@ -1,30 +1,31 @@
-"""What the names of a request mean in a data set: which bands, which scales, which label maps."""
+"""Which arrays a request names: the bands to read, and the labels with their maps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from .._utils.numbers import per_band
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .collection import Collection
-from .label_warnings import LabelRequest
 
-# A label named alone follows the first policy that its layout has for it.
+# The rule of a label that is named alone: the first policy that its layout has for it.
 _DEFAULT: Any = object()
 
+# ---- bands ---------------------------------------------------------------------------------------
 
-def select_bands(dataset: Collection, asked: Any) -> tuple[str, ...]:
-    """The arrays that ``asked`` means: a preset, a name, or a sequence of these."""
-    given = [asked] if isinstance(asked, str) else asked
-    if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
-        raise RequestError(f"bands={asked!r}; a preset, a name or a sequence of names is needed")
-    if not given:
+
+def select_bands(dataset: Collection, bands: Any) -> tuple[str, ...]:
+    """Return the arrays that ``bands`` names: a preset, a name, or a sequence of these."""
+    names = [bands] if isinstance(bands, str) else bands
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"bands={bands!r}; a preset, a name or a sequence of names is needed")
+    if not names:
         raise RequestError("bands is empty; name at least one")
-    bands: list[str] = []
-    for name in given:
+    selected: list[str] = []
+    for name in names:
         choices = dataset.layout.presets.get(name)
-        bands += [dataset.find(name)] if choices is None else _preset(dataset, name, choices)
-    return tuple(bands)
+        selected += [dataset.find(name)] if choices is None else _preset(dataset, name, choices)
+    return tuple(selected)
 
 
 def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -37,73 +38,69 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
     )
 
 
-def resolve_scales(
-    dataset: Collection, bands: Sequence[str], scale: Any
-) -> tuple[list[float], list[float]]:
-    """Of each band a and b: ``x * a + b`` is the stored number x in the units of ``scale``."""
-    if isinstance(scale, str):
-        if scale != "reflectance":
-            raise RequestError(f"scale={scale!r}; 'reflectance', None or numbers are needed")
-        scales = [_own_scale(dataset, name) for name in bands]
-        offsets = [dataset.band(name).offset * a for name, a in zip(bands, scales, strict=True)]
-    else:
-        scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
-        offsets = [0.0] * len(bands)
-    return scales, offsets
+# ---- labels --------------------------------------------------------------------------------------
 
 
-def _own_scale(dataset: Collection, name: str) -> float:
-    band = dataset.band(name)
-    if band.scale is None:
-        raise RequestError(
-            f"the scale of {name} is not known: it is {band.dtype}, and {dataset.layout.name} "
-            "has no such array; pass scale="
-        )
-    return band.scale
+@dataclass(frozen=True, slots=True)
+class LabelSelection:
+    """The labels of a request, by array.
+
+    ``rules``: what was asked for, a policy's name, a `LabelMap`, or None for codes as stored.
+    ``label_maps``: the maps that these mean.  ``by_name``: the caller named no rules.
+    """
+
+    rules: Mapping[str, str | LabelMap | None]
+    label_maps: Mapping[str, LabelMap | None]
+    by_name: bool
+
+    @property
+    def policies(self) -> dict[str, str | None]:
+        """The policy of each label; None where it follows none."""
+        return {name: rule if isinstance(rule, str) else None for name, rule in self.rules.items()}
 
 
-def parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
-    """For each label asked for, a LabelMap, None for raw codes, or what should be a policy."""
+def select_labels(dataset: Collection, labels: Any) -> LabelSelection:
+    """Return the labels that ``labels`` names: a name, names, or a mapping of names to rules."""
+    if labels is None:
+        return LabelSelection({}, {}, by_name=False)
+    rules = _parse_labels(dataset, labels)
+    label_maps = {name: _label_map(dataset, name, rule) for name, rule in rules.items()}
+    return LabelSelection(rules, label_maps, by_name=not isinstance(labels, Mapping))
+
+
+def _parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
+    """Return the rule of each array; one that is no LabelMap or None should name a policy."""
     if isinstance(labels, str):
-        asked = [(labels, _DEFAULT)]
+        named = [(labels, _DEFAULT)]
     elif isinstance(labels, Mapping):
-        asked = list(labels.items())
+        named = list(labels.items())
     elif isinstance(labels, Sequence) and all(isinstance(name, str) for name in labels):
-        asked = [(name, _DEFAULT) for name in labels]
+        named = [(name, _DEFAULT) for name in labels]
     else:
         raise RequestError(f"labels={labels!r}; a name, names, or a mapping of names is needed")
-    if not asked:
+    if not named:
         raise RequestError("labels is empty; name at least one, or None for no labels")
-    meanings: dict[str, Any] = {}
-    for name, meaning in asked:
+    rules: dict[str, Any] = {}
+    for name, rule in named:
         array = dataset.find(name)
-        if array in meanings:
+        if array in rules:
             raise RequestError(f"labels={labels!r} names {array} twice")
-        if meaning is _DEFAULT:
-            meaning = next(iter(dataset.layout.label_maps.get(array, {})), "card")
-        meanings[array] = LabelMap(meaning) if isinstance(meaning, Mapping) else meaning
-    return meanings
+        if rule is _DEFAULT:
+            rule = next(iter(dataset.layout.label_maps.get(array, {})), "card")
+        rules[array] = LabelMap(rule) if isinstance(rule, Mapping) else rule
+    return rules
 
 
-def resolve_label_map(dataset: Collection, array: str, meaning: Any) -> LabelMap | None:
-    """The map that a meaning of `parse_labels` is, None for raw codes; else RequestError."""
+def _label_map(dataset: Collection, array: str, rule: Any) -> LabelMap | None:
     if dataset.dtype(array).kind == "f":
         raise RequestError(f"{array} is {dataset.dtype(array)}; label codes are whole numbers")
-    if meaning is None or isinstance(meaning, LabelMap):
-        return meaning
+    if rule is None or isinstance(rule, LabelMap):
+        return rule
     policies = dataset.layout.label_maps.get(array, {})
-    if not isinstance(meaning, str) or meaning not in policies:
+    if not isinstance(rule, str) or rule not in policies:
         there = ", ".join(map(repr, policies)) or "no policy"
         raise RequestError(
-            f"{array} under {meaning!r}; there is {there}: or give a LabelMap, a mapping of codes "
+            f"{array} under {rule!r}; there is {there}: or give a LabelMap, a mapping of codes "
             "to classes, or None for codes as stored"
         )
-    return policies[meaning]
-
-
-def label_request(
-    dataset: Collection, name: str, label_map: LabelMap | None, by_name: bool, io: str
-) -> LabelRequest:
-    """A label, as warnings want to know of it."""
-    files = dict(zip(dataset.splits, dataset.sources(name, io), strict=True))
-    return LabelRequest(name, label_map, by_name, files)
+    return policies[rule]

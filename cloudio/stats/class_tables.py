@@ -1,6 +1,6 @@
 """Look-up tables of labels: the class of each stored number, and what classes are called."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..layouts.labels import CLASSES, LabelMap, total_table
 from ..reading import scan
 from ..reading.dataset import Dataset
 from ..reading.label_warnings import warn_about_labels
-from ..reading.selection import label_request, parse_labels, resolve_label_map
+from ..reading.selection import select_labels
 
 #: Classes are counted in bytes, and one number of a byte stands for ignored pixels.
 MAX_CLASSES = 255
@@ -36,14 +36,9 @@ class ClassLut(NamedTuple):
 
 def resolve_label_maps(ds: Dataset, labels: Any) -> dict[str, LabelMap | None]:
     """Return the map of each label, with the warnings that a reader of them would give."""
-    maps = {
-        name: resolve_label_map(ds, name, meaning)
-        for name, meaning in parse_labels(ds, labels).items()
-    }
-    by_name = not isinstance(labels, Mapping)
-    requests = [label_request(ds, name, to, by_name, ds.io) for name, to in maps.items()]
-    warn_about_labels(ds.path, ds.layout, ds.valid_window.size, requests)
-    return maps
+    selection = select_labels(ds, labels)
+    warn_about_labels(ds, selection, ds.valid_window.size, ds.io)
+    return dict(selection.label_maps)
 
 
 def check_class_options(ignore: Any, n_classes: Any) -> None:

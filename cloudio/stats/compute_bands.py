@@ -15,7 +15,8 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
 from ..reading.dataset import Dataset
-from ..reading.selection import resolve_scales, select_bands
+from ..reading.factors import resolve_scales
+from ..reading.selection import select_bands
 from . import moments
 from .band_stats import BandStats, Histogram
 from .provenance import Provenance

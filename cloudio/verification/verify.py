@@ -18,7 +18,7 @@ from ..errors import CloudioError, RequestError
 from ..layouts.band import Band
 from ..layouts.layout import Layout
 from ..reading import scan
-from ..reading.dataset import Dataset, inspect
+from ..reading.dataset import Dataset, open_partial
 from ..storage.discovery import Split
 from ..storage.inference import ArrayFile, FileProblem
 from . import manifest as manifests
@@ -71,7 +71,7 @@ def verify(
             raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
         compared = None if against is None else Path(against)
         manifests.check_target(Path(manifest), force=force, against=compared)
-    ds, splits, faults = inspect(path, layout=layout)
+    ds, splits, faults = open_partial(path, layout=layout)
     before = None if against is None else manifests.read(Path(against), ds.layout.name)
     with ds:
         findings = list(_quick(ds, splits, faults))

@@ -238,7 +238,7 @@ def test_a_file_that_is_cut_or_gone_meanwhile_is_for_reading_to_tell(tmp_path, i
     file = tmp_path / "LABEL_qa60.dat"
     np.zeros(3 * 512 * 512, "u1").tofile(file)
     with cloudio.open(tmp_path, io=io) as ds:
-        ds.sources("LABEL_qa60")  # open from here on
+        ds.open_arrays("LABEL_qa60")  # open from here on
         for harm in (lambda: os.truncate(file, 0), file.unlink):
             harm()
             assert said(lambda: ds.reader("B4", {"qa60": None})) == []
@@ -322,23 +322,23 @@ def test_a_map_of_few_codes_is_no_threshold_of_probabilities():
 
 
 @pytest.mark.parametrize(
-    ("size", "n_frame", "share"),
+    ("size", "n_padding", "share"),
     [(512, 3063, "1.17%"), ((512, 509), 1527, "0.59%"), ((100, 510), 100, "0.20%")],
 )
-def test_codes_as_stored_in_whole_patches_are_told(whole, size, n_frame, share):
+def test_codes_as_stored_in_whole_patches_are_told(whole, size, n_padding, share):
     ds = cloudio.open(whole)
     labels = {"manual_hq": None, "sen2cor": "card", "fmask": None}
     (text,) = said(lambda: ds.reader("B4", labels, size=size))
     height, width = (size, size) if isinstance(size, int) else size
     assert text == (
         f"LABEL_manual_hq, LABEL_fmask read as stored in windows of {height} x {width}, where "
-        f"509 x 509 pixels are real: at least {n_frame:,} pixels of each ({share}) are frame and "
-        "come out with the code that is stored there, a 0 as clear; size=None leaves the frame "
-        "out, a map or policy makes it ignore"
+        f"509 x 509 pixels are valid: at least {n_padding:,} pixels of each ({share}) are padding "
+        "and come out with the code that is stored there, a 0 as clear; size=None leaves the "
+        "padding out, a map or policy makes it ignore"
     )
     # As many as say that it is so.
     codes = ds.reader("B4", {"manual_hq": {0: 1, 1: 1, 2: 1, 3: 1}}, size=size, ignore=0)
-    assert np.count_nonzero(codes.read([0]).label == 0) == n_frame
+    assert np.count_nonzero(codes.read([0]).label == 0) == n_padding
     assert said(lambda: ds.reader("B4", labels, size=size)) == []
     assert said(lambda: ds.reader("B4", labels, size=509)) == []
 

@@ -183,7 +183,7 @@ def test_a_file_that_was_opened_while_its_data_set_was_closed_is_closed(folder, 
 
     open_file = open_files.open_file
     monkeypatch.setattr(open_files, "open_file", slowly)
-    source = ds.split("val").sources("B0")[0]
+    source = ds.split("val").open_arrays("B0")[0]
     assert opened[0].closed
     with pytest.raises(RequestError, match=r"B0\.dat is closed; open the data set anew"):
         source.array  # noqa: B018

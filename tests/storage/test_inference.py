@@ -301,11 +301,11 @@ def test_channels_share_one_mapping_and_one_descriptor(tmp_path):
     reader = ds.reader(NAMES)
     reader.read([0, 1])
     assert descriptors() == before + 1
-    sources = [ds.sources(name)[0] for name in NAMES]
+    sources = [ds.open_arrays(name)[0] for name in NAMES]
     assert len({source.file.fileno() for source in sources}) == 1
     addresses = [source.array.__array_interface__["data"][0] for source in sources]
     assert [address - addresses[0] for address in addresses] == [0, 2 * H * W, 4 * H * W]
-    assert len({id(ds.sources("B2")[0]) for _ in range(3)}) == 1
+    assert len({id(ds.open_arrays("B2")[0]) for _ in range(3)}) == 1
     del ds, reader
     assert descriptors() == before + PER_VIEWED_FILE
     del sources
@@ -321,7 +321,9 @@ def test_the_whole_file_must_be_there_for_any_channel(tmp_path, ending):
     ds = cloudio.open(tmp_path, layout=layout_of(*stack(file=path.name)))
     reader = ds.reader("B2")
     assert (
-        ds.sources("B2")[0].file.n_bytes == size == array.nbytes + (128 if ending == "npy" else 0)
+        ds.open_arrays("B2")[0].file.n_bytes
+        == size
+        == array.nbytes + (128 if ending == "npy" else 0)
     )
     reader.read([0])
     os.truncate(path, size - 2)

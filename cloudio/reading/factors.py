@@ -1,0 +1,75 @@
+"""How stored numbers become output: a factor and a summand per band, ``x * factor + summand``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._utils.numbers import overflows_float32, per_band
+from ..errors import RequestError
+from .collection import Collection
+from .options import FLOAT_DTYPES
+
+
+def resolve_scales(
+    dataset: Collection, bands: Sequence[str], scale: Any
+) -> tuple[list[float], list[float]]:
+    """Return each band's scale and offset: ``x * scale + offset`` is the stored x in its unit."""
+    if isinstance(scale, str):
+        if scale != "reflectance":
+            raise RequestError(f"scale={scale!r}; 'reflectance', None or numbers are needed")
+        scales = [_layout_scale(dataset, name) for name in bands]
+        offsets = [dataset.band(name).offset * a for name, a in zip(bands, scales, strict=True)]
+    else:
+        scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
+        offsets = [0.0] * len(bands)
+    return scales, offsets
+
+
+def _layout_scale(dataset: Collection, name: str) -> float:
+    band = dataset.band(name)
+    if band.scale is None:
+        raise RequestError(
+            f"the scale of {name} is not known: it is {band.dtype}, and {dataset.layout.name} "
+            "has no such array; pass scale="
+        )
+    return band.scale
+
+
+def resolve_factors(
+    dataset: Collection, bands: Sequence[str], dtype: str, options: Mapping[str, Any]
+) -> tuple[list[float], list[float]] | None:
+    """Return the factors and summands of an image; None where numbers come as stored.
+
+    ``options`` are ``scale``, ``mean``, ``std``, ``clip`` and ``fill``: a stored type allows none.
+    """
+    if dtype in FLOAT_DTYPES:
+        return _fold(dataset, bands, options["scale"], options["mean"], options["std"])
+    for option, value in options.items():
+        if value is not None and not (option == "scale" and value == "reflectance"):
+            raise RequestError(
+                f"{option}={value!r} with dtype={dtype!r}, which means numbers as stored"
+            )
+    for name in bands:
+        if dataset.dtype(name) != np.dtype(dtype):
+            raise RequestError(
+                f"{name} is stored as {dataset.dtype(name)}, not {dtype}; "
+                "dtype='float32' reads any band"
+            )
+    return None
+
+
+def _fold(
+    dataset: Collection, bands: Sequence[str], scale: Any, mean: Any, std: Any
+) -> tuple[list[float], list[float]]:
+    """Compute the factors in float64; RequestError where float32 cannot hold one."""
+    scales, offsets = resolve_scales(dataset, bands, scale)
+    means = per_band("mean", 0.0 if mean is None else mean, len(bands))
+    stds = per_band("std", 1.0 if std is None else std, len(bands))
+    if not all(x > 0 for x in stds):
+        raise RequestError(f"std={std!r}; numbers above 0 are needed")
+    factors = [a / s for a, s in zip(scales, stds, strict=True)]
+    summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
+    if overflows_float32(factors + summands):
+        raise RequestError(f"scale={scale!r}, mean={mean!r}, std={std!r} overflow float32")
+    return factors, summands

@@ -1,0 +1,69 @@
+"""The compiled plans of a reader: `Gather` for its image, `Remap` for its labels, `Mask`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._core.plans import Gather, Mask, Remap
+from ..layouts.band import Window
+from ..layouts.labels import LabelMap, raw_table, total_table
+from ..storage.files import plan_inputs
+from .collection import Collection
+
+
+def make_gather(
+    dataset: Collection,
+    bands: Sequence[str],
+    io: str,
+    *,
+    dtype: str,
+    factors: tuple[list[float], list[float]] | None,
+    clip: tuple[float | None, float | None],
+    fill: float | None,
+    interleaved: bool,
+) -> Gather:
+    """Plan the image.  ``factors``: factor and summand of each band, None for numbers as stored."""
+    nodata = None if factors is None else _nodata(dataset, bands)
+    sources = plan_inputs([dataset.open_arrays(name, io) for name in bands])
+    if factors is None:
+        return Gather(*sources, None, None, interleaved=interleaved)
+    return Gather(
+        *sources, *factors, clip=clip, nodata=nodata, fill=fill, to=dtype, interleaved=interleaved
+    )
+
+
+def make_mask(dataset: Collection, bands: Sequence[str], io: str) -> Mask:
+    """Plan the mask of valid pixels."""
+    nodata = _nodata(dataset, bands)
+    sources = plan_inputs([dataset.open_arrays(name, io) for name in bands])
+    return Mask(*sources, nodata, _rectangle(dataset.valid_window))
+
+
+def make_remap(
+    dataset: Collection,
+    label_maps: Mapping[str, LabelMap | None],
+    dtype: np.dtype[Any],
+    ignore: int,
+    io: str,
+) -> Remap:
+    """Plan the labels.  Those with a map are ``ignore`` outside the valid window."""
+    tables, windows = [], []
+    for name, label_map in label_maps.items():
+        stored = dataset.dtype(name)
+        if label_map is None:
+            tables.append(raw_table(stored, dtype, name))
+            windows.append((0, 0, *dataset.layout.patch))
+        else:
+            tables.append(total_table(label_map, stored, dtype, ignore, name))
+            windows.append(_rectangle(dataset.valid_window))
+    sources = plan_inputs([dataset.open_arrays(name, io) for name in label_maps])
+    return Remap(*sources, tables, windows, ignore)
+
+
+def _nodata(dataset: Collection, bands: Sequence[str]) -> list[float | None]:
+    return [dataset.band(name).nodata for name in bands]
+
+
+def _rectangle(window: Window) -> tuple[int, int, int, int]:
+    return (window.row, window.col, *window.size)
