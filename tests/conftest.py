@@ -2,15 +2,34 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import forks
+import processes
+import profiles
 import pytest
 from clean import TINY_PATCHES, clean_synthetic, clean_tiny
+from residents import soon
 
 import cloudio
 from cloudio._core import kernels
 from cloudio._utils import warn
+
+profiles.load()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """No process that a test has started outlives the tests."""
+    forks.adopt_orphans()
+    yield
+    if not soon(lambda: not processes.descendants(), 10):
+        left = processes.descendants()
+        for process in left:
+            os.kill(process, signal.SIGKILL)
+        pytest.fail(f"processes that tests have left: {left}")
 
 
 @pytest.fixture(params=kernels.available())

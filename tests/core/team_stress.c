@@ -1,20 +1,28 @@
-/* The thread team, files and errands under load, for running under sanitizers:
- * `team_stress [forks]`.
+/* The thread team, files and errands under load: `team_stress ROUNDS [stay]`.
  *
  * Every item of every region must be done exactly once, whoever calls, from wherever, and in the
  * children of a process whose team is at work; no two threads of a region may have one seat. Every
  * file must be closed exactly once, not while anybody is inside, by whoever is the last: its owner,
  * a reader or an errand, be that run or dropped by a child. Prints what failed; exit status 0 if
  * nothing did.
+ *
+ * Each round forks a child; with `stay` none does, for the thread sanitizer, whose allocator has a
+ * lock that a fork does not release in the child.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include "cloudio.h"
 #include "files.h"
@@ -30,12 +38,79 @@ typedef struct {
 
 static atomic_int failures;
 static atomic_int stop;
+static int forking;
 
 static void fail(const char *what)
 {
     fprintf(stderr, "%s\n", what);
     atomic_fetch_add(&failures, 1);
 }
+
+/* ---- children ------------------------------------------------------------------------------------ */
+
+enum { CHILD_SECONDS = 60 };
+
+/* End this process when the one that started it ends. */
+static void die_with(pid_t parent)
+{
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    if (getppid() != parent) /* it ended before it was asked for */
+        _exit(3);
+}
+
+/* Fork a child that lives no longer than its parent and its time. The thread that forked may have
+ * had every signal blocked, and with them the alarm. */
+static pid_t fork_child(void)
+{
+    const pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        sigset_t none;
+        die_with(parent);
+        sigemptyset(&none);
+        pthread_sigmask(SIG_SETMASK, &none, NULL);
+        alarm(CHILD_SECONDS);
+    }
+    return child;
+}
+
+/* Whether a child ends well and in time; one that does not end is killed. */
+static int ends_well(pid_t child)
+{
+    int status = 0;
+    for (int k = 0; k < CHILD_SECONDS * 5000; ++k) {
+        const pid_t ended = waitpid(child, &status, WNOHANG);
+        if (ended == child)
+            return status == 0;
+        if (ended < 0 && errno != EINTR)
+            return 0;
+        usleep(200);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, &status, 0);
+    return 0;
+}
+
+/* Run `act` in a child of its own, if children are forked at all; it returns whether all was well. */
+static void in_a_child(int (*act)(void *), void *context, const char *failure)
+{
+    if (!forking)
+        return;
+    const pid_t child = fork_child();
+    if (child == 0)
+        _exit(!act(context) || atomic_load(&failures) != 0);
+    if (child < 0 || !ends_well(child))
+        fail(failure);
+}
+
+/* Rounds go on until one fails: what hangs once would hang in each. */
+static int goes_on(int k, int n)
+{
+    return k < n && atomic_load(&failures) == 0;
+}
+
+/* ---- regions ------------------------------------------------------------------------------------- */
 
 static void count(void *context, size_t begin, size_t end, int seat)
 {
@@ -89,27 +164,26 @@ static void *until_stopped(void *nothing)
     return NULL;
 }
 
-static void forks(int n)
+static int regions_of_a_child(void *nothing)
+{
+    (void)nothing;
+    for (unsigned r = 0; r < 50; ++r)
+        one_region(r);
+    return 1;
+}
+
+/* Others call while this thread forks. */
+static void calls(int n)
 {
     pthread_t busy[2];
     for (int k = 0; k < 2; ++k)
         pthread_create(&busy[k], NULL, until_stopped, NULL);
-    for (int k = 0; k < n; ++k) {
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20); /* a hang is a failure, not a wait */
-            for (unsigned r = 0; r < 50; ++r)
-                one_region(r);
-            _exit(atomic_load(&failures) != 0);
-        }
-        int status;
-        waitpid(child, &status, 0);
-        if (status != 0)
-            fail("a forked child failed or hung");
-    }
+    for (int k = 0; goes_on(k, n); ++k)
+        in_a_child(regions_of_a_child, NULL, "a forked child failed or hung");
     atomic_store(&stop, 1);
     for (int k = 0; k < 2; ++k)
         pthread_join(busy[k], NULL);
+    atomic_store(&stop, 0);
 }
 
 /* ---- seats --------------------------------------------------------------------------------------- */
@@ -256,11 +330,33 @@ static int all_dropped(void)
     return atomic_load(&dropped) == atomic_load(&sent);
 }
 
+/* Wait until a process has as many descriptors as it had. */
+static int all_closed(int before)
+{
+    for (int k = 0; k < 4000 && n_open() != before; ++k)
+        usleep(1000);
+    return n_open() == before;
+}
+
+/* What was under way is dropped by now, and its file closed with the last of it. */
+static int errands_of_a_child(void *before)
+{
+    const int n_before = *(int *)before, done = atomic_load(&run);
+    if (atomic_load(&dropped) != atomic_load(&sent) || n_open() != n_before)
+        fail("a child has not dropped what its parent sent");
+    cio_file *file = new_file();
+    send_ahead(file);
+    release(file);
+    if (!all_dropped() || atomic_load(&run) != done + 1 || n_open() != n_before)
+        fail("a child runs no errands of its own");
+    return 1;
+}
+
 /* A file has been closed by its owner, and many errands still need it, when a child is forked. */
 static void errands(int n)
 {
-    const int before = n_open();
-    for (int k = 0; k < n; ++k) {
+    int before = n_open();
+    for (int k = 0; goes_on(k, n); ++k) {
         cio_file *file = new_file();
         if (file == NULL)
             return;
@@ -268,24 +364,8 @@ static void errands(int n)
             send_ahead(file);
         release(file);
         usleep((unsigned)k * 7 % 200);
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            /* What was under way is dropped by now, and its file closed with the last of it. */
-            if (atomic_load(&dropped) != atomic_load(&sent) || n_open() != before)
-                fail("a child has not dropped what its parent sent");
-            const int done = atomic_load(&run);
-            file = new_file();
-            send_ahead(file);
-            release(file);
-            if (!all_dropped() || atomic_load(&run) != done + 1 || n_open() != before)
-                fail("a child runs no errands of its own");
-            _exit(atomic_load(&failures) != 0);
-        }
-        int status;
-        waitpid(child, &status, 0);
-        if (status != 0)
-            fail("a forked child has errands or files left, or hung");
+        in_a_child(errands_of_a_child, &before,
+                   "a forked child has errands or files left, or hung");
     }
     if (!all_dropped() || atomic_load(&run) != atomic_load(&sent) || n_open() != before)
         fail("an errand was not run and dropped once, or its file is open");
@@ -304,29 +384,28 @@ static void *sender(void *nothing)
     return NULL;
 }
 
+static int sends_in_a_child(void *nothing)
+{
+    (void)nothing;
+    const int before = n_open();
+    cio_file *file = new_file();
+    for (int e = 0; e < 10; ++e)
+        send_ahead(file);
+    release(file);
+    return all_closed(before);
+}
+
 /* Another thread sends while this one forks. What it had in hand is nobody's in the child. */
 static void errands_from_elsewhere(int n)
 {
     pthread_t other;
     const int before = n_open();
     pthread_create(&other, NULL, sender, NULL);
-    for (int k = 0; k < n; ++k) {
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            const int there = n_open();
-            cio_file *file = new_file();
-            for (int e = 0; e < 10; ++e)
-                send_ahead(file);
-            release(file);
-            for (int wait = 0; wait < 4000 && n_open() != there; ++wait)
-                usleep(1000);
-            _exit(n_open() != there || atomic_load(&failures) != 0);
-        }
-        int status;
-        waitpid(child, &status, 0);
-        if (status != 0)
-            fail("a child that was forked while errands were sent failed or hung");
+    for (int k = 0; goes_on(k, n); ++k) {
+        in_a_child(sends_in_a_child, NULL,
+                   "a child that was forked while errands were sent failed or hung");
+        if (!forking)
+            usleep(1000);
     }
     atomic_store(&stop, 1);
     pthread_join(other, NULL);
@@ -363,6 +442,21 @@ static void *builder(void *nothing)
     return NULL;
 }
 
+static int builds_in_a_child(void *parents)
+{
+    const int before = n_open();
+    /* The other thread may have been about to send one. */
+    atomic_store(&sent, 0);
+    atomic_store(&dropped, 0);
+    cio_file *own = new_file();
+    for (unsigned r = 0; r < 10 && own != NULL; ++r) {
+        build(own, r);
+        build(parents, r);
+    }
+    release(own);
+    return all_closed(before);
+}
+
 /* A thread builds, while this one builds by itself and forks. Sanitizers let a child start no thread
  * but those of the team and of errands, whose stacks no thread of its parent had. */
 static void loads(int n)
@@ -370,33 +464,14 @@ static void loads(int n)
     pthread_t other;
     const int before = n_open();
     pthread_create(&other, NULL, builder, NULL);
-    for (int k = 0; k < n; ++k) {
+    for (int k = 0; goes_on(k, n); ++k) {
         cio_file *file = new_file();
         if (file == NULL)
             return;
         build(file, (unsigned)k);
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            const int there = n_open();
-            /* The other thread may have been about to send one. */
-            atomic_store(&sent, 0);
-            atomic_store(&dropped, 0);
-            cio_file *own = new_file();
-            for (unsigned r = 0; r < 10 && own != NULL; ++r) {
-                build(own, r);
-                build(file, r);
-            }
-            release(own);
-            for (int wait = 0; wait < 4000 && n_open() != there; ++wait)
-                usleep(1000);
-            _exit(n_open() != there || atomic_load(&failures) != 0);
-        }
+        in_a_child(builds_in_a_child, file,
+                   "a child that was forked while batches are built failed or hung");
         release(file);
-        int status;
-        waitpid(child, &status, 0);
-        if (status != 0)
-            fail("a child that was forked while batches are built failed or hung");
     }
     atomic_store(&stop, 1);
     pthread_join(other, NULL);
@@ -420,13 +495,15 @@ static void write_file(char *name)
 int main(int argc, char **argv)
 {
     char name[] = "team_stress_XXXXXX";
-    const int n_forks = argc > 1 ? atoi(argv[1]) : 0;
+    const int n_rounds = argc > 1 ? atoi(argv[1]) : 0;
     pthread_t callers[CALLERS];
+    forking = argc < 3 || strcmp(argv[2], "stay") != 0;
+    die_with(getppid());
     write_file(name);
     more_than_begun(); /* first, while the team is nobody yet */
-    errands(n_forks);
-    errands_from_elsewhere(n_forks);
-    loads(n_forks / 2);
+    errands(n_rounds);
+    errands_from_elsewhere(n_rounds);
+    loads(n_rounds / 2);
     closes();
     for (size_t k = 0; k < CALLERS; ++k)
         pthread_create(&callers[k], NULL, caller, (void *)k);
@@ -434,8 +511,7 @@ int main(int argc, char **argv)
         pthread_join(callers[k], NULL);
     if (cio_team_size() < 1 || cio_team_size() > SEATS - 1)
         fail("the team has a wrong size");
-    if (n_forks > 0)
-        forks(n_forks);
+    calls(n_rounds);
     unlink(name);
     return atomic_load(&failures) != 0;
 }

@@ -1,11 +1,10 @@
 """The team of threads: every pixel once, whoever reads, in parents and in forked children.
 
-What may hang or die runs in a subprocess with a timeout.
+What may hang or die runs in a process of its own.
 """
 
 import os
 import shutil
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +12,8 @@ import builders
 import numpy as np
 import pytest
 from paths import ROOT
-from processes import in_subprocess, needs_fork
+from processes import forks_under_load, in_subprocess, run
+from profiles import scaled
 
 import cloudio
 
@@ -32,32 +32,16 @@ def folder(tmp_path_factory):
 
 @pytest.mark.skipif(not (ROOT / "csrc").is_dir(), reason="the tests run without the source")
 @pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
-@pytest.mark.parametrize("sanitizer", ["none", "thread"])
-def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path, sanitizer):
+def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path):
+    """As `.ci/run sanitize` runs it under sanitizers."""
     program = tmp_path / "team_stress"
-    flags = [] if sanitizer == "none" else [f"-fsanitize={sanitizer}"]
     ours = (ROOT / "csrc" / f"{name}.c" for name in ("team", "errand", "file"))
-    sources = [ROOT / "tests" / "team_stress.c", *ours]
-    command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{ROOT / 'csrc'}", *sources]
-    built = subprocess.run(
-        [*command, "-o", program, "-pthread", "-lm"], capture_output=True, text=True, check=False
-    )
-    if built.returncode and flags:
-        pytest.skip(f"this compiler has no {sanitizer} sanitizer")
+    sources = [ROOT / "tests" / "core" / "team_stress.c", *ours]
+    command = [COMPILER, "-std=gnu11", "-O1", "-g", f"-I{ROOT / 'csrc'}", *sources]
+    built = run([*command, "-o", program, "-pthread", "-lm"])
     assert built.returncode == 0, built.stderr
-    environment = {**os.environ, "TSAN_OPTIONS": "die_after_fork=0"}
-    # An address sanitizer that this interpreter runs under is not this program's.
-    environment.pop("LD_PRELOAD", None)
-    run = subprocess.run(
-        [program, "100" if sanitizer == "none" else "20"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-    )
-    assert run.returncode == 0, run.stderr
+    done = run([program, scaled(20, 100)], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_threads_that_share_a_reader_each_get_their_own_batch(folder):
@@ -75,8 +59,8 @@ def test_threads_that_share_a_reader_each_get_their_own_batch(folder):
 
 
 FORKS = """
-    import os, signal, sys, threading
-    import cloudio, numpy as np
+    import sys, threading
+    import cloudio, forks, numpy as np
     reader = cloudio.open(sys.argv[1]).reader("rgb", "manual_hq", threads=4)
     wanted = reader.read([3, 0, 1])
     stop = threading.Event()
@@ -93,13 +77,10 @@ FORKS = """
     for other in others:
         other.start()
     failed = []
-    for k in range(100):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(30)
-            os._exit(0 if all(right() for _ in range(3)) else 1)
-        if os.waitpid(child, 0)[1] != 0:
+    for k in range(int(sys.argv[2])):
+        if forks.forked(lambda: all(right() for _ in range(3))) != 0:
             failed.append(k)
+            break
     stop.set()
     for other in others:
         other.join()
@@ -108,9 +89,9 @@ FORKS = """
 """
 
 
-@needs_fork
-def test_a_hundred_forked_children_read_while_other_threads_of_the_parent_do(folder):
-    assert in_subprocess(FORKS, folder) == "failed: []"
+@forks_under_load
+def test_many_forked_children_read_while_other_threads_of_the_parent_do(folder):
+    assert in_subprocess(FORKS, folder, scaled(25, 100)) == "failed: []"
 
 
 def test_small_work_stays_on_the_callers_thread(folder):
@@ -160,16 +141,19 @@ def test_importing_starts_no_thread_and_opens_no_file():
 
 def test_a_thread_that_dies_with_the_interpreter_is_no_crash(folder):
     code = """
-        import sys, threading, time, cloudio
+        import sys, threading, cloudio
         reader = cloudio.open(sys.argv[1]).reader("rgb", threads=2)
+        begun = threading.Semaphore(0)
 
         def forever():
             while True:
                 reader.read([0, 1, 2])
+                begun.release()
 
         threading.Thread(target=forever, daemon=True).start()
-        time.sleep(0.3)
+        for _ in range(20):
+            begun.acquire()
         print("bye")
     """
-    for _ in range(5):
+    for _ in range(scaled(2, 5)):
         assert in_subprocess(code, folder) == "bye"
