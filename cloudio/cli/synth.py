@@ -25,6 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    # numpy imports it when first used, and loses a signal's exception raised meanwhile.
+    import numpy.random  # noqa: F401
+
     from .._utils.progress import on_terminal
     from ..synth.writer import synthesize
 
