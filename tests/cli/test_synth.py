@@ -18,8 +18,8 @@ def keep_handler():
 
 
 def test_words_become_patches_in_their_order():
-    asked = parse_patches(["val=2", "train=08", "my split=3", "ünï=1"])
-    assert list(asked.items()) == [("val", 2), ("train", 8), ("my split", 3), ("ünï", 1)]
+    patches = parse_patches(["val=2", "train=08", "my split=3", "ünï=1"])
+    assert list(patches.items()) == [("val", 2), ("train", 8), ("my split", 3), ("ünï", 1)]
 
 
 @pytest.mark.parametrize(
