@@ -1,13 +1,13 @@
-"""A small U-Net that learns clouds, in one process or several, and goes on where it was stopped.
+"""Train a small U-Net to find clouds, in one process or several, and resume where it stopped.
 
-    python train_unet.py                          # on made-up data, 20 s on two quiet cores
+    python train_unet.py                          # on synthetic data, 20 s on two idle cores
     python train_unet.py --data CloudSEN12/ --size 256 --val-size 512 --width 32 --checkpoint run.pt
-    python train_unet.py (the same) --resume      # goes on where run.pt was written
+    python train_unet.py (the same) --resume      # resumes from run.pt
     python train_unet.py --ranks 2                # two processes
     torchrun --nproc-per-node 2 train_unet.py     # the same, started by torchrun
 
-To be copied from.  Stopped anywhere and resumed alike, it comes to the same losses and weights, bit
-for bit.  It computes on the CPU; docs/training.md says what a GPU changes.
+Copy from it.  A run that was stopped anywhere and resumed has the same losses and weights, bit for
+bit, as one that was not.  It computes on the CPU; docs/training.md says what a GPU changes.
 """
 
 import argparse
@@ -40,7 +40,7 @@ PARTS = "model", "optimizer", "loader"
 
 
 def convolutions(n_in: int, n_out: int) -> nn.Sequential:
-    """Two, with group norm: batch norm would depend on the batch size, and differ between ranks."""
+    """Return two, with group norm: batch norm depends on the batch size, and differs by rank."""
     layers: list[nn.Module] = []
     for n in n_in, n_out:
         layers += [nn.Conv2d(n, n_out, 3, padding=1), nn.GroupNorm(4, n_out), nn.ReLU()]
@@ -71,8 +71,8 @@ class UNet(nn.Module):
         return self.last(x)
 
 
-def loss_of(scores: Tensor, label: Tensor) -> Tensor:
-    """The mean over pixels that have a class; 0, and not NaN, where none has."""
+def masked_loss(scores: Tensor, label: Tensor) -> Tensor:
+    """Return the mean loss of the pixels that have a class; 0, not NaN, if none has."""
     total = functional.cross_entropy(scores, label.long(), ignore_index=IGNORE, reduction="sum")
     return total / (label != IGNORE).sum().clamp(min=1)
 
@@ -81,23 +81,23 @@ def loss_of(scores: Tensor, label: Tensor) -> Tensor:
 
 
 def readers(args: argparse.Namespace) -> tuple[cloudio.Reader, cloudio.Reader]:
-    """Of the patches to train on and to validate on, normalised alike."""
+    """Return readers of the training and the validation patches, normalized the same way."""
     ds = cloudio.open(args.data)
     train, val = ds.split("train"), ds.split("val")
-    # At most 200 patches, spread evenly, tell mean and deviation well enough.
+    # 200 patches at most, evenly spread, are enough for mean and standard deviation.
     some = train.subset(np.arange(len(train))[:: -(-len(train) // 200)])
     stats = cloudio.stats.bands(some, args.bands)
-    how: dict[str, Any] = {"bands": args.bands, "labels": "manual_hq", "ignore": IGNORE}
-    how |= {"mean": stats.mean, "std": stats.std, "threads": args.threads}
-    return train.reader(size=args.size, **how), val.reader(size=args.val_size, **how)
+    options: dict[str, Any] = {"bands": args.bands, "labels": "manual_hq", "ignore": IGNORE}
+    options |= {"mean": stats.mean, "std": stats.std, "threads": args.threads}
+    return train.reader(size=args.size, **options), val.reader(size=args.val_size, **options)
 
 
 @torch.no_grad()
 def confusion(model: nn.Module, reader: cloudio.Reader, batch_size: int) -> Tensor:
-    """Pixels by class (rows) and by what the model takes them for (columns), of all ranks.
+    """Return pixel counts by class (rows) and predicted class (columns), summed over all ranks.
 
-    No patch may be counted twice, so ranks share them out by ``index`` and not as in training; one
-    may have fewer than another, or none.
+    No patch may be counted twice, so the ranks share them through ``index``, not as in training.
+    A rank may have fewer patches than another, or none.
     """
     model.eval()
     n = len(CLASSES)
@@ -115,8 +115,8 @@ def confusion(model: nn.Module, reader: cloudio.Reader, batch_size: int) -> Tens
     return matrix.view(n, n)
 
 
-def iou_of(matrix: Tensor) -> dict[str, float]:
-    """Intersection over union of the classes that are there or predicted, and their mean."""
+def class_iou(matrix: Tensor) -> dict[str, float]:
+    """Return intersection over union of each class that occurs or is predicted, and their mean."""
     hits, unions = matrix.diag(), matrix.sum(0) + matrix.sum(1) - matrix.diag()
     iou = {
         name: hit / union
@@ -126,12 +126,12 @@ def iou_of(matrix: Tensor) -> dict[str, float]:
     return iou | {"mean": sum(iou.values()) / max(1, len(iou))}
 
 
-# ---- training, and going on with it --------------------------------------------------------------
+# ---- training, and resuming it -------------------------------------------------------------------
 
 
 @dataclass
 class Run:
-    """All that training depends on, but for the data and the chance of torch."""
+    """Everything that training depends on, except the data and torch's random state."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -140,18 +140,18 @@ class Run:
     losses: list[float] = field(default_factory=list)  # of this rank, in this epoch
 
     def save(self, path: Path) -> None:
-        """Write it: at any moment there is a whole file of that name.
+        """Write a checkpoint; at any moment the file of that name is complete.
 
-        Every rank calls this, after the same batch; the first one writes.
+        Every rank calls this after the same batch; rank 0 writes.
         """
-        chance = [torch.get_rng_state()]
+        random = [torch.get_rng_state()]
         if n_ranks() > 1:
-            own, chance = chance[0], [torch.empty_like(chance[0]) for _ in range(n_ranks())]
-            dist.all_gather(chance, own)
+            own, random = random[0], [torch.empty_like(random[0]) for _ in range(n_ranks())]
+            dist.all_gather(random, own)
         if rank() != 0:
             return
         state = {part: getattr(self, part).state_dict() for part in PARTS}
-        state |= {"chance": chance, "step": self.step, "losses": self.losses}
+        state |= {"random": random, "step": self.step, "losses": self.losses}
         partial = path.with_name(f"{path.name}.partial")
         with open(partial, "wb") as file:
             torch.save(state, file)
@@ -160,7 +160,7 @@ class Run:
         os.replace(partial, path)
 
     def restore(self, path: Path) -> None:
-        """Make everything what it was when it was saved."""
+        """Restore everything to what it was when it was saved."""
         try:
             state = torch.load(path, weights_only=True)
         except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
@@ -169,12 +169,12 @@ class Run:
         for part in PARTS:
             getattr(self, part).load_state_dict(state[part])
         self.step, self.losses = state["step"], state["losses"]
-        if rank() < len(state["chance"]):  # of ranks that were not there, chance begins anew
-            torch.set_rng_state(state["chance"][rank()])
+        if rank() < len(state["random"]):  # else a new rank, with a new random state
+            torch.set_rng_state(state["random"][rank()])
 
 
 def train(args: argparse.Namespace) -> None:
-    """What each rank does."""
+    """Train, in each rank."""
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -183,21 +183,21 @@ def train(args: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     shard = {"rank": rank(), "world_size": n_ranks()}
     loader = cloudio.torch.Loader(reader, args.batch_size, seed=args.seed, symmetry="d4", **shard)
-    torch.manual_seed(args.seed + 1 + rank())  # dropout, which is to differ between ranks
+    torch.manual_seed(args.seed + 1 + rank())  # dropout, which must differ between ranks
     run = Run(model, optimizer, loader)
     if args.resume and args.checkpoint.exists():
         run.restore(args.checkpoint)
-        finished = "finished" if loader.epoch >= args.epochs else "goes on"
-        say(f"{finished} after batch {run.step} of {args.checkpoint}")
+        finished = "finished" if loader.epoch >= args.epochs else "resumes"
+        print_once(f"{finished} after batch {run.step} of {args.checkpoint}")
     elif args.resume:
-        say(f"no {args.checkpoint} yet; begins anew")
+        print_once(f"no {args.checkpoint} yet; starts from the beginning")
     trained = DistributedDataParallel(model) if n_ranks() > 1 else model
 
     last = None if args.max_batches is None else run.step + args.max_batches
     while loader.epoch < args.epochs and run.step != last:
         epoch, begin = loader.epoch, time.perf_counter()
         for image, label, index in islice(loader, None if last is None else last - run.step):
-            loss = loss_of(trained(image), label)
+            loss = masked_loss(trained(image), label)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -207,12 +207,12 @@ def train(args: argparse.Namespace) -> None:
             log(args, entry | {"patches": index.tolist()})
             if args.checkpoint and run.step % args.checkpoint_every == 0:
                 run.save(args.checkpoint)
-        if loader.epoch > epoch:  # it was taken to its end
-            iou = iou_of(confusion(model, val_reader, args.batch_size))
+        if loader.epoch > epoch:  # the epoch is complete
+            iou = class_iou(confusion(model, val_reader, args.batch_size))
             log(args, {"epoch": epoch, "iou": iou})
             mean, seconds = sum(run.losses) / len(run.losses), time.perf_counter() - begin
             each = ", ".join(f"{name} {value:.3f}" for name, value in iou.items())
-            say(f"epoch {epoch}: loss {mean:.4f}, IoU: {each}; {seconds:.1f} s")
+            print_once(f"epoch {epoch}: loss {mean:.4f}, IoU: {each}; {seconds:.1f} s")
             run.losses.clear()
     if args.checkpoint:
         run.save(args.checkpoint)
@@ -230,37 +230,38 @@ def n_ranks() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def say(text: str) -> None:
+def print_once(text: str) -> None:
+    """Print, in rank 0 only."""
     if rank() == 0:
         print(text, flush=True)
 
 
 def log(args: argparse.Namespace, entry: dict[str, Any]) -> None:
-    """Append a line of JSON to ``--log``, at once, so that lines of several ranks do not mix."""
+    """Append a line of JSON to ``--log`` in one write, so that lines of ranks do not mix."""
     if args.log:
         with open(args.log, "ab", buffering=0) as file:
             file.write(json.dumps({"rank": rank()} | entry).encode() + b"\n")
 
 
 def digest(model: nn.Module) -> str:
-    """Of the weights, bit for bit: the same in every rank."""
-    found = hashlib.sha256()
+    """Return a checksum of the weights, bit for bit: the same in every rank."""
+    checksum = hashlib.sha256()
     for weights in model.state_dict().values():
-        found.update(weights.numpy().tobytes())
-    return found.hexdigest()
+        checksum.update(weights.numpy().tobytes())
+    return checksum.hexdigest()
 
 
-def in_group(args: argparse.Namespace, **how: Any) -> None:
-    """Train as one of several; ``how`` they find each other, where torchrun does not say."""
-    dist.init_process_group("gloo", **how)
+def train_in_group(args: argparse.Namespace, **rendezvous: Any) -> None:
+    """Train as one rank of several; ``rendezvous`` is for ranks that torchrun did not start."""
+    dist.init_process_group("gloo", **rendezvous)
     try:
         train(args)
     finally:
         dist.destroy_process_group()
 
 
-def spawned(number: int, args: argparse.Namespace, meeting: str) -> None:
-    in_group(args, init_method=meeting, rank=number, world_size=args.ranks)
+def run_rank(number: int, args: argparse.Namespace, address: str) -> None:
+    train_in_group(args, init_method=address, rank=number, world_size=args.ranks)
 
 
 def main() -> None:
@@ -274,10 +275,10 @@ def main() -> None:
             arrays.add("LABEL_manual_hq")
             cloudio.synthesize(args.data, {"train": 40, "val": 10}, arrays=[*arrays])
         if "TORCHELASTIC_RUN_ID" in os.environ:
-            in_group(args)
+            train_in_group(args)
         elif args.ranks > 1:
-            meeting = (folder / "meeting").as_uri()
-            torch.multiprocessing.spawn(spawned, (args, meeting), nprocs=args.ranks)
+            address = (folder / "rendezvous").as_uri()
+            torch.multiprocessing.spawn(run_rank, (args, address), nprocs=args.ranks)
         else:
             train(args)
 
@@ -291,30 +292,30 @@ def positive(text: str) -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
-    add("--data", type=Path, help="a folder with train/ and val/; None makes one up")
-    add("--bands", nargs="+", default=BANDS, help="what the net sees")
+    add("--data", type=Path, help="a folder with train/ and val/; None means a synthetic one")
+    add("--bands", nargs="+", default=BANDS, help="input bands")
     add("--epochs", type=positive, default=12, help="in all")
     add("--batch-size", type=positive, default=4, help="of each rank")
     add("--size", type=positive, default=64, help="side of the random crops")
-    add("--val-size", type=positive, default=256, help="side of the windows to validate on")
+    add("--val-size", type=positive, default=256, help="side of the validation windows")
     add("--width", type=positive, default=8, help="channels of the first level, a multiple of 4")
     add("--lr", type=float, default=1e-2, help="learning rate")
-    add("--seed", type=int, default=0, help="of weights, order, crops, symmetries and dropout")
-    add("--threads", type=positive, default=2, help="of each rank, to read and to compute with")
+    add("--seed", type=int, default=0, help="for weights, order, crops, symmetries and dropout")
+    add("--threads", type=positive, default=2, help="of each rank, for reading and for computing")
     add("--ranks", type=positive, default=1, help="processes; leave it out with torchrun")
-    add("--checkpoint", type=Path, help="file to write, and to go on from")
+    add("--checkpoint", type=Path, help="file to write, and to resume from")
     add("--checkpoint-every", type=positive, default=100, metavar="BATCHES", help="and at the end")
-    add("--resume", action="store_true", help="go on from --checkpoint, if it is there")
-    add("--max-batches", type=positive, help="stop after so many, wherever that is")
+    add("--resume", action="store_true", help="resume from --checkpoint, if it exists")
+    add("--max-batches", type=positive, help="stop after so many batches")
     add("--log", type=Path, help="file to append a line of JSON to, for each batch")
     args = parser.parse_args()
     if args.resume and args.checkpoint is None:
         parser.error("--resume needs --checkpoint")
     if any(number % 4 for number in (args.size, args.val_size, args.width)):
-        parser.error("--size, --val-size and --width are to be multiples of 4")
+        parser.error("--size, --val-size and --width must be multiples of 4")
     for file in args.checkpoint, args.log:
         if file and (file.is_dir() or not file.parent.is_dir()):
-            parser.error(f"{file} cannot be written: it is to be a file in a folder that is there")
+            parser.error(f"{file} cannot be written; a file in a folder that exists is needed")
     return args
 
 

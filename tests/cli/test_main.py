@@ -25,17 +25,17 @@ def test_synth_then_info(tmp_path, capsys):
     assert capsys.readouterr().out == f"{path}: train 1, high 1 patches\n"
     assert len(cloudio.open(path)) == 2
     assert main(["info", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "2 patches, 49 arrays" in said
-    assert "LABEL_qa60" in said
-    assert "no warnings" in said
+    out = capsys.readouterr().out
+    assert "2 patches, 49 arrays" in out
+    assert "LABEL_qa60" in out
+    assert "no warnings" in out
 
 
 def test_info_alone_tells_what_a_bug_report_needs(capsys):
     assert main(["info"]) == 0
-    said = capsys.readouterr().out
+    out = capsys.readouterr().out
     for word in (cloudio.__version__, "instruction set", "threads", "Python", "numpy"):
-        assert word in said
+        assert word in out
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,14 @@ import sys
 import torch
 import train_unet
 
-def stop_and_go_on(number, stopped, resumed, meeting):
-    train_unet.spawned(number, stopped, meeting + "-1")
+def stop_and_resume(number, stopped, resumed, address):
+    train_unet.run_rank(number, stopped, address + "-1")
     if number == 0:
         shutil.copy(stopped.checkpoint, stopped.checkpoint.with_name("alone"))
-    train_unet.spawned(number, resumed, meeting + "-2")
+    train_unet.run_rank(number, resumed, address + "-2")
 
 if __name__ == "__main__":
-    meeting, number, *words = sys.argv[1:]
+    address, number, *words = sys.argv[1:]
 
     def arguments(more):
         sys.argv[1:] = words + more.split()
@@ -51,7 +51,7 @@ if __name__ == "__main__":
 
     stopped = arguments(f"--ranks 2 --max-batches {number}")
     resumed = arguments("--ranks 2 --resume")
-    torch.multiprocessing.spawn(stop_and_go_on, (stopped, resumed, meeting), nprocs=2)
+    torch.multiprocessing.spawn(stop_and_resume, (stopped, resumed, address), nprocs=2)
     alone = arguments("--batch-size 3 --resume --epochs 1")
     alone.checkpoint = alone.checkpoint.with_name("alone")
     alone.log = alone.log.with_name("alone-log")
@@ -93,8 +93,8 @@ def runs(tmp_path_factory):
         script = root / "ranks.py"
         found = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})"
         script.write_text(found + RANKS)
-        meeting = (root / "meeting").as_uri()
-        return run("resumed", *short, script=(script, meeting, RANKS_STOPPED))
+        address = (root / "address").as_uri()
+        return run("resumed", *short, script=(script, address, RANKS_STOPPED))
 
     with ThreadPoolExecutor() as pool:
         works = [
@@ -131,7 +131,7 @@ def test_it_learns_more_than_how_frequent_classes_are(runs):
 
 
 def test_stopped_in_an_epoch_and_resumed_it_is_the_same_to_the_last_bit(runs):
-    assert f"goes on after batch {STOPPED} of" in runs.said[1]
+    assert f"resumes after batch {STOPPED} of" in runs.said[1]
     assert STOPPED * BATCH_SIZE % N_PATCHES != 0
     assert batches(runs.stopped) == batches(runs.whole)
     before, after = weights(runs.stopped)
@@ -164,11 +164,11 @@ def test_a_save_that_fails_leaves_the_whole_checkpoint_before_it(
             begun.write(whole.getvalue()[: len(whole.getvalue()) // 2])
         raise OSError("no space left")
 
-    def new(**how):
+    def new(**options):
         model = torch.nn.Linear(1, 1)
         reader = cloudio.open(runs.data).split("train").reader("rgb", size=32)
         return example.Run(
-            model, torch.optim.AdamW(model.parameters()), cloudio.torch.Loader(reader, 4), **how
+            model, torch.optim.AdamW(model.parameters()), cloudio.torch.Loader(reader, 4), **options
         )
 
     def found():
@@ -198,7 +198,7 @@ def test_a_save_that_fails_leaves_the_whole_checkpoint_before_it(
         ("--checkpoint-every 0", "--checkpoint-every: 0 is less than 1"),
         ("--max-batches -1", "--max-batches: -1 is less than 1"),
         ("--ranks 0", "--ranks: 0 is less than 1"),
-        ("--width 6", "--width are to be multiples of 4"),
+        ("--width 6", "--width must be multiples of 4"),
         ("--checkpoint nowhere/run.pt", "run.pt cannot be written"),
         ("--resume", "--resume needs --checkpoint"),
     ],
@@ -237,8 +237,8 @@ def test_two_ranks_share_the_patches_and_end_with_the_same_weights(runs):
 
 
 def test_two_ranks_stopped_and_resumed_are_the_same_to_the_last_bit(runs):
-    assert "run.pt yet; begins anew" in runs.said[2]
-    assert f"goes on after batch {RANKS_STOPPED} of" in runs.said[3]
+    assert "run.pt yet; starts from the beginning" in runs.said[2]
+    assert f"resumes after batch {RANKS_STOPPED} of" in runs.said[3]
     for rank in 0, 1:
         assert batches(runs.resumed, rank) == batches(runs.ranks, rank)
     *before, one, other = weights(runs.resumed)

@@ -69,15 +69,15 @@ def test_single_bands_are_gray_between_percentiles_of_all_patches(small):
         low, high = np.percentile(values.astype(np.float64), [1, 99])
         for k in range(2):
             expected = linear(values[k], low, high)
-            picture = panel_pixels(figure, 2 * k + j).astype(int)
-            assert np.abs(picture - expected[..., None]).max() <= 1  # halves
-            assert (picture != expected[..., None]).mean() < 1e-3
+            panel = panel_pixels(figure, 2 * k + j).astype(int)
+            assert np.abs(panel - expected[..., None]).max() <= 1  # rounding of .5
+            assert (panel != expected[..., None]).mean() < 1e-3
     bars = [axes for axes in figure.axes if not axes.images]
     assert len(bars) == 2 * 2  # two patches side by side, each with both
     assert "reflectance" in texts(figure)
 
 
-def test_a_preset_without_wavelengths_is_one_picture_for_each_band(small):
+def test_a_preset_without_wavelengths_is_one_panel_for_each_band(small):
     figure = plot.patch(small[1], 0, bands="S1")
     assert [axes.get_title(loc="left") for axes in figure.axes if axes.images] == [
         "S1_VV",
@@ -96,11 +96,11 @@ def test_presets_triples_and_bands_mix(small):
 
 def test_limits_given_are_linear_for_all_bands(small):
     arrays, ds = small
-    picture = panel_pixels(plot.patch(ds, 0, stretch=(0.0, 0.5)))
+    panel = panel_pixels(plot.patch(ds, 0, stretch=(0.0, 0.5)))
     x = arrays["L1C_B4"][0][VALID].astype(np.float32) * np.float32(1e-4)
-    assert np.abs(picture[..., 0] - linear(x, 0, 0.5)).max() <= 1
-    assert picture.min() == 0
-    assert picture.max() == 255
+    assert np.abs(panel[..., 0] - linear(x, 0, 0.5)).max() <= 1
+    assert panel.min() == 0
+    assert panel.max() == 255
 
 
 def test_a_stretch_by_patch_has_a_bar_for_each(small):
@@ -125,9 +125,9 @@ def test_what_is_no_data_has_a_color_of_its_own_and_a_name(small):
     stored = arrays["S1_VV"][2][VALID]
     gone = np.isnan(stored) | (stored == -99)
     assert 0 < gone.sum() < gone.size
-    picture = panel_pixels(figure)
-    assert np.all(picture[gone] == colors.NO_DATA)
-    gray = picture[~gone]
+    panel = panel_pixels(figure)
+    assert np.all(panel[gone] == colors.NO_DATA)
+    gray = panel[~gone]
     assert np.all((gray[:, 0] == gray[:, 1]) & (gray[:, 1] == gray[:, 2]))
     assert legend_texts(figure) == ["no data"]
 

@@ -35,10 +35,10 @@ from cloudio.plot import colors  # noqa: E402
 def test_the_whole_patch_is_shown_with_its_window_outlined(small):
     arrays, ds = small
     figure = plot.patch(ds, 1, labels="hq", window=True, overlay=None)
-    picture = panel_pixels(figure, 0)
-    assert picture.shape == (*SMALL.patch, 3)
-    assert np.array_equal(picture[VALID], true_color(arrays, 1))
-    assert np.all(picture[~INSIDE] == colors.NO_DATA)
+    panel = panel_pixels(figure, 0)
+    assert panel.shape == (*SMALL.patch, 3)
+    assert np.array_equal(panel[VALID], true_color(arrays, 1))
+    assert np.all(panel[~INSIDE] == colors.NO_DATA)
     assert np.array_equal((panel_pixels(figure, 1) == colors.NO_DATA).all(-1), ~INSIDE)
     for axes in figure.axes:
         (outline,) = (patch for patch in axes.patches if isinstance(patch, Rectangle))
@@ -179,7 +179,7 @@ ds = cloudio.open(sys.argv[2], layout=SMALL)
 def test_pyplot_and_the_users_settings_are_left_alone(small):
     code = """
 import matplotlib
-def settings():  # asked for its backend, matplotlib looks for one through pyplot
+def settings():  # to get the backend, matplotlib would import pyplot
     return {name: matplotlib.rcParams[name] for name in matplotlib.rcParams if name != "backend"}
 before = settings()
 cloudio.plot.patch(ds, 0, bands=["rgb", "S1_VV"], labels="hq", window=True)._repr_png_()

@@ -32,7 +32,7 @@ def test_classes_alone_are_exactly_their_colors(small):
 
 
 @pytest.mark.parametrize("overlay", [0, 0.5, 0.8, 1])
-def test_classes_cover_the_picture_and_the_first_does_not(small, overlay):
+def test_classes_cover_the_image_and_the_first_does_not(small, overlay):
     arrays, ds = small
     figure = plot.patch(ds, 0, labels="hq", overlay=overlay, classes=CLASSES)
     base, codes = true_color(arrays, 0), arrays["LABEL_hq"][0][VALID]
@@ -48,16 +48,16 @@ def test_a_class_over_no_data_is_not_mixed_with_its_color(small):
     figure = plot.patch(ds, 2, bands="S1_VV", labels="hq")
     stored, codes = arrays["S1_VV"][2][VALID], arrays["LABEL_hq"][2][VALID]
     gone = np.isnan(stored) | (stored == -99)
-    picture = panel_pixels(figure, 1)
-    assert np.all(picture[gone & (codes == 1)] == THICK)
-    assert np.all(picture[gone & (codes == 0)] == colors.NO_DATA)
+    panel = panel_pixels(figure, 1)
+    assert np.all(panel[gone & (codes == 1)] == THICK)
+    assert np.all(panel[gone & (codes == 0)] == colors.NO_DATA)
 
 
 def test_a_legend_names_what_is_there_and_nothing_else(tmp_path):
     builders.write_split(tmp_path, 1, names=["B4", "B3", "B2"])
     codes = np.zeros((1, *SMALL.patch), np.uint8)
     codes[0, 20, 20] = 2
-    codes[0, 0, 0] = 3  # in the frame
+    codes[0, 0, 0] = 3  # in the padding
     codes.tofile(tmp_path / "LABEL_hq.dat")
     ds = cloudio.open(tmp_path, layout=SMALL)
     assert legend_texts(plot.patch(ds, 0, labels="hq", overlay=None)) == ["class 0", "class 2"]
@@ -99,7 +99,7 @@ def test_probabilities_by_name_are_a_heat_map(small):
     assert legend_texts(figure) == []
 
 
-def test_no_warning_about_what_the_picture_says(small):
+def test_no_warning_about_what_the_panel_shows(small):
     ds = small[1]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -132,8 +132,8 @@ def test_probabilities_under_a_policy_are_two_classes(small):
 def test_codes_as_stored_have_one_color_each_and_a_key(small):
     arrays, ds = small
     figure = plot.patch(ds, 0, labels={"sc": None})
-    picture, codes = panel_pixels(figure, 1), arrays["LABEL_sc"][0][VALID]
-    colors = {code: np.unique(picture[codes == code], axis=0).tolist() for code in (1, 2, 3, 4, 99)}
+    panel, codes = panel_pixels(figure, 1), arrays["LABEL_sc"][0][VALID]
+    colors = {code: np.unique(panel[codes == code], axis=0).tolist() for code in (1, 2, 3, 4, 99)}
     assert all(len(found) == 1 for found in colors.values())
     assert len({tuple(found[0]) for found in colors.values()}) == 5
     assert legend_texts(figure) == [f"code {code}" for code in (1, 2, 3, 4, 99)]
@@ -147,8 +147,8 @@ def test_no_two_codes_share_a_color(tmp_path, codes):
     array = np.resize(np.array(codes, np.uint8), (1, *SMALL.patch))
     array.tofile(tmp_path / "LABEL_sc.dat")
     ds = cloudio.open(tmp_path, layout=SMALL)
-    picture = panel_pixels(plot.patch(ds, 0, bands="B4", labels={"sc": None}), 1)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == len(codes)
+    panel = panel_pixels(plot.patch(ds, 0, bands="B4", labels={"sc": None}), 1)
+    assert len(np.unique(panel.reshape(-1, 3), axis=0)) == len(codes)
 
 
 def test_more_codes_than_colors_are_a_heat_map(tmp_path):

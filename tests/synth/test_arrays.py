@@ -108,8 +108,8 @@ def test_radar_is_in_decibels_and_has_gaps(whole):
 
 def test_radar_coverage_is_the_share_without_a_gap(whole):
     seen = (valid_pixels(whole, "S1_VV") != -99).mean(axis=(1, 2))
-    told = [float(row["s1_radar_coverage"]) for row in metadata_rows(whole, "train")]
-    assert np.allclose(seen, told, atol=1e-6)
+    recorded = [float(row["s1_radar_coverage"]) for row in metadata_rows(whole, "train")]
+    assert np.allclose(seen, recorded, atol=1e-6)
 
 
 def test_other_arrays_are_plausible_and_one_has_no_data_in_it(whole):

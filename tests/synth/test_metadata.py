@@ -97,6 +97,6 @@ def test_dates_and_numbers_are_plausible(tables):
 
 def test_cloud_coverage_is_what_the_labels_show(labels):
     clouds = np.isin(valid_pixels(labels, "LABEL_manual_hq"), (1, 2)).mean(axis=(1, 2))
-    told = [row["cloud_coverage"] for row in metadata_rows(labels, "train")]
-    assert max(clouds[k] for k in range(7) if told[k] == "cloud-free") == 0
-    assert clouds[told.index("cloudy")] == clouds.max()
+    recorded = [row["cloud_coverage"] for row in metadata_rows(labels, "train")]
+    assert max(clouds[k] for k in range(7) if recorded[k] == "cloud-free") == 0
+    assert clouds[recorded.index("cloudy")] == clouds.max()
