@@ -11,7 +11,7 @@ from . import options
 if TYPE_CHECKING:
     from ..layouts.band import Band
     from ..reading.dataset import Dataset
-    from ..reading.inventory import ArraySummary
+    from .inventory import ArraySummary
 
 HELP = "what a data set holds; without a path, what this machine is"
 
@@ -47,7 +47,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     from .._utils.text import gigabytes
     from .._utils.warn import suppressed
     from ..reading.dataset import open
-    from ..reading.inventory import summarize_arrays
+    from .inventory import summarize_arrays
 
     with suppressed():  # all warnings are listed below
         ds = open(path, layout=layout)
@@ -78,7 +78,7 @@ def format_layout(
     """Return what `cloudio.open` finds at ``path`` as a TOML file that describes it."""
     from ..layouts.toml_writer import to_toml
     from ..reading.dataset import open
-    from ..reading.inventory import effective_layout
+    from .inventory import effective_layout
 
     return to_toml(effective_layout(open(path, layout=layout)))
 

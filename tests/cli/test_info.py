@@ -11,8 +11,8 @@ from cloudio import CLOUDSEN12, Band, Layout, Window
 from cloudio._core import kernels
 from cloudio._utils import machine
 from cloudio.cli import info, main
+from cloudio.cli.inventory import effective_layout
 from cloudio.layouts.toml_writer import to_toml
-from cloudio.reading.inventory import effective_layout
 
 FEW = ["L1C_B2", "L2A_AOT", "S1_VV", "LABEL_manual_hq"]
 

@@ -5,8 +5,8 @@ import pytest
 from figures import png_size
 
 from cloudio.cli import main
+from cloudio.cli.inventory import effective_layout
 from cloudio.layouts.toml_writer import to_toml
-from cloudio.reading.inventory import effective_layout
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra")
 from cloudio import plot

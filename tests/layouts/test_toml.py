@@ -18,9 +18,9 @@ from paths import ROOT
 import cloudio
 from cloudio import CLOUDSEN12, Band, LabelMap, Layout, LayoutError, RequestError, Window
 from cloudio.cli import info
+from cloudio.cli.inventory import effective_layout
 from cloudio.layouts.digest import layout_digest
 from cloudio.layouts.toml_writer import to_toml
-from cloudio.reading.inventory import effective_layout
 
 DOCS = ROOT / "docs" / "layouts.md"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..layouts.band import Band
 from ..layouts.layout import Layout
-from .dataset import Dataset
+from ..reading.dataset import Dataset
 
 
 @dataclass(frozen=True)
