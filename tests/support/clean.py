@@ -1,8 +1,8 @@
-"""Data sets of which nothing is to be reported: synthetic ones, their blemishes painted over.
+"""Data sets without findings: synthetic ones, with their known defects replaced.
 
 `cloudio.synthesize` imitates the release: qa60 is all zeros, Sentinel-1 has gaps of -99, detectors
-have codes that the card does not list, manual_sc is mostly 99, and where there has never been
-water the occurrence is -99.  Each of these is a finding, so each is replaced here.
+have codes that the card does not list, manual_sc is mostly 99, and the water occurrence is -99
+where there has never been water.  Each of these is a finding, so each is replaced here.
 """
 
 import shutil
@@ -14,7 +14,7 @@ import numpy as np
 import cloudio
 from cloudio import CLOUDSEN12, Band, LabelMap, Layout, Window
 
-# What is replaced by what, in the valid window.
+# Array -> stored number -> its replacement, in the valid window.
 _FILLS = {
     "LABEL_fmask": {255: 0},
     "LABEL_sen2cor": {0: 5, 1: 5, 7: 5},
@@ -29,7 +29,7 @@ _FILLS = {
 SIDE = 64
 _INNER = SIDE - 3
 _MAP = LabelMap({0: 0, 1: 1, 2: 2, 3: 3})
-#: A corner of the synthetic patches, framed as the release is.
+#: A corner of the synthetic patches, padded as the release is.
 TINY = Layout(
     name="Tiny",
     patch=(SIDE, SIDE),
@@ -60,7 +60,7 @@ TINY_PATCHES = {"train": 3, "val": 2}
 
 
 def clean_synthetic(path: Path, patches: dict[str, int]) -> None:
-    """A synthetic set with every array but qa60, and nothing in it that could be reported."""
+    """Write a synthetic set with every array but qa60, without anything to report."""
     arrays = [band.name for band in CLOUDSEN12.bands if band.name != "LABEL_qa60"]
     cloudio.synthesize(path, patches, arrays=arrays)
     inner = CLOUDSEN12.valid
@@ -77,7 +77,7 @@ def clean_synthetic(path: Path, patches: dict[str, int]) -> None:
 
 
 def clean_tiny(path: Path, synthetic: Path) -> None:
-    """Corners of a clean synthetic set, by the layout `TINY`, with frames of zeros."""
+    """Write the corners of a clean synthetic set, by the layout `TINY`, padded with zeros."""
     for split, n in TINY_PATCHES.items():
         (path / split).mkdir(parents=True)
         for band in TINY.bands:
@@ -85,18 +85,18 @@ def clean_tiny(path: Path, synthetic: Path) -> None:
                 continue
             whole = np.fromfile(synthetic / split / f"{band.name}.dat", band.dtype)
             whole = whole.reshape(-1, *CLOUDSEN12.patch)[:n]
-            framed = np.zeros((n, SIDE, SIDE), band.dtype)
+            padded = np.zeros((n, SIDE, SIDE), band.dtype)
             # The right corner: gaps of Sentinel-1 begin on the left.
-            framed[:, 1:-2, 1:-2] = whole[:, 1 : _INNER + 1, 510 - _INNER : 510]
-            framed.tofile(path / split / f"{band.name}.dat")
+            padded[:, 1:-2, 1:-2] = whole[:, 1 : _INNER + 1, 510 - _INNER : 510]
+            padded.tofile(path / split / f"{band.name}.dat")
         shutil.copy(synthetic / split / "metadata.csv", path / split)
 
 
-def look(path: Path, **options: Any) -> cloudio.Report:
+def verify_tiny(path: Path, **options: Any) -> cloudio.Report:
     """`cloudio.verify` under the layout `TINY`, unless another one is given."""
     return cloudio.verify(path, **({"layout": TINY, "progress": False} | options))
 
 
-def found(report: cloudio.Report) -> list[tuple[str, str, str, tuple[int, ...]]]:
-    """What a report says is wrong, and where."""
+def found_checks(report: cloudio.Report) -> list[tuple[str, str, str, tuple[int, ...]]]:
+    """The findings of a report: check, split, file and patches, sorted."""
     return sorted((f.check, f.split, f.file, f.patches) for f in report.findings)

@@ -1,0 +1,110 @@
+"""One array of one split, as the checks of pixels see it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .._utils.progress import Advance
+from ..layouts.band import Band
+from ..layouts.layout import Layout
+from ..reading import scan
+from ..reading.dataset import Dataset
+from ..storage.discovery import Split
+from ..storage.inference import ArrayFile
+from .file_checks.disk import patches_in_holes
+from .file_names import array_file_name
+from .report import Finding, make_finding
+
+
+@dataclass(frozen=True)
+class CheckedArray:
+    """An array with everything that is known of it, resolved once.
+
+    ``dataset`` is the data set of its split alone.  ``band`` is the layout's row, corrected by what
+    the file says.  ``file`` is the name in findings.
+    """
+
+    dataset: Dataset
+    split: Split
+    name: str
+    stored: ArrayFile
+    band: Band
+    file: str
+
+    @classmethod
+    def resolve(cls, dataset: Dataset, split: Split, name: str) -> "CheckedArray":
+        stored = split.arrays[name]
+        file = array_file_name(stored, split.folder)
+        return cls(dataset, split, name, stored, dataset.band(name), file)
+
+    @property
+    def layout(self) -> Layout:
+        return self.dataset.layout
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.stored.dtype
+
+    @property
+    def n_patches(self) -> int:
+        return self.stored.shape[0]
+
+    @property
+    def n_pixels(self) -> int:
+        """The number of pixels of a valid window."""
+        height, width = self.layout.valid.size
+        return height * width
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it holds reflectance or other floats, in which one value throughout is odd."""
+        return self.band.wavelength is not None or self.band.dtype == "float32"
+
+    @cached_property
+    def holes(self) -> frozenset[int]:
+        """Patches that were never written to the disk."""
+        return frozenset(patches_in_holes(self.stored, self.layout.band(self.name)))
+
+    def count(
+        self, class_lut: np.ndarray | None, threads: int, advance: Advance
+    ) -> scan.ArrayCounts:
+        """Read every byte, and count what the checks need."""
+        return scan.count_array(
+            self.dataset,
+            self.name,
+            whole=True,
+            checksum=True,
+            class_lut=class_lut,
+            threads=threads,
+            advance=advance,
+        )
+
+    def read_patch(self, k: int) -> np.ndarray:
+        """Return a stored patch, (row, column), by plain reads; OSError where the file is short."""
+        height, width = self.stored.shape[-2:]
+        plane_bytes = height * width * self.dtype.itemsize
+        n_channels = self.stored.shape[1] if len(self.stored.shape) == 4 else 1
+        plane = k * n_channels + (self.stored.channel or 0)
+        with open(self.stored.path, "rb") as file:
+            file.seek(self.stored.start + plane_bytes * plane)
+            held = file.read(plane_bytes)
+        if len(held) < plane_bytes:
+            raise OSError(f"{self.stored.path} ends within patch {k}")
+        return np.frombuffer(held, self.dtype).reshape(height, width)
+
+    def found(
+        self, check: str, patches: Iterable[int], message: str, advice: str = ""
+    ) -> Iterator[Finding]:
+        """Yield one finding, unless there are no such patches."""
+        numbers = tuple(patches)
+        if numbers:
+            yield make_finding(check, self.split.name, self.file, numbers, message, advice)
+
+
+def sample_numbers(n: int, most: int) -> list[int]:
+    """Return up to ``most`` of the numbers 0..n-1, evenly, with the first and the last."""
+    if not n:
+        return []
+    return sorted(set(np.linspace(0, n - 1, min(n, most)).astype(int).tolist()))

@@ -1,0 +1,1 @@
+"""Checks of names, sizes and metadata.csv; no pixel is read."""

@@ -1,0 +1,97 @@
+"""Checks of files on the disk: whether they may be read, and holes in sparse files."""
+
+import errno
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from ...layouts.band import Band
+from ...layouts.layout import Layout
+from ...storage.discovery import Split
+from ...storage.inference import ArrayFile
+from ..file_names import array_file_name, without_channel
+from ..report import Finding, make_finding
+
+# Tools that leave out zeros look at 4 KiB to this many bytes at once.
+_SPARSE_BLOCK = 64 << 10
+
+
+def check_access(split: Split) -> Iterator[Finding]:
+    """Report files that may not be read."""
+    for path, array in {array.path: array for array in split.arrays.values()}.items():
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            file = without_channel(array_file_name(array, split.folder))
+            yield make_finding("unreadable", split.name, file, (), str(error.strerror))
+
+
+def check_holes(split: Split, layout: Layout) -> Iterator[Finding]:
+    """Report patches that lie in holes of a sparse file."""
+    seen: set[Path] = set()
+    for name, array in split.arrays.items():
+        if array.path in seen:
+            continue
+        seen.add(array.path)
+        if patches := patches_in_holes(array, layout.band(name)):
+            file = without_channel(array_file_name(array, split.folder))
+            status = array.path.stat()
+            message = f"{status.st_blocks * 512:,} of {status.st_size:,} bytes are on the disk"
+            yield make_finding("holes", split.name, file, patches, message)
+
+
+def patches_in_holes(array: ArrayFile, band: Band | None) -> list[int]:
+    """Return which patches lie in holes; none where the system cannot tell.
+
+    An eighth of a patch must be missing, so that a few rows of zeros do not count.  Where zeros are
+    natural, as in labels and land cover, holes count only if other zeros of the file are written:
+    some tools that copy files leave all of them out.
+    """
+    is_measured = band is not None and (band.wavelength is not None or band.dtype == "float32")
+    try:
+        status = array.path.stat()
+        # A compressed file has fewer blocks too, which is why the holes themselves are looked up.
+        if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:
+            return []
+        with open(array.path, "rb") as file:
+            holes = list(_find_holes(file.fileno(), status.st_size))
+            if holes and not is_measured and not _has_written_zeros(file, holes, status.st_size):
+                return []
+    except OSError:  # the file may not be read, or its file system knows no holes
+        return []
+    patch_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
+    missing: Counter[int] = Counter()
+    for begin, end in holes:
+        begin, end = max(begin - array.start, 0), end - array.start
+        for patch in range(begin // patch_bytes, -(-end // patch_bytes)):
+            missing[patch] += min(end, (patch + 1) * patch_bytes) - max(begin, patch * patch_bytes)
+    return sorted(patch for patch, n in missing.items() if n * 8 >= patch_bytes)
+
+
+def _has_written_zeros(file: IO[bytes], holes: Sequence[tuple[int, int]], size: int) -> bool:
+    """Whether zeros are written where a tool that leaves them out would not have written them."""
+    begins = [0, *(end for _, end in holes)]
+    for begin, end in zip(begins, [*(begin for begin, _ in holes), size], strict=True):
+        for block in range(-(-begin // _SPARSE_BLOCK), end // _SPARSE_BLOCK):
+            file.seek(block * _SPARSE_BLOCK)
+            if not any(file.read(_SPARSE_BLOCK)):
+                return True
+    return False
+
+
+def _find_holes(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    position = 0
+    while position < size:
+        begin = os.lseek(descriptor, position, os.SEEK_HOLE)
+        if begin >= size:
+            return
+        try:
+            position = os.lseek(descriptor, begin, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # nothing but the hole up to the end
+                raise
+            position = size
+        yield begin, position

@@ -1,0 +1,83 @@
+"""Checks of the names of files, and of what their sizes and headers say."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from ...layouts.layout import Layout
+from ...storage.discovery import Split
+from ...storage.inference import FileProblem
+from ..file_names import array_file_name
+from ..report import Finding, make_finding
+
+
+def check_names(
+    splits: Sequence[Split], problems: Sequence[FileProblem], layout: Layout
+) -> Iterator[Finding]:
+    """Report arrays that are missing, and files that the layout does not know."""
+    # An array whose file has a problem is not missing.
+    with_problem: defaultdict[str, set[str]] = defaultdict(set)
+    for problem in problems:
+        with_problem[problem.split].update(problem.arrays)
+    present = {split.name: set(split.arrays) | with_problem[split.name] for split in splits}
+    anywhere = set().union(*present.values())
+    for split in splits:
+        for band in layout.bands:
+            if band.name in anywhere - present[split.name]:
+                yield _missing(band.name, split, splits, present)
+        for name, array in split.arrays.items():
+            if layout.band(name) is None:
+                file = array_file_name(array, split.folder)
+                yield make_finding("unknown", split.name, file, (), f"taken as {array.dtype}")
+        for note in split.notes:
+            text = note.removeprefix("left out: ").removeprefix(f"{split.folder}{os.sep}")
+            file, _, why = text.partition(" ")
+            yield make_finding("left-out", split.name, file, (), why)
+    yield from _incomplete(anywhere, layout)
+
+
+def _missing(
+    name: str, split: Split, splits: Sequence[Split], present: dict[str, set[str]]
+) -> Finding:
+    with_array = [other for other in splits if name in other.arrays]
+    others = ", ".join(other for other, names in present.items() if name in names)
+    file = name
+    if with_array:
+        file = array_file_name(with_array[0].arrays[name], with_array[0].folder)
+    return make_finding("missing", split.name, file, (), f"{name} is only in {others}")
+
+
+def _incomplete(names: set[str], layout: Layout) -> Iterator[Finding]:
+    """Report groups of which more than half is present: with fewer, few bands are wanted.
+
+    Groups that are part of a larger one are left out, such as the three colors of all bands.
+    """
+    groups = [set(group) for choices in layout.presets.values() for group in choices]
+    for preset, choices in layout.presets.items():
+        for group in choices:
+            lacking = [name for name in group if name not in names]
+            is_part = any(set(group) < other for other in groups)
+            if lacking and len(lacking) * 2 < len(group) and not is_part:
+                n_present = len(group) - len(lacking)
+                message = f"{preset} has {n_present} of {len(group)} arrays: no "
+                yield make_finding("incomplete", "", "", (), message + ", ".join(lacking))
+
+
+def check_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
+    """Report element types, by sizes or headers, that are not the layout's."""
+    for split in splits:
+        for name, array in split.arrays.items():
+            band = layout.band(name)
+            if band is None or array.dtype == band.dtype:
+                continue
+            by = "header" if array.start else "size"
+            message = f"{array.dtype} by its {by}; {layout.name} has {band.dtype}"
+            check = "label-type" if band.kind == "label" else "type"
+            file = array_file_name(array, split.folder)
+            yield make_finding(check, split.name, file, (), message)
+
+
+def check_sizes(split: Split) -> Iterator[Finding]:
+    """Report sizes that allow two numbers of patches."""
+    if split.ambiguity is not None:
+        yield make_finding("ambiguous", split.name, "", (), split.ambiguity.partition(";")[0])

@@ -1,0 +1,45 @@
+"""Findings for what `cloudio.open` refuses."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ...storage.discovery import Split, split_name
+from ...storage.inference import FileProblem
+from ...storage.metadata import read_columns
+from ..report import Finding, make_finding
+
+
+def check_problems(
+    problems: Iterable[FileProblem], splits: Sequence[Split], root: Path
+) -> Iterator[Finding]:
+    """Report why `cloudio.open` refuses the folder."""
+    folders = {split.name: split.folder for split in splits}
+    n_patches = {split.name: split.n_patches for split in splits}
+    for problem in problems:
+        folder = folders.get(problem.split) or _split_folder(problem, root)
+        path = problem.path.relative_to(folder if problem.path.is_relative_to(folder) else root)
+        message = str(problem.error).replace(f"{folder}{os.sep}", "")
+        if problem.kind not in ("doubled", "folder"):
+            message = message.removeprefix(f"{path.as_posix()} ")
+            message = message.removeprefix(f"{path.as_posix()}, ")
+        patches: Iterable[int] = problem.patches
+        if problem.kind == "rows":
+            n_rows = _count_rows(problem.path)
+            n = n_patches.get(problem.split, 0)
+            message = f"{n_rows:,} rows; the files hold {n:,} patches"
+            patches = ()
+        yield make_finding(problem.kind, problem.split, path.as_posix(), patches, message)
+
+
+def _split_folder(problem: FileProblem, root: Path) -> Path:
+    """Return the folder of a split that has no array left: the one in ``root`` with its name."""
+    if problem.kind != "folder" and problem.path.is_relative_to(root):
+        parts = problem.path.relative_to(root).parts
+        if len(parts) > 1 and split_name(parts[0]) == problem.split:
+            return root / parts[0]
+    return root
+
+
+def _count_rows(csv: Path) -> int:
+    return len(next(iter(read_columns(csv).values()), []))

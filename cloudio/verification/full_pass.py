@@ -1,0 +1,165 @@
+"""The pass over every byte: each array of each split is read once, and its pixels are checked."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._utils.progress import Advance
+from ..errors import CloudioError
+from ..layouts.band import Band
+from ..layouts.layout import Layout
+from ..reading import scan
+from ..reading.dataset import Dataset
+from ..storage.discovery import Split
+from .checked_array import CheckedArray
+from .file_names import without_channel
+from .pixel_checks.bands import check_band
+from .pixel_checks.dtypes import check_dtype
+from .pixel_checks.duplicates import check_duplicates
+from .pixel_checks.label_codes import LabelCodes
+from .pixel_checks.labels import check_label
+from .pixel_checks.padding import check_padding, check_split_padding, measure_padding
+from .report import Finding, make_finding
+
+#: (split, array) -> (patch,): checksums of the stored bytes.
+Checksums = Mapping[tuple[str, str], np.ndarray]
+
+
+def bytes_to_read(ds: Dataset, splits: Sequence[Split]) -> int:
+    """Return the bytes of all arrays."""
+    return sum(
+        scan.bytes_to_read(ds.split(split.name), name, whole=True)
+        for split in splits
+        for name in split.arrays
+    )
+
+
+def check_every_byte(
+    ds: Dataset,
+    splits: Sequence[Split],
+    findings: Sequence[Finding],
+    threads: int,
+    advance: Advance,
+) -> tuple[list[Finding], Checksums]:
+    """Return ``findings`` with what pixels add, and the checksums of all arrays that were read.
+
+    Pixels also settle some of ``findings``, which then are left out.
+    """
+    found = list(findings)
+    unreadable = {(f.split, f.file) for f in findings if f.check == "unreadable"}
+    sums: dict[tuple[str, str], np.ndarray] = {}
+    pictures: dict[str, dict[str, np.ndarray]] = {}
+    files: dict[tuple[str, str], str] = {}
+    for split in splits:
+        dataset = ds.split(split.name)
+        arrays = [CheckedArray.resolve(dataset, split, name) for name in dataset.names]
+        files |= {(split.name, array.name): array.file for array in arrays}
+        readable = [
+            array for array in arrays if (split.name, without_channel(array.file)) not in unreadable
+        ]
+        result = _check_arrays(readable, threads, advance)
+        sums |= {(split.name, name): each for name, each in result.checksums.items()}
+        found, is_misread = _settle(found, split, result)
+        if not is_misread:
+            pictures[split.name] = result.pictures
+            if split.ambiguity is None and not any(f.check == "frame" for f in result.findings):
+                found += check_split_padding(arrays)
+    return found + list(check_duplicates(pictures, files)), sums
+
+
+# ---- one split -----------------------------------------------------------------------------------
+
+
+@dataclass
+class _SplitResult:
+    """``checksums`` of each array; ``pictures`` are those by which patches are compared."""
+
+    findings: list[Finding] = field(default_factory=list)
+    checksums: dict[str, np.ndarray] = field(default_factory=dict)
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance) -> _SplitResult:
+    result = _SplitResult()
+    for array in arrays:
+        try:
+            records, findings = _check_array(array, threads, advance)
+        except (CloudioError, OSError) as error:
+            result.findings.append(_read_error(array, error))
+            continue
+        result.findings += findings
+        checksums = records["checksum"].copy()
+        result.checksums[array.name] = checksums
+        if _is_picture(array.layout, array.band):
+            # Patches of one value are equal by nature.
+            varies = (records["minimum"] != records["maximum"]) & (records["data"] > 0)
+            result.pictures[array.name] = checksums * varies
+    return result
+
+
+def _settle(
+    findings: list[Finding], split: Split, result: _SplitResult
+) -> tuple[list[Finding], bool]:
+    """Return the findings that stay once pixels are known, and whether the split is misread.
+
+    Of a misread split the number of patches is wrong, and nothing else can be judged.
+    """
+    misread = [f for f in result.findings if f.check == "halves"]
+    most_are_misread = not split.metadata and 2 * len(misread) > len(split.arrays)
+    if split.ambiguity is not None:
+        findings = [f for f in findings if (f.check, f.split) != ("ambiguous", split.name)]
+    if most_are_misread:
+        findings = [f for f in findings if f.split != split.name or not _is_about_size(f)]
+    if misread and (split.ambiguity is not None or most_are_misread):
+        return findings + misread, True
+    return findings + result.findings, False
+
+
+def _is_about_size(finding: Finding) -> bool:
+    """Whether a flat file does not fit the number of patches; a .npy file has a header for that."""
+    return finding.check in ("cut", "too-long") and not finding.file.lower().endswith(".npy")
+
+
+# ---- one array -----------------------------------------------------------------------------------
+
+
+def _check_array(
+    array: CheckedArray, threads: int, advance: Advance
+) -> tuple[np.ndarray, list[Finding]]:
+    """Return the records of an array's patches, and what is wrong with its pixels."""
+    codes = None
+    if array.band.kind == "label" and array.dtype.kind != "f":
+        codes = LabelCodes.resolve(array.layout.label_maps.get(array.name, {}), array.dtype)
+    counts = array.count(None if codes is None else codes.class_lut, threads, advance)
+    found = list(check_dtype(array))
+    if not found:
+        padding = measure_padding(array, counts.patches)
+        if codes is None:
+            found += check_band(array, counts)
+        else:
+            found += check_label(array, counts, codes, padding)
+        if not any(f.check == "byte-order" for f in found):
+            found += check_padding(array, padding)
+    return counts.patches, found
+
+
+def _is_picture(layout: Layout, band: Band) -> bool:
+    """Whether patches that agree in an array, and in all others like it, are the same patch.
+
+    Radar, terrain and land cover of a place can be the same on other days; reflectance cannot.
+    """
+    if any(known.wavelength is not None for known in layout.bands):
+        return band.wavelength is not None
+    return band.kind == "band"
+
+
+def _read_error(array: CheckedArray, error: Exception) -> Finding:
+    """Return the finding of an array that could not be read; the message may name the patch."""
+    where = re.search(r": patch (\d+)", str(error))
+    patches = [int(where[1])] if where else []
+    message = str(error).replace(f"{array.split.folder}{os.sep}", "")
+    message = message.removeprefix(f"{array.stored.path.name} ")
+    return make_finding("read", array.split.name, array.file, patches, message)

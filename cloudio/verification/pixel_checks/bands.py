@@ -1,0 +1,92 @@
+"""Checks of bands: no data, NaN, constant patches, and numbers that reflectance does not have."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..._utils.text import percent
+from ...reading.scan import ArrayCounts
+from ..checked_array import CheckedArray
+from ..report import Finding
+
+# A few pixels at the top of a type are glints and hot spots; a hundredth of a patch is not.
+_MIN_SATURATED = 0.01
+
+
+def check_band(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
+    band, records = array.band, counts.patches
+    with_data = records["data"] > 0
+    without = ~with_data
+    nodata_text = "" if band.nodata is None else f"{band.nodata:g}".replace("nan", "NaN")
+    kinds = (
+        "NaN" if records["nan"][without].any() else "",
+        nodata_text if records["nodata"].any() else "",
+    )
+    only = " or ".join(filter(None, kinds))
+    yield from array.found("empty", np.flatnonzero(without), f"every pixel is {only}")
+    if not _is_among_data(counts, band.nodata):
+        nodata = np.where(with_data, records["nodata"], 0)
+        yield from _check_share(array, "nodata", nodata, nodata_text)
+    nan_is_nodata = band.nodata is not None and band.nodata != band.nodata
+    nan = np.where(with_data, records["nan"], 0)
+    yield from _check_share(array, "nodata" if nan_is_nodata else "nan", nan, "NaN")
+    yield from _check_share(array, "infinite", records["infinite"], "infinite")
+    yield from _check_constant(array, records)
+    if band.wavelength is not None:
+        yield from _check_reflectance(array, counts)
+
+
+def _check_reflectance(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
+    records = counts.patches
+    is_saturated = records["saturated"] >= _MIN_SATURATED * array.n_pixels
+    largest = "" if counts.dtype.kind == "f" else str(np.iinfo(counts.dtype).max)
+    saturated = np.where(is_saturated, records["saturated"], 0)
+    yield from _check_share(array, "saturated", saturated, largest)
+    is_negative = (records["data"] > 0) & (records["minimum"] < 0)
+    negative = np.where(is_negative, records["negative"], 0)
+    lowest = records["minimum"][negative > 0].min(initial=0)
+    yield from _check_share(array, "negative", negative, "below zero", f", down to {lowest:g}")
+
+
+def _check_share(
+    array: CheckedArray, check: str, n_pixels: np.ndarray, kind: str, more: str = ""
+) -> Iterator[Finding]:
+    """Report patches of which ``n_pixels`` are of a kind, with their share of a patch."""
+    patches = np.flatnonzero(n_pixels)
+    if not len(patches):
+        return
+    shares = n_pixels[patches] / array.n_pixels
+    low, high = percent(shares.min()), percent(shares.max())
+    between = high if low == high else f"{low} to {high}"
+    yield from array.found(check, patches, f"{kind}: {between} of a patch{more}")
+
+
+def _is_among_data(counts: ArrayCounts, nodata: float | None) -> bool:
+    """Whether the no-data number is as frequent as the whole numbers next to it.
+
+    Then it is a number among others, such as an elevation of -99 m beside -98 and -100.
+    """
+    if counts.dtype.kind == "f" or nodata is None or nodata != nodata:
+        return False
+    n_codes = len(counts.histogram)
+    near = [(int(nodata) + step) % n_codes for step in (-3, -2, -1, 1, 2, 3)]
+    return bool(counts.patches["nodata"].sum() <= 4 * counts.histogram[near].mean())
+
+
+def _check_constant(array: CheckedArray, records: np.ndarray) -> Iterator[Finding]:
+    """Report patches of one value, where that is odd: in what is measured, not in land cover."""
+    is_constant = (records["minimum"] == records["maximum"]) & (
+        2 * records["data"] >= array.n_pixels
+    )
+    is_constant[sorted(array.holes)] = False
+    patches = np.flatnonzero(is_constant)
+    values = np.unique(records["minimum"][is_constant])
+    is_one_placeholder = len(patches) >= max(2, len(records)) and len(values) == 1
+    if not array.is_measured and not is_one_placeholder:
+        return
+    if len(values) == 1:
+        message = f"every pixel is {values[0]:g}"
+    else:
+        first = ", ".join(f"{value:g}" for value in values[:3])
+        message = f"constant, of {len(values):,} values such as {first}"
+    yield from array.found("constant", patches, message)

@@ -1,0 +1,94 @@
+"""Arrays that are read as the wrong element type, or in the wrong byte order.
+
+The distribution of numbers tells: their high bytes take few values, their low bytes take many.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..checked_array import CheckedArray, sample_numbers
+from ..report import Finding
+
+_N_SAMPLED = 3  # patches of an array
+_MIN_SHARE = 0.99  # of pixels that must look plausible
+# Read in the wrong byte order, a patch is so many times as rough; real reflectance is 1.7 to 12.
+_MIN_ROUGHNESS_RATIO = 1.5
+# The entropy of the low byte exceeds that of the high byte by this; real reflectance has 2 to 6.
+_MIN_ENTROPY_GAP = 1.0
+
+
+def check_dtype(array: CheckedArray) -> Iterator[Finding]:
+    """Report patches that are not of the type, or byte order, that they are read as."""
+    sampled = [array.read_patch(k) for k in sample_numbers(array.n_patches, _N_SAMPLED)]
+    varied = [patch for patch in sampled if (patch != patch[0, 0]).any()]
+    if not varied:
+        return
+    every_patch = range(array.n_patches)
+    is_flat = not array.stored.start
+    # Bytes of labels can look like those of int16: the size of the file must allow it too.
+    can_be_misread = array.dtype.itemsize == 2 or array.split.ambiguity is not None
+    if is_flat and can_be_misread and all(map(looks_misread, varied)):
+        kind = "float32" if array.dtype.itemsize == 2 else "int16"
+        message = f"read as {array.dtype}, but its pixels look like {kind}"
+        yield from array.found("halves", every_patch, message)
+    elif array.band.kind == "band" and all(map(looks_byte_swapped, varied)):
+        message = f"{array.dtype} looks like noise as it is read, but not in the other byte order"
+        yield from array.found("byte-order", every_patch, message)
+
+
+def looks_misread(patch: np.ndarray) -> bool:
+    """Whether a patch read as two-byte numbers is float32, or read as bytes is int16.
+
+    The second half of a float32 has its sign and exponent, which take few values.  The first half
+    has the rest of the digits, as random as the numbers are exact.  Neighboring pixels are alike.
+    Whole numbers up to 255 in two bytes have only zeros in the second byte.
+    """
+    if patch.shape[1] % 2:
+        return False
+    first, second = patch[:, ::2], patch[:, 1::2]
+    if patch.dtype.itemsize == 1:
+        return bool(not second.any() and first.any())
+    if patch.dtype.itemsize != 2 or not _plausible(np.ascontiguousarray(patch).view("<f4")):
+        return False
+    pairs = np.ascontiguousarray(patch).view(np.uint8).reshape(-1, 4)
+    return abs(_entropy(pairs[:, 1]) - _entropy(pairs[:, 3])) > _MIN_ENTROPY_GAP
+
+
+def looks_byte_swapped(patch: np.ndarray) -> bool:
+    """Whether a patch is in the other byte order."""
+    swapped = np.ascontiguousarray(patch).byteswap()
+    if patch.dtype.kind == "f":
+        return _plausible(swapped) and not _plausible(patch)
+    if patch.dtype.itemsize != 2:
+        return False
+    low, high = np.moveaxis(patch.view(np.uint8).reshape(-1, 2), 1, 0)
+    # Bytes that are all the same could be those of numbers below 256, or of 256 times those.
+    if low.min() == low.max() or _entropy(high) - _entropy(low) <= _MIN_ENTROPY_GAP:
+        return False
+    # Numbers of 12 bits in the upper ones of 16 have such entropies too, but they are smooth.
+    return _roughness(patch) > _MIN_ROUGHNESS_RATIO * _roughness(swapped)
+
+
+def _plausible(floats: np.ndarray) -> bool:
+    """Whether they could be physical quantities: 0, or of a magnitude of 1e-6 to 1e6."""
+    finite = floats[np.isfinite(floats)]
+    magnitudes = np.abs(finite[finite != 0])
+    if not len(magnitudes):
+        return False
+    usual = (magnitudes > 1e-6) & (magnitudes < 1e6)
+    return bool(usual.mean() >= _MIN_SHARE)
+
+
+def _roughness(patch: np.ndarray) -> float:
+    """Return the mean step to the next pixel of a row, zeros aside, in standard deviations."""
+    numbers = patch.astype(np.float64)
+    steps = np.abs(np.diff(numbers, axis=1))
+    return float(steps[steps > 0].mean() / numbers.std()) if steps.any() else 0.0
+
+
+def _entropy(numbers: np.ndarray) -> float:
+    """Return the entropy of bytes, in bits."""
+    shares = np.bincount(numbers, minlength=256) / numbers.size
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())

@@ -1,0 +1,94 @@
+"""Checks of checksums: patches that occur more than once, and arrays that are copies."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from ..report import Finding, format_ranges, make_finding
+
+#: Split -> array -> (patch,): checksums, 0 where a patch cannot tell that two are the same.
+Checksums = Mapping[str, Mapping[str, np.ndarray]]
+#: A patch: its split, and its number there.
+Place = tuple[str, int]
+
+
+def check_duplicates(
+    checksums: Checksums, files: Mapping[tuple[str, str], str]
+) -> Iterator[Finding]:
+    """Report patches and arrays whose bytes are those of another.
+
+    Patches of one split are compared in all of its arrays, patches of several splits in the arrays
+    that these share.  ``files``: the names of a split's array in findings.
+    """
+    checksums = {split: arrays for split, arrays in checksums.items() if arrays}
+    for split, arrays in checksums.items():
+        yield from _check_copies(split, arrays, files)
+    reported: dict[Place, set[int]] = {}
+    n_reported = 0
+    # The more splits, the fewer arrays they share: patches that agree in more of them come first.
+    for splits in _splits_to_compare(checksums):
+        names = sorted(set.intersection(*(set(checksums[split]) for split in splits)))
+        for places in _equal_patches({split: checksums[split] for split in splits}, names):
+            in_one_split = len({split for split, _ in places}) == 1
+            if in_one_split != (len(splits) == 1) or _are_reported(places, reported):
+                continue
+            for place in places:
+                reported.setdefault(place, set()).add(n_reported)
+            n_reported += 1
+            yield _duplicate(places, names)
+
+
+def _duplicate(places: Sequence[Place], names: Sequence[str]) -> Finding:
+    patches: dict[str, list[int]] = {}
+    for split, patch in places:
+        patches.setdefault(split, []).append(patch)
+    where = "; ".join(f"{split} {format_ranges(numbers)}" for split, numbers in patches.items())
+    bands = f"all {len(names)} bands" if len(names) > 1 else names[0]
+    first = places[0][0]
+    message = f"the same in {bands}: {where}"
+    return make_finding("duplicate", first, "", patches[first], message)
+
+
+def _splits_to_compare(checksums: Checksums) -> list[tuple[str, ...]]:
+    """Return all splits together, each two that share more arrays than all do, and each alone."""
+    if not checksums:
+        return []
+    shared = set.intersection(*map(set, checksums.values()))
+    pairs = [
+        (one, two)
+        for one, two in combinations(checksums, 2)
+        if set(checksums[one]) & set(checksums[two]) != shared
+    ]
+    together = [tuple(checksums)] if len(checksums) > 1 else []
+    return together + pairs + [(split,) for split in checksums]
+
+
+def _equal_patches(checksums: Checksums, names: Sequence[str]) -> Iterator[list[Place]]:
+    """Yield patches that are the same in all arrays of these names."""
+    places: dict[bytes, list[Place]] = {}
+    for split, arrays in checksums.items() if names else ():
+        table = np.stack([arrays[name] for name in names], axis=1)
+        for patch in np.flatnonzero(table.any(axis=1)):
+            places.setdefault(table[patch].tobytes(), []).append((split, int(patch)))
+    return (equal for equal in places.values() if len(equal) > 1)
+
+
+def _are_reported(places: Sequence[Place], reported: Mapping[Place, set[int]]) -> bool:
+    """Whether one finding has all these places."""
+    return bool(set.intersection(*(reported.get(place, set()) for place in places)))
+
+
+def _check_copies(
+    split: str, arrays: Mapping[str, np.ndarray], files: Mapping[tuple[str, str], str]
+) -> Iterator[Finding]:
+    """Report arrays of a split that have the same bytes in every patch."""
+    first_with: dict[bytes, str] = {}
+    for name, checksums in arrays.items():
+        if not checksums.any():
+            continue
+        first = first_with.setdefault(checksums.tobytes(), name)
+        if first != name:
+            message = f"the same as {files[split, first]}"
+            patches = range(len(checksums))
+            yield make_finding("copied", split, files[split, name], patches, message)

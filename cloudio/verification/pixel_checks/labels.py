@@ -1,0 +1,110 @@
+"""Checks of labels: placeholders, codes outside their map, pixels that nobody has labelled."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ..._utils.text import counted, percent
+from ...reading.scan import ArrayCounts
+from ..checked_array import CheckedArray
+from ..report import Finding
+from .label_codes import LabelCodes, code_text
+from .padding import ArrayPadding
+
+_MAX_CODES = 6  # codes of a label that a message lists
+
+
+def check_label(
+    array: CheckedArray, counts: ArrayCounts, codes: LabelCodes, padding: ArrayPadding
+) -> Iterator[Finding]:
+    """Report what is wrong with the codes of a label.
+
+    Padding where the layout has valid pixels is reported as such, and not once more as codes.
+    """
+    present = [int(code) for code in np.flatnonzero(counts.histogram)]
+    every_patch = range(array.n_patches)
+    if len(present) == 1:
+        yield from _check_placeholder(array, codes, present[0])
+        return
+    if counts.dtype.itemsize == 2 and any(present) and not any(code % 256 for code in present):
+        yield from array.found("byte-order", every_patch, "every code is a multiple of 256")
+        return
+    if codes.default_map is None:
+        return
+    if codes.default_map.as_threshold and set(present) <= {0, 1}:
+        yield from array.found("label-binary", every_patch, "codes 0 and 1 alone")
+        return
+    yield from _check_codes(array, counts, codes, padding, present)
+
+
+def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Iterator[Finding]:
+    """Report a label of one code."""
+    every_patch = range(array.n_patches)
+    if code:
+        message = f"code {code_text(code, array.dtype)} in every pixel"
+        yield from array.found("label-constant", every_patch, message)
+        return
+    message = "code 0 in every pixel"
+    if codes.not_storable:
+        message += f"; it could not hold its codes {', '.join(map(str, codes.not_storable))}"
+    yield from array.found("label-zeros", every_patch, message)
+
+
+def _check_codes(
+    array: CheckedArray,
+    counts: ArrayCounts,
+    codes: LabelCodes,
+    padding: ArrayPadding,
+    present: list[int],
+) -> Iterator[Finding]:
+    class_counts = counts.class_counts
+    assert class_counts is not None
+    without_class = [code for code in present if code not in codes.with_class]
+    columns = sorted({codes.column(code) for code in without_class})
+    # The pass has no columns beyond the largest class that occurs in the table.
+    columns = [column for column in columns if column < class_counts.shape[1]]
+    is_empty = class_counts[:, columns].sum(axis=1) == array.n_pixels
+    is_written = np.ones(len(is_empty), bool)
+    is_written[sorted(array.holes)] = False
+    is_empty &= is_written
+    yield from array.found("label-empty", np.flatnonzero(is_empty), "no pixel has a class")
+    n_codes = 256**counts.dtype.itemsize
+    padding_codes = {int(value) % n_codes for value in padding.values_inside}
+    is_checked = is_written & ~is_empty
+    patches = {
+        code: is_checked & padding.constant if code in padding_codes else is_checked
+        for code in without_class
+    }
+    unlabelled = {code: which for code, which in patches.items() if code in codes.unlabelled}
+    outside = {code: which for code, which in patches.items() if code not in codes.unlabelled}
+    yield from _report_codes(array, counts, codes, "codes", outside)
+    yield from _report_codes(array, counts, codes, "unlabelled", unlabelled)
+
+
+def _report_codes(
+    array: CheckedArray,
+    counts: ArrayCounts,
+    codes: LabelCodes,
+    check: str,
+    patches: Mapping[int, np.ndarray],
+) -> Iterator[Finding]:
+    """Report codes that occur, each in the patches that are True."""
+    class_counts = counts.class_counts
+    assert class_counts is not None
+    listed: list[str] = []
+    occurring: list[int] = []
+    numbers: set[int] = set()
+    for code, which in patches.items():
+        n_pixels = class_counts[:, codes.column(code)] * which
+        with_code = np.flatnonzero(n_pixels)
+        if not len(with_code):
+            continue
+        occurring.append(code)
+        numbers.update(with_code.tolist())
+        n = int(n_pixels.sum() if codes.has_own_column(code) else counts.histogram[code])
+        share = percent(n / (len(class_counts) * array.n_pixels))
+        listed.append(f"{code_text(code, counts.dtype)}: {counted(n, 'pixel')} ({share})")
+    if len(listed) > _MAX_CODES:
+        listed[_MAX_CODES:] = [f"and {len(listed) - _MAX_CODES} more codes"]
+    advice = codes.advice(occurring) if check == "codes" else ""
+    yield from array.found(check, sorted(numbers), "; ".join(listed), advice)
