@@ -86,6 +86,19 @@ def test_rooms_and_files_stay_small():
     assert all(len(list(room.glob("*.py"))) <= 14 for room in rooms)
 
 
+def test_programs_and_children_of_tests_are_started_where_they_are_ended():
+    """Else one that hangs outlives the tests."""
+    tests = ROOT / "tests"
+    # These end what they start, and run without the tests, too.
+    apart = {tests / "support" / f"{name}.py" for name in ("changing", "slow_fs")}
+    where = {tests / "support" / "processes.py", tests / "support" / "forks.py", *apart}
+    starts = re.compile(
+        r"^[^#\n]*(subprocess\.(run|call|check_\w+)|\bos\.(fork|spawn\w+|system))\(", re.M
+    )
+    for path in set(tests.rglob("*.py")) - where:
+        assert not starts.search(path.read_text(encoding="utf-8")), path
+
+
 def test_the_version_stands_in_one_place():
     assert importlib.metadata.version("cloudio") == cloudio.__version__
     assert cloudio.__version__ not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

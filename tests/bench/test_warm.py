@@ -3,15 +3,16 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import numpy as np
+import processes
 import pytest
 from builders import write_split
+from residents import soon
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Reader, Window
@@ -304,13 +305,11 @@ def test_data_made_up_are_removed_after_an_interrupt(tmp_path):
         "raise SystemExit(main(['bench', '--rounds', '100000']))"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("cloudio-bench-*/data")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)
+    with processes.started([sys.executable, "-c", code], env=environment) as process:
+        assert soon(lambda: list(tmp_path.glob("cloudio-bench-*/data")), 60)
+        time.sleep(0.3)  # or somewhat later: whenever it comes, nothing is to be left
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
     assert not list(tmp_path.iterdir())
 
 

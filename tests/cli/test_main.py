@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
 import builders
+import processes
 import pytest
+from residents import soon
 
 import cloudio
 from cloudio import stats
@@ -71,13 +72,7 @@ def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
         "import sys; sys.meta_path = [f for f in sys.meta_path if 'Editable' not in repr(f)]; "
         "import cloudio"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = processes.run([sys.executable, "-c", code], cwd=tmp_path)
     assert run.returncode == 1
     assert "build it with pip install -e . or leave the folder" in run.stderr.splitlines()[-1]
 
@@ -86,18 +81,15 @@ def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     builders.write_split(tmp_path, 1, cloudio.CLOUDSEN12, names=["L1C_B4"])
     command = f"{sys.executable} -m cloudio info {tmp_path} | true; exit ${{PIPESTATUS[0]}}"
-    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    run = processes.run(["bash", "-c", command])
     assert (run.returncode, run.stderr) == (0, "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
 def test_a_synth_that_is_terminated_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=600"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        for _ in range(600):
-            if any(tmp_path.iterdir()):
-                break
-            time.sleep(0.05)
+    with processes.started(command, stderr=subprocess.DEVNULL) as process:
+        assert soon(lambda: any(tmp_path.iterdir()), 60)
         process.terminate()
         assert process.wait(60) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
@@ -115,10 +107,8 @@ def test_a_data_set_with_something_unusual_says_so(tmp_path, capsys):
 
 
 def test_the_module_is_the_command():
-    run = subprocess.run(
-        [sys.executable, "-m", "cloudio", "--version"], capture_output=True, text=True, check=True
-    )
-    assert run.stdout == f"cloudio {cloudio.__version__}\n"
+    command = [sys.executable, "-m", "cloudio", "--version"]
+    assert processes.printed(command) == f"cloudio {cloudio.__version__}\n"
 
 
 @pytest.fixture
@@ -169,16 +159,13 @@ def test_a_command_imports_the_library_only_when_it_runs():
         "print([m for m in set(sys.modules) - before if 'matplotlib' in m or 'tqdm' in m\n"
         "       or m.startswith(('cloudio.bench.', 'cloudio.plot.', 'cloudio.stats.'))])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.splitlines()[-1] == "[]"
+    assert processes.printed([sys.executable, "-c", code]).splitlines()[-1] == "[]"
 
 
 def test_help_names_every_command():
-    run = subprocess.run(
-        [sys.executable, "-m", "cloudio", "--help"], capture_output=True, text=True, check=True
-    )
+    help = processes.printed([sys.executable, "-m", "cloudio", "--help"])
     for name in ("info", "synth", "verify", "show", "bench", "stats"):
-        assert f"    {name} " in run.stdout
+        assert f"    {name} " in help
 
 
 def test_a_closed_pipe_does_not_make_findings_clean(tmp_path):
@@ -188,5 +175,5 @@ def test_a_closed_pipe_does_not_make_findings_clean(tmp_path):
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         command = [sys.executable, "-m", "cloudio", "verify", os.fspath(tmp_path / "data")]
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, timeout=60)
-    assert (done.returncode, done.stderr) == (1, b"")
+        done = processes.run(command, stdout=pipe)
+    assert (done.returncode, done.stderr) == (1, "")

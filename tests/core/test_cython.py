@@ -2,11 +2,11 @@
 
 import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from paths import ROOT
 
@@ -37,12 +37,8 @@ def test_a_consumer_of_ten_lines_builds_and_computes_the_same(tmp_path):
         "cythonize([extension])", f"cythonize([extension], include_path=[{path!r}])"
     )
     (tmp_path / "setup.py").write_text(setup, encoding="utf-8")
-    built = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+    built = processes.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tmp_path
     )
     if "gcc" in built.stderr and "No such file" in built.stderr:
         pytest.skip("no C compiler")

@@ -4,14 +4,14 @@ import ctypes
 import os
 import platform
 import shutil
-import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import oracle
+import processes
 import pytest
 from paths import ROOT
+from processes import in_subprocess
 
 from cloudio import Window
 from cloudio._core import kernels
@@ -435,13 +435,7 @@ def test_resolve_counts_negative_numbers_from_the_end():
 def test_cloudio_isa_caps_the_instruction_set(cap):
     """As a process would: the variable is read once, at import."""
     code = "from cloudio._core import kernels; print(kernels.isa())"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "CLOUDIO_ISA": cap},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = processes.run([sys.executable, "-c", code], env={**os.environ, "CLOUDIO_ISA": cap})
     order = kernels.ISAS
     best = max(
         (name for name in kernels.available() if order.index(name) <= order.index(cap)),
@@ -452,13 +446,7 @@ def test_cloudio_isa_caps_the_instruction_set(cap):
 
 def test_an_unknown_cap_is_ignored_with_a_warning():
     code = "import cloudio; from cloudio._core import kernels; print(kernels.isa())"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "CLOUDIO_ISA": "sse9"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = processes.run([sys.executable, "-c", code], env={**os.environ, "CLOUDIO_ISA": "sse9"})
     assert run.stdout.strip() == kernels.available()[-1]
     assert "CLOUDIO_ISA is ignored: no instruction set 'sse9'; there are base" in run.stderr
 
@@ -495,10 +483,8 @@ def test_every_table_equals_plain_c(tmp_path, machine):
     ]
     flags = ["-std=gnu11", "-O2", "-ffp-contract=off", f"-I{root / 'csrc'}"]
     program = tmp_path / "rows_equal"
-    subprocess.run([compiler, *flags, *([] if here else ["-static"]), *sources, "-o", program],
-                   check=True)  # fmt: skip
-    done = subprocess.run([*run, program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    processes.printed([compiler, *flags, *([] if here else ["-static"]), *sources, "-o", program])
+    processes.printed([*run, program])
 
 
 # ---- what is touched -----------------------------------------------------------------------------
@@ -564,11 +550,4 @@ GUARDED = """
 @pytest.mark.skipif(sys.platform != "linux", reason="guards pages with mprotect")
 def test_nothing_outside_arrays_and_outputs_is_touched():
     """Not even read: the page after the last row of a mapped file may not be there."""
-    run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(GUARDED)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert (run.returncode, run.stdout.strip()) == (0, "untouched"), run.stderr
+    assert in_subprocess(GUARDED) == "untouched"

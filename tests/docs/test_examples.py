@@ -4,12 +4,12 @@ import importlib.util
 import io
 import json
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
+import processes
 import pytest
 from paths import ROOT
 
@@ -77,11 +77,7 @@ def runs(tmp_path_factory):
         files = ["--data", data, "--log", folder / "log", "--checkpoint", folder / "run.pt"]
         command = [sys.executable, *script, *files, "--bands", *BANDS, *small, *more]
         environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder)}
-        done = subprocess.run(
-            [*map(str, command)], env=environment, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return processes.printed(command, env=environment, seconds=240)
 
     def stopped():
         run("stopped", "--epochs", EPOCHS, "--max-batches", STOPPED)

@@ -4,18 +4,20 @@ JAX runs in processes of its own: it warns of every fork in the one where it was
 """
 
 import importlib
+import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from pages import examples, sections, skip_without_what_it_imports
 from paths import ROOT
+from residents import soon
 
 import cloudio
 
@@ -58,13 +60,7 @@ def run(folder, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
 
     def printed(script: Path) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", script],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = processes.run([sys.executable, "-W", "error", script], cwd=folder)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
@@ -203,16 +199,13 @@ if sys.argv[1] == "SIGKILL":
 def test_no_segment_outlives_the_process(folder, end):
     script = folder / "check_ends.py"
     script.write_text(ENDS, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, script, end], cwd=folder, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == (0 if end == "exit" else -9)
-    segment = Path("/dev/shm", done.stdout.strip())
-    assert segment.name.startswith("psm_")
-    until = time.monotonic() + 10
-    while segment.exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not segment.exists()
+    command = [sys.executable, script, end]
+    # Not waited for by its output: a process that it has started outlives it, to clean up.
+    with processes.started(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        segment = Path("/dev/shm", process.stdout.readline().strip())
+        assert process.wait(60) == (0 if end == "exit" else -signal.SIGKILL)
+        assert segment.name.startswith("psm_")
+        assert soon(lambda: not segment.exists())
 
 
 # ---- what others hold ----------------------------------------------------------------------------

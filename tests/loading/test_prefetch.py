@@ -8,7 +8,6 @@ import itertools
 import mmap
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -17,11 +16,13 @@ import traceback
 import weakref
 from pathlib import Path
 
+import forks
 import loading
+import processes
 import pytest
 from loading import Counted, reader_of, threads
-from paths import SUPPORT
-from processes import needs_fork
+from processes import forks_under_load, needs_fork
+from profiles import scaled
 from residents import is_sanitized, soon
 
 import cloudio
@@ -371,23 +372,22 @@ def test_whatever_is_raised_in_the_background_is_raised_by_the_next_step(reader,
 # ---- processes -----------------------------------------------------------------------------------
 
 SETUP = """
-    import os, signal, sys, threading, time, gc
-    sys.path.insert(0, sys.argv[2])
-    import cloudio, loading
+    import gc, os, signal, sys, threading, time
+    import cloudio, forks, loading
     from residents import soon
     loader = cloudio.Loader(loading.reader_of(loading.opened(sys.argv[1])), 2, prefetch=3)
 """
 
 
-def outcome(folder, code, timeout=60):
+def outcome(folder, code, *arguments, seconds=processes.SECONDS):
     """What a fresh interpreter prints, says, and ends with."""
-    run = subprocess.run(
-        [
-            sys.executable, "-X", "faulthandler", "-W", "error", "-c",
-            textwrap.dedent(SETUP) + textwrap.dedent(code), str(folder), str(SUPPORT),
-        ],
-        capture_output=True, text=True, timeout=timeout, check=False,
-    )  # fmt: skip
+    code = textwrap.dedent(SETUP) + textwrap.dedent(code)
+    flags = ["-X", "faulthandler", "-W", "error"]
+    run = processes.run(
+        processes.python(code, folder, *arguments, flags=flags),
+        env=processes.environment(),
+        seconds=seconds,
+    )
     return run.stdout.split(), run.stderr.strip(), run.returncode
 
 
@@ -471,20 +471,10 @@ def test_an_interrupt_that_nobody_catches_ends_the_program(folder):
     ids=["stepped", "begun", "exit", "circle", "daemons", "slow", "atexit"],
 )
 def test_an_interpreter_ends_while_iterations_are_under_way(folder, code, status):
-    started = time.monotonic()
-    run = subprocess.run(
-        [
-            sys.executable, "-X", "faulthandler", "-W", "error", "-c",
-            textwrap.dedent(SETUP) + code, str(folder), str(SUPPORT),
-        ],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (run.stdout, run.stderr, run.returncode) == ("", "", status)
-    assert time.monotonic() - started < 30
+    assert outcome(folder, code, seconds=60) == ([], "", status)
 
 
 FORKS = """
-    signal.alarm(50)
     wanted = loading.digest_of(loader)
     loader.set_epoch(0)
     held = next(iter(loader))
@@ -492,32 +482,32 @@ FORKS = """
     iteration = iter(loader)
     batches = [next(iteration)]
     failed = []
-    for k in range(30):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)
-            ok = False
-            try:
-                next(iteration)
-            except cloudio.RequestError as error:
-                ok = f"this iteration belongs to process {os.getppid()}" in str(error)
-            ok = ok and len(iteration) == 12 - len(batches)
-            if k % 3 == 0:
-                del iteration
-                gc.collect()
-            elif k % 3 == 1:
-                iteration.close()
-            loader.set_epoch(0)
-            ok = ok and loading.digest_of(loader) == wanted and not loading.threads()
-            ok = ok and held.image.tobytes() == before
-            batches.clear()  # whose memory goes back to a pool that the child has, too
-            loader.set_epoch(0)
-            ok = ok and loading.digest_of(loader) == wanted
-            if k % 5 == 0 and ok:
-                sys.exit(0)
-            os._exit(0 if ok else 1)
-        if os.waitpid(child, 0)[1] != 0:
+
+    def begins_its_own():
+        global iteration
+        ok = False
+        try:
+            next(iteration)
+        except cloudio.RequestError as error:
+            ok = f"this iteration belongs to process {os.getppid()}" in str(error)
+        ok = ok and len(iteration) == 12 - len(batches)
+        if k % 3 == 0:
+            del iteration
+            gc.collect()
+        elif k % 3 == 1:
+            iteration.close()
+        loader.set_epoch(0)
+        ok = ok and loading.digest_of(loader) == wanted and not loading.threads()
+        ok = ok and held.image.tobytes() == before
+        batches.clear()  # whose memory goes back to a pool that the child has, too
+        loader.set_epoch(0)
+        return ok and loading.digest_of(loader) == wanted
+
+    for k in range(int(sys.argv[2])):
+        leave = sys.exit if k % 5 == 0 else os._exit
+        if forks.status_of(forks.fork(begins_its_own, leave=leave)) != 0:
             failed.append(k)
+            break
         if k < 11:
             batches.append(next(iteration))
         else:
@@ -531,7 +521,7 @@ FORKS = """
 
 @needs_fork
 def test_a_child_cannot_inherit_an_iteration_but_begins_its_own(folder):
-    printed, said, status = outcome(folder, FORKS)
+    printed, said, status = outcome(folder, FORKS, scaled(15, 30))
     assert (printed, status) == (["failed:", "[]", "True"], 0), said
 
 
@@ -563,19 +553,18 @@ def test_a_child_does_not_read_into_memory_that_it_shares_with_its_parent(reader
         assert len(batch.index)
     del batch
     before = [bytes(shared) for shared in memory]
-    child = os.fork()
-    if child == 0:
+
+    def reads():
         loader.set_epoch(5)
-        list(loader)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+        return list(loader)
+
+    assert forks.forked(reads) == 0
     assert [bytes(shared) for shared in memory] == before
 
 
-@needs_fork
+@forks_under_load
 def test_children_of_a_loader_at_full_speed_do_not_hang(folder):
     code = """
-        signal.alarm(50)
         stop, wanted = threading.Event(), loading.digest_of(loader)
 
         def forever():
@@ -587,21 +576,22 @@ def test_children_of_a_loader_at_full_speed_do_not_hang(folder):
         for other in others:
             other.start()
         failed = []
-        for k in range(40):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(20)
-                again = cloudio.Loader(loader.reader, 2, prefetch=3)
-                os._exit(0 if loading.digest_of(again) == wanted
-                         and sum(len(batch.index) for batch in loader) == 23 else 1)
-            if os.waitpid(child, 0)[1] != 0:
+
+        def loads():
+            again = cloudio.Loader(loader.reader, 2, prefetch=3)
+            return (loading.digest_of(again) == wanted
+                    and sum(len(batch.index) for batch in loader) == 23)
+
+        for k in range(int(sys.argv[2])):
+            if forks.forked(loads) != 0:
                 failed.append(k)
+                break
         stop.set()
         for other in others:
             other.join()
         print("failed:", failed)
     """
-    printed, said, status = outcome(folder, code)
+    printed, said, status = outcome(folder, code, scaled(15, 40))
     assert (printed, status) == (["failed:", "[]"], 0), said
 
 

@@ -1,10 +1,9 @@
 """A whole figure: the page, what is refused, and what is left alone."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
+import processes
 import pytest
 from builders import SMALL
 from figures import (
@@ -17,7 +16,6 @@ from figures import (
     texts,
     true_color,
 )
-from paths import SUPPORT
 
 from cloudio import RequestError
 
@@ -164,13 +162,12 @@ def run(code, *arguments):
 import sys
 import cloudio
 assert "matplotlib" not in sys.modules
-sys.path.insert(0, sys.argv[1])
 from builders import SMALL
-ds = cloudio.open(sys.argv[2], layout=SMALL)
+ds = cloudio.open(sys.argv[1], layout=SMALL)
 """
-    command = [sys.executable, "-W", "error", "-c", opened + code, SUPPORT]
-    done = subprocess.run(
-        [*map(str, command), *map(str, arguments)], capture_output=True, text=True, check=False
+    done = processes.run(
+        processes.python(opened + code, *arguments, flags=["-W", "error"]),
+        env=processes.environment(),
     )
     assert done.returncode == 0, done.stderr
     return done
@@ -198,7 +195,7 @@ except ImportError as error:
     print(error)
 print(repr(ds) != "")
 from cloudio.cli import main
-print(main(["show", sys.argv[2], "--index", "0", "-o", sys.argv[2] + "/x.png"]))
+print(main(["show", sys.argv[1], "--index", "0", "-o", sys.argv[1] + "/x.png"]))
 """
     done = run(code, small[1].path)
     sentence = "cloudio.plot needs matplotlib: pip install 'cloudio[plot]'"

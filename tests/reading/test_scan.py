@@ -2,8 +2,6 @@
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 from builders import pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paths import SUPPORT
+from processes import in_subprocess, needs_fork
 
 import cloudio
 from cloudio import Band, Layout, Window
@@ -421,24 +419,21 @@ def test_more_pixels_than_a_number_of_the_table_holds_are_refused():
         )
 
 
+@needs_fork
 def test_a_forked_child_counts_on(folder):
-    code = f"""
-import os, sys
-sys.path[:0] = {[str(SUPPORT), str(Path(__file__).parent)]!r}
-from test_scan import LAYOUT
-import cloudio
-from cloudio.reading import scan
-ds = cloudio.open({os.fspath(folder)!r}, layout=LAYOUT)
-whole = scan.count_array(ds, "B_i16", threads=2)
-child = os.fork()
-if child == 0:
-    same = scan.count_array(ds, "B_i16", threads=2).histogram.tobytes() == whole.histogram.tobytes()
-    os._exit(0 if same else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    if not hasattr(os, "fork"):
-        pytest.skip("no fork here")
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
+    code = """
+        import sys
+        folder, here = sys.argv[1:]
+        sys.path.insert(0, here)
+        from test_scan import LAYOUT
+        import cloudio, forks
+        from cloudio.reading import scan
+        ds = cloudio.open(folder, layout=LAYOUT)
+        whole = scan.count_array(ds, "B_i16", threads=2).histogram.tobytes()
+        print(forks.forked(
+            lambda: scan.count_array(ds, "B_i16", threads=2).histogram.tobytes() == whole))
+    """
+    assert in_subprocess(code, folder, Path(__file__).parent) == "0"
 
 
 def test_real_patches_are_counted_as_numpy_counts(mini, realdata):

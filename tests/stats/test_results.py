@@ -1,8 +1,6 @@
 """Results fit their data set, cannot be changed, and print as tables."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from counted_set import (
@@ -10,6 +8,7 @@ from counted_set import (
     every_result,
     write_split,
 )
+from processes import in_subprocess
 
 import cloudio
 from cloudio import stats
@@ -73,4 +72,4 @@ def test_results_print_as_tables(data):
 
 def test_importing_cloudio_imports_no_statistics():
     code = "import sys, cloudio; assert 'cloudio.stats' not in sys.modules; cloudio.stats.bands"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    in_subprocess(code)

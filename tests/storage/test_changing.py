@@ -6,12 +6,12 @@ What is right is said in changes.py, and asked here of made-up batches.
 import itertools
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import changes
 import numpy as np
+import processes
 import pytest
 from changes import BEGUN, DONE, WAITING, Trial
 from paths import SUPPORT
@@ -26,9 +26,7 @@ needs_posix = pytest.mark.skipif(os.name == "nt", reason="files in use do not ch
 def changing(io: str, trials: int, seed: int = 0) -> dict[str, dict[str, int]]:
     """The counts of a run in which nothing happened that is never allowed."""
     what = ["--io", io, "--trials", str(trials), "--seed", str(seed), "--json"]
-    run = subprocess.run(
-        [sys.executable, PROGRAM, *what], capture_output=True, text=True, timeout=300, check=False
-    )
+    run = processes.run([sys.executable, PROGRAM, *what], seconds=300)
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(run.stdout)
     assert sum(sum(outcomes.values()) for outcomes in found["counts"].values()) == trials

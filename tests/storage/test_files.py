@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slow_fs
-from paths import SUPPORT
 from processes import in_subprocess, needs_fork
+from profiles import scaled
 from residents import (
     NAMES,
     PAGE,
@@ -232,12 +232,8 @@ def test_hundreds_of_opens_and_closes_leave_nothing(folder, io):
         assert resident() - before < 4 << 20
 
 
-IN_TESTS = f"""
-    import sys
-    sys.path.insert(0, {str(SUPPORT)!r})
-"""
 LIMIT = """
-    import os, resource
+    import os, resource, sys
     import numpy as np
     import cloudio
     from residents import NAMES, SMALL, held
@@ -277,7 +273,7 @@ LIMIT = """
 
 @needs_proc
 def test_at_the_limit_of_descriptors_an_error_says_so_and_others_go_on(folder, io):
-    *lines, limit = in_subprocess(IN_TESTS + LIMIT, folder[0], io).splitlines()
+    *lines, limit = in_subprocess(LIMIT, folder[0], io).splitlines()
     assert len(lines) == 4
     for line in lines:
         number, name, words = line.split("|")
@@ -288,28 +284,28 @@ def test_at_the_limit_of_descriptors_an_error_says_so_and_others_go_on(folder, i
 
 
 FORK = """
-    import os, signal
+    import sys
     import numpy as np
-    import cloudio
+    import cloudio, forks
     from residents import NAMES, SMALL, held, soon
 
-    folder, io = sys.argv[1:]
+    folder, io, n_children = sys.argv[1:]
     ds = cloudio.open(folder, layout=SMALL, io=io)
     reader = ds.reader(NAMES, threads=2)
     wanted = reader.read([7, 0])
     failed = []
-    for k in range(10):
+
+    def read_and_close():
+        reader.prefetch([1, 2] * 100)
+        right = np.array_equal(reader.read([7, 0]).image, wanted.image)
+        ds.close()
+        return right and soon(lambda: not held(folder))
+
+    for k in range(int(n_children)):
         for _ in range(4):
             reader.prefetch(range(8), (0, 0))
             reader.prefetch([3] * 1000)
-        child = os.fork()
-        if child == 0:
-            signal.alarm(30)
-            reader.prefetch([1, 2] * 100)
-            right = np.array_equal(reader.read([7, 0]).image, wanted.image)
-            ds.close()
-            os._exit(0 if right and soon(lambda: not held(folder)) else 1)
-        if os.waitpid(child, 0)[1] != 0:
+        if forks.forked(read_and_close) != 0:
             failed.append(k)
     ds.close()
     print("failed:", failed, "left:", [] if soon(lambda: not held(folder)) else held(folder))
@@ -319,7 +315,7 @@ FORK = """
 @needs_fork
 @needs_proc
 def test_children_forked_during_a_prefetch_read_prefetch_and_close(folder, io):
-    assert in_subprocess(IN_TESTS + FORK, folder[0], io) == "failed: [] left: []"
+    assert in_subprocess(FORK, folder[0], io, scaled(4, 10)) == "failed: [] left: []"
 
 
 def test_a_pickle_keeps_how_files_are_read_and_given_back(folder, io):
@@ -616,7 +612,7 @@ def test_a_fault_of_the_medium_is_an_error_that_says_where(slow, direct, threads
 
 
 FAULTS = """
-    import errno
+    import errno, sys
     import numpy as np
     import cloudio
     import slow_fs
@@ -658,7 +654,7 @@ FAULTS = """
 def test_a_fault_of_the_medium_under_a_mapping_is_an_error_and_no_death(slow, when):
     with slow_fs.mounted(slow[0]):  # or this test is skipped
         pass
-    assert in_subprocess(IN_TESTS + FAULTS, slow[0], when) == "lives"
+    assert in_subprocess(FAULTS, slow[0], when) == "lives"
 
 
 def test_what_cannot_be_mapped_recommends_pread(slow):
@@ -725,7 +721,7 @@ def test_a_file_that_was_cut_names_the_patch_and_the_byte(tmp_path, io, kind, cu
 
 
 CUT = """
-    import os, threading
+    import os, sys, threading
     import cloudio
     import slow_fs
     from residents import layout_of, soon
@@ -765,7 +761,7 @@ CUT = """
 def test_a_file_that_is_cut_while_it_is_read_names_the_patch_and_the_byte(slow):
     with slow_fs.mounted(slow[0]):  # or this test is skipped
         pass
-    lines = in_subprocess(IN_TESTS + CUT, slow[0]).splitlines()
+    lines = in_subprocess(CUT, slow[0]).splitlines()
     assert len(lines) == 5
     for line in lines:
         assert line.endswith(

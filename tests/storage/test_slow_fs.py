@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import slow_fs
 from paths import SUPPORT
@@ -190,7 +190,7 @@ def test_a_test_run_that_is_killed_leaves_no_mount(folder):
     with slow_fs.mounted(folder):  # or this test is skipped
         run = [sys.executable, "-c", script, str(folder)]
         where = SUPPORT
-        killed = subprocess.run(run, cwd=where, capture_output=True, text=True, timeout=60)
+        killed = processes.run(run, cwd=where)
     path = Path(killed.stdout.strip())
     assert soon(lambda: not is_mounted(path))
     path.rmdir()

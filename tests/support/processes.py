@@ -89,11 +89,16 @@ def python(code: str, *arguments: object, flags: Iterable[str] = ()) -> list[str
     return [sys.executable, *flags, "-c", textwrap.dedent(code), *map(str, arguments)]
 
 
-def in_subprocess(code: str, *arguments: object, seconds: float = SECONDS) -> str:
-    """Return what a fresh interpreter prints; a failure shows what it said."""
-    done = run(python(code, *arguments), seconds=seconds, env=environment())
+def printed(command: Iterable[object], **settings: Any) -> str:
+    """Return what a program prints; fail with what it said where it does not end well."""
+    done = run(command, **settings)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
+    return done.stdout
+
+
+def in_subprocess(code: str, *arguments: object, **settings: Any) -> str:
+    """Return what a fresh interpreter prints; it finds the helpers of tests."""
+    return printed(python(code, *arguments), env=environment(), **settings).strip()
 
 
 # ---- what is left --------------------------------------------------------------------------------

@@ -2,9 +2,9 @@
 
 import json
 import signal
-import subprocess
 import sys
 
+import processes
 import pytest
 from clean import TINY, verify_tiny
 from defects import PLANTED
@@ -44,7 +44,7 @@ def test_an_interrupt_ends_the_command_without_a_traceback(synthetic):
         "scan.count_array = array\n"
         f"sys.exit(main(['verify', {str(synthetic)!r}]))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = processes.run([sys.executable, "-c", code])
     assert run.returncode == 128 + signal.SIGINT
     assert (run.stdout, run.stderr.strip()) == ("", "")
 

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 from clean import SIDE, found_checks, verify_tiny
 from paths import SUPPORT
@@ -60,12 +60,7 @@ def test_a_file_that_may_not_be_read_is_reported_and_the_others_are_checked(corn
         for entry in (Path(name), path, *path.rglob("*")):
             entry.chmod(0o755)
         (path / "train" / "L1C_B2.dat").chmod(0)
-        run = subprocess.run(
-            [sys.executable, "-c", UNREADABLE, path, HERE],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        run = processes.run([sys.executable, "-c", UNREADABLE, path, HERE])
     closed = ("unreadable", "train", "L1C_B2.dat", ())
     assert run.stderr == ""
     assert run.stdout.splitlines() == [
