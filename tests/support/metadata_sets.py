@@ -21,7 +21,7 @@ def metadata_only(*parts, **columns):
         Split(name, Path(name), len(next(iter(fields.values()))), {}, fields)
         for name, fields in parts or [("train", columns)]
     ]
-    return Dataset(Path("somewhere"), SMALL, splits, sources=None)
+    return Dataset(Path("somewhere"), SMALL, splits, open_files=None)
 
 
 def release_columns(n, *, seed=0):
