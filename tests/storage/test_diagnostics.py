@@ -319,7 +319,7 @@ def test_a_map_of_few_codes_is_no_threshold_of_probabilities():
 
 @pytest.mark.parametrize(
     ("size", "n_padding", "share"),
-    [(512, 3063, "1.17%"), ((512, 509), 1527, "0.59%"), ((100, 510), 100, "0.20%")],
+    [(512, 3063, "1.17%"), ((512, 509), 1527, "0.586%"), ((100, 510), 100, "0.196%")],
 )
 def test_codes_as_stored_in_whole_patches_are_told(whole, size, n_padding, share):
     ds = cloudio.open(whole)
