@@ -1,10 +1,9 @@
-"""Epochs of batches: what is loaded in which order, by whom, and from where on.
+"""Epochs of batches: in which order, for which rank, and from which position on.
 
-What is drawn is sampling.py's, how batches are built ahead prefetch.py's, a batch reader.py's.
+sampling.py draws the samples, prefetch.py builds the batches, iteration.py hands them out.
 """
 
 import contextlib
-import hashlib
 import math
 import operator
 import os
@@ -16,53 +15,54 @@ from typing import Any
 import numpy as np
 
 from .._core.pool import Pool
-from .._utils.numbers import check_bool, check_whole, is_whole, whole_numbers
+from .._utils.numbers import check_bool, check_whole, whole_numbers
 from ..errors import RequestError
 from ..reading.indexing import resolve_index_or_mask
 from ..reading.outputs import allocate_aligned, allocate_image
 from ..reading.reader import Reader, check_reader
-from ..storage.discovery import METADATA_CSV
-from .prefetch import BatchIterator, BatchSpec, Pools, Producer, Progress, TransferHook
-from .sampling import Augmentation, Sampler, Samples, Shard, check_epoch, check_seed
+from .augmentation import Augmentation
+from .iteration import BatchIterator, Progress
+from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
+from .sampling import Sampler, Samples, Shard, check_epoch, check_seed
+from .state import VERSION, check_state, fingerprint
 
-# Of what a state holds.
-VERSION = 1
 _UINT8 = np.dtype(np.uint8)
-_DECIDED = (
+_FIXED = (
     "reader", "batch_size", "shuffle", "seed", "crop", "symmetry", "drop_last", "rank",
     "world_size", "prefetch", "n_patches",
 )  # fmt: skip
 
 
 class Loader:
-    """Epochs of batches, shuffled, cropped, turned, and read ahead in the background.
+    """Epochs of batches: shuffled, cropped, flipped, and built ahead in the background.
 
     ``for batch in loader`` is one epoch, and the next such loop the next: `epoch` counts.  A loop
-    that is left before its last batch begins the same epoch anew.
-    ``batch_size`` patches of ``reader`` a batch.  ``shuffle``: in an order that ``seed`` (0 to
-    2**64 - 1) and the epoch give; else as ``index`` has them.  ``crop``: ``"random"``, any origin
-    inside the valid window (around it, along an axis where the reader's size exceeds it);
-    ``"center"``, the reader's own; or (row, col), the same for all.  ``symmetry``: ``"d4"``, one of
-    the eight; ``"flip"``, one of the four without quarter turns; or None.  Crop and symmetry of a
-    patch depend on seed, epoch and its number in the reader alone, so that what is read of it is
-    the same for any batch size, number of ranks and threads, depth and engine.
+    that stops before its last batch does not finish the epoch: the next loop starts it again.
+    ``batch_size`` patches of ``reader`` make a batch.  ``shuffle``: the order depends on ``seed``
+    (0 to 2**64 - 1) and the epoch; without it, patches come in the order of ``index``.  ``crop``:
+    ``"random"``, any origin inside the valid window (around it, along an axis where the reader's
+    size exceeds it); ``"center"``, the reader's own; or (row, col), the same for all.
+    ``symmetry``: ``"d4"``, one of the eight; ``"flip"``, one of the four without quarter turns; or
+    None.  Crop and symmetry of a patch depend only on seed, epoch and its index in the reader.  So
+    they are the same for any batch size, number of ranks and threads, ``prefetch`` and ``io``.
 
     ``index``: which patches of the reader, numbers or a mask; None is all.  A patch that it repeats
-    is seen alike in one epoch.  ``rank`` of ``world_size`` processes takes every ``world_size``-th
-    position, as many in each: patches from the beginning of the epoch fill up the last ones, or
-    with ``drop_last`` those that are left over, and a batch that is not full, are dropped.
+    has one crop and symmetry in an epoch.  ``rank`` of ``world_size`` processes takes every
+    ``world_size``-th position.  Each has as many samples: the last ones are filled up with patches
+    from the beginning of the epoch; with ``drop_last`` those left over, and a batch that is not
+    full, are dropped.
 
-    ``prefetch``: batches that are built ahead by a thread of the loader's; their pages, and those
-    of the batch after them, are asked for ahead.  0 builds each when it is asked for.  Batches are
-    built in memory of batches that nobody holds any more, and at most ``prefetch`` of them (at
-    least one) are free or under way.  ``allocate``: what makes that memory, of a number of bytes:
-    any writable buffer, for example one that other processes see; it is then ``.memory`` of
-    ``batch.image.base``, and used again once the batch is gone, whoever holds that.  It is called
-    in the loader's thread.
+    ``prefetch``: how many batches a thread builds ahead; it also prefetches the pages of the batch
+    after them.  0 builds each batch when the caller asks for it.  Batches are built in the memory
+    of earlier batches that nobody holds, and at most ``prefetch`` of them (at least one) are free
+    or in progress.  ``allocate``: a function that makes this memory, of a number of bytes: any
+    writable buffer, for example one that other processes share.  ``.memory`` of
+    ``batch.image.base`` is that buffer; it is used again once the batch is gone, whoever else holds
+    it.  The loader's thread calls ``allocate``.
 
-    Threads may share a loader; each iteration is for one thread at a time, in the process that
-    began it, and iterations at once are whole ones each.  It pickles with its state.  RequestError
-    where any of this cannot be had.
+    Threads may share a loader.  Each iteration is for one thread at a time, in the process that
+    began it; several iterations at once are a whole epoch each.  A loader pickles with its state.
+    RequestError where an argument is not possible.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Loader:
         self.shuffle = check_bool("shuffle", shuffle)
         self.drop_last = check_bool("drop_last", drop_last)
         self.seed = check_seed(seed)
-        views = Augmentation.parse(reader, crop, symmetry)
-        # A list of the caller's may change.
-        self.crop = crop if isinstance(crop, str) else views.corner
+        augmentation = Augmentation.parse(reader, crop, symmetry)
+        # The caller may change a list.
+        self.crop = crop if isinstance(crop, str) else augmentation.first_origin
         self.symmetry = symmetry
         self._index = None if index is None else resolve_index_or_mask(index, len(reader))
         if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
@@ -97,7 +97,7 @@ class Loader:
         self.n_patches = len(reader) if self._index is None else len(self._index)
         if self.n_patches == 0:
             raise RequestError("there are no patches to load")
-        self._sampler = Sampler(self.n_patches, self.shuffle, self.seed, self._index, views)
+        self._sampler = Sampler(self.n_patches, self.shuffle, self.seed, self._index, augmentation)
         self.world_size = _count("world_size", world_size, 1)
         if self.world_size > self.n_patches:
             raise RequestError(f"world_size={world_size}, but there are {self.n_patches} patches")
@@ -116,78 +116,81 @@ class Loader:
         if allocate is not None and not callable(allocate):
             raise RequestError(f"allocate={allocate!r}; a function of a number of bytes is needed")
         self._allocate = allocate
-        self._arrays = self._arrays_of_a_sample()
+        self._arrays = self._sample_arrays()
         self._progress = Progress(0, 0)
-        self._pools: Pools = []
+        self._idle_pools: IdlePools = []
         self._last: Producer | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _DECIDED and name in self.__dict__:
+        if name in _FIXED and name in self.__dict__:
             raise AttributeError(f"{name} is decided when a loader is made; make another")
         super().__setattr__(name, value)
 
     # ---- an epoch ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, for this rank."""
+        """The number of batches of a whole epoch, for this rank."""
         return self._shard.n_batches(0)
 
     def __iter__(self) -> BatchIterator[np.ndarray]:
-        """The batches of `epoch`, from its beginning, or from where a loaded state has it."""
-        at = self._progress.of_next()
+        """Return the batches of `epoch`, from its beginning or from a loaded state's position."""
+        progress = self._progress.next()
         if self._last is not None and self._last.pool.stopped:
-            self._last.join()  # its memory is to be used again
-        work = BatchSpec(
-            self._source,
+            self._last.join()  # its memory can be used again
+        spec = BatchSpec(
+            self._batch_reader,
             self._shard,
-            partial(self._sampler.samples, epoch=at.epoch),
+            partial(self._sampler.samples, epoch=progress.epoch),
             self._arrays,
-            at.position,
+            progress.position,
             self.prefetch,
         )
         batches: BatchIterator[np.ndarray] = BatchIterator(
-            work, self._pool(), self._pools, at, self._hook()
+            spec, self._take_pool(), self._idle_pools, progress, self._new_hook()
         )
         self._last = batches.producer
-        self._progress = at  # not before: where no thread can be had, nothing has begun
+        self._progress = progress  # not before: if no thread can start, nothing has begun
         return batches
 
     @property
     def epoch(self) -> int:
-        """That of the iteration begun last; once it has ended, the next."""
+        """The epoch of the last iteration; once that has ended, the next."""
         return self._progress.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be this epoch, from its beginning or from where a state has it."""
+        """Make the next iteration this epoch, from its beginning or a loaded state's position."""
         epoch = check_epoch(epoch)
         if epoch != self.epoch or self._progress.done:
             self._progress = Progress(epoch, 0)
 
     def samples(self, positions: Any, epoch: int | None = None) -> Samples:
-        """What is drawn for these positions of an epoch, of all ranks, in any order.
+        """Return what is drawn for these positions of an epoch, of all ranks, in any order.
 
-        Of `epoch` where none is given.  Position k costs the same wherever it is.  IndexError where
-        there is no such position.
+        ``epoch``: None is `epoch`.  Every position costs the same.  IndexError where there is no
+        such position.
         """
-        where = whole_numbers("positions", positions).reshape(-1)
+        positions = whole_numbers("positions", positions).reshape(-1)
         epoch = self.epoch if epoch is None else check_epoch(epoch)
-        if len(where) and not (where.min() >= 0 and where.max() < self.n_patches):
+        if len(positions) and not (positions.min() >= 0 and positions.max() < self.n_patches):
             raise IndexError(
-                f"positions {where.min()}..{where.max()}; an epoch has 0..{self.n_patches - 1}"
+                f"positions {positions.min()}..{positions.max()}; "
+                f"an epoch has 0..{self.n_patches - 1}"
             )
-        return self._sampler.samples(where, epoch)
+        return self._sampler.samples(positions, epoch)
 
     def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
-        """What batch k of this rank holds in a whole epoch; IndexError where there is none."""
+        """Return what batch k of this rank holds in a whole epoch; IndexError if there is none."""
         if not 0 <= operator.index(batch) < len(self):
             raise IndexError(f"batch {batch}; an epoch has 0..{len(self) - 1}")
         first = batch * self.batch_size
         last = min(first + self.batch_size, self._shard.n_samples(0))
         return self.samples(self._shard.positions(0, np.arange(first, last)), epoch)
 
-    def _arrays_of_a_sample(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
-        """Shape and type of image, label and mask; None for what the reader has not."""
-        reader = self._source
+    # ---- memory ------------------------------------------------------------------------------
+
+    def _sample_arrays(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
+        """Return shape and type of image, label and mask; None for what the reader lacks."""
+        reader = self._batch_reader
         label = None if reader.label_shape is None else (reader.label_shape, reader.label_dtype)
         return [
             (reader.image_shape, self._image_dtype()),
@@ -195,52 +198,55 @@ class Loader:
             (reader.size, _UINT8) if reader.valid else None,
         ]
 
-    def _pool(self) -> Pool:
-        """One of this process that nobody uses, or without a thread, anybody; or a new one."""
+    def _take_pool(self) -> Pool:
+        """Return an idle pool of this process, or a new one.
+
+        Without a thread iterations share one pool, which stays among the idle ones.
+        """
         pool = None
         with contextlib.suppress(IndexError):
             while pool is None:
-                process, kept = self._pools.pop()
-                # Memory of the parent may be shared with it, and it uses it too.
-                pool = kept if process == os.getpid() else None
+                process, idle = self._idle_pools.pop()
+                # The parent's memory may be shared with it, and the parent still uses it.
+                pool = idle if process == os.getpid() else None
         if pool is None:
-            most = min(self.batch_size, self._shard.n_samples(0))
+            n_samples = min(self.batch_size, self._shard.n_samples(0))
             sizes = [
-                most * math.prod(array[0]) * array[1].itemsize
+                n_samples * math.prod(array[0]) * array[1].itemsize
                 for array in self._arrays
                 if array is not None
             ]
             pool = self._new_pool(sizes, max(self.prefetch, 1))
         if self.prefetch == 0:
-            self._pools.append((os.getpid(), pool))
+            self._idle_pools.append((os.getpid(), pool))
         return pool
 
-    # ---- for other packages' loaders to decide -------------------------------------------------
+    # ---- for subclasses to override ------------------------------------------------------------
 
     @property
-    def _source(self) -> Reader:
-        """Who reads the batches: `reader`, or one of the same patches."""
+    def _batch_reader(self) -> Reader:
+        """The reader of the batches: `reader`, or one of the same patches."""
         return self.reader
 
     def _image_dtype(self) -> np.dtype[Any]:
-        """The type of what is read; RequestError where numpy has none of that name."""
+        """Return the type of images; RequestError where numpy lacks it."""
         return allocate_image((0,), self.reader.dtype_name).dtype
 
     def _new_pool(self, sizes: list[int], most: int) -> Pool:
-        return Pool(sizes, most, partial(_memory, self._allocate), SimpleQueue())
+        return Pool(sizes, most, partial(_allocate, self._allocate), SimpleQueue())
 
-    def _hook(self) -> TransferHook:
+    def _new_hook(self) -> TransferHook:
         return TransferHook()
 
     # ---- states ------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, int]:
-        """Where the iteration begun last is: after the batches that it has handed out.
+        """Return the position of the last iteration: after the batches that it handed out.
 
-        Whole numbers alone, the same in every rank.  A loader of the same data, seed and shuffling
-        continues from there, with any batch size, number of ranks, crop and symmetry.  Data are
-        the same if layout, each split's metadata.csv (its name, where it has none) and number of
-        patches, subset and index are; pixels are not compared.
+        It holds only whole numbers, the same in every rank.  A loader of the same data, seed and
+        shuffling continues from there, with any batch size, number of ranks, crop and symmetry.
+        Data are the same if layout, each split's metadata.csv (its name, where it has none) and
+        number of patches, subset and index are; pixels are not compared.
         """
         return {
             "version": VERSION,
@@ -253,57 +259,22 @@ class Loader:
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Let the next iteration continue where `state_dict` was asked for.
+        """Let the next iteration continue at the position of ``state``, from `state_dict`.
 
         RequestError, naming the difference, where the state is of other data, another seed or
-        another version.  An iteration under way goes on unchanged.
+        another version.  Iterations that have begun are not changed.
         """
-        own = self.state_dict()
-        if not isinstance(state, Mapping) or not is_whole(state.get("version")):
-            raise RequestError(f"{state!r} is no state of a loader")
-        if state["version"] != VERSION:
-            raise RequestError(
-                f"the state is of version {state['version']}; this cloudio reads {VERSION}"
-            )
-        if state.keys() != own.keys() or not all(map(is_whole, state.values())):
-            raise RequestError(f"{state!r} is no state of a loader: {', '.join(own)} are needed")
-        for name in ("seed", "shuffle", "patches"):
-            if state[name] != own[name]:
-                raise RequestError(
-                    f"the state has {name}={state[name]}, this loader {name}={own[name]}"
-                )
-        if state["data"] != own["data"]:
-            raise RequestError(
-                f"the state is not of these {own['patches']} patches in this order: layout, "
-                "splits, metadata.csv, subset or index differ"
-            )
-        epoch, position = check_epoch(state["epoch"]), state["position"]
-        if not 0 <= position <= self.n_patches:
-            raise RequestError(f"position={position} of {self.n_patches} patches")
-        self._progress = Progress(epoch, int(position), loaded=True)
+        epoch, position = check_state(state, self.state_dict())
+        self._progress = Progress(epoch, position, loaded=True)
 
     @cached_property
     def _fingerprint(self) -> int:
-        """Of which patches these are: by metadata or name of their splits, and by numbers."""
-        ds = self.reader.dataset
-        digest = hashlib.blake2b(f"{ds.layout.name} {ds.layout.patch}".encode(), digest_size=8)
-        for name, which in ds.splits.items():
-            table = ds.folders[name] / METADATA_CSV
-            told = table.read_bytes() if table.exists() else name.encode()
-            digest.update(hashlib.blake2b(told).digest() + len(which).to_bytes(8, "little"))
-        if ds.is_subset or self._index is not None:
-            index = np.arange(len(self.reader)) if self._index is None else self._index
-            stored = ds.stored_index(index.copy()) if ds.is_subset else index
-            digest.update(stored.astype("<i8").tobytes())
-        return int.from_bytes(digest.digest(), "little") >> 1
-
-    # ---- as a thing --------------------------------------------------------------------------
+        return fingerprint(self.reader.dataset, self._index)
 
     def __getstate__(self) -> dict[str, Any]:
-        at = self._progress
-        continued = Progress(at.epoch, at.position, loaded=True)
-        state = {**vars(self), "_pools": [], "_last": None, "_progress": continued}
-        state.pop("_fingerprint", None)  # of files as they were here
+        progress = Progress(self._progress.epoch, self._progress.position, loaded=True)
+        state = {**vars(self), "_idle_pools": [], "_last": None, "_progress": progress}
+        state.pop("_fingerprint", None)  # of the files as they are here
         return state
 
     def __repr__(self) -> str:
@@ -316,12 +287,13 @@ class Loader:
         )
 
 
-def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
+def _allocate(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
+    """Return memory by the caller's function, checked; by our own where that is None."""
     if allocate is None:
         return allocate_aligned((n_bytes,), _UINT8)
     try:
         memory = allocate(n_bytes)
-    except StopIteration as error:  # which would end the epoch without a word
+    except StopIteration as error:  # it would end the epoch without a message
         raise RuntimeError("allocate raised StopIteration") from error
     try:
         view = memoryview(memory)
@@ -336,6 +308,6 @@ def _memory(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
     return memory
 
 
-def _count(what: str, given: Any, least: int) -> int:
+def _count(what: str, value: Any, least: int) -> int:
     needed = f"a whole number from {least} on"
-    return check_whole(what, given, least, 2**31 - 1, needed=needed)
+    return check_whole(what, value, least, 2**31 - 1, needed=needed)

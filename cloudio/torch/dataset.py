@@ -1,4 +1,4 @@
-"""PyTorch's door: data sets, loaders and batches of tensors."""
+"""The map-style data set for torch's DataLoader, and reads into tensors."""
 
 import os
 from collections.abc import Mapping
@@ -10,27 +10,28 @@ from torch.utils import data
 
 from .._utils.numbers import is_whole
 from ..errors import RequestError
-from ..loading.sampling import Augmentation, check_epoch, check_seed
+from ..loading.augmentation import Augmentation
+from ..loading.sampling import check_epoch, check_seed
 from ..reading.batch import Batch, first_sample
 from ..reading.indexing import resolve_index
 from ..reading.reader import Reader, check_reader, worker_reader
-from . import tensors
+from .tensors import read_tensors
 
-# Of what the state of a Dataset holds.
+# The version of what `Dataset.state_dict` returns.
 VERSION = 1
 
 
 class Dataset(data.Dataset):
-    """A map-style data set: the patches of a reader as tensors, cropped and turned by chance.
+    """A map-style data set: the patches of a reader as tensors, with random crops and symmetries.
 
     For ``DataLoader(dataset, batch_size, collate_fn=cloudio.torch.collate)``, with any sampler: a
     batch is one read.  ``crop``, ``symmetry`` and ``seed`` are those of `cloudio.Loader`, and in
     an epoch a patch has the same bytes as there; the order is the sampler's.
 
     `set_epoch` reaches a DataLoader's worker processes however they were started, those that stay
-    (``persistent_workers``) too; other processes, as ranks are, have an epoch of their own.  In a
-    worker a single thread reads, unless the reader's ``threads`` or CLOUDIO_THREADS say how many.
-    Pickles small, with its epoch and what a subclass has added.
+    (``persistent_workers``) too.  Other processes, such as ranks, have their own epoch.  In a
+    worker one thread reads, unless the reader's ``threads`` or CLOUDIO_THREADS say how many.
+    A pickle is small, and holds the epoch and what a subclass has added.
     """
 
     def __init__(
@@ -40,31 +41,31 @@ class Dataset(data.Dataset):
         self.reader, self.symmetry = reader, symmetry
         self.seed = check_seed(seed)
         self._augmentation = Augmentation.parse(reader, crop, symmetry)
-        # A list of the caller's may change.
-        self.crop = crop if isinstance(crop, str) else self._augmentation.corner
-        self._share(0, False)
+        # The caller may change a list.
+        self.crop = crop if isinstance(crop, str) else self._augmentation.first_origin
+        self._new_cell(0, False)
 
     def __len__(self) -> int:
-        self._own()  # for samplers ask for the length before workers are forked
+        self._epoch_cell()  # samplers ask for the length before workers are forked
         return len(self.reader)
 
     @property
     def epoch(self) -> int:
-        """That whose crops and symmetries are read."""
-        return int(self._own()[0])
+        """The epoch whose crops and symmetries are read."""
+        return int(self._epoch_cell()[0])
 
     def set_epoch(self, epoch: int) -> None:
         """Read as in this epoch from now on, here and in the workers of DataLoaders begun here.
 
-        To be called between epochs, before the DataLoader is iterated; batches that workers are
-        already asked for are of either.
+        Call it between epochs, before the DataLoader is iterated: batches that workers have
+        already begun are of the old epoch or the new one.
         """
-        self._own().copy_(torch.tensor([check_epoch(epoch), 1], device="cpu"))
+        self._epoch_cell().copy_(torch.tensor([check_epoch(epoch), 1], device="cpu"))
 
     def state_dict(self) -> dict[str, int]:
-        """Which epoch of what is read: whole numbers alone.  torchdata's StatefulDataLoader asks.
+        """Return the epoch and what it is of, as whole numbers, for torchdata's StatefulDataLoader.
 
-        Not where in it: the loader knows what it has handed out.
+        The position in the epoch is not part of it: the loader knows what it has handed out.
         """
         return {
             "version": VERSION,
@@ -74,10 +75,10 @@ class Dataset(data.Dataset):
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Read as in the state's epoch, unless `set_epoch` has been called: then in that one.
+        """Read as in the state's epoch, unless `set_epoch` has been called, whose epoch then stays.
 
-        For a StatefulDataLoader loads what it was given as late as when it is iterated.
-        RequestError, naming the difference, where the state is of another seed, size or version.
+        A StatefulDataLoader loads a state only when it is iterated.  RequestError, naming the
+        difference, where the state is of another seed, size or version.
         """
         own = self.state_dict()
         needed = f"no state of a Dataset: {', '.join(own)} are needed"
@@ -90,12 +91,12 @@ class Dataset(data.Dataset):
                 )
         if state.keys() != own.keys() or not all(map(is_whole, state.values())):
             raise RequestError(f"{state!r} is {needed}")
-        epoch, at = check_epoch(state["epoch"]), self._own()
-        if not at[1]:
-            at[0] = epoch
+        epoch, cell = check_epoch(state["epoch"]), self._epoch_cell()
+        if not cell[1]:
+            cell[0] = epoch
 
     def __getitem__(self, index: Any) -> Batch[Any]:
-        """One sample for a whole number; a batch for a slice or a sequence of them."""
+        """Return one sample for a whole number; a batch for a slice or a sequence of them."""
         if isinstance(index, slice):
             return self.__getitems__(range(*index.indices(len(self))))
         if np.ndim(index):
@@ -103,47 +104,47 @@ class Dataset(data.Dataset):
         return first_sample(self._read(index, shared=False))
 
     def __getitems__(self, index: Any) -> Batch[Any]:
-        """A whole batch in one read: the hook through which DataLoader fetches one.
+        """Return a whole batch in one read: DataLoader fetches one through this hook.
 
-        In a worker process it is read into memory that the queue sends on without a copy.
+        A worker process reads it into memory that the queue sends on without a copy.
         """
         return self._read(index, shared=data.get_worker_info() is not None)
 
     def _read(self, index: Any, shared: bool) -> Batch[Any]:
-        patches = resolve_index(_array(index), len(self))
-        origin, symmetry = self._augmentation.draw(patches, self.seed, self.epoch)
-        return tensors.read(worker_reader(self.reader), patches, origin, symmetry, shared)
+        index = resolve_index(_as_array(index), len(self))
+        origin, symmetry = self._augmentation.draw(index, self.seed, self.epoch)
+        return read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
 
     # ---- the epoch, in memory that workers share -----------------------------------------------
 
-    def _own(self) -> torch.Tensor:
-        """The epoch, and whether it was set: this process's, or in a worker its parent's."""
+    def _epoch_cell(self) -> torch.Tensor:
+        """Return (epoch, was it set): this process's, or in a worker its parent's."""
         if os.getpid() != self._process and data.get_worker_info() is None:
-            self._share(*self._shared.tolist())
-        shared: torch.Tensor = self._shared
-        return shared
+            self._new_cell(*self._cell.tolist())
+        cell: torch.Tensor = self._cell
+        return cell
 
-    def _share(self, epoch: int, was_set: int) -> None:
-        """Have an epoch that no other process has yet."""
+    def _new_cell(self, epoch: int, was_set: int) -> None:
+        """Make a cell that no other process shares yet."""
         with torch.inference_mode(False):
-            at = torch.tensor([epoch, was_set], dtype=torch.int64, device="cpu")
-            self._shared = at.share_memory_()
+            cell = torch.tensor([epoch, was_set], dtype=torch.int64, device="cpu")
+            self._cell = cell.share_memory_()
         self._process = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        self._own()  # for workers may be what it is sent to
-        return {name: held for name, held in vars(self).items() if name != "_augmentation"}
+        self._epoch_cell()  # it may be sent to workers
+        return {name: value for name, value in vars(self).items() if name != "_augmentation"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._augmentation = Augmentation.parse(self.reader, self.crop, self.symmetry)
-        # To a process being started it comes as the same memory; from a file, as a copy.
-        if not self._shared.is_shared():
-            self._share(*self._shared.tolist())
+        # A process that starts gets the same memory; a file gives a copy.
+        if not self._cell.is_shared():
+            self._new_cell(*self._cell.tolist())
 
     def __copy__(self) -> "Dataset":
         other: Dataset = object.__new__(type(self))
-        other.__setstate__({**self.__getstate__(), "_shared": self._shared.detach().clone()})
+        other.__setstate__({**self.__getstate__(), "_cell": self._cell.detach().clone()})
         return other
 
     def __repr__(self) -> str:
@@ -154,12 +155,12 @@ class Dataset(data.Dataset):
 
 
 def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:
-    """Read a batch into new tensors; as `Reader.read`, and in bfloat16 without ml_dtypes too.
+    """Read a batch into new tensors, as `Reader.read` does; bfloat16 does not need ml_dtypes.
 
     ``index``, ``origin`` and ``symmetry`` may be tensors.
     """
-    return tensors.read(reader, _array(index), _array(origin), _array(symmetry))
+    return read_tensors(reader, _as_array(index), _as_array(origin), _as_array(symmetry))
 
 
-def _array(given: Any) -> Any:
-    return given.numpy() if isinstance(given, torch.Tensor) else given
+def _as_array(numbers: Any) -> Any:
+    return numbers.numpy() if isinstance(numbers, torch.Tensor) else numbers

@@ -1,6 +1,6 @@
-"""Stored numbers to what a reader makes of them, by torch, on any device, in the same bits.
+"""Scales stored numbers as a reader does, but by torch, on any device, with the same bits.
 
-csrc/rows_body.h does it on the CPU; here are the same roundings in the same order.
+csrc/rows_body.h does it on the CPU; this module rounds at the same steps, in the same order.
 """
 
 import math
@@ -15,7 +15,7 @@ from ..reading.reader import Reader, with_settings
 
 
 def stored_reader(reader: Reader) -> Reader:
-    """A reader of the same pixels as they are stored; RequestError where `Scaling` has no use."""
+    """Return a reader of the same pixels as stored; RequestError if `Scaling` cannot scale them."""
     if reader.factors is None:
         raise RequestError(
             f"scale_on='device' with dtype={reader.dtype_name!r}, which means numbers as stored"
@@ -33,62 +33,61 @@ def stored_reader(reader: Reader) -> Reader:
                 f"scale_on='device', but {first} is stored as {types[first]} and {name} as "
                 f"{dtype}; one type is needed, scale_on='cpu' takes any"
             )
-    none = dict.fromkeys(("scale", "mean", "std", "clip", "fill"))
-    return with_settings(reader, dtype=types[first], **none)
+    off = dict.fromkeys(("scale", "mean", "std", "clip", "fill"))
+    return with_settings(reader, dtype=types[first], **off)
 
 
 class Scaling:
-    """What a reader does to the numbers of its bands, as torch does it.
+    """What a reader does to the numbers of its bands, done by torch.
 
-    Called with an image as stored, it returns what the reader would have read, bit for bit, on the
-    image's device: each product rounded to float32, then each sum, then limited, then rounded to
-    the reader's type, then filled where there is no data.
+    A call takes an image as stored.  It returns what the reader would have read, bit for bit, on
+    the image's device: each product is rounded to float32, then each sum; then comes the clip, the
+    rounding to the reader's type, and the fill where there is no data.
     """
 
     def __init__(self, reader: Reader) -> None:
-        how = reader.settings
-        factors = reader.factors
-        assert factors is not None  # stored_reader has seen to that
-        shape = (-1,) if how["layout"] == "NHWC" else (-1, 1, 1)
+        settings, factors = reader.settings, reader.factors
+        assert factors is not None  # stored_reader refuses other readers
+        shape = (-1,) if settings["layout"] == "NHWC" else (-1, 1, 1)
         self._factor = torch.from_numpy(factors[0].reshape(shape))
         # Adding -0.0 changes no float; adding 0.0 would turn -0.0 into 0.0.
         summands = np.where(factors[1] == 0, np.float32(-0.0), factors[1])
         self._summand = torch.from_numpy(summands.reshape(shape)) if factors[1].any() else None
-        least, most = how["clip"] or (None, None)
-        self._least, self._most = (None if x is None else _float32(x) for x in (least, most))
-        self._type = getattr(torch, reader.dtype_name)
+        limits = settings["clip"] or (None, None)
+        self._low, self._high = (None if x is None else _float32(x) for x in limits)
+        self._dtype = getattr(torch, reader.dtype_name)
         self._nodata = self._fill = cast(Any, None)
-        numbers = [reader.dataset.band(name).nodata for name in reader.bands]
-        if how["fill"] is not None and any(x is not None for x in numbers):
+        nodata = [reader.dataset.band(name).nodata for name in reader.bands]
+        if settings["fill"] is not None and any(x is not None for x in nodata):
             # Nothing equals NaN.
-            none = np.array([math.nan if x is None else x for x in numbers], np.float32)
-            self._nodata = torch.from_numpy(none.reshape(shape))
-            self._fill = torch.from_numpy(_bits(how["fill"], reader.dtype_name))
+            numbers = np.array([math.nan if x is None else x for x in nodata], np.float32)
+            self._nodata = torch.from_numpy(numbers.reshape(shape))
+            self._fill = torch.from_numpy(_bits(settings["fill"], reader.dtype_name))
 
     def to(self, device: Any) -> "Scaling":
-        """The same, its numbers on that device."""
-        out = object.__new__(Scaling)
-        for name, held in vars(self).items():
-            setattr(out, name, held.to(device) if isinstance(held, torch.Tensor) else held)
-        return out
+        """Return the same scaling with its numbers on that device."""
+        moved = object.__new__(Scaling)
+        for name, value in vars(self).items():
+            setattr(moved, name, value.to(device) if isinstance(value, torch.Tensor) else value)
+        return moved
 
     def __call__(self, stored: Any) -> Any:
         # Not torch.clamp: of -0.0 and a limit of 0.0 it may return either.
         numbers = stored.to(torch.float32)
         missing = None if self._nodata is None else numbers == self._nodata
-        out = numbers.mul_(self._factor)
+        image = numbers.mul_(self._factor)
         if self._summand is not None:
-            out.add_(self._summand)
-        if self._least is not None:
-            out = torch.where(out < self._least, self._least, out)
-        if self._most is not None:
-            out = torch.where(out > self._most, self._most, out)
-        out = out.to(self._type)
+            image.add_(self._summand)
+        if self._low is not None:
+            image = torch.where(image < self._low, self._low, image)
+        if self._high is not None:
+            image = torch.where(image > self._high, self._high, image)
+        image = image.to(self._dtype)
         if missing is not None:
             # As whole numbers, so that a NaN keeps its bits.
-            bits = out.view(self._fill.dtype)
-            out = torch.where(missing, self._fill, bits).view(self._type)
-        return out
+            bits = image.view(self._fill.dtype)
+            image = torch.where(missing, self._fill, bits).view(self._dtype)
+        return image
 
 
 def _float32(number: float) -> Any:
@@ -96,7 +95,7 @@ def _float32(number: float) -> Any:
 
 
 def _bits(fill: float, dtype: str) -> np.ndarray:
-    """The bits of a fill in that type, as a signed number; NaN has no payload."""
+    """Return the bits of a fill in that type, as a signed number; NaN has no payload."""
     single = np.float32(math.copysign(math.nan, fill) if math.isnan(fill) else fill)
     if dtype == "float32":
         return np.array(single).view(np.int32)

@@ -409,7 +409,7 @@ def test_a_loader_pickles_with_its_state(reader):
     for other in pickle.loads(text), copy.deepcopy(loader), copy.copy(loader):
         assert other.state_dict() == loader.state_dict()
         assert repr(other) == repr(loader)
-        for name in vars(other).keys() - {"reader", "_progress", "_pools", "_last", "_order"}:
+        for name in vars(other).keys() - {"reader", "_progress", "_idle_pools", "_last"}:
             assert vars(other)[name] == vars(loader)[name], name
         assert orders(other) == whole[1:]
         assert other.epoch == 5
@@ -478,7 +478,7 @@ def test_all_patches_by_number_are_all_patches(ds):
             {"crop": (7, 0)},
             r"crop=\(7, 0\); a window of 6 x 6 fits a patch from \(0, 0\) to \(6, 8",
         ),
-        ({"symmetry": "all"}, r"symmetry='all'; 'd4', 'flip' or None can be had"),
+        ({"symmetry": "all"}, r"symmetry='all'; 'd4', 'flip' or None is needed"),
         ({"world_size": 0}, r"world_size=0; a whole number from 1 on is needed"),
         ({"world_size": 24}, r"world_size=24, but there are 23 patches"),
         ({"world_size": 3, "index": [1, 2]}, r"world_size=3, but there are 2 patches"),

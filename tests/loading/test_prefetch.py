@@ -147,10 +147,10 @@ def test_an_iteration_may_be_collected_by_its_own_thread(reader):
         gone = weakref.ref(trainer)
         # It waits until a batch comes back, or one is asked for, by which the circle is gone.
         dropped.set()
-        line = trainer.batches.producer
+        producer = trainer.batches.producer
         del trainer
-        line._coming_back = 0
-        line.pool.returned.put(None)
+        producer._n_returning = 0
+        producer.pool.returned.put(None)
         assert collected.wait(20)
         assert soon(lambda: not threads())
         assert gone() is None
@@ -298,7 +298,7 @@ def test_a_file_that_became_shorter_is_an_error_of_the_caller(folder, io, prefet
     text = "".join(traceback.format_exception(caught.value))
     assert ", in read" in text
     if prefetch:
-        assert ", in _build" in text
+        assert ", in _produce" in text
         assert "while a batch of epoch 0 was built" in text
     assert next(iteration, None) is None
     assert soon(lambda: not threads())
@@ -528,15 +528,15 @@ def test_a_child_cannot_inherit_an_iteration_but_begins_its_own(folder):
 def test_a_child_waits_for_no_thread_of_its_parent(reader, monkeypatch):
     """One that was about to end when it forked never does."""
     iteration = iter(cloudio.Loader(reader, 1))
-    line = iteration.producer
+    producer = iteration.producer
     with monkeypatch.context() as patched:
-        patched.setattr(line.thread, "join", lambda: pytest.fail("waits"))
+        patched.setattr(producer.thread, "join", lambda: pytest.fail("waits"))
         patched.setattr(os, "getpid", lambda: -1)
-        line.join()
+        producer.join()
         iteration.close()
-    assert line.thread.is_alive()
-    line.pool.stopped = True
-    line.pool.returned.put(None)
+    assert producer.thread.is_alive()
+    producer.pool.stopped = True
+    producer.pool.returned.put(None)
     assert soon(lambda: not threads())
 
 

@@ -198,7 +198,7 @@ def test_it_pickles_small_with_an_epoch_of_its_own(ds, dataset):
     copied = copy.deepcopy(dataset)
     dataset.set_epoch(8)
     assert (again.epoch, copied.epoch) == (4, 4)
-    assert again._shared.is_shared()
+    assert again._cell.is_shared()
     assert (again.seed, again.crop, again.symmetry) == (6, "random", "d4")
     same(again[[3, 1]], of_epoch(dataset, 4), [3, 1])
     assert repr(again).startswith("<cloudio.torch.Dataset of 7 patches: crop random, symmetry d4")
@@ -212,7 +212,7 @@ def test_a_copy_has_an_epoch_of_its_own(dataset, copied):
     assert (dataset.epoch, other.epoch) == (2, 3)
     dataset.set_epoch(4)
     assert other.epoch == 3
-    assert other._shared.is_shared()
+    assert other._cell.is_shared()
     same(other[[1, 5]], of_epoch(dataset, 3), [1, 5])
 
 
@@ -313,7 +313,7 @@ def test_a_crop_is_kept_as_numbers(reader):
     ("change", "message"),
     [
         ({"crop": "middle"}, "^crop='middle'; "),
-        ({"symmetry": "d8"}, "^symmetry='d8'; 'd4', 'flip' or None can be had$"),
+        ({"symmetry": "d8"}, "^symmetry='d8'; 'd4', 'flip' or None is needed$"),
         ({"seed": -1}, "^seed=-1; "),
     ],
 )

@@ -25,7 +25,7 @@ from cloudio import Reader, RequestError
 
 torch = pytest.importorskip("torch", reason="torch is an extra")
 from cloudio.torch import loader as torch_loader  # noqa: E402
-from cloudio.torch import scaling, tensors  # noqa: E402
+from cloudio.torch import pinned, scaling  # noqa: E402
 
 NODATA = {"L1C_B2": -99, "L1C_B3": 0, "EXTRA_depth": 7, "EXTRA_cover": 255}
 LAYOUT = dataclasses.replace(
@@ -173,9 +173,9 @@ def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
         ({"scale_on": "gpu"}, r"^scale_on='gpu'; 'cpu' or 'device' is needed$"),
         ({"scale_on": True}, "^scale_on=True; "),
         ({"pin_memory": 1}, "^pin_memory=1; True or False is needed$"),
-        ({"device": "attic"}, "^device='attic' cannot be had: Expected one of cpu, "),
-        ({"device": "hpu"}, r"^device='hpu' cannot be had: No module named 'torch.hpu'$"),
-        ({"device": 1.5}, r"^device=1.5 cannot be had: device\(\) received an invalid"),
+        ({"device": "attic"}, "^device='attic' cannot be used: Expected one of cpu, "),
+        ({"device": "hpu"}, r"^device='hpu' cannot be used: No module named 'torch.hpu'$"),
+        ({"device": 1.5}, r"^device=1.5 cannot be used: device\(\) received an invalid"),
         (
             {"pin_memory": True, "allocate": bytearray},
             "^pin_memory=True makes memory itself; leave out allocate$",
@@ -201,7 +201,7 @@ def test_what_needs_a_device_is_refused_without(reader, monkeypatch):
 
 
 @pytest.mark.parametrize("device", [None, "cpu"])
-def test_what_the_cpu_scales_cannot_be_page_locked(reader, monkeypatch, device):
+def test_what_the_cpu_scales_cannot_be_pinned(reader, monkeypatch, device):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     with pytest.raises(RequestError, match=r"^pin_memory=True with scale_on='device', but no dev"):
         cloudio.torch.Loader(reader, 2, pin_memory=True, scale_on="device", device=device)
@@ -307,7 +307,7 @@ class Device:
         self.made = []
         self.streams = [Stream("cuda:0"), Stream("cuda:1")]
         self.consumer = self.streams[1]
-        self.locked = []  # where page-locked memory was made
+        self.locked = []  # where pinned memory was made
         self.thread = threading.local()
         self.thread.device = 1
         cuda, device = torch.cuda, self
@@ -472,13 +472,13 @@ def test_a_batch_taken_while_another_thread_closes_is_whole(reader, device, monk
 
     def closing(event):
         batches.close()  # as from another thread: before the batch is handed out
-        batches._hook._sent(reader.read([0]))
+        batches._hook._start_copy(reader.read([0]))
         wait(event)
 
     device.consumer.wait_event = closing
     batch = next(batches)
     assert same_bytes(batch.image, next(iter(cloudio.Loader(reader, 2))).image)
-    assert not batches._hook._under_way
+    assert not batches._hook._in_progress
 
 
 @pytest.mark.parametrize(("named", "k"), [("cuda", 1), ("cuda:0", 0)])
@@ -671,7 +671,7 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
         gc.enable()
 
 
-def test_page_locked_tensors_leave_it_to_torch_when_memory_is_used_again(ds, monkeypatch):
+def test_pinned_tensors_leave_it_to_torch_when_memory_is_used_again(ds, monkeypatch):
     made = []
 
     def allocate_pinned(n_bytes):
@@ -680,7 +680,7 @@ def test_page_locked_tensors_leave_it_to_torch_when_memory_is_used_again(ds, mon
         return torch.frombuffer(memory, dtype=torch.uint8).numpy()
 
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    monkeypatch.setattr(tensors, "allocate_pinned", allocate_pinned)
+    monkeypatch.setattr(pinned, "allocate_pinned", allocate_pinned)
     monkeypatch.setattr(torch_loader, "allocate_pinned", allocate_pinned)
     reader = ds.reader("L1C", "hq", size=20, dtype="bfloat16", valid=True)
     loader = cloudio.torch.Loader(reader, 2, pin_memory=True, prefetch=1)

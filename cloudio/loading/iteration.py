@@ -1,0 +1,88 @@
+"""One iteration of a loader: the batches of an epoch that are still to come."""
+
+import os
+from collections.abc import Iterator
+
+from .._core.pool import CancellationToken, Pool
+from ..errors import RequestError
+from ..reading.batch import A, Batch
+from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
+
+
+class Progress:
+    """How far an iteration is.  Each iteration has its own, and only it changes it.
+
+    ``loaded``: a state set it, for the next iteration.  ``done``: all batches were handed out.
+    """
+
+    def __init__(self, epoch: int, position: int, loaded: bool = False) -> None:
+        self.epoch, self.position, self.loaded, self.done = epoch, position, loaded, False
+
+    def next(self) -> "Progress":
+        """Return the progress of an iteration that starts now; a loaded one is used once."""
+        if self.done:
+            return Progress(self.epoch + 1, 0)
+        return Progress(self.epoch, self.position if self.loaded else 0)
+
+    def end_epoch(self) -> None:
+        self.epoch, self.position, self.done = self.epoch + 1, 0, False
+
+
+class BatchIterator(Iterator[Batch[A]]):
+    """The batches of one epoch that are still to come, in turn.
+
+    Its thread ends when the iterator is closed, dropped or exhausted, when an error is raised in
+    place of a batch, and with the interpreter.  `close` waits for the thread.  Dropping the last
+    reference does not: the garbage collector may do that anywhere.
+    """
+
+    def __init__(
+        self,
+        spec: BatchSpec,
+        pool: Pool,
+        idle_pools: IdlePools,
+        progress: Progress,
+        hook: TransferHook,
+    ) -> None:
+        self._progress, self._hook = progress, hook
+        self._closed, self._n_taken, self._process = False, 0, os.getpid()
+        self.producer = producer = Producer(spec, pool, idle_pools, progress.epoch, hook)
+        if producer.thread is not None:
+            self._cancellation = CancellationToken(producer.pool)
+            producer.thread.start()
+
+    def __len__(self) -> int:
+        """How many batches are still to come."""
+        return 0 if self._closed else self.producer.n_batches - self._n_taken
+
+    def __next__(self) -> Batch[A]:
+        if self._closed:
+            raise StopIteration
+        if os.getpid() != self._process:
+            raise RequestError(
+                f"this iteration belongs to process {self._process}, where its thread is; begin "
+                "one in this process: iter(loader)"
+            )
+        if len(self) == 0:
+            self.close()
+            self._progress.end_epoch()
+            raise StopIteration
+        try:
+            batch: Batch[A] = self._hook.take(self.producer)
+            self._n_taken += 1
+            self._progress.position = self.producer.position(self._n_taken)
+            self._progress.done = self._n_taken == self.producer.n_batches
+            return batch
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the iteration and its thread; closing it again does nothing."""
+        self._closed = True
+        if os.getpid() != self._process:  # a forked child has no such thread
+            return
+        self._hook.close()
+        if self.producer.thread is not None:
+            self._cancellation.cancel()
+            self.producer.join()

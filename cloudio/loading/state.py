@@ -1,0 +1,57 @@
+"""States of a loader: what they are compared with, and how one is refused."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .._utils.numbers import is_whole
+from ..errors import RequestError
+from ..reading.collection import Collection
+from ..storage.discovery import METADATA_CSV
+from .sampling import check_epoch
+
+#: The version of what `Loader.state_dict` returns.
+VERSION = 1
+
+
+def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
+    """Return a number of the patches: of each split's metadata or name, and of ``index``."""
+    layout = dataset.layout
+    digest = hashlib.blake2b(f"{layout.name} {layout.patch}".encode(), digest_size=8)
+    for name, patches in dataset.splits.items():
+        table = dataset.folders[name] / METADATA_CSV
+        identity = table.read_bytes() if table.exists() else name.encode()
+        digest.update(hashlib.blake2b(identity).digest() + len(patches).to_bytes(8, "little"))
+    if dataset.is_subset or index is not None:
+        index = np.arange(len(dataset)) if index is None else index.copy()
+        stored_index = dataset.stored_index(index) if dataset.is_subset else index
+        digest.update(stored_index.astype("<i8").tobytes())
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def check_state(state: Any, own: Mapping[str, int]) -> tuple[int, int]:
+    """Return the epoch and position of ``state``; RequestError if ``own`` is of other patches."""
+    if not isinstance(state, Mapping) or not is_whole(state.get("version")):
+        raise RequestError(f"{state!r} is no state of a loader")
+    if state["version"] != VERSION:
+        raise RequestError(
+            f"the state is of version {state['version']}; this cloudio reads {VERSION}"
+        )
+    if state.keys() != own.keys() or not all(map(is_whole, state.values())):
+        raise RequestError(f"{state!r} is no state of a loader: {', '.join(own)} are needed")
+    for name in ("seed", "shuffle", "patches"):
+        if state[name] != own[name]:
+            raise RequestError(
+                f"the state has {name}={state[name]}, this loader {name}={own[name]}"
+            )
+    if state["data"] != own["data"]:
+        raise RequestError(
+            f"the state is not of these {own['patches']} patches in this order: layout, "
+            "splits, metadata.csv, subset or index differ"
+        )
+    epoch, position = check_epoch(state["epoch"]), state["position"]
+    if not 0 <= position <= own["patches"]:
+        raise RequestError(f"position={position} of {own['patches']} patches")
+    return epoch, int(position)
