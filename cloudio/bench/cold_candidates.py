@@ -1,7 +1,6 @@
-"""Ways to read one batch whose pages are on the disk: numpy's, torch's and ours.
+"""Implementations of one batch whose pages are on the disk: numpy's, torch's and ours.
 
-Each opens everything anew for each run, so that no page is mapped while pages are evicted.  Where
-windows lie, and how fast the disk alone is, are cold_work.py's; what is timed and when, cold.py's.
+Each opens everything anew for each run, so that no page is mapped while pages are evicted.
 """
 
 import importlib.util
@@ -19,23 +18,39 @@ import numpy as np
 from ..errors import CloudioError
 from ..reading.batch import Batch
 from ..reading.dataset import open
-from .candidates import IDIOM, Work, cast_then_multiply, divisors, named
-from .cold_workload import PAGE, ColdWork, Outs, Run, Stored, Way, drained, files_of, started
-from .page_cache import shared_room
+from .candidates import cast_then_multiply, divisors
+from .cold_workload import (
+    PAGE,
+    ColdCandidate,
+    ColdWorkload,
+    FileArray,
+    Outputs,
+    Read,
+    drained,
+    open_files,
+    started_pool,
+)
+from .page_cache import free_shared_bytes
+from .timing import with_threads
+from .workload import Workload
 
-# Of 2 to 32, the fastest at 509, and within 2 % of it at 224; with the kernel's own reading ahead
+BASELINE = "baseline (fancy index, float64) *"
+TORCH = "torch DataLoader"
+# Of 2 to 32, the fastest at 509, and within 2 % of it at 224; with the kernel's own readahead
 # instead of POSIX_FADV_RANDOM all were slower at 509.
 _POOL_THREADS = 16
 _WORKERS = 2
-# Parts that torch's workers are given of a batch: several each, so that both are busy to the end.
+# Parts of a batch for torch's workers: several each, so that both are busy to the end.
 _PARTS = 8
+
+
 # ---- numpy ---------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _mapped(work: ColdWork) -> Iterator[list[tuple[mmap.mmap, np.ndarray]]]:
-    """A mapping of each array, whose pages are let go in the end."""
-    found = [array.mapped() for array in work.arrays]
+def _mapped(workload: ColdWorkload) -> Iterator[list[tuple[mmap.mmap, np.ndarray]]]:
+    """A mapping of each array, whose pages are released at the end."""
+    found = [array.mapped() for array in workload.arrays]
     try:
         yield found
     finally:
@@ -44,63 +59,63 @@ def _mapped(work: ColdWork) -> Iterator[list[tuple[mmap.mmap, np.ndarray]]]:
 
 
 @contextmanager
-def _idiom(work: ColdWork) -> Iterator[Run]:
+def _baseline(workload: ColdWorkload) -> Iterator[Read]:
     """What people write: whole patches of a band, divided in float64, then cropped and cast."""
 
-    def run(_: Outs) -> Outs:
+    def run(_: Outputs) -> Outputs:
         bands = []
-        for (__, array), divisor in zip(maps, divisors(work.scales), strict=True):
-            patches = array[work.index] / divisor
-            crops = [patches[k, rows, cols] for k, (_, rows, cols) in enumerate(work.windows)]
+        for (__, array), divisor in zip(maps, divisors(workload.scales), strict=True):
+            patches = array[workload.index] / divisor
+            crops = [patches[k, rows, cols] for k, (_, rows, cols) in enumerate(workload.windows)]
             bands.append(np.stack(crops).astype(np.float32))
-        return Batch(np.stack(bands, axis=1), None, work.index)
+        return Batch(np.stack(bands, axis=1), None, workload.index)
 
-    with _mapped(work) as maps:
+    with _mapped(workload) as maps:
         yield run
 
 
 @contextmanager
-def _advised(work: ColdWork) -> Iterator[Run]:
-    """All windows asked for, then numpy's best in one thread."""
+def _advised(workload: ColdWorkload) -> Iterator[Read]:
+    """The pages of all windows are requested, then read by the best numpy in one thread."""
 
-    def run(out: Outs) -> Outs:
-        for window in work.windows:
-            for (pages, _), place in zip(maps, work.arrays, strict=True):
-                offset, n_bytes = place.span(window)
+    def run(out: Outputs) -> Outputs:
+        for window in workload.windows:
+            for (pages, _), array in zip(maps, workload.arrays, strict=True):
+                offset, n_bytes = array.span(window)
                 first = offset // PAGE * PAGE
                 pages.madvise(mmap.MADV_WILLNEED, first, offset + n_bytes - first)
-        for k, window in enumerate(work.windows):
-            for b, (_, array) in enumerate(maps):
-                cast_then_multiply(array[window], work.scales[b], out.image[k, b])
+        for k, window in enumerate(workload.windows):
+            for b, (_, pixels) in enumerate(maps):
+                cast_then_multiply(pixels[window], workload.scales[b], out.image[k, b])
         return out
 
-    with _mapped(work) as maps:
+    with _mapped(workload) as maps:
         yield run
 
 
 @contextmanager
-def _pread(work: ColdWork) -> Iterator[Run]:
-    """Each window read at once into a thread's buffer, and scaled from there by the same thread."""
+def _pread(workload: ColdWorkload) -> Iterator[Read]:
+    """Each window is read in one call into a thread's buffer, and scaled by the same thread."""
 
-    def run(out: Outs) -> Outs:
-        tasks = deque((k, b) for k in range(len(work)) for b in range(len(work.bands)))
+    def run(out: Outputs) -> Outputs:
+        tasks = deque((k, b) for k in range(len(workload)) for b in range(len(workload.bands)))
         list(pool.map(partial(samples, out, tasks), buffers))
         return out
 
-    def samples(out: Outs, tasks: deque[tuple[int, int]], buffer: mmap.mmap) -> None:
+    def samples(out: Outputs, tasks: deque[tuple[int, int]], buffer: mmap.mmap) -> None:
         with memoryview(buffer) as memory:
             for k, b in drained(tasks):
-                array = work.arrays[b]
-                offset, n_bytes = array.span(work.windows[k])
+                array = workload.arrays[b]
+                offset, n_bytes = array.span(workload.windows[k])
                 if os.preadv(files[array.path], [memory[:n_bytes]], offset) != n_bytes:
                     raise CloudioError(f"{array.path} ends within a window")
                 window: np.ndarray = np.ndarray(
-                    work.size, array.dtype, buffer, strides=array.strides[1:]
+                    workload.size, array.dtype, buffer, strides=array.strides[1:]
                 )
-                cast_then_multiply(window, work.scales[b], out.image[k, b])
+                cast_then_multiply(window, workload.scales[b], out.image[k, b])
 
-    longest = max(array.span(work.windows[0])[1] for array in work.arrays)
-    with files_of(work) as files, started(_POOL_THREADS) as pool:
+    longest = max(array.span(workload.windows[0])[1] for array in workload.arrays)
+    with open_files(workload) as files, started_pool(_POOL_THREADS) as pool:
         buffers = [mmap.mmap(-1, longest) for _ in range(_POOL_THREADS)]
         yield run
 
@@ -111,10 +126,10 @@ def _pread(work: ColdWork) -> Iterator[Run]:
 class _Samples:
     """The usual data set class: a sample is the crops of all bands, scaled, as a tensor.
 
-    Where one is None the mappings' pages are let go, so that they can be evicted.
+    The sample None releases the pages of the mappings, so that they can be evicted.
     """
 
-    def __init__(self, arrays: Sequence[Stored], scales: Sequence[np.float32]) -> None:
+    def __init__(self, arrays: Sequence[FileArray], scales: Sequence[np.float32]) -> None:
         self.arrays = arrays
         self.scales = np.array(scales)[:, None, None]
         self.maps: list[tuple[mmap.mmap, np.ndarray]] = []
@@ -134,44 +149,44 @@ class _Samples:
 
 
 class _Loader:
-    """A DataLoader whose workers live on from run to run, started before the first.
+    """A DataLoader whose workers live from run to run; they are started before the first.
 
-    Counted is an epoch of ``_PARTS`` batches, from ``iter`` to the last one's arrival.
+    Timed is an epoch of ``_PARTS`` batches, from ``iter`` to the arrival of the last one.
     """
 
-    def __init__(self, work: ColdWork) -> None:
+    def __init__(self, workload: ColdWorkload) -> None:
         from torch.utils.data import DataLoader
 
         self.batches: list[list[Any]] = []
         self.loader: Any = DataLoader(
-            _Samples(work.arrays, work.scales),  # type: ignore[arg-type]
+            _Samples(workload.arrays, workload.scales),  # type: ignore[arg-type]
             batch_sampler=self.batches,
             num_workers=_WORKERS,
             persistent_workers=True,
-            # A forked worker would have inherited what this process has mapped.
+            # A forked worker would inherit the mappings of this process.
             multiprocessing_context="spawn",
         )
-        self.let_go()
+        self.release()
 
     def close(self) -> None:
         del self.loader
 
-    def let_go(self) -> None:
-        """No worker has a page mapped: batches go round, so each worker gets one of these."""
+    def release(self) -> None:
+        """Let every worker release its pages: batches go round, so each worker gets one."""
         self.batches[:] = [[None]] * _WORKERS
         list(self.loader)
 
     @contextmanager
-    def opened(self, work: ColdWork) -> Iterator[Run]:
-        n = math.ceil(len(work) / _PARTS)
-        self.batches[:] = [work.windows[k : k + n] for k in range(0, len(work), n)]
+    def opened(self, workload: ColdWorkload) -> Iterator[Read]:
+        n = math.ceil(len(workload) / _PARTS)
+        self.batches[:] = [workload.windows[k : k + n] for k in range(0, len(workload), n)]
         try:
             yield lambda _: list(self.loader)
         finally:
-            self.let_go()
+            self.release()
 
 
-def _joined(batches: list[Any], out: Outs) -> Outs:
+def _joined(batches: list[Any], out: Outputs) -> Outputs:
     """torch's batches as one."""
     n = 0
     for batch in batches:
@@ -180,9 +195,9 @@ def _joined(batches: list[Any], out: Outs) -> Outs:
     return out
 
 
-def _has_torch(work: ColdWork) -> bool:
-    """Installed, and with room where its workers leave their answers."""
-    return has_torch() and shared_room() > work.bytes_written
+def _can_use_torch(workload: ColdWorkload) -> bool:
+    """Whether torch is installed, and shared memory has room for what its workers return."""
+    return has_torch() and free_shared_bytes() > workload.bytes_written
 
 
 def has_torch() -> bool:
@@ -192,41 +207,45 @@ def has_torch() -> bool:
 # ---- all of them ---------------------------------------------------------------------------------
 
 
-def by_cloudio(name: str, work: Work, threads: int, io: str, prefetch: bool) -> Way:
-    """cloudio by one of its engines; what is opened is one split, from its folder."""
-    folder, layout = next(iter(work.dataset.folders.values())), work.dataset.layout
+def by_cloudio(
+    name: str, workload: Workload, threads: int, io: str, prefetch: bool
+) -> ColdCandidate:
+    """cloudio by one of its engines; it opens one split, from its folder."""
+    folder, layout = next(iter(workload.dataset.folders.values())), workload.dataset.layout
 
     @contextmanager
-    def opened(work: ColdWork) -> Iterator[Run]:
-        def run(out: Outs) -> Outs:
+    def opened(workload: ColdWorkload) -> Iterator[Read]:
+        def run(out: Outputs) -> Outputs:
             if prefetch:
-                reader.prefetch(work.index, work.origin)
-            answer: Outs = reader.read(work.index, work.origin, out=out)
+                reader.prefetch(workload.index, workload.origin)
+            answer: Outputs = reader.read(workload.index, workload.origin, out=out)
             return answer
 
         with open(folder, layout=layout, io=io) as dataset:
-            reader = dataset.reader(work.bands, size=work.size, scale=work.scales, threads=threads)
+            reader = dataset.reader(
+                workload.bands, size=workload.size, scale=workload.scales, threads=threads
+            )
             yield run
 
-    return Way(named(name, threads), opened)
+    return ColdCandidate(with_threads(name, threads), opened)
 
 
 @contextmanager
-def ways(work: ColdWork, threads: int) -> Iterator[list[Way]]:
-    """Every contender for batches of these bands; torch only where it is installed."""
-    found = [
-        Way(IDIOM, _idiom, ulps=1),
-        Way("numpy after MADV_WILLNEED", _advised),
-        Way(f"os.preadv and numpy, {_POOL_THREADS} threads", _pread),
+def cold_candidates(workload: ColdWorkload, threads: int) -> Iterator[list[ColdCandidate]]:
+    """Every candidate for batches of these bands; torch only where it is installed."""
+    numpy = [
+        ColdCandidate(BASELINE, _baseline, ulps=1),
+        ColdCandidate("numpy after MADV_WILLNEED", _advised),
+        ColdCandidate(f"os.preadv and numpy, {_POOL_THREADS} threads", _pread),
     ]
     ours = [
-        by_cloudio("cloudio mmap + prefetch", work, threads, "mmap", True),
-        by_cloudio("cloudio mmap", work, threads, "mmap", False),
-        by_cloudio("cloudio pread", work, threads, "pread", False),
+        by_cloudio("cloudio mmap + prefetch", workload, threads, "mmap", True),
+        by_cloudio("cloudio mmap", workload, threads, "mmap", False),
+        by_cloudio("cloudio pread", workload, threads, "pread", False),
     ]
-    if not _has_torch(work):
-        yield found + ours
+    if not _can_use_torch(workload):
+        yield numpy + ours
         return
-    with closing(_Loader(work)) as loader:
-        torch = Way(f"torch DataLoader, {_WORKERS} workers", loader.opened, answer=_joined)
-        yield [*found, torch, *ours]
+    with closing(_Loader(workload)) as loader:
+        torch = ColdCandidate(f"{TORCH}, {_WORKERS} workers", loader.opened, answer=_joined)
+        yield [*numpy, torch, *ours]

@@ -1,6 +1,6 @@
-"""Pages of files as Linux keeps them: evicted, and proved to be gone; and what a run has cost.
+"""The page cache of Linux: evict files and prove it; and what a run costs in CPU, reads and memory.
 
-For benchmarks of cold reads (cold.py) and of loaders (train.py).  Nothing here writes to a file.
+For cold.py and train.py.  Nothing here writes to a file.
 """
 
 import multiprocessing
@@ -16,9 +16,9 @@ from typing import NamedTuple
 from .._core.files import File
 from ..errors import CloudioError
 
-# Memory under the name of a file system: there is nothing that it could be read from again.
+# File systems in memory: there is no disk to read their files from again.
 _IN_MEMORY = "tmpfs", "ramfs", "devtmpfs", "hugetlbfs"
-# Reads ahead that are under way hold their pages for as long as the disk takes.
+# Readahead in progress keeps its pages for as long as the disk takes.
 _TRIES, _PAUSE = 20, 0.05
 _POLL_SECONDS = 0.005
 _SHARED = "/dev/shm"
@@ -27,8 +27,8 @@ _SHARED = "/dev/shm"
 # ---- eviction ------------------------------------------------------------------------------------
 
 
-class Files:
-    """Files that are evicted together; a context manager that closes its descriptors.
+class EvictableFiles:
+    """Files that are evicted together; as a context manager it closes its descriptors.
 
     CloudioError where this is not Linux, or where a file lies in memory and not on a disk.
     """
@@ -36,8 +36,8 @@ class Files:
     def __init__(self, paths: Iterable[Path]) -> None:
         if sys.platform != "linux":
             raise CloudioError(
-                "cold reads need Linux: nowhere else can pages be evicted and proved to be gone; "
-                f"this is {sys.platform}"
+                "cold reads need Linux, where pages can be evicted and proved to be gone; this is "
+                f"{sys.platform}"
             )
         self.paths = sorted(set(paths))
         for path in self.paths:
@@ -49,12 +49,12 @@ class Files:
         self._open: list[File] = []
         for path in self.paths:
             descriptor = os.open(path, os.O_RDONLY)
-            # What somebody else wrote just now; pages that are not on the disk yet stay.
+            # Pages that are not yet written to the disk cannot be evicted.
             os.fsync(descriptor)
-            # Mapped, for that is how an older kernel is asked which pages are there.
+            # Mapped: older kernels report resident pages for mappings only.
             self._open.append(File(descriptor, path, os.fstat(descriptor).st_size, mapped=True))
 
-    def __enter__(self) -> "Files":
+    def __enter__(self) -> "EvictableFiles":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,7 +62,7 @@ class Files:
             file.close()
 
     def evict(self) -> None:
-        """Drop every page of every file; CloudioError, naming the file, where one stays."""
+        """Drop every page of every file; CloudioError with the file where one stays."""
         left: dict[Path, int] = {}
         for _ in range(_TRIES):
             for file in self._open:
@@ -74,19 +74,19 @@ class Files:
         path, n_bytes = next(iter(left.items()))
         raise CloudioError(
             f"{path}: {n_bytes:,} bytes stay in memory after POSIX_FADV_DONTNEED, so a read of "
-            f"them would not be cold. Its file system is {file_system(path) or 'not known'}; pages "
-            "stay on one that lies in memory, while a process has them mapped or reads them, and "
-            "while they are not yet written to the disk (sync does that)"
+            f"them would not be cold. Its file system is {file_system(path) or 'unknown'}. Pages "
+            "stay if the file system lies in memory, while a process maps or reads them, and until "
+            "they are written to the disk (run `sync`)"
         )
 
     def resident(self) -> dict[Path, int]:
-        """Bytes in memory of each file that has any there; CloudioError where nobody can say."""
+        """Bytes in memory of each file that has any; CloudioError where the kernel does not say."""
         found = {file.path: file.resident(0, file.n_bytes) for file in self._open}
         for path, n_bytes in found.items():
             if n_bytes < 0:
                 raise CloudioError(
-                    f"{path}: the kernel does not say which of its pages are in memory; it tells "
-                    "whoever owns the file or may write to it"
+                    f"{path}: the kernel does not say which of its pages are in memory; it says so "
+                    "only to the owner of the file and to those who may write to it"
                 )
         return {path: n_bytes for path, n_bytes in found.items() if n_bytes}
 
@@ -105,11 +105,11 @@ def file_system(path: Path) -> str:
     return ""
 
 
-def read_ahead(path: Path) -> int | None:
-    """Bytes that the kernel reads ahead of a mapping or a sequential read; None if not said."""
+def readahead_bytes(path: Path) -> int | None:
+    """Bytes that the kernel reads ahead of a mapping or a sequential read; None if unknown."""
     device = os.stat(path).st_dev
-    said = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
-    return int(said.read_text()) * 1024 if said.exists() else None
+    setting = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    return int(setting.read_text()) * 1024 if setting.exists() else None
 
 
 # ---- what a run costs ----------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """CPU seconds, bytes fetched from disks, and page faults that had to wait for one."""
+    """CPU seconds, bytes read from disks, and page faults that waited for a disk."""
     cpu_seconds, read_bytes, major_faults = zip(*map(_usage_of, _processes()), strict=True)
     return Usage(sum(cpu_seconds), sum(read_bytes), sum(major_faults))
 
@@ -141,7 +141,7 @@ def _processes() -> list[int]:
 
 
 def _usage_of(pid: int) -> Usage:
-    # The CPU clock of a process, as clock_getcpuclockid(3) would number it.
+    # The CPU clock of a process, by the number that clock_getcpuclockid(3) gives.
     cpu_seconds = time.clock_gettime(~pid << 3 | 2)
     counts = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -151,19 +151,19 @@ def _usage_of(pid: int) -> Usage:
 class Pss:
     """Proportional set size, in bytes, of this process and its children.
 
-    A page that several processes map counts in each for its share, so sums mean something.
-    ``own`` is what no file could give back: anonymous and shared memory, where Linux (from 5.4 on)
-    tells it from pages of mapped files; else all of it.  What has been put under /dev/shm since the
-    beginning counts too where nobody has it mapped, as batches on their way from a worker.
+    A page that several processes map counts in each for its share, so sums are right.  ``own`` is
+    anonymous and shared memory, without the pages of mapped files, which the kernel can drop; where
+    Linux does not tell them apart (before 5.4) it is all of it.  What was put under /dev/shm since
+    the beginning counts too where no process maps it, such as batches between two processes.
     """
 
     def __init__(self) -> None:
-        self._shared_before = _shared()
+        self._shared_before = _shared_bytes()
         self.before, self.own_before = self.peak, self.own_peak = self._now()
 
     @contextmanager
     def watched(self) -> Iterator["Pss"]:
-        """The highest of many readings from a thread, into the peaks; not for timed runs."""
+        """Keep the peaks of many readings that a thread takes; not for timed runs."""
         done = threading.Event()
 
         def watch() -> None:
@@ -184,29 +184,29 @@ class Pss:
         self.peak, self.own_peak = max(self.peak, total), max(self.own_peak, own)
 
     def _now(self) -> tuple[int, int]:
-        """All of it, and what is not of files."""
+        """All of it, and what is not of mapped files."""
         kinds = {"Pss:": 0, "Pss_File:": 0, "Pss_Shmem:": 0}
         for pid in _processes():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 kind, n_kib, *_ = line.split()
                 if kind in kinds:
                     kinds[kind] += int(n_kib) * 1024
-        unmapped = max(0, _shared() - self._shared_before - kinds["Pss_Shmem:"])
+        unmapped = max(0, _shared_bytes() - self._shared_before - kinds["Pss_Shmem:"])
         total = kinds["Pss:"] + unmapped
         return total, total - kinds["Pss_File:"]
 
 
-def _shared() -> int:
-    """Bytes of all that lies under /dev/shm, whoever put it there."""
+def _shared_bytes() -> int:
+    """Bytes of all files under /dev/shm, of every process."""
     if not os.path.isdir(_SHARED):
         return 0
-    room = os.statvfs(_SHARED)
-    return (room.f_blocks - room.f_bfree) * room.f_frsize
+    space = os.statvfs(_SHARED)
+    return (space.f_blocks - space.f_bfree) * space.f_frsize
 
 
-def shared_room() -> int:
-    """Bytes free where torch's workers leave their answers, of which containers may have few."""
+def free_shared_bytes() -> int:
+    """Free bytes under /dev/shm, where torch's workers put their batches; containers have few."""
     if not os.path.isdir(_SHARED):
         return 0
-    room = os.statvfs(_SHARED)
-    return room.f_bavail * room.f_frsize
+    space = os.statvfs(_SHARED)
+    return space.f_bavail * space.f_frsize

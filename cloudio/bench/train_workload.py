@@ -1,7 +1,7 @@
-"""A consumer that computes: batches taken one after another, and what that costs.
+"""A consumer of batches, as a training loop is one: what it is given, and what each batch costs it.
 
-A contender runs in a process of its own, so that what it holds and uses is not another's.  The
-contenders are train_ways.py's, the report train.py's.
+A candidate runs in a process of its own, so that its memory and CPU time are told apart.  The
+candidates are in train_candidates.py.
 """
 
 import contextlib
@@ -23,35 +23,36 @@ from ..loading.sampling import Samples
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from ..reading.reader import Reader
-from .candidates import Contender, Work, check
 from .page_cache import Pss, usage
+from .timing import Candidate, check
+from .workload import Workload
 
 # float32 of a page, of which a consumer looks at one.
 _STEP = 1024
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to get batches: ``opened(job)`` is a context whose value yields them.
+class TrainCandidate:
+    """A source of batches to time: ``opened(workload)`` is a context whose value yields them.
 
     A batch has an ``image``, or is one: an array or a tensor.  ``ulps``: by how many units in the
     last place a pixel may differ from numpy's.
     """
 
     name: str
-    opened: Callable[["Job"], AbstractContextManager[Iterator[Any]]]
+    opened: Callable[["TrainWorkload"], AbstractContextManager[Iterator[Any]]]
     n_workers: int = 0
     ulps: int = 0
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a consumer is given, and how it takes it: all that its process is told.
+class TrainWorkload:
+    """What a consumer takes, and how: everything that its process needs to know.
 
-    Samples are those of ``index``, in the order and the crops that a cloudio.Loader draws.
-    ``computes``: seconds that a batch takes the consumer, each for ``n_timed`` batches, after
-    ``n_settle`` that are not counted; then memory is watched for ``n_watched``.  ``torch``:
-    imported before anything is counted, as in a process that trains.
+    Samples are those of ``index``, in the order and with the crops that a cloudio.Loader draws.
+    The consumer computes for each of ``compute_seconds`` per batch: ``n_settle`` batches that are
+    not counted, then ``n_timed`` that are.  Last, memory is watched for ``n_watched`` batches.
+    ``torch``: it is imported before anything is counted, as in a process that trains.
     """
 
     dataset: Dataset
@@ -60,7 +61,7 @@ class Job:
     batch_size: int
     index: np.ndarray
     threads: int | None
-    computes: tuple[float, ...]
+    compute_seconds: tuple[float, ...]
     n_settle: int
     n_timed: int
     n_watched: int
@@ -68,23 +69,23 @@ class Job:
 
     @property
     def n_batches(self) -> int:
-        return len(self.computes) * (self.n_settle + self.n_timed) + self.n_watched
+        return len(self.compute_seconds) * (self.n_settle + self.n_timed) + self.n_watched
 
     @cached_property
     def scales(self) -> list[np.float32]:
-        return self.work(self.dataset).scales
+        return self.batch(self.dataset).scales
 
     @cached_property
     def reader(self) -> Reader:
-        return self.work(self.dataset).reader(self.threads)
+        return self.batch(self.dataset).reader(self.threads)
 
     @property
-    def drawn(self) -> dict[str, Any]:
-        """What every loader is told."""
+    def sampling(self) -> dict[str, Any]:
+        """The arguments of every loader."""
         return {"shuffle": True, "seed": 0, "crop": "random", "index": self.index}
 
     def loader(self) -> Loader:
-        return Loader(self.reader, self.batch_size, **self.drawn)
+        return Loader(self.reader, self.batch_size, **self.sampling)
 
     @cached_property
     def all_samples(self) -> Samples:
@@ -92,29 +93,29 @@ class Job:
 
     def samples(self, k: int) -> Samples:
         """Those of batch ``k``."""
-        of_batch = slice(k * self.batch_size, (k + 1) * self.batch_size)
+        part = slice(k * self.batch_size, (k + 1) * self.batch_size)
         index, origin, _ = self.all_samples
-        return Samples(index[of_batch], None if origin is None else origin[of_batch], None)
+        return Samples(index[part], None if origin is None else origin[part], None)
 
-    def work(
+    def batch(
         self, dataset: Dataset, index: np.ndarray | None = None, origin: np.ndarray | None = None
-    ) -> Work:
-        """These samples, as the judge of answers knows them."""
+    ) -> Workload:
+        """These samples as one batch; none where they are not given."""
         at = (np.empty(0, np.int64), np.empty((0, 2), np.int64))
         if index is not None and origin is not None:
             at = index, origin
-        return Work(dataset, self.bands, None, self.size, len(at[0]), at=at)
+        return Workload(dataset, self.bands, None, self.size, len(at[0]), at=at)
 
-    def check(self, way: Way, k: int, batch: Any) -> None:
-        """CloudioError, naming batch and sample, where it is not the one numpy computes."""
+    def check(self, candidate: TrainCandidate, k: int, batch: Any) -> None:
+        """CloudioError, with the numbers of batch and sample, where it differs from numpy's."""
         answer = Batch(image_of(batch), None, self.samples(k).index)
-        name = f"{way.name}, batch {k}"
+        name = f"{candidate.name}, batch {k}"
         folder = next(iter(self.dataset.folders.values()))
-        # By mappings that are gone afterwards.
+        # By mappings that are closed afterwards.
         with open(folder, layout=self.dataset.layout) as apart:
-            work = self.work(apart, *self.samples(k)[:2])
-            judged = Contender(name, 1, lambda _: answer, way.ulps)
-            check(judged, work.allocate(), work.expected())
+            workload = self.batch(apart, *self.samples(k)[:2])
+            given = Candidate(name, 1, lambda _: answer, candidate.ulps)
+            check(given, workload.allocate(), workload.expected())
 
 
 def image_of(batch: Any) -> np.ndarray:
@@ -136,8 +137,8 @@ CLOCK = Clock(time.perf_counter, time.sleep, lambda: usage().cpu_seconds)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What it was to take ``n`` batches: seconds in all, and those that were spent waiting."""
+class Consumption:
+    """The cost of ``n`` batches: seconds in all, and those in which the consumer waited."""
 
     n: int
     seconds: float
@@ -146,75 +147,81 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Result:
-    """Of one run: what each of ``computes`` gave, and bytes of memory.
+class ConsumerRun:
+    """One run: what each of ``compute_seconds`` gave, and bytes of memory.
 
-    ``pss`` is the peak of all processes and ``own`` that of what no file could give back;
-    ``own_before``: what this was before anything of the contender was there.
+    ``pss`` is the peak of all processes, ``own`` that without pages of mapped files, and
+    ``own_before`` what this was before anything of the candidate existed.
     """
 
-    taken: list[Taken]
+    consumed: list[Consumption]
     pss: int
     own: int
     own_before: int
 
 
-def take(batches: Iterator[Any], n: int, compute: float, clock: Clock = CLOCK) -> Taken:
+def consume(
+    batches: Iterator[Any], n: int, compute_seconds: float, clock: Clock = CLOCK
+) -> Consumption:
     """Take ``n`` batches, each of which keeps the consumer busy for so many seconds.
 
-    Busy is asleep, as a process is that waits for a device: no CPU and no GIL.  Before that a
-    value of each page is looked at, as what copies to a device does, so that memory which workers
-    share is mapped here too.  A batch is held until the next one is there, as by a ``for`` loop.
+    Busy is asleep, as a process is that waits for a device: it needs no CPU and no GIL.  Before
+    that it looks at one value of each page, as a copy to a device does, so that memory shared with
+    workers is mapped here too.  A batch is held until the next one is there, as by a ``for`` loop.
     """
     cpu, begin, waited = clock.cpu(), clock.now(), 0.0
     for _ in range(n):
         asked = clock.now()
         batch = next(batches)
-        came = clock.now()
-        waited += came - asked
+        arrived = clock.now()
+        waited += arrived - asked
         image_of(batch).reshape(-1)[::_STEP].max()
-        if (left := came + compute - clock.now()) > 0:
+        if (left := arrived + compute_seconds - clock.now()) > 0:
             clock.sleep(left)
-    return Taken(n, clock.now() - begin, waited, clock.cpu() - cpu)
+    return Consumption(n, clock.now() - begin, waited, clock.cpu() - cpu)
 
 
-def consume(way: Way, job: Job, clock: Clock = CLOCK) -> Result:
-    """Run one contender in this process.
+def run_consumer(
+    candidate: TrainCandidate, workload: TrainWorkload, clock: Clock = CLOCK
+) -> ConsumerRun:
+    """Run one candidate in this process.
 
-    CloudioError where its first batch, before any clock starts, or its last, after all of them
-    have stopped, is not the one numpy computes, or where batches are missing.
+    CloudioError where its first batch, before any clock starts, or its last, after all clocks
+    have stopped, differs from numpy's, or where batches are missing.
     """
-    if job.torch:
+    if workload.torch:
         import torch  # noqa: F401
-    pss, taken = Pss(), []
-    with way.opened(job) as batches:
+    pss, consumed = Pss(), []
+    with candidate.opened(workload) as batches:
         try:
-            job.check(way, 0, next(batches))
-            for k, compute in enumerate(job.computes):
-                # One of those that settle has been checked.
-                take(batches, job.n_settle - (k == 0), compute, clock)
-                taken.append(take(batches, job.n_timed, compute, clock))
+            workload.check(candidate, 0, next(batches))
+            for k, compute in enumerate(workload.compute_seconds):
+                # The first of those that settle has been checked.
+                consume(batches, workload.n_settle - (k == 0), compute, clock)
+                consumed.append(consume(batches, workload.n_timed, compute, clock))
             with pss.watched():
-                take(batches, job.n_watched - 1, job.computes[0], clock)
+                consume(batches, workload.n_watched - 1, workload.compute_seconds[0], clock)
                 last = next(batches)
         except StopIteration:
-            raise CloudioError(f"{way.name}: fewer than {job.n_batches} batches") from None
-        job.check(way, job.n_batches - 1, last)
+            raise CloudioError(
+                f"{candidate.name}: fewer than {workload.n_batches} batches"
+            ) from None
+        workload.check(candidate, workload.n_batches - 1, last)
         del last
-    return Result(taken, pss.peak, pss.own_peak, pss.own_before)
+    return ConsumerRun(consumed, pss.peak, pss.own_peak, pss.own_before)
 
 
 # ---- a process of its own ------------------------------------------------------------------------
 
 
-def run_apart(way: Way, job: Job) -> Result:
-    """`consume` in a new process, which is gone afterwards whatever happens.
+def run_apart(candidate: TrainCandidate, workload: TrainWorkload) -> ConsumerRun:
+    """`run_consumer` in a new process, which is gone afterwards in any case.
 
-    Its CloudioError is raised here; one that says so where it ends without a word.
+    Its CloudioError is raised here; CloudioError with its exit status where it dies.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(way, job, theirs))
+    process = context.Process(target=_child, args=(candidate, workload, theirs))
     process.start()
     theirs.close()
     try:
@@ -223,7 +230,7 @@ def run_apart(way: Way, job: Job) -> Result:
     except EOFError:
         process.join()
         raise CloudioError(
-            f"{way.name}: its process ended with status {process.exitcode} and no result"
+            f"{candidate.name}: its process ended with status {process.exitcode} and no result"
         ) from None
     except BaseException:
         process.terminate()
@@ -232,15 +239,15 @@ def run_apart(way: Way, job: Job) -> Result:
         process.join()
     if isinstance(found, CloudioError):
         raise found
-    result: Result = found
+    result: ConsumerRun = found
     return result
 
 
-def _child(way: Way, job: Job, pipe: Connection) -> None:
+def _child(candidate: TrainCandidate, workload: TrainWorkload, pipe: Connection) -> None:
     # Ctrl-C reaches the parent too, which ends this process then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with pipe, contextlib.suppress(BrokenPipeError):  # the parent is gone
         try:
-            pipe.send(consume(way, job))
+            pipe.send(run_consumer(candidate, workload))
         except CloudioError as error:
             pipe.send(error)

@@ -1,0 +1,212 @@
+"""What the benchmarks read: a data set, its bands and label, and a batch of random windows.
+
+Who reads it is in candidates.py; how it is timed is in timing.py.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from .._utils.progress import on_terminal
+from .._utils.text import counted
+from ..errors import RequestError
+from ..layouts.cloudsen12 import CLOUDSEN12
+from ..reading.batch import Batch
+from ..reading.dataset import Dataset, open
+from ..reading.reader import Reader
+from ..synth.writer import synthesize
+
+N_SAMPLES = 32
+CROP = 224
+L1C = CLOUDSEN12.presets["L1C"][0]
+IGNORE = 255
+# A quarter of the free memory holds four outputs: the shared one, the expected one, and the two
+# that the baseline allocates.
+_SHARES = 4 * 4
+
+
+# ---- the data set --------------------------------------------------------------------------------
+
+
+@contextmanager
+def open_data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset, str]]:
+    """The largest split of a data set and its description; without a path, a synthetic one.
+
+    A synthetic data set is removed at the end.  It holds the 13 bands, a label, and ``extra``.
+    """
+    if path is not None:
+        whole = open(path)
+        name = max(whole.splits, key=lambda name: len(whole.splits[name]))
+        split = whole.split(name)
+        yield split, f"{path}: split {name}, {counted(len(split), 'patch')}"
+        return
+    with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
+        made = Path(folder, "data")
+        arrays = [*L1C, "LABEL_manual_hq", *extra]
+        synthesize(made, {"train": N_SAMPLES}, arrays=arrays, progress=on_terminal())
+        yield open(made).split("train"), f"{N_SAMPLES} synthetic patches, made for this run"
+
+
+def bands_of(dataset: Dataset) -> tuple[str, ...]:
+    """The 13 bands of L1C, or the 12 of L2A, or whatever int16 bands have a known scale."""
+    usable = [name for name in dataset.names if _is_usable(dataset, name)]
+    for preset in ("L1C", "L2A"):
+        for bands in dataset.layout.presets.get(preset, ()):
+            if set(bands) <= set(usable):
+                return bands
+    if not usable:
+        raise RequestError(
+            f"no int16 band of known scale in {dataset.path}; it has {', '.join(dataset.names)}"
+        )
+    return tuple(usable)
+
+
+def _is_usable(dataset: Dataset, name: str) -> bool:
+    band = dataset.band(name)
+    return band.kind == "band" and dataset.dtype(name) == np.int16 and bool(band.scale)
+
+
+def label_of(dataset: Dataset) -> str | None:
+    """manual_hq, or the first label of the data set, or None."""
+    known = [name for name in dataset.layout.label_maps if name in dataset.names]
+    return known[0] if known else None
+
+
+def crop_of(dataset: Dataset) -> tuple[int, int]:
+    """224 x 224, or the valid window where that is smaller."""
+    height, width = dataset.valid_window.size
+    return min(CROP, height), min(CROP, width)
+
+
+# ---- how much of it ------------------------------------------------------------------------------
+
+
+def n_samples_that_fit(size: tuple[int, int], n_bands: int, most: int | None = None) -> int:
+    """How many samples fit the free memory, with all arrays that are alive at once: at most 32."""
+    sample = size[0] * size[1] * (4 * n_bands + 1)
+    return max(1, min(N_SAMPLES if most is None else most, free_bytes() // (_SHARES * sample)))
+
+
+def free_bytes() -> int:
+    """Memory that this process may still take, where Linux says it; elsewhere 8 GB are assumed."""
+    words = {"MemAvailable:": 8_000_000_000}
+    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            name, n, *unit = line.split()
+            words[name] = int(n) * (1024 if unit else 1)
+    limited = limit.read_text().strip() if limit.exists() else "max"
+    return min(words["MemAvailable:"], int(limited) if limited.isdecimal() else 1 << 62)
+
+
+# ---- a batch -------------------------------------------------------------------------------------
+
+
+class Workload:
+    """One batch to read from a data set of one split: random windows of random patches.
+
+    ``maps`` are the arrays of ``bands``, ``scales`` their factors.  ``codes`` is None, or the
+    array of ``label``, its bits as unsigned numbers, and the table of their classes.  Patches
+    repeat where there are fewer than ``n``; windows lie in the valid window; the same seed gives
+    the same batch.  ``at``: patches and origins to read instead of random ones.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        bands: Sequence[str],
+        label: str | None,
+        size: tuple[int, int],
+        n: int,
+        *,
+        seed: int = 0,
+        at: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> None:
+        self.dataset, self.bands, self.label, self.size = dataset, tuple(bands), label, size
+        self.index, self.origin = at or _random(dataset, size, n, seed)
+        self.windows = [
+            (int(patch), slice(row, row + size[0]), slice(col, col + size[1]))
+            for patch, (row, col) in zip(self.index, self.origin.tolist(), strict=True)
+        ]
+        self.maps = [dataset[name] for name in self.bands]
+        self.scales = [np.float32(dataset.band(name).scale or 1) for name in self.bands]
+        self.codes = None if label is None else _codes_and_table(dataset, label)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def bytes_read(self) -> int:
+        return self._n_pixels * sum(array.itemsize for array in self._arrays)
+
+    @property
+    def bytes_written(self) -> int:
+        return self._n_pixels * (4 * len(self.bands) + (self.label is not None))
+
+    @property
+    def _n_pixels(self) -> int:
+        return len(self) * self.size[0] * self.size[1]
+
+    @property
+    def _arrays(self) -> list[np.ndarray]:
+        return [*self.maps, *([] if self.codes is None else self.codes[:1])]
+
+    def reader(self, threads: int | None) -> Reader:
+        return self.dataset.reader(
+            self.bands, self.label, size=self.size, scale=self.scales, threads=threads
+        )
+
+    def allocate(self) -> Batch[np.ndarray]:
+        """An output whose pages are all mapped."""
+        out = self.reader(1).allocate(len(self))
+        poison(out)
+        return out
+
+    def expected(self) -> Batch[np.ndarray]:
+        """The answer, by plain numpy."""
+        out = self.allocate()
+        for k, window in enumerate(self.windows):
+            for b, (array, scale) in enumerate(zip(self.maps, self.scales, strict=True)):
+                out.image[k, b] = array[window].astype(np.float32) * scale
+            if self.codes is not None and out.label is not None:
+                codes, table = self.codes
+                out.label[k] = table[codes[window]]
+        return out
+
+    def warm(self) -> None:
+        """Bring every page of these patches into memory."""
+        for array in self._arrays:
+            for patch in np.unique(self.index):
+                array[patch].max()
+
+
+def _random(
+    dataset: Dataset, size: tuple[int, int], n: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    rng, valid = np.random.default_rng(seed), dataset.valid_window
+    index = np.resize(rng.permutation(len(dataset)), n)
+    room = np.subtract(valid.size, size) + 1
+    return index, np.add(rng.integers(0, room, (n, 2)), (valid.row, valid.col))
+
+
+def _codes_and_table(dataset: Dataset, label: str) -> tuple[np.ndarray, np.ndarray]:
+    array = dataset[label]
+    card = dataset.layout.label_maps[label]["card"]
+    table = card.table(array.dtype, np.dtype(np.uint8), IGNORE, label)
+    return array.view(f"u{array.itemsize}"), table
+
+
+def warm_patches(dataset: Dataset, bands: Sequence[str], patches: np.ndarray) -> None:
+    """Bring every page of whole patches into memory."""
+    at = patches, np.zeros((len(patches), 2), np.int64)
+    Workload(dataset, bands, None, dataset.layout.patch, len(patches), at=at).warm()
+
+
+def poison(out: Batch[np.ndarray]) -> None:
+    """Fill an output with values that no answer holds."""
+    out.image.fill(np.nan)
+    if out.label is not None:
+        out.label.fill(IGNORE - 1)
