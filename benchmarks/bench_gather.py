@@ -1,28 +1,25 @@
-"""How fast is a batch of 32 random crops read, by size of the crop and number of bands?
+"""How fast is a batch of 32 random crops read, by size of the crop and number of bands?"""
 
-CLOUDIO_BENCH_SAMPLES makes a batch smaller, where only the answers matter.
-"""
-
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
-from conftest import Timed
+from environment import N_SMOKE
+from timed import Timed
 
 from cloudio import Batch, Dataset
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Contender, Work, best_recipe, check, contenders, roof
+from cloudio.bench.candidates import all_candidates, best_recipe
+from cloudio.bench.limits import copy_limits
+from cloudio.bench.timing import Candidate, check
+from cloudio.bench.workload import Workload, bands_of, n_samples_that_fit
 
-WAYS = (
-    "the idiom", "best numpy, 1", "best numpy, all", "cloudio, 1", "cloudio, all",
-    "roof: np.copyto", "roof: streamed copy",
-)  # fmt: skip
+CANDIDATES = "baseline", "best numpy, 1", "best numpy, all", "cloudio, 1", "cloudio, all"
+LIMITS = "copy limit: np.copyto", "copy limit: streamed copy"
 
 
 class Stage(NamedTuple):
     group: str
-    ways: dict[str, Contender]
+    candidates: dict[str, Candidate]
     out: Batch
     expected: Batch
 
@@ -35,24 +32,28 @@ class Stage(NamedTuple):
 def stage(
     request: pytest.FixtureRequest, data: Dataset, pool: ThreadPoolExecutor, threads: int
 ) -> Stage:
-    """One crop and number of bands, for all ways that follow."""
+    """One crop and number of bands, for all candidates that follow."""
     size, n_bands = request.param
-    bands = bench.bands_of(data)[:n_bands]
-    most = int(os.environ.get("CLOUDIO_BENCH_SAMPLES", bench.N_SAMPLES))
-    work = Work(data, bands, None, (size, size), bench.n_samples((size, size), len(bands), most))
-    work.warm()
-    out, expected = work.allocate(), work.expected()
-    ways = contenders(work, best_recipe(work, out), pool, threads)
+    bands = bands_of(data)[:n_bands]
+    n = n_samples_that_fit((size, size), len(bands), N_SMOKE)
+    workload = Workload(data, bands, None, (size, size), n)
+    workload.warm()
+    out, expected = workload.allocate(), workload.expected()
+    candidates = all_candidates(workload, best_recipe(workload, out), pool, threads)
     if threads == 1:
-        ways = [*ways[:2], ways[1], ways[2], ways[2]]
-    ways += roof(work, pool, threads, expected)
-    group = f"gather, {size} x {size}, {len(bands)} bands"
-    return Stage(group, dict(zip(WAYS, ways, strict=True)), out, expected)
+        baseline, numpy, ours = candidates
+        candidates = [baseline, numpy, numpy, ours, ours]
+    candidates += copy_limits(workload, pool, threads, expected)
+    named = dict(zip((*CANDIDATES, *LIMITS), candidates, strict=True))
+    return Stage(f"gather, {size} x {size}, {len(bands)} bands", named, out, expected)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_gather(timed: Timed, stage: Stage, way: str) -> None:
-    contender = stage.ways[way]
-    if not way.startswith("roof"):
-        check(contender, stage.out, stage.expected)
-    timed(stage.group, contender, stage.out)
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_gather(timed: Timed, stage: Stage, name: str) -> None:
+    check(stage.candidates[name], stage.out, stage.expected)
+    timed(stage.group, stage.candidates[name], stage.out)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_copy_limit(timed: Timed, stage: Stage, name: str) -> None:
+    timed(stage.group, stage.candidates[name], stage.out)

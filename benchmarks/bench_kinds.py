@@ -1,28 +1,24 @@
 """What does each kind of output cost, against plain float32 and against the best that numpy and
 torch can do for the same result?
-
-CLOUDIO_BENCH_SAMPLES makes a batch smaller, where only the answers matter.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import Timed
+from environment import N_SMOKE
 from kinds import KINDS, SIZES, kinds_of, memory_for
-from kinds_compare import Ways, prepared
+from kinds_compare import Candidates, prepared
 from kinds_torch import MISSING
+from timed import Timed
 
 from cloudio import Dataset
-
-N_SAMPLES = os.environ.get("CLOUDIO_BENCH_SAMPLES")
 
 
 class Stage(NamedTuple):
     group: str
-    ways: Ways
+    candidates: Candidates
     memory: np.ndarray
 
 
@@ -40,18 +36,17 @@ def stage(
     request: pytest.FixtureRequest, data: Dataset, memory: np.ndarray, pool: ThreadPoolExecutor,
     threads: int,
 ) -> Stage:  # fmt: skip
-    """One crop and kind, for all ways that follow; their answers have been checked."""
+    """One crop and kind, for all candidates that follow; their answers have been checked."""
     size, kind = request.param
     if kind not in kinds_of(data):
         pytest.skip(f"{data.path} lacks the bands")
-    n = int(N_SAMPLES) if N_SAMPLES else None
-    _, ways = prepared(data, kind, size, memory, pool, threads, n_samples=n)
-    return Stage(f"{size} x {size}, {kind.name}", ways, memory)
+    _, candidates = prepared(data, kind, size, memory, pool, threads, n_samples=N_SMOKE)
+    return Stage(f"{size} x {size}, {kind.name}", candidates, memory)
 
 
-@pytest.mark.parametrize("way", Ways._fields)
-def test_kind(timed: Timed, stage: Stage, way: str) -> None:
-    contender = getattr(stage.ways, way)
-    if contender is None:
+@pytest.mark.parametrize("name", Candidates._fields)
+def test_kind(timed: Timed, stage: Stage, name: str) -> None:
+    candidate = getattr(stage.candidates, name)
+    if candidate is None:
         pytest.skip(MISSING)
-    timed(stage.group, contender, stage.memory)
+    timed(stage.group, candidate, stage.memory)

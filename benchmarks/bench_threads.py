@@ -4,12 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
-from conftest import Timed
-from small_candidates import N_TASKS, busy_thread, shared_reads
+from busy_reads import N_TASKS, busy_thread, shared_reads
+from timed import Timed
 
 from cloudio import Dataset
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Work, by_cloudio, check
+from cloudio.bench.candidates import by_cloudio
+from cloudio.bench.timing import check
+from cloudio.bench.workload import N_SAMPLES, Workload, bands_of, label_of
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -18,21 +19,21 @@ from cloudio.bench.candidates import Work, by_cloudio, check
 def test_threads_by_output(
     timed: Timed, data: Dataset, size: int, n_samples: int, threads: int
 ) -> None:
-    work = Work(data, bench.bands_of(data)[:4], None, (size, size), n_samples)
-    work.warm()
-    out, way = work.allocate(), by_cloudio(work, threads)
-    check(way, out, work.expected())
-    timed(f"threads, {work.bytes_written // 1024:6} KiB of output", way, out)
+    workload = Workload(data, bands_of(data)[:4], None, (size, size), n_samples)
+    workload.warm()
+    out, candidate = workload.allocate(), by_cloudio(workload, threads)
+    check(candidate, out, workload.expected())
+    timed(f"threads, {workload.bytes_written // 1024:6} KiB of output", candidate, out)
 
 
 @pytest.mark.parametrize("at", [0, 1, 2], ids=["one call", "a task each", f"{N_TASKS} tasks"])
-@pytest.mark.parametrize("neighbour", ["idle", "busy"])
+@pytest.mark.parametrize("neighbor", ["idle", "busy"])
 def test_beside_a_python_thread(
-    timed: Timed, data: Dataset, pool: ThreadPoolExecutor, threads: int, neighbour: str, at: int
+    timed: Timed, data: Dataset, pool: ThreadPoolExecutor, threads: int, neighbor: str, at: int
 ) -> None:
-    work = Work(data, bench.bands_of(data), bench.label_of(data), (224, 224), bench.N_SAMPLES)
-    work.warm()
-    out, way = work.allocate(), shared_reads(work, pool, threads)[at]
-    check(way, out, work.expected())
-    with busy_thread() if neighbour == "busy" else nullcontext():
-        timed(f"beside a Python thread that is {neighbour}", way, out)
+    workload = Workload(data, bands_of(data), label_of(data), (224, 224), N_SAMPLES)
+    workload.warm()
+    out, candidate = workload.allocate(), shared_reads(workload, pool, threads)[at]
+    check(candidate, out, workload.expected())
+    with busy_thread() if neighbor == "busy" else nullcontext():
+        timed(f"beside a Python thread that is {neighbor}", candidate, out)

@@ -1,36 +1,37 @@
-"""Where do the numbers of `Tuning` in cloudio/_kernels.pyx come from?
+"""Where do the numbers of `Tuning` in cloudio/_core/kernels.pyx come from?
 
-Rows asked for ahead and the size of a strip are swept around their defaults.  The two thresholds
-are questions of yes or no at every size of the output: past the cache or through it, one thread
-or all; the default belongs where the answer turns.  Every number is put back.
+The rows that are prefetched and the size of a tile are swept around their defaults.  The two
+thresholds are questions of yes or no at every size of the output: past the cache or through it,
+one thread or all; the default belongs where the answer changes.  Every number is put back.
 """
 
 from collections.abc import Callable
 
 import pytest
-from conftest import Timed
+from timed import Timed
 
 from cloudio import Batch, Dataset
 from cloudio._core import kernels
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Contender, Work, by_cloudio, check
+from cloudio.bench.candidates import by_cloudio
+from cloudio.bench.timing import Candidate, check
+from cloudio.bench.workload import N_SAMPLES, Workload, bands_of
 
 DEFAULTS = kernels.tune()
 KIB = [64 << k for k in range(10)]
 NEVER = 1 << 60
 
 
-def sized(data: Dataset, kib: int) -> Work:
+def sized(data: Dataset, kib: int) -> Workload:
     """A batch of crops, each 64 KiB of output, with that much output in all."""
-    return Work(data, bench.bands_of(data)[:4], None, (64, 64), kib // 64)
+    return Workload(data, bands_of(data)[:4], None, (64, 64), kib // 64)
 
 
-def prepared(work: Work, threads: int) -> tuple[Contender, Batch]:
-    """The read and its output, once the answer is right under the numbers that are tried."""
-    work.warm()
-    way, out = by_cloudio(work, threads), work.allocate()
-    check(way, out, work.expected())
-    return way, out
+def prepared(workload: Workload, threads: int) -> tuple[Candidate, Batch]:
+    """The read and its output; the answer is right with the numbers that are tried."""
+    workload.warm()
+    candidate, out = by_cloudio(workload, threads), workload.allocate()
+    check(candidate, out, workload.expected())
+    return candidate, out
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -42,19 +43,19 @@ def test_sweep(
 ) -> None:  # fmt: skip
     value = int(DEFAULTS[name] * times)
     tuned(**{name: value})
-    work = Work(data, bench.bands_of(data), None, (224, 224), bench.N_SAMPLES)
-    way, out = prepared(work, n_threads)
-    timed(f"{name}, {n_threads} threads", way, out)
+    workload = Workload(data, bands_of(data), None, (224, 224), N_SAMPLES)
+    candidate, out = prepared(workload, n_threads)
+    timed(f"{name}, {n_threads} threads", candidate, out)
 
 
-@pytest.mark.parametrize("woken", [False, True], ids=["1 thread", "2 threads"])
+@pytest.mark.parametrize("threaded", [False, True], ids=["1 thread", "2 threads"])
 @pytest.mark.parametrize("kib", KIB)
 def test_thread_bytes(
-    timed: Timed, tuned: Callable[..., object], data: Dataset, kib: int, woken: bool
+    timed: Timed, tuned: Callable[..., object], data: Dataset, kib: int, threaded: bool
 ) -> None:
-    tuned(thread_bytes=1 if woken else NEVER)
-    way, out = prepared(sized(data, kib), 2)
-    timed(f"thread_bytes: {kib:6} KiB", way, out)
+    tuned(thread_bytes=1 if threaded else NEVER)
+    candidate, out = prepared(sized(data, kib), 2)
+    timed(f"thread_bytes: {kib:6} KiB", candidate, out)
 
 
 @pytest.mark.parametrize("consumed", [False, True], ids=["left", "consumed"])
@@ -64,7 +65,7 @@ def test_stream_bytes(
     timed: Timed, tuned: Callable[..., object], data: Dataset, kib: int, streamed: bool,
     consumed: bool,
 ) -> None:  # fmt: skip
-    """Consumed: every pixel is read again at once, as a normalisation on the CPU would."""
+    """Consumed: every pixel is read again at once, as by a normalization on the CPU."""
     tuned(stream_bytes=1 if streamed else NEVER)
     read, out = prepared(sized(data, kib), 1)
 
@@ -73,5 +74,5 @@ def test_stream_bytes(
         out.image.max()
         return out
 
-    way = Contender(read.name, 1, read_and_consume) if consumed else read
-    timed(f"stream_bytes: {kib:6} KiB, {'consumed' if consumed else 'left'}", way, out)
+    candidate = Candidate(read.name, 1, read_and_consume) if consumed else read
+    timed(f"stream_bytes: {kib:6} KiB, {'consumed' if consumed else 'left'}", candidate, out)

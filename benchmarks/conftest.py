@@ -2,40 +2,35 @@
 
     python -m pytest benchmarks --benchmark-only --benchmark-json=times.json
 
-CLOUDIO_BENCH_DATA names a data set to use; otherwise one is made up, and removed at the end.
-pytest-benchmark runs contenders one after another; interleaved.py is where ratios are quoted from.
+README.md says which file answers which question, and what the environment may set.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
+from environment import bench_data
 from kinds import FLOAT_BANDS
+from timed import Timed
 
 from cloudio import Dataset
 from cloudio._core import kernels
 from cloudio._utils import machine
 from cloudio._utils.machine import available_cpus
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Contender
-
-Timed = Callable[[str, Contender, Any], None]
+from cloudio.bench.timing import Candidate
 
 
 def pytest_benchmark_update_machine_info(config: object, machine_info: dict[str, Any]) -> None:
     machine_info["cloudio"] = machine.facts() | {
-        "cache": "every page in memory before the clock, but for bench_cold.py"
+        "cache": "every page in memory before the clock starts, except in bench_cold.py"
     }
 
 
 @pytest.fixture(scope="session")
 def data() -> Iterator[Dataset]:
-    """A data set of one split, with 13 bands, radar and a label unless it is the user's own."""
-    path = os.environ.get("CLOUDIO_BENCH_DATA")
-    with bench.data(Path(path) if path else None, FLOAT_BANDS) as (dataset, _):
+    """A data set of one split; a synthetic one has 13 bands, radar and a label."""
+    with bench_data(FLOAT_BANDS) as (dataset, _):
         yield dataset
 
 
@@ -60,13 +55,13 @@ def tuned() -> Iterator[Callable[..., object]]:
 
 @pytest.fixture
 def timed(benchmark: Any) -> Timed:
-    """Time ``run(out)`` of a way, whose answer has been checked, among others of a group."""
+    """Time ``run(out)`` of a candidate, whose answer has been checked, in its group."""
 
-    def time(group: str, way: Contender, out: Any) -> None:
+    def time(group: str, candidate: Candidate, out: Any) -> None:
         benchmark.group = group
         benchmark.extra_info.update(
-            way=way.name, threads=way.threads, isa=kernels.isa(), cache="warm"
+            candidate=candidate.name, threads=candidate.threads, isa=kernels.isa(), cache="warm"
         )
-        benchmark(way.run, out)
+        benchmark(candidate.run, out)
 
     return time

@@ -1,10 +1,10 @@
 """Does a pass over more data than memory holds stay within a limit, and how fast is it then?
 
-    python benchmarks/memory_limit.py PATH [--limit MB] [--batch N] [--rounds N]
+    python benchmarks/scripts/memory_limit.py PATH [--limit MB] [--batch N] [--rounds N]
 
-Reads every patch of a split once, cold, in batches: without a limit, then in a memory cgroup of its
-own, there with ``evict=True`` and without.  Needs Linux and the right to make cgroups (root).  What
-is charged to a cgroup is what its processes allocate and the pages that they bring into memory.
+Reads every patch of a split once, cold, in batches: without a limit, and in a memory cgroup of its
+own with ``evict=True`` and without.  Needs Linux and the right to make cgroups (root).  A cgroup is
+charged for what its processes allocate and for the pages that they bring into memory.
 """
 
 import argparse
@@ -21,9 +21,16 @@ from statistics import median
 import cloudio
 from cloudio import CloudioError
 from cloudio._utils import machine, tables
-from cloudio.bench import warm as bench
+from cloudio.bench.timing import round_order
+from cloudio.bench.workload import bands_of, open_data
 
 V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+# Name, whether the memory is limited, and what happens to pages that have been read.
+CANDIDATES = (
+    ("no limit", False, "keep"),
+    ("limit", True, "keep"),
+    ("limit, evict=True", True, "evict"),
+)
 
 
 def main() -> None:
@@ -33,20 +40,15 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=8)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--io", default="mmap")
-    arguments.add_argument("--work", choices=("evict", "keep"), help=argparse.SUPPRESS)
+    arguments.add_argument("--pages", choices=("evict", "keep"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
-    if given.work:
-        print(json.dumps(one_pass(given.path, given.batch, given.work == "evict", given.io)))
+    if given.pages:
+        print(json.dumps(one_pass(given.path, given.batch, given.pages == "evict", given.io)))
         return
-    ways = [
-        ("no limit", False, "keep"),
-        ("limit", True, "keep"),
-        ("limit, evict=True", True, "evict"),
-    ]
-    found: dict[str, list[dict[str, float]]] = {name: [] for name, *_ in ways}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name, *_ in CANDIDATES}
     for k in range(given.rounds):
-        for name, limited, how in ways[k % 3 :] + ways[: k % 3]:
-            found[name].append(run(given, limited, how))
+        for name, limited, pages in round_order(CANDIDATES, k):
+            found[name].append(run(given, limited, pages))
     print(tables.text(list(machine.facts().items())))
     rows = [("", "MB/s", "of no limit", "peak of the cgroup, MB", "times at the limit")]
     free = median(each["mb_per_second"] for each in found["no limit"])
@@ -54,7 +56,7 @@ def main() -> None:
         speed = median(each["mb_per_second"] for each in results)
         peak = max(each.get("peak", 0) for each in results) / 1e6
         hits = max(each.get("hits", 0) for each in results)
-        limited = (f"{peak:,.0f}", f"{hits:,}") if "limit," in name or name == "limit" else ("", "")
+        limited = (f"{peak:,.0f}", f"{hits:,}") if name != "no limit" else ("", "")
         rows.append((name, f"{speed:,.0f}", f"{speed / free:.2f}", *limited))
     stored = found["no limit"][0]["bytes"] / 1e6
     print(
@@ -63,9 +65,9 @@ def main() -> None:
     print(tables.text(rows, range(1, 5)))
 
 
-def run(given: argparse.Namespace, limited: bool, how: str) -> dict[str, float]:
+def run(given: argparse.Namespace, limited: bool, pages: str) -> dict[str, float]:
     """One pass in a process of its own."""
-    command = [sys.executable, __file__, str(given.path), "--work", how]
+    command = [sys.executable, __file__, str(given.path), "--pages", pages]
     command += ["--batch", str(given.batch), "--io", given.io]
     if not limited:
         return dict(json.loads(subprocess.check_output(command)))
@@ -92,7 +94,7 @@ def cgroup(limit: int) -> Iterator[Path]:
 
 
 def charged(group: Path) -> dict[str, float]:
-    """The most that was charged, and how often the limit was met."""
+    """The peak of what was charged, and how often the limit was reached."""
     if V1.is_dir():
         hits = int((group / "memory.failcnt").read_text())
         return {"peak": int((group / "memory.max_usage_in_bytes").read_text()), "hits": hits}
@@ -101,15 +103,15 @@ def charged(group: Path) -> dict[str, float]:
 
 
 def one_pass(path: Path, batch: int, evict: bool, io: str) -> dict[str, float]:
-    with bench.data(path) as (split, _):
+    with open_data(path) as (split, _):
         dataset = cloudio.open(path, io=io)
         dataset = dataset.split(
             next(name for name in dataset.splits if len(dataset.split(name)) == len(split))
         )
-        bands = bench.bands_of(dataset)
+        bands = bands_of(dataset)
     reader = dataset.reader(bands, evict=evict)
     if dataset.reader(bands).read([0, -1]).image.tobytes() != reader.read([0, -1]).image.tobytes():
-        raise CloudioError("what was read with evict is not what is read without")
+        raise CloudioError("a read with evict=True differs from one without")
     for source in (dataset.open_arrays(name)[0] for name in bands):
         source.file.evict(0, source.file.n_bytes)
     out = reader.allocate(batch)

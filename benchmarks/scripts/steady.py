@@ -1,9 +1,10 @@
-"""Does a loader that goes on for long take ever more memory, and does it leave kept batches alone?
+"""Does a loader that runs for long take more and more memory, and does it leave kept batches alone?
 
-    python benchmarks/steady.py [PATH] [--batches N] [--kept N] [--prefetch N]
+    python benchmarks/scripts/steady.py [PATH] [--batches N] [--kept N] [--prefetch N]
 
-Epochs of 1,000 batches of 8 random crops of 64 x 64, 3 bands.  The first ones are kept to the end,
-and are compared with what numpy reads then.  Needs Linux, for the proportional set size.
+Epochs of 1,000 batches of 8 random crops of 64 x 64, 3 bands.  The first batches are
+kept to the end and then compared with what numpy reads.  Needs Linux, for the proportional set
+size.
 """
 
 import argparse
@@ -13,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cloudio import Batch, Loader
+from cloudio import Batch, Dataset, Loader
 from cloudio._utils import machine, tables
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Contender, Work, check
 from cloudio.bench.page_cache import Pss
+from cloudio.bench.timing import Candidate, check
+from cloudio.bench.workload import Workload, bands_of, open_data, warm_patches
 
 EPOCH, BATCH, SIZE, N_BANDS, N_PATCHES = 1000, 8, (64, 64), 3, 32
 
@@ -29,12 +30,11 @@ def main() -> None:
     parser.add_argument("--kept", type=int, default=1000, help="of the first (default: 1,000)")
     parser.add_argument("--prefetch", type=int, default=2)
     given = parser.parse_args()
-    with bench.data(given.path) as (data, words):
-        bands, patches = bench.bands_of(data)[:N_BANDS], np.arange(min(len(data), N_PATCHES))
-        # Once mapped, no page of theirs is news.
-        whole = data.layout.patch
-        Work(data, bands, None, whole, 0, at=(patches, np.zeros((len(patches), 2), int))).warm()
-        reader = Work(data, bands, None, SIZE, 1).reader(1)
+    with open_data(given.path) as (data, words):
+        bands, patches = bands_of(data)[:N_BANDS], np.arange(min(len(data), N_PATCHES))
+        # Once mapped, no page of theirs adds to the memory.
+        warm_patches(data, bands, patches)
+        reader = Workload(data, bands, None, SIZE, 1).reader(1)
         index = np.resize(patches, EPOCH * BATCH)
         loader = Loader(reader, BATCH, index=index, prefetch=given.prefetch)
         kept, rows = run(loader, given.batches, given.kept)
@@ -42,8 +42,8 @@ def main() -> None:
         print(f"\n{words}; batches of {BATCH} crops of {SIZE[0]} x {SIZE[1]}, {N_BANDS} bands\n")
         print(tables.text(rows, range(5)))
         for k, batch in enumerate(kept):
-            judge(data, bands, loader, k, batch)
-        print(f"\n{len(kept):,} batches that were kept are what numpy reads, bit for bit")
+            check_batch(data, bands, loader, k, batch)
+        print(f"\n{len(kept):,} kept batches are what numpy reads, bit for bit")
 
 
 def run(loader: Loader, n: int, n_kept: int) -> tuple[list[Batch], list[tuple[str, ...]]]:
@@ -74,16 +74,17 @@ def minor_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def judge(
-    data: bench.Dataset, bands: tuple[str, ...], loader: Loader, k: int, batch: Batch
+def check_batch(
+    data: Dataset, bands: tuple[str, ...], loader: Loader, k: int, batch: Batch
 ) -> None:
-    """CloudioError where batch ``k``, counted over all epochs, is no longer what it was."""
+    """CloudioError where batch ``k``, counted over all epochs, has changed."""
     epoch, at = divmod(k, EPOCH)
     index, origin, _ = loader.samples(range(at * BATCH, (at + 1) * BATCH), epoch)
     if origin is None:
         raise AssertionError("random crops have origins")
-    work = Work(data, bands, None, SIZE, BATCH, at=(index, origin))
-    check(Contender(f"kept batch {k}", 1, lambda _: batch), work.allocate(), work.expected())
+    workload = Workload(data, bands, None, SIZE, BATCH, at=(index, origin))
+    kept = Candidate(f"kept batch {k}", 1, lambda _: batch)
+    check(kept, workload.allocate(), workload.expected())
 
 
 if __name__ == "__main__":

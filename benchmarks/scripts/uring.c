@@ -1,10 +1,10 @@
 /* Is io_uring faster than threads that pread, for windows of patches whose pages are on the disk?
  *
- *     cc -O2 -pthread -o uring benchmarks/uring.c && ./uring data/train/L1C_*.dat
+ *     cc -O2 -pthread -o uring benchmarks/scripts/uring.c && ./uring data/train/L1C_*.dat
  *
  * Files of int16 patches of 512 x 512.  The pages of the same random windows are read by a pool of
- * threads and by one thread with a ring, at several depths, through the page cache and past it, in
- * turns; pages are evicted before each run.  Medians of the rounds.  Files are only read. */
+ * threads and by one thread with a ring, at several depths, through the page cache and past it,
+ * interleaved; pages are evicted before each run.  Medians of the rounds.  Files are only read. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 enum { ROW = 1024, PATCH = 512 * ROW, PAGE = 4096, SAMPLES = 64, ROUNDS = 9, MAX_FILES = 64 };
-enum { N_DEPTHS = 6, MAX_DEPTH = 32, N_WAYS = 4 * N_DEPTHS };
+enum { N_DEPTHS = 6, MAX_DEPTH = 32, N_CANDIDATES = 4 * N_DEPTHS };
 
 static const char *const names[4] = {
     "threads, page cache", "io_uring, page cache", "threads, O_DIRECT", "io_uring, O_DIRECT"};
@@ -192,10 +192,10 @@ static void draw(int n_rows) {
     }
 }
 
-static void run(int way, int depth, double *seconds, double *cpu) {
+static void run(int path, int depth, double *seconds, double *cpu) {
     struct ring ring = {0};
-    int uses_ring = way & 1;
-    open_files = files[way >> 1];
+    int uses_ring = path & 1;
+    open_files = files[path >> 1];
     if (uses_ring) ring = ring_open((unsigned)depth);
     for (int f = 0; f < n_files; f++)
         if (posix_fadvise(files[0][f], 0, 0, POSIX_FADV_DONTNEED)) die("posix_fadvise");
@@ -220,14 +220,14 @@ static double median(double *values) {
 }
 
 static void compare(int n_rows) {
-    static double speed[N_WAYS][ROUNDS], cpu[N_WAYS][ROUNDS];
+    static double speed[N_CANDIDATES][ROUNDS], cpu[N_CANDIDATES][ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
         draw(n_rows);
         double mb = 0, seconds;
         for (int k = 0; k < n_requests; k++) mb += requests[k].n_bytes / 1e6;
-        for (int turn = 0; turn < N_WAYS; turn++) {
-            int w = (round % 2 ? N_WAYS - turn : turn) + round * 5;
-            w %= N_WAYS;
+        for (int k = 0; k < N_CANDIDATES; k++) {
+            int w = (round % 2 ? N_CANDIDATES - k : k) + round * 5;
+            w %= N_CANDIDATES;
             run(w / N_DEPTHS, 1 << w % N_DEPTHS, &seconds, &cpu[w][round]);
             speed[w][round] = mb / seconds;
         }
@@ -235,10 +235,10 @@ static void compare(int n_rows) {
     printf("\n%d rows: %d windows, MB/s (CPU seconds) by reads at once\n%-22s", n_rows, n_requests,
            "");
     for (int d = 0; d < N_DEPTHS; d++) printf("%13d", 1 << d);
-    for (int way = 0; way < 4; way++) {
-        printf("\n%-22s", names[way]);
+    for (int path = 0; path < 4; path++) {
+        printf("\n%-22s", names[path]);
         for (int d = 0; d < N_DEPTHS; d++) {
-            int w = way * N_DEPTHS + d;
+            int w = path * N_DEPTHS + d;
             printf("%6.0f (%.2f)", median(speed[w]), median(cpu[w]));
         }
     }

@@ -1,7 +1,7 @@
-"""The kinds of output a reader has beside plain float32: a table, the answers, and our way.
+"""The kinds of output a reader has beside plain float32: a table, the answers, and our reads.
 
-numpy's ways are in by_numpy.py, torch's in by_torch.py; how they race is
-kinds_race.py's.
+numpy's implementations are in kinds_numpy.py, torch's in kinds_torch.py; kinds_compare.py times
+them side by side.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ import numpy as np
 
 import cloudio
 from cloudio import Dataset
-from cloudio.bench import warm as bench
-from cloudio.bench.candidates import Contender, Work
+from cloudio.bench.timing import Candidate, first_difference, with_threads
+from cloudio.bench.workload import N_SAMPLES, Workload, bands_of, n_samples_that_fit
 from cloudio.reading.outputs import allocate_aligned, image_shape, numpy_dtype
 
 #: Arrays that the mixed kind takes beside int16 ones; a made-up data set needs them too.
@@ -36,7 +36,7 @@ class Kind:
     dtype: str = "float32"
     layout: str = "NCHW"
     symmetry: int = 0
-    normalised: bool = False
+    normalized: bool = False
     clip: tuple[float, float] | None = None
     fill: float | None = None
     valid: bool = False
@@ -68,7 +68,7 @@ KINDS = (
     Kind("symmetry 5", symmetry=5, of_plain=0.6, of_others=3),
     Kind("symmetry 6", symmetry=6, of_plain=0.9, of_others=3),
     Kind("symmetry 7", symmetry=7, of_plain=0.6, of_others=3),
-    Kind("mean and std", normalised=True, of_plain=0.95, of_others=3),
+    Kind("mean and std", normalized=True, of_plain=0.95, of_others=3),
     Kind("clip", clip=(0.1, 0.3), of_plain=0.95, of_others=3),
     Kind("fill", fill=-1.0),
     Kind("mixed int16 and float32", mixed=True, of_plain=0.9, of_others=3),
@@ -76,74 +76,74 @@ KINDS = (
 )
 
 
-class Outs(NamedTuple):
+class Outputs(NamedTuple):
     """An image, and a mask or None."""
 
     image: np.ndarray
     mask: np.ndarray | None
 
 
-class Job:
+class KindWorkload:
     """One kind of output of one batch: random windows of the same patches for every kind.
 
-    A way's ``run(memory)`` writes to what `outs` makes of that memory, which jobs share: none has
-    pages to touch for the first time, and all write to the same ones.
+    A candidate's ``run(memory)`` writes to what `outputs` makes of that memory, which all kinds
+    share: none touches pages for the first time, and all write to the same ones.
     """
 
     def __init__(self, data: Dataset, kind: Kind, size: int, n: int | None = None) -> None:
-        self.kind, bands = kind, bench.bands_of(data)
-        n = bench.n_samples((size, size), len(bands)) if n is None else n
+        self.kind, bands = kind, bands_of(data)
+        n = n_samples_that_fit((size, size), len(bands)) if n is None else n
         if kind.mixed:
             bands = (*bands[: -len(FLOAT_BANDS)], *FLOAT_BANDS)
         if kind.needs_nodata:
             data = _with_nodata(data, bands)
-        self.work = Work(data, bands, None, (size, size), n)
+        self.batch = Workload(data, bands, None, (size, size), n)
         self.nodata = [data.band(name).nodata for name in bands]
         self.mean = self.std = None
         scales = [data.band(name).scale or 1.0 for name in bands]
         mean, std = np.zeros(len(bands)), np.ones(len(bands))
-        if kind.normalised:
+        if kind.normalized:
             mean, std = np.linspace(0.1, 0.3, len(bands)), np.linspace(0.05, 0.1, len(bands))
             self.mean, self.std = mean, std
         self.scale = [np.float32(x) for x in scales / std]
         self.offset = [np.float32(x) for x in -mean / std]
-        self.shape = len(self.work), *image_shape(kind.layout, len(bands), self.work.size)
+        self.shape = len(self.batch), *image_shape(kind.layout, len(bands), self.batch.size)
         self.dtype = numpy_dtype(kind.dtype)
 
     @property
     def bytes_moved(self) -> int:
         """Read and written, but for the mask."""
         image = int(np.prod(self.shape)) * self.dtype.itemsize
-        return self.work.bytes_read + image
+        return self.batch.bytes_read + image
 
-    def outs(self, memory: np.ndarray) -> Outs:
+    def outputs(self, memory: np.ndarray) -> Outputs:
         n_bytes = int(np.prod(self.shape)) * self.dtype.itemsize
         image = memory[:n_bytes].view(self.dtype).reshape(self.shape)
         if not self.kind.valid:
-            return Outs(image, None)
+            return Outputs(image, None)
         first = n_bytes + -n_bytes % _LINE
-        shape = len(self.work), *self.work.size
-        return Outs(image, memory[first : first + int(np.prod(shape))].reshape(shape))
+        shape = len(self.batch), *self.batch.size
+        return Outputs(image, memory[first : first + int(np.prod(shape))].reshape(shape))
 
-    def expected(self) -> Outs:
+    def expected(self) -> Outputs:
         """The answer, in the plainest numpy, one sample at a time."""
         image = np.empty(self.shape, self.dtype)
-        mask = np.ones((len(self.work), *self.work.size), np.uint8)
-        for k, window in enumerate(self.work.windows):
-            stored = [array[window] for array in self.work.maps]
-            planes = [seen(self._pixels(x, b), self.kind.symmetry) for b, x in enumerate(stored)]
+        mask = np.ones((len(self.batch), *self.batch.size), np.uint8)
+        for k, window in enumerate(self.batch.windows):
+            stored = [array[window] for array in self.batch.maps]
+            planes = [turned(self._pixels(x, b), self.kind.symmetry) for b, x in enumerate(stored)]
             image[k] = np.stack(planes, axis=0 if self.kind.layout == "NCHW" else -1)
             for x, nodata in zip(stored, self.nodata, strict=True):
                 if self.kind.valid:
                     mask[k] &= x != nodata
-        return Outs(image, mask if self.kind.valid else None)
+        return Outputs(image, mask if self.kind.valid else None)
 
     def _pixels(self, stored: np.ndarray, b: int) -> np.ndarray:
         kind = self.kind
         if kind.is_stored:
             return stored
         pixels = stored.astype(np.float32) * self.scale[b]
-        if kind.normalised:
+        if kind.normalized:
             pixels = pixels + self.offset[b]
         if kind.clip is not None:
             least, most = np.float32(kind.clip)
@@ -153,34 +153,27 @@ class Job:
             pixels = np.where(stored == self.nodata[b], np.float32(kind.fill), pixels)
         return pixels
 
-    def check(self, ways: Sequence[Contender], memory: np.ndarray) -> None:
+    def check(self, candidates: Sequence[Candidate], memory: np.ndarray) -> None:
         """AssertionError where an answer has another bit than numpy's."""
         expected = self.expected()
-        for way in ways:
-            for spoilt in self.outs(memory):
-                if spoilt is not None:
-                    spoilt.view(np.uint8).fill(0xA5)
-            for what, given, wanted in zip(Outs._fields, way.run(memory), expected, strict=True):
-                if wanted is not None and (k := _first_unlike(given, wanted)) is not None:
+        for candidate in candidates:
+            for output in self.outputs(memory):
+                if output is not None:
+                    output.view(np.uint8).fill(0xA5)
+            found = candidate.run(memory)
+            for what, given, wanted in zip(Outputs._fields, found, expected, strict=True):
+                if wanted is not None and (k := first_difference(given, wanted)) is not None:
                     raise AssertionError(
-                        f"{self.kind.name}: {way.name}: the {what} of sample {k} is not the one "
-                        "numpy computes; its time would mean nothing"
+                        f"{self.kind.name}: {candidate.name}: the {what} of sample {k} differs "
+                        "from numpy's; its time would mean nothing"
                     )
 
 
-def _first_unlike(given: np.ndarray, wanted: np.ndarray) -> int | None:
-    bits = f"u{wanted.itemsize}"
-    for k in range(len(wanted)):
-        if not np.array_equal(given[k].view(bits), wanted[k].view(bits)):
-            return k
-    return None
-
-
 def memory_for(data: Dataset) -> np.ndarray:
-    """Memory for any job's output, every page of it there."""
-    n_pixels = bench.N_SAMPLES * max(SIZES) ** 2
+    """Memory for the output of any kind, all of its pages mapped."""
+    n_pixels = N_SAMPLES * max(SIZES) ** 2
     memory = allocate_aligned(
-        (n_pixels * (4 * len(bench.bands_of(data)) + 1) + _LINE,), np.dtype(np.uint8)
+        (n_pixels * (4 * len(bands_of(data)) + 1) + _LINE,), np.dtype(np.uint8)
     )
     memory.fill(0)
     return memory
@@ -192,30 +185,30 @@ def kinds_of(data: Dataset) -> list[Kind]:
     return [kind for kind in KINDS if have_floats or not kind.mixed]
 
 
-def seen(plane: np.ndarray, symmetry: int) -> np.ndarray:
-    """Flipped and turned, as a view."""
+def turned(plane: np.ndarray, symmetry: int) -> np.ndarray:
+    """A symmetry of a plane, as a view."""
     return np.rot90(np.fliplr(plane) if symmetry >= 4 else plane, symmetry % 4)
 
 
-def by_cloudio(job: Job, threads: int) -> Contender:
-    kind, work = job.kind, job.work
-    reader = work.dataset.reader(
-        work.bands, size=work.size, dtype=kind.dtype, layout=kind.layout, mean=job.mean,
-        std=job.std, clip=kind.clip, fill=kind.fill, valid=kind.valid, threads=threads,
+def by_cloudio(workload: KindWorkload, threads: int) -> Candidate:
+    kind, batch = workload.kind, workload.batch
+    reader = batch.dataset.reader(
+        batch.bands, size=batch.size, dtype=kind.dtype, layout=kind.layout, mean=workload.mean,
+        std=workload.std, clip=kind.clip, fill=kind.fill, valid=kind.valid, threads=threads,
     )  # fmt: skip
     symmetry = kind.symmetry or None
 
-    def run(memory: np.ndarray) -> Outs:
-        image, mask = job.outs(memory)
-        out: Any = image if mask is None else cloudio.reader.MaskedBatch(image, None, 0, mask)
-        reader.read(work.index, work.origin, symmetry, out)
-        return Outs(image, mask)
+    def run(memory: np.ndarray) -> Outputs:
+        image, mask = workload.outputs(memory)
+        out: Any = image if mask is None else cloudio.MaskedBatch(image, None, 0, mask)
+        reader.read(batch.index, batch.origin, symmetry, out)
+        return Outputs(image, mask)
 
-    return Contender(f"cloudio, {threads} thread{'s' if threads > 1 else ''}", threads, run)
+    return Candidate(with_threads("cloudio", threads), threads, run)
 
 
 def _with_nodata(data: Dataset, bands: tuple[str, ...]) -> Dataset:
-    """The same arrays, as if a number that each of them holds in its first patch meant no data."""
+    """The same arrays, where a number of each one's first patch is declared to be no data."""
     nodata = {name: int(np.median(data[name][0])) for name in bands}
     described = tuple(
         dataclasses.replace(band, nodata=nodata[band.name]) if band.name in nodata else band

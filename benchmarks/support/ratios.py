@@ -1,4 +1,4 @@
-"""What the scripts of interleaved rounds print and keep: one ratio a line, beside its goal."""
+"""What the scripts print and keep: one ratio a line, beside its goal; and every time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cloudio._utils import machine, tables
-from cloudio.bench.candidates import Timing
+from cloudio.bench.timing import Timing
 
 
-class Line(NamedTuple):
-    """One ratio, with the least or the most that it should be, if it should be anything."""
+class Ratio(NamedTuple):
+    """A figure that was reached, with the least or the most that it should be, if any."""
 
     question: str
     reached: float
@@ -32,27 +32,27 @@ class Line(NamedTuple):
 
 
 def report(
-    lines: Sequence[Line],
+    ratios: Sequence[Ratio],
     times: Mapping[str, Mapping[str, Timing]],
     data: str,
     threads: int,
     rounds: int,
     path: Path | None,
 ) -> None:
-    """Print this machine and every line; write these and all times to ``path``, where it is given.
+    """Print this machine and every ratio; write these and all times to ``path`` where it is given.
 
-    ``times``: for each question those of its contenders, by name; ``data``: what was read.
+    ``times``: for each question those of its candidates, by name; ``data``: what was read.
     """
-    rows = [(line.question, line.goal, f"{line.reached:.2f}", line.verdict) for line in lines]
+    rows = [(ratio.question, ratio.goal, f"{ratio.reached:.2f}", ratio.verdict) for ratio in ratios]
     print(tables.text(list(machine.facts().items())))
-    print(f"\n{data}; warm; medians of {rounds} rounds in turns\n")
+    print(f"\n{data}; warm; medians of {rounds} interleaved rounds\n")
     print(tables.text([("", "goal", "reached", ""), *rows], {1, 2}))
     if path is not None:
         results = {
             "machine": machine.facts(),
             "threads": threads,
             "data": data,
-            "lines": [line._asdict() | {"verdict": line.verdict} for line in lines],
+            "ratios": [ratio._asdict() | {"verdict": ratio.verdict} for ratio in ratios],
             "times": {
                 question: {name: timing._asdict() for name, timing in timings.items()}
                 for question, timings in times.items()
