@@ -92,7 +92,8 @@ def n_samples(dataset: Dataset, bands: Sequence[str], most: int = N_SAMPLES) -> 
 
 
 def evictable_files(dataset: Dataset, bands: Sequence[str]) -> EvictableFiles:
-    return EvictableFiles(source.file.path for name in bands for source in dataset.open_arrays(name))
+    arrays = (array for name in bands for array in dataset.open_arrays(name))
+    return EvictableFiles(array.file.path for array in arrays)
 
 
 # ---- rounds --------------------------------------------------------------------------------------
