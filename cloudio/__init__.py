@@ -18,7 +18,14 @@ except ImportError as error:
     ) from error
 
 from ._version import __version__ as __version__
-from .errors import CloudioError, CloudioWarning, LayoutError, RequestError, TruncatedError
+from .errors import (
+    CloudioError,
+    CloudioWarning,
+    LayoutError,
+    ReadError,
+    RequestError,
+    TruncatedError,
+)
 from .layouts.band import Band, Window
 from .layouts.cloudsen12 import CLOUDSEN12
 from .layouts.labels import CLASSES, LabelMap
@@ -47,6 +54,7 @@ __all__ = [
     "LayoutError",
     "Loader",
     "MaskedBatch",
+    "ReadError",
     "Reader",
     "Report",
     "RequestError",

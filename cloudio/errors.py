@@ -107,5 +107,14 @@ def read_error(
     return kind(code, reason, name, path=path, patch=patch, offset=offset, reason=reason)
 
 
+def error_reason(error: Exception) -> str:
+    """Return the message of an error, without the path that it is about."""
+    if isinstance(error, CloudioError) and error.reason is not None:
+        return error.reason
+    if isinstance(error, OSError) and error.strerror is not None:
+        return str(error.strerror)
+    return str(error)
+
+
 class CloudioWarning(UserWarning):
     """Numbers may not be what they seem; each is given once per process, data set and matter."""

@@ -19,10 +19,11 @@ from .._utils.text import gigabytes
 from ..errors import RequestError
 from ..layouts.band import Band, Window, can_hold
 from ..layouts.layout import Layout
+from ..storage.arrays import OpenArray
+from ..storage.conditions import equals_any, find_column
 from ..storage.diagnostics import diagnose_files
 from ..storage.discovery import Split
-from ..storage.files import OpenArray
-from ..storage.metadata import equals_any, find_column, typed_column
+from ..storage.metadata import typed_column
 from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
 
@@ -107,7 +108,7 @@ class Collection:
 
         `cloudio.open` warns of those that change numbers.
         """
-        return tuple(doubt.text for doubt in diagnose_files(self._splits, self.layout))
+        return tuple(each.text for each in diagnose_files(self._splits, self.layout))
 
     def dtype(self, name: str) -> np.dtype[Any]:
         """Return the stored type of an array; RequestError where splits differ."""

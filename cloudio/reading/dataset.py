@@ -14,8 +14,8 @@ from ..layouts.layout import Layout
 from ..storage.diagnostics import warn_about_files
 from ..storage.discovery import Split, find_splits, scan_folder
 from ..storage.files import is_remote
-from ..storage.inference import FileProblem
 from ..storage.open_files import OpenFiles
+from ..storage.problems import FileProblem
 from .collection import Collection
 from .reader import Reader
 

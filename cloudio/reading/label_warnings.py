@@ -12,7 +12,7 @@ from ..layouts.band import Window
 from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
 from ..layouts.labels import LabelMap, cannot_hold
 from ..layouts.layout import Layout
-from ..storage.files import OpenArray
+from ..storage.arrays import OpenArray
 from .collection import Collection
 from .selection import LabelSelection
 

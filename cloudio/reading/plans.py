@@ -8,7 +8,7 @@ import numpy as np
 from .._core.plans import Gather, Mask, Remap
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap, raw_table, total_table
-from ..storage.files import plan_inputs
+from ..storage.arrays import plan_inputs
 from .collection import Collection
 
 

@@ -19,7 +19,7 @@ from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
 from .._utils.warn import suppressed
 from ..errors import RequestError
-from ..storage.files import error_from_fault
+from ..storage.faults import error_from_fault
 from .batch import Batch, first_sample, make_masked_batch
 from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry

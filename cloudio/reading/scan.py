@@ -14,7 +14,8 @@ from .._core.plans import Histogram
 from .._utils.machine import resolve_threads
 from ..errors import RequestError
 from ..layouts.band import Window
-from ..storage.files import error_from_fault, plan_inputs
+from ..storage.arrays import plan_inputs
+from ..storage.faults import error_from_fault
 from .collection import Collection
 
 #: The counts of one patch.  Pixels are those of the window; data are the pixels that are neither

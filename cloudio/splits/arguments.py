@@ -9,7 +9,7 @@ import numpy as np
 from .._utils.numbers import check_whole, is_number
 from ..errors import RequestError
 from ..reading.dataset import Dataset
-from ..storage.metadata import column_text, find_column
+from ..storage.conditions import column_text, find_column
 
 
 def parse_shares(shares: Any) -> dict[str, Fraction]:

@@ -1,13 +1,13 @@
-"""What the header of a .npy file says: element type, shape, and where the pixels begin.
+"""The header of a .npy file: element type, shape, and where the pixels begin.
 
-numpy reads it; what cannot be mapped as it lies is refused here.
+numpy reads it; an array that cannot be mapped as it lies is refused here.
 """
 
 import math
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -26,64 +26,71 @@ class Header:
     start: int
     size: int
 
+    @property
+    def needed(self) -> int:
+        """The size that the file must have, in bytes."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
+
 
 class HeaderSizeError(LayoutError):
-    """A .npy file is longer or shorter than its ``header`` says; that has the size it is of."""
+    """A .npy file is longer or shorter than its ``header`` says, which has the size it is of."""
 
-    def __init__(self, message: str, header: Header) -> None:
-        super().__init__(message)
-        self.header = header
+    header: Header
 
 
 def read_header(path: Path) -> Header:
-    """The header of a .npy file whose array can be mapped.
+    """Return the header of a .npy file whose array can be mapped.
 
-    LayoutError, saying what to do, where it is of another type or order or its size is not what
-    the header needs.
+    LayoutError, which says what to do, where the array is of another type or order, or where its
+    size is not what the header needs.
     """
     size = file_size(path)
     with open(path, "rb") as file:
-        try:
-            major, minor = npy_format.read_magic(file)
-            # Version 3 is version 2 with names of fields in UTF-8, and no array here has fields.
-            read = {
-                (1, 0): npy_format.read_array_header_1_0,
-                (2, 0): npy_format.read_array_header_2_0,
-                (3, 0): npy_format.read_array_header_2_0,
-            }.get((major, minor))
-            if read is None:
-                raise LayoutError(f"{path} is .npy version {major}.{minor}; 1.0, 2.0, 3.0 are read")
-            shape, fortran, dtype = read(file)
-        except LayoutError:
-            raise
-        except (ValueError, SyntaxError, tokenize.TokenError) as error:
-            raise LayoutError(f"{path} is no .npy file: {error}") from None
-        start = file.tell()
+        shape, fortran, dtype = _parse(path, file)
+        header = Header(dtype, shape, file.tell(), size)
     if dtype.hasobject:
-        raise LayoutError(f"{path} holds Python objects; {_save('float32')}")
+        raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
     if dtype.name not in DTYPES:
-        raise LayoutError(f"{path} is {dtype}; {', '.join(DTYPES)} are read: save it anew")
+        raise LayoutError.about(path, f"is {dtype}; {', '.join(DTYPES)} are read: save it anew")
     little = np.dtype(dtype.newbyteorder("<").str)
     if dtype != little:
-        raise LayoutError(f"{path} is big-endian ({dtype.str}); {_save(little.str)}")
+        raise LayoutError.about(path, f"is big-endian ({dtype.str}); {_save_as(little.str)}")
     if fortran:
-        raise LayoutError(
-            f"{path} is in Fortran order; save it anew, "
-            "numpy.save(path, numpy.ascontiguousarray(array))"
+        way_out = "save it anew, numpy.save(path, numpy.ascontiguousarray(array))"
+        raise LayoutError.about(path, f"is in Fortran order; {way_out}")
+    if size != header.needed:
+        error = HeaderSizeError.about(
+            path,
+            f"holds {size:,} bytes; its header, {dtype} of {shape}, needs {header.needed:,}",
         )
-    needed = start + math.prod(shape) * dtype.itemsize
-    if size != needed:
-        raise HeaderSizeError(
-            f"{path} holds {size:,} bytes; its header, {dtype} of {shape}, needs {needed:,}",
-            Header(dtype, shape, start, size),
+        error.header = header
+        raise error
+    if header.start % dtype.itemsize:
+        raise LayoutError.about(
+            path,
+            f"has its first pixel at byte {header.start}, no multiple of {dtype.itemsize}; "
+            "save it anew with numpy.save",
         )
-    if start % dtype.itemsize:
-        raise LayoutError(
-            f"{path} has its first pixel at byte {start}, no multiple of {dtype.itemsize}; "
-            "save it anew with numpy.save"
-        )
-    return Header(dtype, shape, start, size)
+    return header
 
 
-def _save(dtype: str) -> str:
+def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, Fortran order and type, and leave the file at its first pixel."""
+    try:
+        major, minor = npy_format.read_magic(file)
+        # Version 3 is version 2 with names of fields in UTF-8, and no array here has fields.
+        read = {
+            (1, 0): npy_format.read_array_header_1_0,
+            (2, 0): npy_format.read_array_header_2_0,
+            (3, 0): npy_format.read_array_header_2_0,
+        }.get((major, minor))
+        parsed = None if read is None else read(file)
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
+        raise LayoutError.about(path, f"is no .npy file: {error}") from None
+    if parsed is None:
+        raise LayoutError.about(path, f"is .npy version {major}.{minor}; 1.0, 2.0, 3.0 are read")
+    return parsed
+
+
+def _save_as(dtype: str) -> str:
     return f"save it anew, numpy.save(path, array.astype({dtype!r}))"

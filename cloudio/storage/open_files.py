@@ -1,18 +1,18 @@
 """The open files of a data set, shared by all of its parts and readers."""
 
-import math
 from pathlib import Path
 
-from ..errors import RequestError
-from .files import File, OpenArray, open_file
-from .inference import ArrayFile
+from .arrays import ArrayFile, OpenArray
+from .faults import closed
+from .files import File, open_file
 
 
 class OpenFiles:
-    """Files opened once and closed together, however many readers, parts and threads ask for them.
+    """Files that are opened once and closed together, for all readers, parts and threads.
 
-    No lock, for a forked child could find it held by a thread that it does not have: of two
-    threads that open a file at once, the later one closes its own and takes the other's.
+    There is no lock, for a forked child could find it held by a thread that the child does not
+    have.  Of two threads that open a file at once, the later one closes its own and takes the
+    other's.
     """
 
     def __init__(self, io: str) -> None:
@@ -22,22 +22,23 @@ class OpenFiles:
         self._closed = False
 
     def get(self, array: ArrayFile, io: str) -> OpenArray:
+        """Return an array of an open file; RequestError after `close`."""
         key = array.path, io, array.channel
         if self._closed:  # what a thread has opened since is closed too
-            raise RequestError(f"{array.path.parent} is closed; open the data set anew")
-        if source := self._arrays.get(key):
-            return source
+            raise closed(array.path, array.path.parent)
+        if found := self._arrays.get(key):
+            return found
         file = self._files.get(key[:2])
         if file is None:
-            n_bytes = array.start + math.prod(array.shape) * array.dtype.itemsize
-            file = open_file(array.path, n_bytes, io)
+            file = open_file(array.path, array.end, io)
             file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()
-        source = OpenArray(file, array.dtype, array.shape, array.start, array.channel)
-        return self._arrays.setdefault(key, source)
+        opened = OpenArray(file, array.dtype, array.shape, array.start, array.channel)
+        return self._arrays.setdefault(key, opened)
 
     def close(self) -> None:
+        """Close all files; reads under way in other threads end first."""
         self._closed = True
         self._arrays.clear()
         for file in list(self._files.values()):

@@ -20,7 +20,7 @@ from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
-from ..storage.discovery import split_name
+from ..storage.listing import split_name
 from .arrays import render_array
 from .metadata import ROW_BYTES, describe_patch
 from .scene import SIDE, Scene

@@ -7,12 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from .._utils.progress import Advance
+from ..errors import TruncatedError
 from ..layouts.band import Band
 from ..layouts.layout import Layout
 from ..reading import scan
 from ..reading.dataset import Dataset
+from ..storage.arrays import ArrayFile
 from ..storage.discovery import Split
-from ..storage.inference import ArrayFile
 from .file_checks.disk import patches_in_holes
 from .file_names import array_file_name
 from .report import Finding, make_finding
@@ -82,7 +83,7 @@ class CheckedArray:
         )
 
     def read_patch(self, k: int) -> np.ndarray:
-        """Return a stored patch, (row, column), by plain reads; OSError where the file is short."""
+        """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
         height, width = self.stored.shape[-2:]
         plane_bytes = height * width * self.dtype.itemsize
         n_channels = self.stored.shape[1] if len(self.stored.shape) == 4 else 1
@@ -91,7 +92,7 @@ class CheckedArray:
             file.seek(self.stored.start + plane_bytes * plane)
             held = file.read(plane_bytes)
         if len(held) < plane_bytes:
-            raise OSError(f"{self.stored.path} ends within patch {k}")
+            raise TruncatedError.about(self.stored.path, f"ends within patch {k}", patch=k)
         return np.frombuffer(held, self.dtype).reshape(height, width)
 
     def found(

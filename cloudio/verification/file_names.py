@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from ..storage.discovery import METADATA_CSV, Split
-from ..storage.inference import ArrayFile
+from ..storage.arrays import ArrayFile
 
 
 def array_file_name(array: ArrayFile, folder: Path) -> str:
@@ -15,12 +14,3 @@ def array_file_name(array: ArrayFile, folder: Path) -> str:
 
 def without_channel(file: str) -> str:
     return file.partition("[")[0]
-
-
-def metadata_path(split: Split) -> Path:
-    """Return where the metadata of a split lies.
-
-    Beside files of other splits it has the split's name.
-    """
-    own = split.folder / f"{split.name}_{METADATA_CSV}"
-    return own if own.exists() else split.folder / METADATA_CSV

@@ -1,14 +1,12 @@
 """The pass over every byte: each array of each split is read once, and its pixels are checked."""
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._utils.progress import Advance
-from ..errors import CloudioError
+from ..errors import CloudioError, error_reason
 from ..layouts.band import Band
 from ..layouts.layout import Layout
 from ..reading import scan
@@ -157,9 +155,7 @@ def _is_picture(layout: Layout, band: Band) -> bool:
 
 
 def _read_error(array: CheckedArray, error: Exception) -> Finding:
-    """Return the finding of an array that could not be read; the message may name the patch."""
-    where = re.search(r": patch (\d+)", str(error))
-    patches = [int(where[1])] if where else []
-    message = str(error).replace(f"{array.split.folder}{os.sep}", "")
-    message = message.removeprefix(f"{array.stored.path.name} ")
-    return make_finding("read", array.split.name, array.file, patches, message)
+    """Return the finding of an array that could not be read, with the patch where it is known."""
+    patch = error.patch if isinstance(error, CloudioError) else None
+    patches = [] if patch is None else [patch]
+    return make_finding("read", array.split.name, array.file, patches, error_reason(error))

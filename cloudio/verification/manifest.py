@@ -14,8 +14,9 @@ from .._utils.files import check_writable, write_file
 from .._version import __version__
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
-from ..storage.discovery import METADATA_CSV, Split
-from .file_names import array_file_name, metadata_path
+from ..storage.discovery import Split
+from ..storage.metadata import METADATA_CSV
+from .file_names import array_file_name
 
 FORMAT = "cloudio manifest 1"
 
@@ -58,7 +59,7 @@ def describe(
 
 
 def _metadata_entry(root: Path, split: Split) -> dict[str, Any]:
-    path = metadata_path(split)
+    path = split.csv
     content = path.read_bytes()
     return {
         "split": split.name,

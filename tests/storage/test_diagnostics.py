@@ -356,17 +356,17 @@ def test_labels_of_another_type_are_told_when_read(tmp_path):
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def doubtful(folder):
+def unusual(folder):
     write_split(folder / "train", 2, names=["B2", "B3", "B4", "B8A", "L2A_B4", "own"],
                 dtypes=dict.fromkeys(["B2", "B3", "B4", "B8A"], "float32"))  # fmt: skip
     write_split(folder / "val", 2, names=["B2", "B3", "B8A", "L2A_B4"])
 
 
-def test_doubts_about_files_are_told_at_open_once_for_a_path(tmp_path):
-    doubtful(tmp_path)
+def test_what_is_unusual_about_files_is_told_at_open_once_for_a_path(tmp_path):
+    unusual(tmp_path)
     texts, ds = heard(lambda: cloudio.open(tmp_path, layout=SMALL))
     assert texts == [
-        f"{tmp_path}: 5 doubts about its files; ds.warnings lists all.\n"
+        f"{tmp_path}: 5 warnings about its files; ds.warnings lists all.\n"
         "- train: B2.dat is float32 by its size, where Small has int16; train: B3.dat is float32 "
         "by its size, where Small has int16; train: B4.dat is float32 by its size, where Small "
         "has int16; and 1 more so: read by that type, and a band without a scale of its own, so "
@@ -423,7 +423,7 @@ def test_float32_that_passes_for_int16_is_told_and_int16_is_not(tmp_path, files,
         array.astype(array.dtype.newbyteorder("<")).tofile(tmp_path / f"{name}.dat")
     texts, ds = heard(lambda: cloudio.open(tmp_path, layout=SMALL))
     taken = f"{tmp_path.name}: taken for 4 patches by the sizes of the files, which 2 of "
-    assert [f"{tmp_path}: one doubt" in text and taken in text for text in texts] == [True] * told
+    assert [f"{tmp_path}: 1 warning" in text and taken in text for text in texts] == [True] * told
     assert all(text.endswith("half of every number is read as another.") for text in texts)
     assert (len(ds), len(ds.warnings)) == (4, 1)
     write_metadata(tmp_path / "metadata.csv", len(next(iter(files.values()))))
@@ -433,7 +433,7 @@ def test_float32_that_passes_for_int16_is_told_and_int16_is_not(tmp_path, files,
 
 
 def test_a_pickle_says_nothing_again(tmp_path, whole):
-    doubtful(tmp_path)
+    unusual(tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CloudioWarning)
         ds = cloudio.open(tmp_path, layout=SMALL)
@@ -447,12 +447,12 @@ def test_a_pickle_says_nothing_again(tmp_path, whole):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="reads /proc")
 def test_warnings_as_errors_leave_nothing_half_open(tmp_path, whole):
-    doubtful(tmp_path)
+    unusual(tmp_path)
     before = os.listdir("/proc/self/fd")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(2):
-            with pytest.raises(CloudioWarning, match="5 doubts about its files"):
+            with pytest.raises(CloudioWarning, match="5 warnings about its files"):
                 cloudio.open(tmp_path, layout=SMALL)
         assert os.listdir("/proc/self/fd") == before
         with cloudio.open(whole) as ds:
@@ -478,7 +478,7 @@ def test_info_lists_what_open_warns_of_and_does_not_warn(tmp_path, capsys):
 
 
 def test_other_commands_say_it_as_a_sentence(tmp_path, capsys, monkeypatch):
-    doubtful(tmp_path)
+    unusual(tmp_path)
     shutil.copy(tmp_path / "val" / "B2.dat", tmp_path / "val" / "B4.dat")
     others = []
 
@@ -495,14 +495,14 @@ def test_other_commands_say_it_as_a_sentence(tmp_path, capsys, monkeypatch):
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", usual)
         assert main(["info"]) == 0
-        said_first = f"cloudio: warning: {tmp_path}: 5 doubts about its files"
+        said_first = f"cloudio: warning: {tmp_path}: 5 warnings about its files"
         assert capsys.readouterr().err.startswith(said_first)
         assert others == ["of somebody else"]
         assert warnings.showwarning is usual
         warnings.simplefilter("error")
         warn.reset()
         assert main(["info"]) == 2
-    assert re.match(f"cloudio: {tmp_path}: 5 doubts", capsys.readouterr().err)
+    assert re.match(f"cloudio: {tmp_path}: 5 warnings", capsys.readouterr().err)
 
 
 # ---- real data -----------------------------------------------------------------------------------

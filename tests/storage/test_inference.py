@@ -278,9 +278,9 @@ def test_a_channel_of_a_stacked_file_is_a_view(tmp_path, ending, dtype):
     ds = cloudio.open(tmp_path, layout=layout_of(*stack(dtype, f"S2.{ending}")))
     assert len(ds) == 2
     assert ds.names == NAMES
-    # The size of a flat file leaves a doubt that a header does not.
-    doubtful = ending != "npy" and dtype in ("uint8", "int16")
-    assert [("taken for 2 patches" in said) for said in ds.warnings] == [True] * doubtful
+    # The size of a flat file leaves open what a header tells.
+    ambiguous = ending != "npy" and dtype in ("uint8", "int16")
+    assert [("taken for 2 patches" in said) for said in ds.warnings] == [True] * ambiguous
     for k, name in enumerate(NAMES):
         assert ds[name].shape == (2, H, W)
         assert ds[name].dtype == dtype

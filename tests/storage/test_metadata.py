@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import LayoutError, RequestError
-from cloudio.storage.metadata import column_text, equals_any, read_columns, typed_column
+from cloudio.storage.conditions import column_text, equals_any
+from cloudio.storage.metadata import read_columns, typed_column
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ HALVES = {"a": 0.5, "b": 0.5}
 def metadata_only(*parts, **columns):
     """A data set of nothing but metadata: one split of these columns, or a split for each part."""
     splits = [
-        Split(name, Path(name), len(next(iter(fields.values()))), {}, fields)
+        Split(name, Path(name), len(next(iter(fields.values()))), {}, fields, Path(name, "x.csv"))
         for name, fields in parts or [("train", columns)]
     ]
     return Dataset(Path("somewhere"), SMALL, splits, open_files=None)

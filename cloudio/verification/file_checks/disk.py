@@ -10,8 +10,8 @@ from typing import IO
 
 from ...layouts.band import Band
 from ...layouts.layout import Layout
+from ...storage.arrays import ArrayFile
 from ...storage.discovery import Split
-from ...storage.inference import ArrayFile
 from ..file_names import array_file_name, without_channel
 from ..report import Finding, make_finding
 

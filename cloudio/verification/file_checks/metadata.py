@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ...storage.discovery import Split
-from ...storage.inference import FileProblem
-from ..file_names import metadata_path
+from ...storage.problems import FileProblem
 from ..report import Finding, make_finding
 
 # Columns of places and of satellite scenes, and the check of each.
@@ -17,7 +16,7 @@ def check_metadata(splits: Sequence[Split], problems: Sequence[FileProblem]) -> 
     with_metadata = [split for split in splits if split.metadata]
     columns = {column for split in with_metadata for column in split.metadata}
     for split in splits:
-        file = metadata_path(split).name
+        file = split.csv.name
         if not split.metadata and with_metadata and split.name not in reported:
             others = ", ".join(other.name for other in with_metadata)
             yield make_finding("no-metadata", split.name, file, (), f"only {others} have it")
@@ -51,4 +50,4 @@ def _check_leaks(splits: Sequence[Split], column: str, check: str) -> Iterator[F
         also = ", ".join(other.name for other in splits if other.name in others)
         first = ", ".join(own[:2]) + (f" and {len(own) - 2:,} more" if len(own) > 2 else "")
         message = f"{len(own):,} {column} also in {also}: {first}"
-        yield make_finding(check, split.name, metadata_path(split).name, rows, message)
+        yield make_finding(check, split.name, split.csv.name, rows, message)

@@ -1,12 +1,11 @@
 """Checks of the names of files, and of what their sizes and headers say."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from ...layouts.layout import Layout
 from ...storage.discovery import Split
-from ...storage.inference import FileProblem
+from ...storage.problems import FileProblem
 from ..file_names import array_file_name
 from ..report import Finding, make_finding
 
@@ -29,10 +28,9 @@ def check_names(
             if layout.band(name) is None:
                 file = array_file_name(array, split.folder)
                 yield make_finding("unknown", split.name, file, (), f"taken as {array.dtype}")
-        for note in split.notes:
-            text = note.removeprefix("left out: ").removeprefix(f"{split.folder}{os.sep}")
-            file, _, why = text.partition(" ")
-            yield make_finding("left-out", split.name, file, (), why)
+        for left_out in split.left_out:
+            file = left_out.path.relative_to(split.folder).as_posix()
+            yield make_finding("left-out", split.name, file, (), left_out.reason)
     yield from _incomplete(anywhere, layout)
 
 
@@ -80,4 +78,4 @@ def check_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
 def check_sizes(split: Split) -> Iterator[Finding]:
     """Report sizes that allow two numbers of patches."""
     if split.ambiguity is not None:
-        yield make_finding("ambiguous", split.name, "", (), split.ambiguity.partition(";")[0])
+        yield make_finding("ambiguous", split.name, "", (), split.ambiguity)

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ...storage.discovery import Split, split_name
-from ...storage.inference import FileProblem
+from ...storage.discovery import Split
+from ...storage.listing import split_name
 from ...storage.metadata import read_columns
+from ...storage.problems import FileProblem
 from ..report import Finding, make_finding
 
 
@@ -19,10 +20,8 @@ def check_problems(
     for problem in problems:
         folder = folders.get(problem.split) or _split_folder(problem, root)
         path = problem.path.relative_to(folder if problem.path.is_relative_to(folder) else root)
-        message = str(problem.error).replace(f"{folder}{os.sep}", "")
-        if problem.kind not in ("doubled", "folder"):
-            message = message.removeprefix(f"{path.as_posix()} ")
-            message = message.removeprefix(f"{path.as_posix()}, ")
+        # Other files of the split that are named are named as in findings.
+        message = problem.reason.replace(f"{folder}{os.sep}", "")
         patches: Iterable[int] = problem.patches
         if problem.kind == "rows":
             n_rows = _count_rows(problem.path)

@@ -1,0 +1,72 @@
+"""Arrays of a data set: where one lies on disk, and the same one in a file that is open."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import File
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayFile:
+    """One array of one split: its file, and the type and shape of what that holds.
+
+    ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
+    ``channel``; ``start`` is where the first pixel is, in bytes.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int = 0
+    channel: int | None = None
+
+    @property
+    def end(self) -> int:
+        """Where the last pixel ends, in bytes: the size of the file."""
+        return self.start + math.prod(self.shape) * self.dtype.itemsize
+
+
+class OpenArray:
+    """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
+
+    ``buffer_spec`` is what the kernels take: format, first pixel, shape, strides; in bytes.
+    It keeps the file open; channels of one file share the file.
+    """
+
+    def __init__(
+        self,
+        file: File,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        start: int = 0,
+        channel: int | None = None,
+    ) -> None:
+        self.file, self.dtype = file, dtype
+        n, *between, height, width = shape
+        plane = height * width * dtype.itemsize
+        strides = plane * math.prod(between), width * dtype.itemsize, dtype.itemsize
+        begin = start + plane * (channel or 0)
+        self.buffer_spec = dtype.char, begin, (n, height, width), strides
+
+    @property
+    def array(self) -> np.ndarray:
+        """A read-only view without a copy, always the same object; it keeps its memory alive."""
+        if (view := vars(self).get("_array")) is None:
+            _, begin, shape, strides = self.buffer_spec
+            made = np.ndarray(shape, self.dtype, self.file.pages, begin, strides)
+            view = vars(self).setdefault("_array", made)
+        array: np.ndarray = view
+        return array
+
+
+def plan_inputs(
+    arrays: Sequence[Sequence[OpenArray]],
+) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Return what a plan takes of arrays, each given as one `OpenArray` per split: specs, files."""
+    specs = [[array.buffer_spec for array in row] for row in arrays]
+    return specs, [[array.file for array in row] for row in arrays]

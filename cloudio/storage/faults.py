@@ -1,0 +1,76 @@
+"""Errors of files that are opened or read: each says which file, and where in it."""
+
+import errno
+import os
+from pathlib import Path
+
+from .._core import files as core_files
+from .._core import kernels
+from ..errors import ReadError, RequestError, TruncatedError, read_error
+
+_ANEW = "open the data set anew"
+_WRITTEN = (
+    "the file was written to while it was in use: what was read may be neither old nor new; "
+    f"{_ANEW}"
+)
+
+
+def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
+    """Return the error of a fault that the kernels met: file, patch or -1, offset, code."""
+    file, number, begin, code = fault
+    patch, offset = (number, begin) if number >= 0 else (None, None)
+    if code == kernels.ENDED:
+        return truncated(file.path, _size(file), file.n_bytes, patch, offset)
+    if code == kernels.WRITTEN:
+        return read_error(errno.EBUSY, _WRITTEN, file.path, patch=patch, offset=offset)
+    reason = f"{os.strerror(code)}{_position(patch, offset)}"
+    return read_error(code, reason, file.path, patch=patch, offset=offset)
+
+
+def truncated(
+    path: Path, found: int, needed: int, patch: int | None = None, offset: int | None = None
+) -> TruncatedError:
+    """Return the error of a file of ``found`` bytes that held ``needed``."""
+    now = f"holds {found:,} bytes" if found < needed else "held less for a while"
+    reason = f"{now}; it held {needed:,} when the data set was opened{_position(patch, offset)}"
+    return TruncatedError.about(path, reason, patch=patch, offset=offset)
+
+
+def refused(error: OSError, path: Path) -> ReadError:
+    """Return the error of a file that the system does not open or map, with a way out."""
+    code, reason = error.errno or 0, error.strerror or str(error)
+    if code in (errno.EMFILE, errno.ENFILE):
+        whose = "this process" if code == errno.EMFILE else "this machine"
+        reason = (
+            f"{whose} may open no more files{_limit()}; a reader needs one for each array of each "
+            "split. Close data sets that are no longer needed, or raise the limit (ulimit -n)"
+        )
+    elif code == errno.ENODEV:
+        reason = "its file system maps no files; io='pread' reads them"
+    return read_error(code, reason, path)
+
+
+def closed(path: Path, named: Path | None = None) -> RequestError:
+    """Return the error of a closed file; the message names ``named``, such as its folder."""
+    return RequestError(f"{named or path} is closed; {_ANEW}", path=path)
+
+
+def _position(patch: int | None, offset: int | None) -> str:
+    if patch is None:
+        return ""
+    return f": patch {patch}, from byte {offset or 0:,} on"
+
+
+def _size(file: core_files.File) -> int:
+    try:
+        return file.size()
+    except (OSError, ValueError):  # it was removed or closed meanwhile
+        return 0
+
+
+def _limit() -> str:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    return f" than {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"

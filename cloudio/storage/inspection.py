@@ -1,0 +1,123 @@
+"""One file of a split, looked at from outside: its header or its size, and what it may hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import LayoutError
+from ..layouts.band import Band
+from ..layouts.layout import Layout
+from .arrays import ArrayFile
+from .files import file_size
+from .npy import Header, HeaderSizeError, read_header
+from .problems import FileProblem
+
+# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
+_STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
+# The types that a flat file may be of which the layout does not know.
+_UNKNOWN_AS = ("int16", "uint8", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedFile:
+    """A file of a split, and its arrays: their rows of the layout, which agree on the file.
+
+    ``header`` is that of a .npy file; ``size`` is in bytes.
+    """
+
+    path: Path
+    bands: Mapping[str, Band | None]
+    header: Header | None
+    size: int
+
+    @property
+    def band(self) -> Band | None:
+        return next(iter(self.bands.values()))
+
+    @property
+    def channels(self) -> int | None:
+        return None if self.band is None else self.band.channels
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The types that a flat file may be of, the layout's own first."""
+        band = self.band
+        return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
+
+    def n_bytes(self, n_patches: int, layout: Layout, dtype: str) -> int:
+        """The size of a flat file of so many patches of a type."""
+        height, width = layout.patch
+        return n_patches * (self.channels or 1) * height * width * np.dtype(dtype).itemsize
+
+    def fits(self, n_patches: int, layout: Layout) -> bool:
+        """Whether a flat file can hold so many patches."""
+        return any(self.size == self.n_bytes(n_patches, layout, dtype) for dtype in self.dtypes)
+
+    def arrays(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int
+    ) -> dict[str, ArrayFile]:
+        """The arrays by name, of a file whose elements have this shape and type."""
+
+        def channel(band: Band | None) -> int | None:
+            if len(shape) == 3:
+                return None
+            return (band.channel or 0) if band else 0
+
+        return {
+            name: ArrayFile(self.path, dtype, shape, start, channel(band))
+            for name, band in self.bands.items()
+        }
+
+    def problem(self, kind: str, reason: str, patches: range = range(0)) -> FileProblem:
+        """Why the file is left out."""
+        error = LayoutError.about(self.path, reason)
+        return FileProblem(kind, self.path, error, patches, tuple(self.bands))
+
+
+def inspect_file(
+    path: Path, bands: Mapping[str, Band | None], header: Header | None = None
+) -> InspectedFile | FileProblem:
+    """Return what a file is, or why it is none of a data set.
+
+    ``header``: that of a .npy file, where it has been read before.
+    """
+    try:
+        if header is None and path.suffix.lower() == ".npy":
+            header = read_header(path)
+        size = file_size(path) if header is None else header.size
+        return InspectedFile(path, bands, header, size)
+    except HeaderSizeError as error:
+        found = error.header
+        kind, patches = missing_patches(
+            found.size - found.start, found.needed - found.start, (*found.shape, 1)[0]
+        )
+        return FileProblem(kind, path, error, patches, tuple(bands))
+    except (LayoutError, OSError) as error:
+        return FileProblem("unreadable", path, error, arrays=tuple(bands))
+
+
+def missing_patches(held: int, needed: int, n_patches: int) -> tuple[str, range]:
+    """Return what a file of another size is, and which patches it does not hold whole."""
+    if held > needed:
+        return "too-long", range(0)
+    return "cut", range(max(held, 0) * n_patches // needed, n_patches)
+
+
+def shape_problem(
+    shape: tuple[int, ...], layout: Layout, channels: int | None = None
+) -> str | None:
+    """Return what to say of a .npy file whose shape the layout does not have, else None.
+
+    A stack of one channel is the array itself, and the other way round.
+    """
+    tails = [layout.patch] if channels in (None, 1) else []
+    if shape[1:] in [*tails, (channels or 1, *layout.patch)]:
+        return None
+    sides = ", ".join(map(str, layout.patch))
+    needed = f"(patches, {sides})" if channels is None else f"(patches, {channels}, {sides})"
+    stacked = channels is None and len(shape) == 4 and shape[2:] == layout.patch
+    hint = ", or the array's channel and channels" if stacked else ""
+    return f"has shape {shape}; {layout.name} needs {needed}{hint}"

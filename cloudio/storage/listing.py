@@ -1,0 +1,166 @@
+"""The files of a folder that may be arrays, and to which split each belongs: by their names.
+
+Of a .npy file that the layout does not know the header is read as well.
+"""
+
+import glob
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..errors import LayoutError
+from ..layouts.layout import Layout
+from .inspection import shape_problem
+from .npy import Header, read_header
+from .problems import FileProblem
+
+METADATA_CSV = "metadata.csv"
+SPLITS = ("train", "val", "test")
+_ENDINGS = (".dat", ".npy")
+_SPLIT_PREFIX = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A .npy file beside the arrays that is none of them, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFiles:
+    """The files of one split in a folder.
+
+    ``by_stem``: those that are found by their names.  ``by_pattern``: all that match each pattern
+    of the layout.  ``headers``: of .npy files of which the layout does not know.
+    """
+
+    folder: Path
+    by_stem: dict[str, Path]
+    by_pattern: dict[str, list[Path]]
+    csv: Path
+    left_out: tuple[LeftOut, ...] = ()
+    headers: dict[Path, Header] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.by_stem) or any(self.by_pattern.values())
+
+
+def split_name(folder: str) -> str:
+    """The split that a folder of that name is; ``high_train`` is the release's name of train."""
+    match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
+    return match[1] if match else folder
+
+
+def list_splits(
+    root: Path, layout: Layout, problems: list[FileProblem]
+) -> tuple[FolderFiles, dict[str, FolderFiles]]:
+    """Return the files of the folder itself, and those of each split in it.
+
+    What is wrong is added to ``problems``.
+    """
+    own = list_files(root, layout, problems)
+    splits: dict[str, FolderFiles] = {}
+    for folder in sorted(root.iterdir()):
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        name = split_name(folder.name)
+        if own and name not in SPLITS:
+            continue
+        try:
+            files = list_files(folder, layout, problems)
+        except PermissionError as error:
+            # Such as lost+found, which every ext4 disk has; for a split it is an error.
+            if name in SPLITS:
+                problems.append(FileProblem("folder", folder, error, split=name))
+            continue
+        # Where all arrays of a split have patterns and none is there, the split says so later.
+        if not files and (own or not files.by_pattern or name not in SPLITS):
+            continue
+        if own and not splits:
+            both = f"{root} has files of its own beside the split {folder}"
+            problems.append(FileProblem("folder", root, LayoutError(both, path=root)))
+        if name in splits:
+            both = f"{folder} and {splits[name].folder} are both the split {name!r}"
+            twice = LayoutError(both, path=folder)
+            problems.append(FileProblem("folder", folder, twice, split=name))
+            continue
+        splits[name] = files
+    if own and not splits:
+        splits = _split_by_prefix(own, problems)
+    return own, splits
+
+
+def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> FolderFiles:
+    """Return the files of a folder; two of the same name are a problem."""
+    patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
+    by_pattern = {pattern: _matching_files(folder, pattern) for pattern in patterns}
+    taken = {path for paths in by_pattern.values() for path in paths}
+    files = FolderFiles(folder, {}, by_pattern, folder / METADATA_CSV)
+    left_out: list[LeftOut] = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in _ENDINGS or path.name.startswith(".") or path in taken:
+            continue
+        if reason := _not_an_array(path, layout, files.headers):
+            left_out.append(LeftOut(path, reason))
+        elif path.stem in files.by_stem:
+            both = f"{path} and {files.by_stem[path.stem]} have the same name"
+            error = LayoutError(both, path=path)
+            problems.append(FileProblem("doubled", path, error, split=split_name(folder.name)))
+        else:
+            files.by_stem[path.stem] = path
+    return replace(files, left_out=tuple(left_out))
+
+
+def _matching_files(folder: Path, pattern: str) -> list[Path]:
+    found = (folder / name for name in sorted(glob.glob(pattern, root_dir=folder)))
+    return [path for path in found if not path.is_dir()]
+
+
+def _not_an_array(path: Path, layout: Layout, headers: dict[Path, Header]) -> str | None:
+    """Why a .npy file that the layout does not know is no array of patches; None where it is one.
+
+    People keep means, weights and the like beside their data.  A flat file has only its size to
+    tell, and is refused where that does not fit.
+    """
+    marked = _SPLIT_PREFIX.fullmatch(path.stem)
+    stems = [path.stem, marked[2]] if marked else [path.stem]
+    known = any(layout.band(layout.name_of_file(stem)) is not None for stem in stems)
+    if known or path.suffix.lower() != ".npy":
+        return None
+    try:
+        header = read_header(path)
+    except LayoutError as error:
+        return error.reason
+    headers[path] = header
+    return shape_problem(header.shape, layout)
+
+
+def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[str, FolderFiles]:
+    """Return the splits of one folder: one, or several named train_B01.dat, val_B01.dat, ..."""
+    splits: dict[str, FolderFiles] = {}
+    whole = {split_name(files.folder.name): files}
+    for stem, path in files.by_stem.items():
+        match = _SPLIT_PREFIX.fullmatch(stem)
+        # A pattern matches one file of a folder, so that the folder is one split.
+        if match is None or files.by_pattern:
+            return whole
+        name = match[1].lower()
+        csv = files.folder / f"{name}_{METADATA_CSV}"
+        by_stem = splits.setdefault(name, replace(files, by_stem={}, csv=csv)).by_stem
+        if match[2] in by_stem:
+            both = f"{path} and {by_stem[match[2]]} are both {match[2]} of {name}"
+            problems.append(FileProblem("doubled", path, LayoutError(both, path=path), split=name))
+            continue
+        by_stem[match[2]] = path
+    if len(splits) > 1 and files.csv.exists():
+        reason = (
+            f"is beside the splits {', '.join(splits)}; each needs its own, "
+            f"such as {next(iter(splits.values())).csv.name}"
+        )
+        error = LayoutError.about(files.csv, reason)
+        problems.append(FileProblem("metadata", files.csv, error))
+    elif files.csv.exists():
+        splits = {name: replace(split, csv=files.csv) for name, split in splits.items()}
+    return splits or whole

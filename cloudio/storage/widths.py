@@ -1,0 +1,51 @@
+"""Whether bytes of a file look like numbers twice as wide as they are read: a few are looked at."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from .arrays import ArrayFile
+
+# So many pieces of so many bytes, from all over each of the first files.
+_FILES, _PIECES, _PIECE = 4, 8, 1024
+
+
+def refutes_wider_numbers(arrays: Iterable[ArrayFile]) -> bool:
+    """Whether bytes of some files show that these hold no numbers twice as wide as they are read.
+
+    Two numbers of two bytes seldom make a float32 between 1e-6 and 1e6 that measurements are; and
+    every second byte of label codes of two bytes is 0, or 255 of a -1.
+    """
+    widths = {array.path: array.dtype.itemsize for array in arrays}
+    for path, width in list(widths.items())[:_FILES]:
+        try:
+            data = _sample_bytes(path)
+        except OSError:  # which reading reports
+            continue
+        if width == 1 and not np.isin(np.frombuffer(data, np.uint8)[1::2], (0, 255)).all():
+            return True
+        if width == 2 and not _mostly_measurements(np.frombuffer(data, "<f4")):
+            return True
+    return False
+
+
+def _mostly_measurements(numbers: np.ndarray) -> bool:
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(numbers)
+        sizes = sizes[sizes > 0]
+        usual = (sizes > 1e-6) & (sizes < 1e6)
+    return bool(2 * np.count_nonzero(usual) >= len(sizes))
+
+
+def _sample_bytes(path: Path) -> bytes:
+    """Some bytes from all over a file, in whole words of four."""
+    with open(path, "rb", buffering=0) as file:
+        n_words = os.fstat(file.fileno()).st_size // 4
+        found = []
+        for k in range(_PIECES):
+            file.seek(4 * int(n_words * (k + 0.5) / _PIECES))
+            piece = file.read(_PIECE)
+            found.append(piece[: len(piece) // 4 * 4])
+    return b"".join(found)
