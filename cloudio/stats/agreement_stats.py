@@ -154,7 +154,8 @@ class Agreement(Result):
         ]
         pairs = zip(self.names, self.predictable, strict=True)
         if missing := [name for name, predictable in pairs if not predictable]:
-            lines.append(f"{self.source} has no {', '.join(missing)}: compare what both can say")
+            text = f"{self.source} has no {', '.join(missing)}"
+            lines.append(f"{text}: merge classes until both have all")
         return lines
 
     @classmethod

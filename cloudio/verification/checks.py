@@ -1,7 +1,6 @@
 """The table of checks: what `cloudio.verify` can find, how severe it is, and what to do.
 
-docs/verify.md has the same table for people.  A new check needs a row here and there, a function in
-file_checks/ or pixel_checks/, and a planted defect in tests/verification/.
+docs/verify.md has the same table for people.  docs/adding.md says what a new check needs.
 """
 
 from typing import Literal, NamedTuple

@@ -66,8 +66,8 @@ def test_predictable_are_the_classes_of_the_source(data):
     assert found.binary((1, 2)).says == (True, True)
     assert found.binary((3,)).says == (True, False)
     assert found.binary(3) == found.binary((3,))
-    assert "half has no 2, 3: compare what both can say" in str(found)
-    assert "compare what" not in str(found.binary((1, 2)))
+    assert "half has no 2, 3: merge classes until both have all" in str(found)
+    assert "merge classes" not in str(found.binary((1, 2)))
 
 
 def test_the_larger_map_gives_the_number_of_classes(data):

@@ -20,14 +20,14 @@ class LabelCodes:
     """What the maps of a label say of its codes, by the bits of a code read as unsigned.
 
     The default map is that of the first of the ``policies``; readers follow it if nothing else is
-    asked for.  ``with_class`` are the codes that it gives a class, ``unlabelled`` the codes that it
+    asked for.  ``with_class`` are the codes that it gives a class, ``unlabeled`` the codes that it
     lists without a class, ``not_storable`` those that the stored type cannot hold.  ``class_lut``
     is for `scan.count_array`: it counts each code in a column, and ``columns`` says in which.
     """
 
     policies: Mapping[str, LabelMap]
     with_class: frozenset[int]
-    unlabelled: frozenset[int]
+    unlabeled: frozenset[int]
     not_storable: tuple[int, ...]
     class_lut: np.ndarray
     columns: Mapping[int, int]
@@ -44,8 +44,8 @@ class LabelCodes:
         columns = _assign_columns(listed, n_codes)
         class_lut = np.full(n_codes, _OTHER_COLUMN, np.uint8)
         class_lut[list(columns)] = list(columns.values())
-        unlabelled = frozenset(listed) - with_class
-        return cls(policies, with_class, unlabelled, tuple(not_storable), class_lut, columns)
+        unlabeled = frozenset(listed) - with_class
+        return cls(policies, with_class, unlabeled, tuple(not_storable), class_lut, columns)
 
     @property
     def default_map(self) -> LabelMap | None:

@@ -1,4 +1,4 @@
-"""Checks of labels: placeholders, codes outside their map, pixels that nobody has labelled."""
+"""Checks of labels: placeholders, codes outside their map, unlabeled pixels."""
 
 from collections.abc import Iterator, Mapping
 
@@ -75,10 +75,10 @@ def _check_codes(
         code: is_checked & padding.constant if code in padding_codes else is_checked
         for code in without_class
     }
-    unlabelled = {code: which for code, which in patches.items() if code in codes.unlabelled}
-    outside = {code: which for code, which in patches.items() if code not in codes.unlabelled}
+    unlabeled = {code: which for code, which in patches.items() if code in codes.unlabeled}
+    outside = {code: which for code, which in patches.items() if code not in codes.unlabeled}
     yield from _report_codes(array, counts, codes, "codes", outside)
-    yield from _report_codes(array, counts, codes, "unlabelled", unlabelled)
+    yield from _report_codes(array, counts, codes, "unlabelled", unlabeled)
 
 
 def _report_codes(
