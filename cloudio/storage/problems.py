@@ -10,7 +10,7 @@ from ..errors import LayoutError, error_reason
 class FileProblem:
     """Why a file or folder is refused: ``error`` is what `cloudio.open` raises.
 
-    ``kind`` says what is wrong with ``path``: one of the checks in verification/report.py.
+    ``kind`` says what is wrong with ``path``: one of the checks in verification/checks.py.
     ``patches`` are those that the file does not hold whole; ``arrays`` those that it was to hold.
     """
 
