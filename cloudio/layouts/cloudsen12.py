@@ -9,7 +9,7 @@ from .band import Band, Window
 from .labels import LabelMap
 from .layout import Layout
 
-# Centre wavelengths of Sentinel-2A in nm, in the order of the sensor.
+# Center wavelengths of Sentinel-2A in nm, in the order of the sensor.
 _WAVELENGTHS = {
     "B1": 443.9, "B2": 496.6, "B3": 560.0, "B4": 664.5, "B5": 703.9, "B6": 740.2, "B7": 782.5,
     "B8": 835.1, "B8A": 864.8, "B9": 945.0, "B10": 1373.5, "B11": 1613.7, "B12": 2202.4,

@@ -1,6 +1,6 @@
-"""Label codes to classes: total tables, so that no code can fall through.
+"""Label codes to classes: tables (LUTs) that have a class for every code.
 
-Which codes an array of CloudSEN12 holds is in cloudsen12.py.
+cloudsen12.py knows which codes the arrays of CloudSEN12 hold.
 """
 
 from collections.abc import Mapping
@@ -59,33 +59,33 @@ class LabelMap:
     def table(
         self, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
     ) -> np.ndarray:
-        """The class of every code of ``stored``, one or two bytes, by its bits read as unsigned.
+        """Return the class of every code of ``stored``, by its bits read as unsigned.
 
-        256 or 65,536 entries of ``dtype``.  RequestError, naming the array, where a class does
-        not fit or two codes with the same bits differ; a warning where the array cannot hold a
-        code that the map lists, for then it does not hold what the map is about.
+        256 or 65,536 entries of ``dtype``, for one or two bytes.  RequestError, naming the array,
+        where a class does not fit or two codes with the same bits differ; a warning where the map
+        lists a code that the array cannot hold, for then the array is not what the map is for.
         """
-        table = total_table(self, stored, dtype, ignore, name)
+        table = make_class_lut(self, stored, dtype, ignore, name)
         if lost := self.beyond(stored):
             text = cannot_hold(name, stored, lost)
             warn_once((text,), f"{text}: no pixel will be given their classes")
         return table
 
     def beyond(self, stored: np.dtype[Any]) -> list[int]:
-        """The codes it lists that an array of that type cannot hold."""
+        """Return the listed codes that an array of type ``stored`` cannot hold."""
         n_codes = 256 ** np.dtype(stored).itemsize
         return [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
 
     @property
     def as_threshold(self) -> tuple[int, int] | None:
-        """The (at, top) of which `threshold` makes this map, if it makes it."""
+        """The (at, top) from which `threshold` makes this map; None where it cannot."""
         top = len(self._classes) - 1
         at = sum(to == 0 for _, to in self._classes)
         made = top >= _PERCENT and 0 < at <= top and self == LabelMap.threshold(at, top=top)
         return (at, top) if made else None
 
     def of(self, code: int) -> int | None:
-        """What a code becomes; None for ``ignore``."""
+        """Return what a code becomes; None for ``ignore``."""
         return dict(self._classes).get(code, self._unlisted)
 
     def __eq__(self, other: object) -> bool:
@@ -101,20 +101,20 @@ class LabelMap:
         return f"LabelMap({self.classes}{unlisted})"
 
 
-def total_table(
+def make_class_lut(
     label_map: LabelMap, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
 ) -> np.ndarray:
-    """The table of a map, as `LabelMap.table` makes it, without its warning."""
+    """Return the table of a map, as `LabelMap.table` does, but without the warning."""
     n_codes = 256 ** np.dtype(stored).itemsize
     unlisted = ignore if label_map.unlisted is None else label_map.unlisted
-    table = np.full(n_codes, fitting(unlisted, dtype, name), dtype)
+    table = np.full(n_codes, check_class(unlisted, dtype, name), dtype)
     lost = label_map.beyond(stored)
     given: dict[int, int] = {}
     for code, to in label_map.classes.items():
         to = ignore if to is None else to
         if code in lost:
             continue
-        fitting(to, dtype, name)
+        check_class(to, dtype, name)
         if given.setdefault(code % n_codes, to) != to:
             raise RequestError(
                 f"{name}: codes {code % n_codes} and {code % n_codes - n_codes} are the same "
@@ -125,13 +125,13 @@ def total_table(
 
 
 def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
-    """How a sentence about codes past an array's type begins."""
+    """Return the beginning of a sentence about codes that an array's type cannot hold."""
     n_bytes, codes = np.dtype(stored).itemsize, ", ".join(map(str, lost))
     return f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes {codes}"
 
 
-def raw_table(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:
-    """The table that leaves codes as they are stored, read as the array's own type."""
+def make_raw_lut(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """Return the table that leaves codes as they are stored, read as the array's own type."""
     codes = np.arange(256 ** np.dtype(stored).itemsize, dtype=f"u{np.dtype(stored).itemsize}")
     if np.dtype(dtype).itemsize < codes.itemsize:
         raise RequestError(
@@ -141,8 +141,8 @@ def raw_table(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndar
     return codes.view(stored).astype(dtype)
 
 
-def fitting(value: int, dtype: np.dtype[Any], name: str) -> int:
-    """The class itself; RequestError where ``dtype`` cannot hold it."""
+def check_class(value: int, dtype: np.dtype[Any], name: str) -> int:
+    """Return the class itself; RequestError where ``dtype`` cannot hold it."""
     limits = np.iinfo(dtype)
     if not limits.min <= value <= limits.max:
         raise RequestError(

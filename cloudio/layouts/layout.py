@@ -1,4 +1,4 @@
-"""What a data set looks like on disk: tables of literals, and how names in them are found.
+"""A layout: what a data set looks like on disk, and how its names are found.
 
 cloudsen12.py has the tables of CloudSEN12, toml_reader.py reads tables from files, and
 storage/discovery.py finds the files of a folder.
@@ -13,7 +13,8 @@ from pathlib import Path
 from .._utils.numbers import is_whole
 from ..errors import RequestError
 from . import toml_reader
-from .band import Band, EntryError, LayoutFile, Window, band_faults, check_shared_file
+from .band import Band, EntryError, LayoutFile, Window
+from .band_checks import band_problems, check_shared_file
 from .labels import LabelMap
 
 
@@ -44,7 +45,7 @@ class Layout:
             len(self.patch) == 2 and all(is_whole(n) and n >= 1 for n in self.patch)
         ):
             raise EntryError(f"patch = {self.patch}; (height, width) is needed", "patch")
-        _check_forms(self)
+        _check_types(self)
         for what, first, extent, whole in (
             ("rows", self.valid.row, self.valid.height, self.patch[0]),
             ("columns", self.valid.col, self.valid.width, self.patch[1]),
@@ -59,8 +60,8 @@ class Layout:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise EntryError(f"{', '.join(twice)} is in the layout twice", "name", twice[0])
         for band in self.bands:
-            for key, fault in band_faults(band):
-                raise EntryError(f"{band.name} {fault}", key, band.name)
+            for key, reason in band_problems(band):
+                raise EntryError(f"{band.name} {reason}", key, band.name)
         together: dict[str, list[Band]] = {}
         for band in self.bands:
             if band.pattern is not None:
@@ -78,22 +79,22 @@ class Layout:
         try:
             layout = cls(**described.fields)
         except EntryError as error:
-            raise described.fault(error) from None
+            raise described.locate(error) from None
         object.__setattr__(layout, "file", described.file)
         return layout
 
     def where(self, array: str, key: str) -> str:
-        """The file and the line that say so, to begin a sentence with; "" where there are none."""
+        """Return the file and line of a key, to begin a sentence with; "" where there are none."""
         if self.file is None:
             return ""
         return f"{self.file.path}, line {self.file.lines[array, key]}: "
 
     def band(self, name: str) -> Band | None:
-        """The array of exactly that name, or None."""
+        """Return the array of exactly that name, or None."""
         return next((band for band in self.bands if band.name == name), None)
 
     def name_of_file(self, stem: str) -> str:
-        """The array that a file of that stem holds; the stem itself where the layout has none."""
+        """Return the array that a file of that stem holds; the stem itself where there is none."""
         names = [band.name for band in self.bands]
         found = self.matches(stem, names)
         for prefix in self.prefixes:
@@ -102,7 +103,7 @@ class Layout:
         return found[0] if len(found) == 1 else stem
 
     def matches(self, asked: str, names: Iterable[str]) -> list[str]:
-        """All of ``names`` that ``asked`` can mean, closest reading first.
+        """Return all of ``names`` that ``asked`` can mean by its closest reading.
 
         As written; else without regard to case and zero padding (``b04`` is ``B4``); else as an
         alias; else with the group left out (``B4`` is ``L1C_B4`` and ``L2A_B4``).
@@ -112,8 +113,8 @@ class Layout:
             return [asked]
         wanted = _key(asked)
         aliases = {_key(alias): _key(name) for alias, name in self.aliases.items()}
-        for reading in (wanted, aliases.get(wanted, wanted)):
-            if found := [name for name in names if _key(name) == reading]:
+        for key in (wanted, aliases.get(wanted, wanted)):
+            if found := [name for name in names if _key(name) == key]:
                 return found
         return [name for name in names if wanted in self._without_prefix(name)]
 
@@ -121,7 +122,7 @@ class Layout:
         return [_key(name[len(p) :]) for p in self.prefixes if name.startswith(p)]
 
     def find(self, asked: str, names: Iterable[str], where: str) -> str:
-        """The one of ``names`` that ``asked`` means; RequestError where that is none or several."""
+        """Return the one of ``names`` that ``asked`` means; RequestError for none or several."""
         names = list(names)
         found = self.matches(asked, names)
         if len(found) == 1:
@@ -131,8 +132,8 @@ class Layout:
         raise RequestError(f"no array {asked!r}; {where} has {', '.join(names)}")
 
 
-def _check_forms(layout: Layout) -> None:
-    """Prove that the entries of a layout are of the types its fields say."""
+def _check_types(layout: Layout) -> None:
+    """Raise EntryError unless the entries of a layout are of the types of its fields."""
     valid = layout.valid
     if not isinstance(valid, Window) or not all(
         is_whole(n) for n in (valid.row, valid.col, *valid.size)

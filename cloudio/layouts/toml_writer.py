@@ -1,4 +1,4 @@
-"""A layout as the text of a TOML file, for people to read and for toml_reader.py to read back."""
+"""A layout as a TOML file, for people to read and for toml_reader.py to read back."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _EXACT = 1e15
 
 
 def to_toml(layout: Layout) -> str:
-    """The TOML of a layout: read back, an equal one."""
+    """Return the TOML of a layout; read back, it is an equal layout."""
     valid = layout.valid
     head = [
         f"name = {_text(layout.name)}",
@@ -28,7 +28,7 @@ def to_toml(layout: Layout) -> str:
     if layout.prefixes:
         head.append(f"prefixes = {_list(layout.prefixes, 'prefixes = ')}")
     parts = ["\n".join(head)]
-    parts += ["\n".join(_arrays(list(alike))) for alike in _alike(layout.bands)]
+    parts += ["\n".join(_arrays(list(alike))) for alike in _group_alike(layout.bands)]
     presets = {
         name: choices[0] if len(choices) == 1 else choices
         for name, choices in layout.presets.items()
@@ -43,8 +43,8 @@ def to_toml(layout: Layout) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
-    """Neighbours that differ in nothing but name, wavelength and, in one file, channel."""
+def _group_alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
+    """Group neighbors that differ in nothing but name, wavelength and, in one file, channel."""
 
     def common(band: Band) -> tuple[Band, bool, object]:
         one_file = band.channel is None or (band.file is not None and "{name}" not in band.file)
@@ -55,7 +55,7 @@ def _alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
 
 
 def _arrays(bands: list[Band]) -> list[str]:
-    """One [[arrays]]: what the bands share, and what each has of its own."""
+    """Return one [[arrays]]: what the bands share, and what each has of its own."""
     band, several = bands[0], len(bands) > 1
     entries: dict[str, Any] = {}
     if several:
@@ -115,7 +115,7 @@ def _value(value: Any, before: str = "") -> str:
 
 
 def _list(values: Iterable[Any], before: str = "") -> str:
-    """A list on one line, or where that is too long on several."""
+    """Return a list on one line, or on several where it is too long."""
     words = [_value(value) for value in values]
     if len(line := f"[{', '.join(words)}]") + len(before) <= _WIDTH:
         return line

@@ -17,7 +17,8 @@ from .._core import kernels
 from .._utils import tables
 from .._utils.text import gigabytes
 from ..errors import RequestError
-from ..layouts.band import Band, Window, can_hold
+from ..layouts.band import Band, Window
+from ..layouts.band_checks import can_hold
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
 from ..storage.conditions import equals_any, find_column

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._core.plans import Gather, Mask, Remap
 from ..layouts.band import Window
-from ..layouts.labels import LabelMap, raw_table, total_table
+from ..layouts.labels import LabelMap, make_class_lut, make_raw_lut
 from ..storage.arrays import plan_inputs
 from .collection import Collection
 
@@ -52,10 +52,10 @@ def make_remap(
     for name, label_map in label_maps.items():
         stored = dataset.dtype(name)
         if label_map is None:
-            tables.append(raw_table(stored, dtype, name))
+            tables.append(make_raw_lut(stored, dtype, name))
             windows.append((0, 0, *dataset.layout.patch))
         else:
-            tables.append(total_table(label_map, stored, dtype, ignore, name))
+            tables.append(make_class_lut(label_map, stored, dtype, ignore, name))
             windows.append(_rectangle(dataset.valid_window))
     sources = plan_inputs([dataset.open_arrays(name, io) for name in label_maps])
     return Remap(*sources, tables, windows, ignore)

@@ -9,7 +9,7 @@ from .._utils.numbers import check_whole
 from .._utils.progress import Advance
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
-from ..layouts.labels import CLASSES, LabelMap, total_table
+from ..layouts.labels import CLASSES, LabelMap, make_class_lut
 from ..reading import scan
 from ..reading.dataset import Dataset
 from ..reading.label_warnings import warn_about_labels
@@ -65,7 +65,7 @@ def class_lut(
     n = n_possible if n_classes is None else n_classes
     if n < n_possible:
         raise RequestError(f"{name} has classes 0..{n_possible - 1}; n_classes={n} is too few")
-    table = total_table(label_map, ds.dtype(name), np.dtype(np.int64), ignore, name)
+    table = make_class_lut(label_map, ds.dtype(name), np.dtype(np.int64), ignore, name)
     return ClassLut(np.arange(n), np.where(table == ignore, n, table).astype(np.uint8))
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import LayoutError
-from ..layouts.band import Band, check_shared_file
+from ..layouts.band import Band
+from ..layouts.band_checks import check_shared_file
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .inference import find_ambiguity, infer_arrays

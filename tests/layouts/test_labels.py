@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import CLOUDSEN12, LabelMap, RequestError
-from cloudio.layouts.labels import fitting, raw_table
+from cloudio.layouts.labels import check_class, make_raw_lut
 
 U8, I16, U16, I64 = (np.dtype(name) for name in ("uint8", "int16", "uint16", "int64"))
 
@@ -173,7 +173,7 @@ def test_a_class_must_fit_the_type_of_the_labels(to):
             table_of(label_map)
         assert to in table_of(label_map, dtype=I64)
     with pytest.raises(RequestError, match=words):
-        fitting(to, U8, "LABEL_x")
+        check_class(to, U8, "LABEL_x")
 
 
 @pytest.mark.parametrize("ignore", [-1, -100, 2**40])
@@ -185,7 +185,7 @@ def test_int64_labels_take_any_ignored_value(ignore):
 
 @pytest.mark.parametrize("stored", ["uint8", "int8", "uint16", "int16"])
 def test_raw_codes_are_the_stored_numbers(stored):
-    table = raw_table(np.dtype(stored), I64, "LABEL_x")
+    table = make_raw_lut(np.dtype(stored), I64, "LABEL_x")
     limits = np.iinfo(stored)
     numbers = np.arange(limits.min, limits.max + 1).astype(stored)
     assert np.array_equal(table[numbers.view(f"u{numbers.itemsize}")], numbers)
@@ -193,7 +193,7 @@ def test_raw_codes_are_the_stored_numbers(stored):
 
 def test_raw_codes_of_two_bytes_do_not_fit_one():
     with pytest.raises(RequestError, match="LABEL_x holds codes of 2 bytes, which uint8 cannot"):
-        raw_table(I16, U8, "LABEL_x")
+        make_raw_lut(I16, U8, "LABEL_x")
 
 
 # ---- LabelMap as a thing -------------------------------------------------------------------------

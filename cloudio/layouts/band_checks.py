@@ -1,0 +1,76 @@
+"""What an array of a layout must be: each entry by itself, and arrays that share a file."""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from .._utils.numbers import is_finite, is_real, is_whole
+from .band import DTYPES, Band, EntryError
+
+
+def can_hold(dtype: str, number: float | None) -> bool:
+    """Whether a type can hold that number, if there is one; float32 may round it."""
+    if number is None or math.isnan(number):  # NaN means no data in any type
+        return True
+    if dtype == "float32":
+        return math.isinf(number) or abs(number) <= float(np.finfo(np.float32).max)
+    limits = np.iinfo(dtype)
+    return limits.min <= number <= limits.max and number == int(number)
+
+
+def band_problems(band: Band) -> Iterator[tuple[str, str]]:
+    """Yield each key of an array that is wrong, and what to say after the array's name."""
+    if band.kind not in ("band", "label"):
+        yield "kind", f"has kind {band.kind!r}; 'band' or 'label' is needed"
+    if band.dtype not in DTYPES:
+        yield "dtype", f"is {band.dtype!r}; {', '.join(DTYPES)} are read"
+    if band.scale is not None and not (is_finite(band.scale) and band.scale):
+        yield "scale", f"has scale {band.scale!r}; a finite number but 0, or None, is needed"
+    if not is_finite(band.offset):
+        yield "offset", f"has offset {band.offset!r}; a finite number is needed"
+    if band.scale is None and band.offset:
+        yield "offset", f"has offset {band.offset!r} but no known scale, which would follow it"
+    if band.nodata is not None and not is_real(band.nodata):
+        yield "nodata", f"has nodata {band.nodata!r}; a number or None is needed"
+    elif band.dtype in DTYPES and not can_hold(band.dtype, band.nodata):
+        yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
+    if band.wavelength is not None and not (is_finite(band.wavelength) and band.wavelength > 0):
+        yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
+    if band.file is not None and not (_is_below(band.file) and _is_below(band.pattern)):
+        yield (
+            "file",
+            f"has file {band.file!r}; a name or pattern in the split's folder is needed",
+        )
+    if (band.channel is None) != (band.channels is None):
+        key, other = ("channel", "channels") if band.channels is None else ("channels", "channel")
+        yield key, f"has a {key} but no {other}; a stacked file needs both"
+    elif band.channel is not None and band.channels is not None:
+        if not is_whole(band.channels) or band.channels < 1:
+            yield "channels", f"has channels {band.channels!r}; a whole number from 1 on is needed"
+        elif not is_whole(band.channel) or not 0 <= band.channel < band.channels:
+            yield "channel", f"has channel {band.channel!r}; 0..{band.channels - 1} are there"
+
+
+def _is_below(file: Any) -> bool:
+    """Whether a file name or pattern stays in the folder that it is looked for in."""
+    if not isinstance(file, str) or not file:
+        return False
+    parts = PurePath(file)
+    return not parts.anchor and ".." not in parts.parts
+
+
+def check_shared_file(band: Band, others: Iterable[Band], file: object) -> None:
+    """Raise EntryError unless an array and others can lie in one file, each its own channel."""
+    for other in others:
+        both = f"{other.name} and {band.name} are both in {file}"
+        if band.channel is None or other.channel is None:
+            raise EntryError(f"{both}; each needs its channel and channels", "file", band.name)
+        for key in ("dtype", "channels"):
+            one, two = getattr(other, key), getattr(band, key)
+            if one != two:
+                raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)
+        if band.channel == other.channel:
+            raise EntryError(f"{both}, as channel {band.channel}", "channel", band.name)

@@ -1,0 +1,92 @@
+"""The arrays that one [[arrays]] of a TOML layout describes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._utils.numbers import is_whole
+from .band import Band
+from .toml_keys import ARRAY_KEYS
+from .toml_table import Table
+
+
+def read_arrays(table: Table) -> list[Band]:
+    """Return the arrays of one [[arrays]]."""
+    given = table.check(ARRAY_KEYS, ("dtype",))
+    if ("name" in given) == ("names" in given):
+        found = "both 'name' and 'names'" if "name" in given else "neither 'name' nor 'names'"
+        raise table.error(f"[[arrays]] has {found}; one of them is needed", "names")
+    several = "names" in given
+    names: list[str] = given["names"] if several else [given["name"]]
+    channels, numbers = _channels(table, given, names)
+    scale = given.get("scale", 1.0)
+    nodata = given.get("nodata")
+    return [
+        Band(
+            name,
+            kind=given.get("kind", "band"),
+            dtype=given["dtype"],
+            scale=None if scale == "unknown" else float(scale),
+            nodata=None if nodata is None else float(nodata),
+            wavelength=wavelength,
+            offset=float(given.get("offset", 0)),
+            file=given.get("file"),
+            channel=number,
+            channels=channels,
+        )
+        for name, wavelength, number in zip(
+            names, _wavelengths(table, given, names), numbers, strict=True
+        )
+    ]
+
+
+def _wavelengths(
+    table: Table, given: Mapping[str, Any], names: Sequence[str]
+) -> Sequence[float | None]:
+    several = "names" in given
+    key, wrong = ("wavelengths", "wavelength") if several else ("wavelength", "wavelengths")
+    if wrong in given:
+        message = f"{wrong} with {'names' if several else 'name'}; {key} is meant"
+        raise table.error(message, wrong)
+    if key not in given:
+        return [None] * len(names)
+    return list(
+        map(float, _one_per_name(table, key, given[key] if several else [given[key]], names))
+    )
+
+
+def _channels(
+    table: Table, given: Mapping[str, Any], names: Sequence[str]
+) -> tuple[int | None, Sequence[int | None]]:
+    """Return how many channels the file has, and which of them each array is."""
+    stacked = given.get("stacked", "channel" in given or "channels" in given)
+    if not stacked:
+        for key in ("channel", "channels"):
+            if key in given:
+                raise table.error(f"{key} with stacked = false; it is of a stacked file", key)
+        return None, [None] * len(names)
+    if "channel" not in given:
+        if "channels" in given and given["channels"] != len(names):
+            raise table.error(
+                f"channels = {given['channels']}, of which {len(names)} have names; 'channel', "
+                "which says which, is needed",
+                "channels",
+            )
+        numbers: Sequence[int] = range(len(names))
+    else:
+        if "channels" not in given:
+            raise table.error("channel without 'channels', which is needed", "channel")
+        numbers = given["channel"]
+        numbers = _one_per_name(
+            table, "channel", [numbers] if is_whole(numbers) else numbers, names
+        )
+    if len(names) > 1 and ("file" not in given or "{name}" in given["file"]):
+        raise table.error(
+            "names that are stacked are in one file; 'file' without {name} is needed", "file"
+        )
+    return given.get("channels", len(names)), numbers
+
+
+def _one_per_name(table: Table, key: str, given: Any, names: Sequence[str]) -> Any:
+    if len(given) != len(names):
+        raise table.error(f"{key} has {len(given)} entries; there are {len(names)} names", key)
+    return given

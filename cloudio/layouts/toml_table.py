@@ -1,0 +1,60 @@
+"""Tables of a TOML file, checked key by key."""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import LayoutError
+from .toml_lines import KeyPath
+
+# What the value of a key must be, and how a message says so.
+Requirement = tuple[Callable[[Any], bool], str]
+
+
+class Table:
+    """One table of a TOML file, whose errors have the file and the line."""
+
+    def __init__(
+        self, path: Path, lines: Mapping[KeyPath, int], at: KeyPath, values: Any, title: str
+    ) -> None:
+        self._path, self._lines = path, lines
+        self.at, self.values, self.title = at, values, title
+
+    def array_name(self, name: str, names: Container[str], *at: str | int) -> str:
+        """Return the name itself; LayoutError where ``names`` of all arrays lack it."""
+        if name not in names:
+            raise self.error(f"{'.'.join(map(str, at))}: no array {name!r} in [[arrays]]", *at)
+        return name
+
+    def inner(self, *at: str | int, title: str, values: Any) -> "Table":
+        """Return a table in this one."""
+        return Table(self._path, self._lines, (*self.at, *at), values, title)
+
+    def line(self, *at: str | int) -> int:
+        """Return the line of a key; of one that is not there, that of the table it belongs in."""
+        key_path = (*self.at, *at)
+        while key_path and key_path not in self._lines:
+            key_path = key_path[:-1]
+        return self._lines.get(key_path, 1)
+
+    def error(self, message: str, *at: str | int) -> LayoutError:
+        """Return the error of a key of this table."""
+        return LayoutError.about(self._path, message, line=self.line(*at))
+
+    def require(self, requirement: Requirement, value: Any, *at: str | int) -> Any:
+        """Return the value of a key; LayoutError where it is not what it must be."""
+        if not requirement[0](value):
+            key = ".".join(map(str, at))
+            raise self.error(f"{key} = {value!r}; {requirement[1]} is needed", *at)
+        return value
+
+    def check(self, keys: Mapping[str, Requirement], needed: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the values; LayoutError where a key is unknown, wrong, or needed and not there."""
+        for key, value in self.values.items():
+            if key not in keys:
+                raise self.error(f"no key {key!r}; {self.title} has {', '.join(keys)}", key)
+            self.require(keys[key], value, key)
+        for key in needed:
+            if key not in self.values:
+                raise self.error(f"{self.title} has no {key!r}, which is needed")
+        return dict(self.values)
