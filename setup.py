@@ -21,18 +21,22 @@ else:
     if "-g" not in os.environ.get("CFLAGS", "").split():
         FLAGS.append("-g0")
 
-# The C that a module is linked with, where it is linked with any.
+# The C that a module is linked with, where it is linked with any. What keeps state (thread_pool,
+# scratch, background) belongs to one module alone: each module gets a copy of its own.
 SOURCES = {
-    "files": ["csrc/file.c"],
-    "plans": ["csrc/file.c"],
-    "kernels": sorted(glob("csrc/*.c")),
+    "files": ["file"],
+    "plans": ["file"],
+    "runtime": ["dispatch", "rows_*", "stores"],
+    "executor": ["file", "histogram", "scratch", "stores", "thread_pool"],
+    "kernels": ["background", "file"],
 }
 
 
 def module(path: Path) -> Extension:
+    sources = [c for name in SOURCES.get(path.stem, []) for c in sorted(glob(f"csrc/{name}.c"))]
     return Extension(
         f"cloudio._core.{path.stem}",
-        [path.as_posix(), *SOURCES.get(path.stem, [])],
+        [path.as_posix(), *sources],
         include_dirs=["csrc"],
         depends=glob("csrc/*.h"),
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
@@ -48,7 +52,7 @@ setup(
     package_dir={"cloudio.include": "csrc"},
     package_data={
         "": ["py.typed", "*.pyi", "*.pxd"],
-        "cloudio.include": ["cloudio.h", "files.h", "tally.h"],
+        "cloudio.include": ["background.h", "cloudio.h", "files.h", "histogram.h"],
     },
     ext_modules=cythonize(
         [module(path) for path in sorted(Path("cloudio/_core").glob("*.pyx"))],

@@ -1,4 +1,4 @@
-"""Where do the numbers of `Tuning` in cloudio/_core/kernels.pyx come from?
+"""Where do the numbers of `Tuning` in cloudio/_core/runtime.pyx come from?
 
 The rows that are prefetched and the size of a tile are swept around their defaults.  The two
 thresholds are questions of yes or no at every size of the output: past the cache or through it,
@@ -11,12 +11,12 @@ import pytest
 from timed import Timed
 
 from cloudio import Batch, Dataset
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio.bench.candidates import by_cloudio
 from cloudio.bench.timing import Candidate, check
 from cloudio.bench.workload import N_SAMPLES, Workload, bands_of
 
-DEFAULTS = kernels.tune()
+DEFAULTS = runtime.tune()
 KIB = [64 << k for k in range(10)]
 NEVER = 1 << 60
 

@@ -15,7 +15,7 @@ from kinds import FLOAT_BANDS
 from timed import Timed
 
 from cloudio import Dataset
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio._utils import machine
 from cloudio._utils.machine import available_cpus
 from cloudio.bench.timing import Candidate
@@ -47,10 +47,10 @@ def pool(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 def tuned() -> Iterator[Callable[..., object]]:
-    """`kernels.tune`, undone afterwards."""
-    before = kernels.tune()
-    yield kernels.tune
-    kernels.tune(**before)
+    """`runtime.tune`, undone afterwards."""
+    before = runtime.tune()
+    yield runtime.tune
+    runtime.tune(**before)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def timed(benchmark: Any) -> Timed:
     def time(group: str, candidate: Candidate, out: Any) -> None:
         benchmark.group = group
         benchmark.extra_info.update(
-            candidate=candidate.name, threads=candidate.threads, isa=kernels.isa(), cache="warm"
+            candidate=candidate.name, threads=candidate.threads, isa=runtime.isa(), cache="warm"
         )
         benchmark(candidate.run, out)
 

@@ -1,8 +1,8 @@
-/* The C contract of cloudio: what one row is turned into, and how many threads turn rows.
+/* The C contract of cloudio: what one row becomes, and the threads that work on rows.
  *
  * A row function is total: it cannot fail, allocates nothing, locks nothing and touches exactly the
- * n elements it is given at `src` and `dst`, which never overlap. Whoever calls it has proved that
- * they are there, and aligned to their type; more alignment is only faster.
+ * n elements it is given at `src` and `dst`, which never overlap. The caller has proved that they
+ * are there and aligned to their type; more alignment is only faster.
  */
 #ifndef CLOUDIO_H
 #define CLOUDIO_H
@@ -39,7 +39,7 @@ enum { CIO_MOVE_1, CIO_MOVE_2, CIO_MOVE_4, CIO_N_MOVES };
  * next one ends it, and it too is written whole: a line written in two parts is read first.
  * Begins as zeros; after the last row its owner calls cio_end_line. */
 typedef struct cio_line {
-    uint8_t before[64], bytes[64], after[64]; /* a vector that holds an end of a row may reach out */
+    uint8_t before[64], bytes[64], after[64]; /* the last vector of a row may reach out of a line */
     uint8_t *at;                              /* where the line belongs */
     size_t begin, end;                        /* the bytes that are held; none where equal */
 } cio_line;
@@ -60,7 +60,7 @@ typedef struct cio_affine {
 /* dst[i] = what src[i] becomes, rounded to nearest even where dst is float16 or bfloat16; a NaN
  * becomes a quiet one, in bfloat16 always the same but for its sign. What is streamed may still be
  * held by `line`; what is cached never is. */
-typedef void (*cio_scale_fn)(const void *src, void *dst, size_t n, const cio_affine *how,
+typedef void (*cio_scale_fn)(const void *src, void *dst, size_t n, const cio_affine *affine,
                              cio_line *line);
 
 /* dst[i] = src[i], in bytes; `line` likewise. */
@@ -98,14 +98,14 @@ const cio_rows *cio_rows_available(size_t k);
 /* Make every streamed row visible to other threads: once at the end of a run of rows. */
 void cio_store_fence(void);
 
-/* Ask for a row that will be read soon. Into the second level of cache: the first has too few
+/* Prefetch a row that will be read soon, into the second level of cache: the first has too few
  * lines in flight (docs/decisions/prefetch-rows.md). */
 static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 {
     const char *end = (const char *)src + n_bytes;
     const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63);
 #if defined(__GNUC__)
-    /* gcc takes what only prefetches for a function without effects, and drops calls of it. */
+    /* gcc takes a function that only prefetches for one without effects, and drops its calls. */
     __asm__ volatile("");
 #endif
     for (; line < end; line += 64)
@@ -118,27 +118,27 @@ static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 #endif
 }
 
-/* ---- the team of threads --------------------------------------------------------------------- */
+/* ---- the thread pool ------------------------------------------------------------------------- */
 
-/* Do items [begin, end) of the work that `context` describes. Of those at work at the same time
- * each has a `seat` of its own, from 0, the caller's, to n_threads - 1. */
-typedef void (*cio_task)(void *context, size_t begin, size_t end, int seat);
+/* Do items [begin, end) of the work that `context` describes. Each thread at work has a slot of its
+ * own: 0, the caller's, to n_threads - 1. */
+typedef void (*cio_task)(void *context, size_t begin, size_t end, int slot);
 
-/* Call `task` until each of `n_items` has been done once, `chunk` (at least 1) at a time, on at
- * most `n_threads` threads, the caller among them; return when all is done. Cannot fail: with the
- * team busy, missing or forgotten by a fork, the caller does everything itself. Every thread
+/* Call `task` until each of `n_items` is done once, `chunk` (at least 1) at a time, on at most
+ * `n_threads` threads, the caller among them; return when all is done. Cannot fail: where the pool
+ * is busy, cannot be made, or was reset by a fork, the caller does everything itself. Every thread
  * works in the default floating-point environment, and the caller gets its own back.
  *
- * Tasks that wait, for a file perhaps, may have more threads let in, up to `n_most`; seats then
- * reach to n_most - 1. */
-void cio_team_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
-                  int n_most);
+ * Tasks that wait, for a file perhaps, may have more workers added, up to `max_threads` threads in
+ * all; slots then reach to max_threads - 1. */
+void cio_thread_pool_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
+                         int max_threads);
 
-/* For a task: whether it works alone, for the team is busy or one thread was all that was asked for. */
-int cio_team_alone(void);
+/* For a task: whether it works alone, because the pool is busy or one thread was asked for. */
+int cio_thread_pool_is_alone(void);
 
-/* For a task that is about to wait: let one more thread into its region, if it has room. */
-void cio_team_more(void);
+/* For a task that is about to wait: add one worker to its region, if that has room. */
+void cio_thread_pool_add_worker(void);
 
 /* What threads raise and see. Begins as zeros. */
 typedef struct cio_flag {
@@ -149,14 +149,15 @@ int cio_raise(cio_flag *flag); /* whether it was not raised before */
 int cio_is_raised(const cio_flag *flag);
 
 /* Workers of this process that are alive. */
-int cio_team_size(void);
+int cio_thread_pool_n_workers(void);
 
 /* ---- scratch --------------------------------------------------------------------------------- */
 
-/* Memory of at least so many bytes, from a multiple of 4096 on, with anything in it; NULL where there is
- * none. The block given back last is kept for the next taker: new memory costs a fault a page. */
+/* At least so many bytes of memory, aligned to 4096, with anything in them; NULL where there is no
+ * memory. The block that was returned last is kept for the next caller: new memory costs a page
+ * fault a page. */
 void *cio_scratch_take(size_t n_bytes);
-void cio_scratch_give_back(void *scratch); /* or NULL */
+void cio_scratch_return(void *scratch); /* or NULL */
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,8 @@
-/* Which row functions this CPU can run, and its two words about memory. */
-#include <string.h>
-
+/* Which row functions this CPU can run. */
 #include "cloudio.h"
 #include "targets.h"
 
 #ifdef CIO_X86
-#include <immintrin.h>
 #ifdef _MSC_VER
 #include <windows.h>
 #else
@@ -18,7 +15,7 @@ extern const cio_rows cio_rows_base;
 extern const cio_rows cio_rows_avx2, cio_rows_avx512, cio_rows_avx512vbmi;
 
 #ifndef _MSC_VER
-/* By the CPU's own word: compilers before gcc 11 and clang 18 do not know the name. */
+/* Asks the CPU itself: compilers before gcc 11 and clang 18 do not know the name. */
 static int has_f16c(void)
 {
     unsigned a, b, c, d;
@@ -58,18 +55,4 @@ const cio_rows *cio_rows_available(size_t k)
     if (k == 0)
         return &cio_rows_base;
     return k <= n_extensions() ? extensions[k - 1] : NULL;
-}
-
-void cio_end_line(cio_line *line)
-{
-    if (line->end > line->begin)
-        memcpy(line->at + line->begin, line->bytes + line->begin, line->end - line->begin);
-    line->begin = line->end = 0;
-}
-
-void cio_store_fence(void)
-{
-#ifdef CIO_X86
-    _mm_sfence();
-#endif
 }

@@ -1,4 +1,4 @@
-/* Files: held, mapped, asked for ahead, read and given back; files.h is the manual.
+/* Files: opened, mapped, read ahead, read and evicted; files.h is the manual.
  *
  * POSIX first, with what Linux adds; Windows reads and maps, and its cache manager does the rest.
  */
@@ -33,15 +33,15 @@ struct cio_file {
     int descriptor, direct; /* the latter past the page cache, or -1 */
     const char *base;
     int64_t n_bytes, changed;
-    atomic_int doubt;
-    atomic_int users;   /* CLOSED, and 2 for each inside */
-    atomic_int keepers; /* of this struct */
-    int is_ours;        /* Linux tells strangers that every page is resident */
+    atomic_int coldness;
+    atomic_int users;  /* CLOSED, and 2 for each that has acquired it */
+    atomic_int n_refs; /* to this struct */
+    int is_ours;       /* Linux tells other users that every page is resident */
 };
 
 enum { CLOSED = 1, ONE_USER = 2 };
 
-/* ---- the system's words ---------------------------------------------------------------------- */
+/* ---- the system's calls ---------------------------------------------------------------------- */
 
 #ifdef _WIN32
 
@@ -174,7 +174,7 @@ static int open_direct(int descriptor)
 
 /* ---- an open file ---------------------------------------------------------------------------- */
 
-cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how)
+cio_file *cio_file_open(int descriptor, int64_t n_bytes, int flags)
 {
     cio_file *file = calloc(1, sizeof(*file));
     if (file == NULL)
@@ -182,12 +182,12 @@ cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how)
     file->descriptor = descriptor;
     file->n_bytes = n_bytes;
     file->is_ours = is_owner(descriptor);
-    atomic_init(&file->doubt, CIO_DOUBTFUL);
+    atomic_init(&file->coldness, CIO_LUKEWARM);
     atomic_init(&file->users, 0);
-    atomic_init(&file->keepers, 1);
+    atomic_init(&file->n_refs, 1);
     cio_status status;
     int code = cio_file_status(file, &status);
-    if (code == 0 && (how & CIO_MAPPED) && (file->base = map(descriptor, n_bytes)) == NULL)
+    if (code == 0 && (flags & CIO_MAPPED) && (file->base = map(descriptor, n_bytes)) == NULL)
         code = errno;
     if (code != 0) {
         free(file);
@@ -195,9 +195,9 @@ cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how)
         return NULL;
     }
     file->changed = status.changed;
-    file->direct = how & CIO_DIRECT ? open_direct(descriptor) : -1;
+    file->direct = flags & CIO_DIRECT ? open_direct(descriptor) : -1;
 #ifdef POSIX_FADV_RANDOM
-    /* A window is all that is wanted; what follows it is another patch. */
+    /* Only a window is wanted; what follows it is another patch. */
     (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 #endif
     return file;
@@ -218,7 +218,7 @@ void cio_file_close(cio_file *file)
         shut(file);
 }
 
-int cio_file_enter(cio_file *file)
+int cio_file_acquire(cio_file *file)
 {
     int users = atomic_load(&file->users);
     do {
@@ -228,17 +228,17 @@ int cio_file_enter(cio_file *file)
     return 1;
 }
 
-void cio_file_leave(cio_file *file)
+void cio_file_release(cio_file *file)
 {
     if (atomic_fetch_sub(&file->users, ONE_USER) == (CLOSED | ONE_USER))
         shut(file);
 }
 
-void cio_file_keep(cio_file *file) { atomic_fetch_add(&file->keepers, 1); }
+void cio_file_ref(cio_file *file) { atomic_fetch_add(&file->n_refs, 1); }
 
-void cio_file_drop(cio_file *file)
+void cio_file_unref(cio_file *file)
 {
-    if (atomic_fetch_sub(&file->keepers, 1) == 1)
+    if (atomic_fetch_sub(&file->n_refs, 1) == 1)
         free(file);
 }
 
@@ -318,16 +318,16 @@ static int64_t count_mapped_pages(const cio_file *file, int64_t offset, int64_t 
 }
 #endif
 
-/* Linux counts no pages for strangers, but tells them whether reading would have to wait: at the
- * ends of a range, which crops of other places leave absent. */
-static int64_t look_at_ends(const cio_file *file, int64_t offset, int64_t n_bytes)
+/* Linux counts no pages for other users, but tells them whether a read would wait: here at the ends
+ * of a range, which crops of other places leave absent. */
+static int64_t probe_ends(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
     char byte;
     const int64_t rest = file->n_bytes - offset, last = (rest < n_bytes ? rest : n_bytes) - 1;
-    const int64_t here = cio_file_read_at_hand(file, &byte, offset + last, 1);
+    const int64_t here = cio_file_read_nowait(file, &byte, offset + last, 1);
     if (here < 0)
         return -1;
-    return here && cio_file_read_at_hand(file, &byte, offset, 1) ? n_bytes : 0;
+    return here && cio_file_read_nowait(file, &byte, offset, 1) ? n_bytes : 0;
 }
 
 int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
@@ -338,7 +338,7 @@ int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
     if (n < 0 && file->base != NULL && file->is_ours)
         n = count_mapped_pages(file, offset, n_bytes);
 #endif
-    return n < 0 ? look_at_ends(file, offset, n_bytes) : n * cio_page_bytes();
+    return n < 0 ? probe_ends(file, offset, n_bytes) : n * cio_page_bytes();
 }
 
 static void advise(const cio_file *file, int64_t offset, int64_t n_bytes)
@@ -358,22 +358,22 @@ static void advise(const cio_file *file, int64_t offset, int64_t n_bytes)
 #endif
 }
 
-static void raise_doubt(cio_file *file, int doubt)
+static void raise_coldness(cio_file *file, int coldness)
 {
-    int before = cio_file_doubt(file);
-    while (before < doubt && !atomic_compare_exchange_weak(&file->doubt, &before, doubt))
+    int before = cio_file_coldness(file);
+    while (before < coldness && !atomic_compare_exchange_weak(&file->coldness, &before, coldness))
         ;
 }
 
-int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
+int cio_file_readahead(cio_file *file, int64_t offset, int64_t n_bytes)
 {
-    /* What Linux reads of one piece of advice is cut to the device's read-ahead, by default this. */
+    /* Linux cuts one piece of advice to the device's read-ahead, by default this. */
     enum { PIECE = 128 * 1024 };
     to_pages(&offset, &n_bytes);
     if (cio_file_resident(file, offset, n_bytes) == n_bytes)
         return 0;
-    /* First the doubt: whoever finds the pages on their way must know that they may not arrive. */
-    raise_doubt(file, CIO_COLD);
+    /* First the estimate: who finds the pages on their way must know that they may not arrive. */
+    raise_coldness(file, CIO_COLD);
     advise(file, offset, n_bytes);
     if (n_bytes > PIECE && count_pages(file, offset, n_bytes) * cio_page_bytes() != n_bytes)
         for (int64_t at = PIECE; at < n_bytes; at += PIECE)
@@ -381,18 +381,18 @@ int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes)
     return 1;
 }
 
-int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes)
+int cio_file_populate(cio_file *file, int64_t offset, int64_t n_bytes)
 {
 #ifdef __linux__
     enum { POPULATE_READ = 22, HWPOISON = 133 }; /* Linux 5.14; glibc's headers are often older */
     to_pages(&offset, &n_bytes);
-    /* Pages that have arrived need no waiting; looking costs a tenth of populating. */
+    /* Pages that have arrived need no waiting; to count them costs a tenth of populating. */
     if (file->is_ours && count_mapped_pages(file, offset, n_bytes) * cio_page_bytes() == n_bytes)
         return 0;
     if (madvise((char *)file->base + offset, (size_t)n_bytes, POPULATE_READ) != 0 &&
         (errno == EFAULT || errno == HWPOISON)) {
         const int code = errno;
-        raise_doubt(file, CIO_FAILED);
+        raise_coldness(file, CIO_FAILED);
         return code;
     }
 #else
@@ -401,7 +401,7 @@ int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes)
     return 0;
 }
 
-void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes)
+void cio_file_evict(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
     to_pages(&offset, &n_bytes);
 #ifdef MADV_DONTNEED
@@ -415,17 +415,17 @@ void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes)
     (void)file;
 }
 
-int cio_file_doubt(const cio_file *file)
+int cio_file_coldness(const cio_file *file)
 {
-    return atomic_load_explicit(&file->doubt, memory_order_relaxed);
+    return atomic_load_explicit(&file->coldness, memory_order_relaxed);
 }
 
-void cio_file_calm(cio_file *file)
+void cio_file_decay(cio_file *file)
 {
-    int doubt = cio_file_doubt(file);
-    /* Whoever was faster has calmed it too, or has found what must not be forgotten. */
-    if (doubt > CIO_CALM && doubt < CIO_FAILED)
-        (void)atomic_compare_exchange_strong(&file->doubt, &doubt, doubt - 1);
+    int coldness = cio_file_coldness(file);
+    /* A thread that was faster has lowered it too, or has found what must not be forgotten. */
+    if (coldness > CIO_WARM && coldness < CIO_FAILED)
+        (void)atomic_compare_exchange_strong(&file->coldness, &coldness, coldness - 1);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -433,12 +433,12 @@ void cio_file_calm(cio_file *file)
 int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
 {
     /* What one call of any system reads. */
-    const int64_t most = 1 << 30;
+    const int64_t max_bytes = 1 << 30;
     int64_t done = 0;
     while (done < n_bytes) {
         const int64_t rest = n_bytes - done;
         const int64_t n = read_some(file->descriptor, (char *)dst + done, offset + done,
-                                    rest < most ? rest : most);
+                                    rest < max_bytes ? rest : max_bytes);
         if (n == -EINTR)
             continue;
         if (n < 0)
@@ -450,7 +450,7 @@ int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n
     return done;
 }
 
-int64_t cio_file_read_at_hand(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
+int64_t cio_file_read_nowait(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
 {
 #ifdef RWF_NOWAIT
     struct iovec whole = {dst, (size_t)n_bytes};

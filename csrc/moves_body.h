@@ -1,18 +1,18 @@
 /* Every function that moves elements as they are, once; rows_body.h includes this.
  *
- * With HAS_TILES a file rows_<isa>.c must define turned_{1,2,4} (a vector of B from back to front, by
- * elements of so many bytes), low_* and high_* (in each lane of 16 bytes the first or second halves
- * of two vectors, element by element in turns), put_lane, and the same for Q, a vector that is one
- * such lane: low_q_*, high_q_*, get_q, put_q.
+ * With HAS_MICRO_TILES a file rows_<isa>.c must define reversed_{1,2,4} (a vector of B from back to
+ * front, by elements of so many bytes), low_* and high_* (in each lane of 16 bytes, the first or
+ * second halves of two vectors, zipped element by element), put_lane, and the same for Q, a vector
+ * that is one such lane: low_q_*, high_q_*, get_q, put_q.
  */
 
-#ifdef HAS_TILES
+#ifdef HAS_MICRO_TILES
 #define REVERSE_VECTORS(bytes, type)                                                               \
     enum { N = sizeof(B) / bytes };                                                                \
     for (; i + N <= n; i += N)                                                                     \
-        put_bytes(dst + i, turned_##bytes(get_bytes(src + (n - i - N))));                          \
+        put_bytes(dst + i, reversed_##bytes(get_bytes(src + (n - i - N))));                        \
     if (i < n && n > N) {                                                                          \
-        put_bytes(dst + n - N, turned_##bytes(get_bytes(src)));                                    \
+        put_bytes(dst + n - N, reversed_##bytes(get_bytes(src)));                                  \
         return;                                                                                    \
     }
 #else
@@ -52,13 +52,13 @@ REVERSE(4, uint32_t)
         }                                                                                          \
     }
 
-#ifdef HAS_TILES
-/* N rows of a vector each at src, column by column to dst. Each lane of 16 bytes, N elements, is a
- * square of its own: taking the elements of the first half of all vectors and of the second in
- * turns, as often as N can be halved, turns its rows into columns. With fewer rows than N the last
- * is read again. */
-#define TILE(name, bytes, vector, get, low, high, put_lane)                                        \
-    static ALWAYS_INLINE void name##_turns(const vector *from, vector *to)                                \
+#ifdef HAS_MICRO_TILES
+/* A micro-tile: N rows of a vector each at src, column by column to dst. Each lane of 16 bytes, N
+ * elements, is a square of its own. Zipping the first half of all vectors with the second half, as
+ * often as N can be halved, turns its rows into columns. With fewer rows than N the last row is read
+ * again. */
+#define MICRO_TILE(name, bytes, vector, get, low, high, put_lane)                                  \
+    static ALWAYS_INLINE void name##_zip(const vector *from, vector *to)                           \
     {                                                                                              \
         enum { N = 16 / bytes };                                                                   \
         for (size_t k = 0; k < N / 2; ++k) {                                                       \
@@ -73,12 +73,12 @@ REVERSE(4, uint32_t)
         vector one[N], other[N];                                                                   \
         for (size_t k = 0; k < N; ++k)                                                             \
             one[k] = get(src + (ptrdiff_t)(k < n_rows ? k : n_rows - 1) * src_step);               \
-        name##_turns(one, other);                                                                  \
-        name##_turns(other, one);                                                                  \
+        name##_zip(one, other);                                                                    \
+        name##_zip(other, one);                                                                    \
         if (N >= 8)                                                                                \
-            name##_turns(one, other);                                                              \
+            name##_zip(one, other);                                                                \
         if (N == 16)                                                                               \
-            name##_turns(other, one);                                                              \
+            name##_zip(other, one);                                                                \
         const vector *const cols = N == 8 ? other : one;                                           \
         for (size_t k = 0; k < N; ++k)                                                             \
             put_lane(dst + (ptrdiff_t)k * dst_step, cols[k], 0);                                   \
@@ -93,10 +93,11 @@ REVERSE(4, uint32_t)
         }                                                                                          \
     }
 
-/* All rows and columns by tiles, of which the last overlap their neighbours; 0 where the tile is
- * too large. Where fewer rows than it has lie side by side in dst, as the bands of a pixel do,
- * each vector reaches into the next columns, which are written after it, and the last are plain. */
-#define TILES(name, bytes, vector, tile, plain)                                                    \
+/* All rows and columns by micro-tiles, of which the last overlap their neighbors; 0 where the
+ * micro-tile is too large. Where fewer rows than it has lie side by side in dst, as the bands of a
+ * pixel do, each vector reaches into the next columns, which are written after it; the last columns
+ * are plain. */
+#define MICRO_TILES(name, bytes, vector, tile, plain)                                              \
     static inline int name(const char *src, ptrdiff_t src_step, char *dst, ptrdiff_t dst_step,     \
                            size_t n_rows, size_t n_cols)                                           \
     {                                                                                              \
@@ -127,15 +128,16 @@ REVERSE(4, uint32_t)
 
 #define TRANSPOSE(bytes, type)                                                                     \
     TRANSPOSE_PLAIN(transpose_plain_##bytes, type)                                                 \
-    TILE(tile_##bytes, bytes, B, get_bytes, low_##bytes, high_##bytes, put_lane)                   \
-    TILE(small_tile_##bytes, bytes, Q, get_q, low_q_##bytes, high_q_##bytes, put_q)                \
-    TILES(tiles_##bytes, bytes, B, tile_##bytes, transpose_plain_##bytes)                          \
-    TILES(small_tiles_##bytes, bytes, Q, small_tile_##bytes, transpose_plain_##bytes)              \
+    MICRO_TILE(micro_tile_##bytes, bytes, B, get_bytes, low_##bytes, high_##bytes, put_lane)       \
+    MICRO_TILE(small_micro_tile_##bytes, bytes, Q, get_q, low_q_##bytes, high_q_##bytes, put_q)    \
+    MICRO_TILES(micro_tiles_##bytes, bytes, B, micro_tile_##bytes, transpose_plain_##bytes)        \
+    MICRO_TILES(small_micro_tiles_##bytes, bytes, Q, small_micro_tile_##bytes,                     \
+                transpose_plain_##bytes)                                                           \
     static void transpose_##bytes(const void *src, ptrdiff_t src_step, void *dst,                  \
                                   ptrdiff_t dst_step, size_t n_rows, size_t n_cols)                \
     {                                                                                              \
-        if (!tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols) &&                        \
-            !small_tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols))                    \
+        if (!micro_tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols) &&                  \
+            !small_micro_tiles_##bytes(src, src_step, dst, dst_step, n_rows, n_cols))              \
             transpose_plain_##bytes(src, src_step, dst, dst_step, n_rows, n_cols);                 \
     }
 #else

@@ -40,7 +40,7 @@ static inline H to_bf16(V x, V y)
     const __m256i high = _mm256_srli_epi32(near_bf16(y), 16);
     return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
 }
-static inline V tidy(V x)
+static inline V canonical_nan(V x)
 {
     const V sign = _mm256_castsi256_ps(_mm256_set1_epi32((int)0x80000000));
     const V quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
@@ -62,14 +62,14 @@ static inline B high_1(B x, B y) { return _mm256_unpackhi_epi8(x, y); }
 static inline B high_2(B x, B y) { return _mm256_unpackhi_epi16(x, y); }
 static inline B high_4(B x, B y) { return _mm256_unpackhi_epi32(x, y); }
 #define put_lane(p, x, lane) _mm_storeu_si128((Q *)(p), _mm256_extracti128_si256(x, lane))
-static inline B turned(B x, Q backwards)
+static inline B reversed(B x, Q backwards)
 {
     return _mm256_permute4x64_epi64(
         _mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(backwards)), 0x4e);
 }
-static inline B turned_1(B x) { return turned(x, BACKWARDS_1); }
-static inline B turned_2(B x) { return turned(x, BACKWARDS_2); }
-static inline B turned_4(B x) { return turned(x, BACKWARDS_4); }
+static inline B reversed_1(B x) { return reversed(x, BACKWARDS_1); }
+static inline B reversed_2(B x) { return reversed(x, BACKWARDS_2); }
+static inline B reversed_4(B x) { return reversed(x, BACKWARDS_4); }
 
 static inline __m128i get8(const void *p) { return _mm_loadl_epi64(p); }
 static inline __m128i get16(const void *p) { return _mm_loadu_si128(p); }

@@ -39,7 +39,7 @@ static inline H to_bf16(V x, V y)
         17, 15, 13, 11, 9, 7, 5, 3, 1);
     return _mm512_permutex2var_epi16(near_bf16(x), upper, near_bf16(y));
 }
-static inline V tidy(V x)
+static inline V canonical_nan(V x)
 {
     const __m512i sign = _mm512_set1_epi32((int)0x80000000), quiet = _mm512_set1_epi32(0x7fc00000);
     const __m512i bits = _mm512_castps_si512(x);
@@ -62,14 +62,14 @@ static inline B high_1(B x, B y) { return _mm512_unpackhi_epi8(x, y); }
 static inline B high_2(B x, B y) { return _mm512_unpackhi_epi16(x, y); }
 static inline B high_4(B x, B y) { return _mm512_unpackhi_epi32(x, y); }
 #define put_lane(p, x, lane) _mm_storeu_si128((Q *)(p), _mm512_extracti32x4_epi32(x, lane))
-static inline B turned(B x, Q backwards)
+static inline B reversed(B x, Q backwards)
 {
     const B lanes = _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(backwards));
     return _mm512_shuffle_i64x2(lanes, lanes, 0x1b);
 }
-static inline B turned_1(B x) { return turned(x, BACKWARDS_1); }
-static inline B turned_2(B x) { return turned(x, BACKWARDS_2); }
-static inline B turned_4(B x) { return turned(x, BACKWARDS_4); }
+static inline B reversed_1(B x) { return reversed(x, BACKWARDS_1); }
+static inline B reversed_2(B x) { return reversed(x, BACKWARDS_2); }
+static inline B reversed_4(B x) { return reversed(x, BACKWARDS_4); }
 
 static inline __m128i get16(const void *p) { return _mm_loadu_si128(p); }
 static inline __m256i get32(const void *p) { return _mm256_loadu_si256(p); }

@@ -1,4 +1,4 @@
-/* Rows in plain C: what every machine can run, and what the other tables must equal. */
+/* Rows in plain C: every machine can run them, and the other tables must equal them. */
 #include <stdint.h>
 
 #include "halves.h"
@@ -26,7 +26,7 @@ static inline H to_bf16(V x, V y)
     const H both = {bf16_of(x), bf16_of(y)};
     return both;
 }
-static inline V tidy(V x) { return x; } /* bf16_of sees to it */
+static inline V canonical_nan(V x) { return x; } /* bf16_of does it */
 static inline void put_halves(uint16_t *p, H both)
 {
     p[0] = both.x;

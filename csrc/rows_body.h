@@ -1,12 +1,13 @@
-/* Every row function, once. A file rows_<isa>.c says what a vector is there and includes this.
+/* Every row function, once. A file rows_<isa>.c defines what a vector is and includes this.
  *
  * What it must define: LANES (floats in a vector), V and H (vectors of so many floats, and of twice
  * as many halves), set_f32, mul_add, limit, choose, load_{u8,i8,i16,u16,f32}, to_f16 and to_bf16
- * (of two vectors, without NaN but the one with no payload for the latter), tidy (gives every NaN
- * none), put_f32, put_halves; with HAS_STREAM also B (a vector of bytes), get_bytes, and
- * stream_{f32,halves,bytes} (to addresses aligned to a vector); with HAS_LOOK_UP also get_bytes,
- * put_bytes, Table, load_table and look_up; and what moves_body.h asks for. No file includes this
- * twice.
+ * (of two vectors; the latter of none with a NaN but the canonical one), canonical_nan (replaces
+ * every NaN by one without payload), put_f32, put_halves; with HAS_STREAM also B (a vector of
+ * bytes), get_bytes, and stream_{f32,halves,bytes} (to addresses aligned to a vector); with
+ * HAS_LOOK_UP also get_bytes, put_bytes, Table, load_table and look_up; and the words that
+ * moves_body.h lists.
+ * No file includes this twice.
  */
 #include <string.h>
 
@@ -21,7 +22,7 @@ enum { LINE = 64 };
 #define ALWAYS_INLINE inline
 #endif
 
-/* Fewer instructions a line, so that more lines are on their way to a CPU at once. */
+/* Fewer instructions a line: more lines are on their way to a CPU at once. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLLED _Pragma("GCC unroll 4")
 #else
@@ -36,8 +37,8 @@ static inline size_t head_of(const void *dst, size_t size, size_t n)
     return head < n ? head : n;
 }
 
-/* Room in the held line for n bytes that belong at dst. */
-static inline uint8_t *hold(cio_line *line, void *dst, size_t n)
+/* Reserve n bytes of the held line, for what belongs at dst. */
+static inline uint8_t *reserve(cio_line *line, void *dst, size_t n)
 {
     const size_t offset = (uintptr_t)dst % LINE;
     uint8_t *at = (uint8_t *)dst - offset;
@@ -50,8 +51,8 @@ static inline uint8_t *hold(cio_line *line, void *dst, size_t n)
     return line->bytes + offset;
 }
 
-/* Write the held line, if its last byte is there. */
-static inline void let_go(cio_line *line)
+/* Write the held line if it is complete. */
+static inline void flush_if_full(cio_line *line)
 {
     if (line->end < LINE)
         return;
@@ -70,10 +71,10 @@ static inline void let_go(cio_line *line)
 /* cio_affine, each number in every lane. */
 typedef struct { V scale, offset, lo, hi, nodata, fill; } Affine;
 
-static inline Affine spread(const cio_affine *how)
+static inline Affine broadcast(const cio_affine *affine)
 {
-    const Affine all = {set_f32(how->scale), set_f32(how->offset), set_f32(how->lo),
-                        set_f32(how->hi),    set_f32(how->nodata), set_f32(how->fill)};
+    const Affine all = {set_f32(affine->scale), set_f32(affine->offset), set_f32(affine->lo),
+                        set_f32(affine->hi),    set_f32(affine->nodata), set_f32(affine->fill)};
     return all;
 }
 
@@ -83,42 +84,42 @@ static inline V filled(V x, Affine a) { return choose(x, a.nodata, kept(x, a), a
 typedef float f32;
 typedef uint16_t f16, bf16;
 
-/* Of each output: how many pixels are written at once, and how, to `to` from those at `from`. */
+/* Of each output: how many pixels are written at once, and how they get to `to` from `from`. */
 enum { AT_ONCE_f32 = LANES, AT_ONCE_f16 = 2 * LANES, AT_ONCE_bf16 = 2 * LANES };
-#define WRITE_f32(how, to, in, fills, from) how##_f32(to, fills(load_##in(from), a))
-#define WRITE_f16(how, to, in, fills, from)                                                        \
-    how##_halves(to, to_f16(fills(load_##in(from), a), fills(load_##in((from) + LANES), a)))
-#define WRITE_bf16(how, to, in, fills, from)                                                       \
-    how##_halves(to, to_bf16(TIDY_##in(fills(load_##in(from), a)),                                 \
-                             TIDY_##in(fills(load_##in((from) + LANES), a))))
-/* What whole numbers become is no NaN, unless it is filled, with a tidy one. */
-#define TIDY_u8(x) x
-#define TIDY_i8(x) x
-#define TIDY_i16(x) x
-#define TIDY_u16(x) x
-#define TIDY_f32(x) tidy(x)
+#define WRITE_f32(store, to, in, fills, from) store##_f32(to, fills(load_##in(from), a))
+#define WRITE_f16(store, to, in, fills, from)                                                      \
+    store##_halves(to, to_f16(fills(load_##in(from), a), fills(load_##in((from) + LANES), a)))
+#define WRITE_bf16(store, to, in, fills, from)                                                     \
+    store##_halves(to, to_bf16(CANONICAL_NAN_##in(fills(load_##in(from), a)),                      \
+                               CANONICAL_NAN_##in(fills(load_##in((from) + LANES), a))))
+/* Whole numbers become no NaN, except for `fill`, which is canonical. */
+#define CANONICAL_NAN_u8(x) x
+#define CANONICAL_NAN_i8(x) x
+#define CANONICAL_NAN_i16(x) x
+#define CANONICAL_NAN_u16(x) x
+#define CANONICAL_NAN_f32(x) canonical_nan(x)
 
-static inline float one_kept(float x, const cio_affine *how)
+static inline float one_kept(float x, const cio_affine *affine)
 {
-    const float y = x * how->scale + how->offset, z = y < how->lo ? how->lo : y;
-    return z > how->hi ? how->hi : z;
+    const float y = x * affine->scale + affine->offset, z = y < affine->lo ? affine->lo : y;
+    return z > affine->hi ? affine->hi : z;
 }
-static inline float one_filled(float x, const cio_affine *how)
+static inline float one_filled(float x, const cio_affine *affine)
 {
-    return x == how->nodata || x != x ? how->fill : one_kept(x, how);
+    return x == affine->nodata || x != x ? affine->fill : one_kept(x, affine);
 }
 static inline float f32_of(float x) { return x; }
 
 /* Rows of `type`, loaded by load_<in>, to rows of `out`; `fills` is kept or filled. A last vector
  * overlaps what is done; only rows shorter than one are done pixel by pixel. */
 #define SCALE_CACHED(name, in, type, out, fills)                                                   \
-    static void name(const void *source, void *destination, size_t n, const cio_affine *how,       \
+    static void name(const void *source, void *destination, size_t n, const cio_affine *affine,    \
                      cio_line *line)                                                               \
     {                                                                                              \
         enum { N = AT_ONCE_##out };                                                                \
         const type *src = source;                                                                  \
         out *dst = destination;                                                                    \
-        const Affine a = spread(how);                                                              \
+        const Affine a = broadcast(affine);                                                        \
         size_t i = 0;                                                                              \
         (void)line;                                                                                \
         for (; i + N <= n; i += N)                                                                 \
@@ -128,7 +129,7 @@ static inline float f32_of(float x) { return x; }
             return;                                                                                \
         }                                                                                          \
         for (; i < n; ++i)                                                                         \
-            dst[i] = out##_of(one_##fills((float)src[i], how));                                    \
+            dst[i] = out##_of(one_##fills((float)src[i], affine));                                 \
     }
 
 #ifdef HAS_STREAM
@@ -136,34 +137,35 @@ static inline float f32_of(float x) { return x; }
  * that reaches past them on one side, where the line has room to spare. */
 #define SCALE_STREAMED(name, in, type, out, fills)                                                 \
     static inline void name##_edge(const type *src, size_t n, size_t first, size_t count, out *to, \
-                                   const cio_affine *how, Affine a)                                \
+                                   const cio_affine *affine, Affine a)                             \
     {                                                                                              \
         enum { N = AT_ONCE_##out };                                                                \
         if (n < N || count >= N) {                                                                 \
-            name(src + first, to, count, how, NULL);                                               \
+            name(src + first, to, count, affine, NULL);                                            \
             return;                                                                                \
         }                                                                                          \
         const size_t begin = first < n - N ? first : n - N;                                        \
         WRITE_##out(put, to - (first - begin), in, fills, src + begin);                            \
     }                                                                                              \
     static void name##_streamed(const void *source, void *destination, size_t n,                   \
-                                const cio_affine *how, cio_line *line)                             \
+                                const cio_affine *affine, cio_line *line)                          \
     {                                                                                              \
         enum { SIZE = sizeof(out), PER_LINE = LINE / SIZE };                                       \
         const type *src = source;                                                                  \
         out *dst = destination;                                                                    \
-        const Affine a = spread(how);                                                              \
+        const Affine a = broadcast(affine);                                                        \
         size_t i = head_of(dst, SIZE, n);                                                          \
         if (i > 0) {                                                                               \
-            name##_edge(src, n, 0, i, (out *)hold(line, dst, i * SIZE), how, a);                   \
-            let_go(line);                                                                          \
+            name##_edge(src, n, 0, i, (out *)reserve(line, dst, i * SIZE), affine, a);             \
+            flush_if_full(line);                                                                   \
         }                                                                                          \
         UNROLLED                                                                                   \
         for (size_t left = (n - i) / PER_LINE; left > 0; --left, i += PER_LINE)                    \
             for (size_t j = 0; j < PER_LINE; j += AT_ONCE_##out)                                   \
                 WRITE_##out(stream, dst + i + j, in, fills, src + i + j);                          \
         if (i < n)                                                                                 \
-            name##_edge(src, n, i, n - i, (out *)hold(line, dst + i, (n - i) * SIZE), how, a);     \
+            name##_edge(src, n, i, n - i, (out *)reserve(line, dst + i, (n - i) * SIZE), affine,   \
+                        a);                                                                        \
     }
 #define BOTH(function) {function, function##_streamed}
 #else
@@ -217,15 +219,15 @@ static void copy_streamed(const void *source, void *destination, size_t n, cio_l
     uint8_t *dst = destination;
     size_t i = head_of(dst, 1, n);
     if (i > 0) {
-        memcpy(hold(line, dst, i), src, i);
-        let_go(line);
+        memcpy(reserve(line, dst, i), src, i);
+        flush_if_full(line);
     }
     UNROLLED
     for (size_t left = (n - i) / LINE; left > 0; --left, i += LINE)
         for (size_t j = 0; j < LINE; j += sizeof(B))
             stream_bytes(dst + i + j, get_bytes(src + i + j));
     if (i < n)
-        memcpy(hold(line, dst + i, n - i), src + i, n - i);
+        memcpy(reserve(line, dst + i, n - i), src + i, n - i);
 }
 #endif
 
@@ -252,7 +254,7 @@ static void copy_streamed(const void *source, void *destination, size_t n, cio_l
         const code *src = source;                                                                  \
         class *dst = destination;                                                                  \
         class block[BLOCK];                                                                        \
-        cio_line line = {0};                                                         \
+        cio_line line = {0};                                                                       \
         for (size_t i = 0, m; i < n; i += m) {                                                     \
             m = n - i < BLOCK ? n - i : BLOCK;                                                     \
             name(src + i, block, m, table);                                                        \

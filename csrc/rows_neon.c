@@ -1,5 +1,5 @@
-/* Rows in vectors of 16 bytes, for aarch64. Its stores past the cache are hints that compilers do
- * not offer alike, so both ways of writing are the same here. */
+/* Rows in vectors of 16 bytes, for aarch64. Its stores past the cache are hints, which compilers do
+ * not all offer: both ways of writing are the same here. */
 #include "targets.h"
 
 #ifdef CIO_ARM64
@@ -8,7 +8,7 @@
 
 #define LANES 4
 #define HAS_LOOK_UP
-#define HAS_TILES
+#define HAS_MICRO_TILES
 typedef float32x4_t V;
 typedef uint16x8_t H;
 typedef uint8x16_t Q;
@@ -38,7 +38,7 @@ static inline uint16x4_t near_bf16(V x)
     return vshrn_n_u32(vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd), 16);
 }
 static inline H to_bf16(V x, V y) { return vcombine_u16(near_bf16(x), near_bf16(y)); }
-static inline V tidy(V x)
+static inline V canonical_nan(V x)
 {
     const uint32x4_t sign = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x80000000));
     const uint32x4_t quiet = vorrq_u32(sign, vdupq_n_u32(0x7fc00000));
@@ -82,21 +82,21 @@ static inline B look_up(Table table, B codes)
 
 static inline Q get_q(const void *p) { return vld1q_u8(p); }
 #define put_q(p, x, lane) vst1q_u8((uint8_t *)(p), x)
-#define IN_TURNS(bytes, bits)                                                                      \
-    static inline Q low_q_##bytes(Q x, Q y)                                                          \
+#define ZIP(bytes, bits)                                                                           \
+    static inline Q low_q_##bytes(Q x, Q y)                                                        \
     {                                                                                              \
         return vreinterpretq_u8_u##bits(                                                           \
             vzip1q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
     }                                                                                              \
-    static inline Q high_q_##bytes(Q x, Q y)                                                         \
+    static inline Q high_q_##bytes(Q x, Q y)                                                       \
     {                                                                                              \
         return vreinterpretq_u8_u##bits(                                                           \
             vzip2q_u##bits(vreinterpretq_u##bits##_u8(x), vreinterpretq_u##bits##_u8(y)));         \
     }
 static inline Q low_q_1(Q x, Q y) { return vzip1q_u8(x, y); }
 static inline Q high_q_1(Q x, Q y) { return vzip2q_u8(x, y); }
-IN_TURNS(2, 16)
-IN_TURNS(4, 32)
+ZIP(2, 16)
+ZIP(4, 32)
 /* A vector is one lane. */
 #define put_lane put_q
 #define low_1 low_q_1
@@ -106,15 +106,15 @@ IN_TURNS(4, 32)
 #define high_2 high_q_2
 #define high_4 high_q_4
 /* From back to front in each half, then the halves. */
-static inline Q swapped(Q x) { return vextq_u8(x, x, 8); }
-static inline Q turned_1(Q x) { return swapped(vrev64q_u8(x)); }
-static inline Q turned_2(Q x)
+static inline Q swap_halves(Q x) { return vextq_u8(x, x, 8); }
+static inline Q reversed_1(Q x) { return swap_halves(vrev64q_u8(x)); }
+static inline Q reversed_2(Q x)
 {
-    return swapped(vreinterpretq_u8_u16(vrev64q_u16(vreinterpretq_u16_u8(x))));
+    return swap_halves(vreinterpretq_u8_u16(vrev64q_u16(vreinterpretq_u16_u8(x))));
 }
-static inline Q turned_4(Q x)
+static inline Q reversed_4(Q x)
 {
-    return swapped(vreinterpretq_u8_u32(vrev64q_u32(vreinterpretq_u32_u8(x))));
+    return swap_halves(vreinterpretq_u8_u32(vrev64q_u32(vreinterpretq_u32_u8(x))));
 }
 
 #include "rows_body.h"

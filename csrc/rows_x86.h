@@ -1,8 +1,8 @@
-/* What rows in vectors of 32 and of 64 bytes do alike: moves of 16 bytes. */
+/* What rows in vectors of 32 and of 64 bytes have in common: moves of 16 bytes. */
 #include <immintrin.h>
 #include <stdint.h>
 
-#define HAS_TILES
+#define HAS_MICRO_TILES
 typedef __m128i Q;
 
 static inline Q get_q(const void *p) { return _mm_loadu_si128(p); }

@@ -1,10 +1,12 @@
-/* Scratch: one block is kept from one batch to the next, whoever takes it first. */
+/* Scratch memory: one block is kept from one batch to the next, for whoever takes it first.
+ *
+ * This file keeps state: that block. */
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cloudio.h"
 
-enum { ALIGNED = 4096, MOST_KEPT = 64 << 20 };
+enum { ALIGNED = 4096, MAX_KEPT = 64 << 20 };
 
 /* Right before what is handed out. */
 typedef struct {
@@ -36,10 +38,10 @@ void *cio_scratch_take(size_t n_bytes)
     return b + 1;
 }
 
-void cio_scratch_give_back(void *scratch)
+void cio_scratch_return(void *scratch)
 {
     if (scratch == NULL)
         return;
     block *b = (block *)scratch - 1;
-    discard(b->n_bytes <= MOST_KEPT ? atomic_exchange(&kept, b) : b);
+    discard(b->n_bytes <= MAX_KEPT ? atomic_exchange(&kept, b) : b);
 }

@@ -1,4 +1,4 @@
-/* The few words of threading that team.c and errand.c need, spelled for POSIX and for Windows. */
+/* What thread_pool.c and background.c need of threads, for POSIX and for Windows. */
 #ifndef CLOUDIO_SYNC_H
 #define CLOUDIO_SYNC_H
 
@@ -51,7 +51,7 @@ static inline void cio_wake_one(cio_condition *c) { pthread_cond_signal(c); }
 
 typedef void *cio_thread_result;
 #define CIO_THREAD_CALL
-/* Signals stay with the threads of the program: handlers of Python's must not run here. */
+/* Signals stay with the threads of the program: Python's handlers must not run here. */
 static inline int cio_start_detached(cio_thread_result (*body)(void *), size_t stack)
 {
     pthread_attr_t attributes;

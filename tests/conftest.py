@@ -14,7 +14,7 @@ from clean import TINY_PATCHES, clean_synthetic, clean_tiny
 from residents import soon
 
 import cloudio
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio._utils import warn
 
 profiles.load()
@@ -32,31 +32,31 @@ def nothing_is_left() -> Iterator[None]:
         pytest.fail(f"processes that tests have left: {left}")
 
 
-@pytest.fixture(params=kernels.available())
+@pytest.fixture(params=runtime.available())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each instruction set this CPU has, in turn."""
-    before = kernels.isa()
-    kernels.use(request.param)
+    before = runtime.isa()
+    runtime.use(request.param)
     yield request.param
-    kernels.use(before)
+    runtime.use(before)
 
 
 @pytest.fixture(params=["cached", "streamed"])
 def store(request: pytest.FixtureRequest) -> Iterator[str]:
     """Outputs written through the cache, and past it, whatever their size."""
-    before = kernels.tune()
-    kernels.tune(stream_bytes=1 if request.param == "streamed" else 1 << 60)
+    before = runtime.tune()
+    runtime.tune(stream_bytes=1 if request.param == "streamed" else 1 << 60)
     yield request.param
-    kernels.tune(**before)
+    runtime.tune(**before)
 
 
 @pytest.fixture
 def all_threads() -> Iterator[None]:
     """Even the smallest work is cut up and shared."""
-    before = kernels.tune()
-    kernels.tune(thread_bytes=1, tile_bytes=256)
+    before = runtime.tune()
+    runtime.tune(thread_bytes=1, tile_bytes=256)
     yield
-    kernels.tune(**before)
+    runtime.tune(**before)
 
 
 @pytest.fixture(autouse=True)

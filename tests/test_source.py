@@ -17,13 +17,31 @@ import cloudio
 PACKAGE = ROOT / "cloudio"
 CORE = PACKAGE / "_core"
 COMPILED = sorted(path.stem for path in CORE.glob("*.pyx"))
-# What each compiled module may cimport of ours, besides the declarations of C.
+# What each file of Cython, .pyx and .pxd, may cimport of ours, besides the declarations of C.
 BELOW = {
     "pool": set(),
     "files": set(),
-    "plans": {"files", "job"},
-    "kernels": {"files", "plans", "job", "pages", "rows"},
+    "buffers": set(),
+    "runtime": set(),
+    "job": set(),
+    "tiling": {"job"},
+    "job_files": {"job"},
+    "pages": {"job", "job_files", "tiling"},
+    "reads": {"job", "job_files", "tiling"},
+    "prefetch": {"job", "job_files", "pages"},
+    "cursors": {"job", "tiling"},
+    "counts": {"cursors", "job"},
+    "rows": {"counts", "cursors", "job", "pages", "tiling"},
+    "plans": {"buffers", "files", "job"},
+    "windows": {"buffers", "job", "plans"},
+    "executor": {
+        *("counts", "files", "job", "job_files", "pages", "plans", "reads", "rows", "runtime"),
+        "tiling",
+    },
+    "kernels": {"buffers", "executor", "job", "plans", "prefetch", "windows"},
 }
+# C that keeps state: a second copy would be a second thread pool, or a second queue.
+STATEFUL = ("background", "scratch", "thread_pool")
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "csrc").is_dir(), reason="the tests run without the source"
@@ -31,17 +49,34 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_kernels_import_nothing_of_ours_and_the_c_nothing_of_pythons():
-    assert set(COMPILED) == set(BELOW)
-    for name in COMPILED:
-        text = (CORE / f"{name}.pyx").read_text(encoding="utf-8")
+    cython = [path for path in CORE.glob("*.p[yx][xd]") if path.stem != "_csrc"]
+    assert {path.stem for path in cython} == set(BELOW)
+    assert set(COMPILED) <= set(BELOW)
+    for name, below in BELOW.items():
+        paths = [path for path in cython if path.stem == name]
+        text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
         ours = re.findall(r"^(?:from|import|cimport)\s.*cloudio.*$", text, re.MULTILINE)
         ours = [line for line in ours if line != "from cloudio._core cimport _csrc as c"]
-        assert {re.match(r"from cloudio\._core\.(\w+) cimport", line)[1] for line in ours} == BELOW[
-            name
-        ]
+        found = {re.match(r"from cloudio\._core\.(\w+) cimport", line)[1] for line in ours}
+        assert found == below, name
     for path in (ROOT / "csrc").iterdir():
         included = re.findall(r"#include\s+[<\"](.+)[>\"]", path.read_text(encoding="utf-8"))
         assert not any("python" in name.lower() or "numpy" in name for name in included), path
+
+
+def test_c_that_keeps_state_is_linked_into_one_module():
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    table = next(
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SOURCES"
+    )
+    linked = [source for sources in ast.literal_eval(table).values() for source in sources]
+    assert [linked.count(name) for name in STATEFUL] == [1] * len(STATEFUL)
+    # Each file is linked somewhere.
+    written = {path.stem for path in (ROOT / "csrc").glob("*.c")}
+    found = {path.stem for name in linked for path in (ROOT / "csrc").glob(f"{name}.c")}
+    assert found == written
 
 
 def test_c_is_declared_in_one_place_and_cython_stays_plain():

@@ -25,7 +25,7 @@ from ratios import Ratio, report
 from small_reads import repeated, small_reads
 
 from cloudio import Dataset
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio._utils.machine import available_cpus
 from cloudio.bench.candidates import Recipe, by_baseline, by_cloudio, by_numpy, recipes
 from cloudio.bench.limits import copy_limits
@@ -139,7 +139,7 @@ class Run:
         out = np.zeros(codes.shape, dtype)
         *theirs, mine = look_ups(codes, table)
         n_calls = N_CALLS // 10
-        ours = {isa: repeated(mine, n_calls, isa) for isa in kernels.available()}
+        ours = {isa: repeated(mine, n_calls, isa) for isa in runtime.available()}
         candidates = [*(repeated(candidate, n_calls) for candidate in theirs), *ours.values()]
         for candidate in candidates:
             out.fill(0)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from cloudio._core import kernels
+from cloudio._core import kernels, runtime
 from cloudio._core.plans import Remap
 from cloudio.bench.candidates import LOOK_UPS
 from cloudio.bench.timing import Candidate
@@ -44,7 +44,7 @@ def look_ups(codes: np.ndarray, table: np.ndarray) -> list[Candidate]:
 @contextmanager
 def using(isa: str) -> Iterator[None]:
     """Use that instruction set, and afterwards the one before."""
-    before = kernels.isa()
-    kernels.use(isa)
+    before = runtime.isa()
+    runtime.use(isa)
     yield
-    kernels.use(before)
+    runtime.use(before)

@@ -5,7 +5,7 @@ from typing import Any
 from lookups import using
 
 from cloudio import Batch
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio.bench.candidates import SCALINGS
 from cloudio.bench.timing import Candidate
 from cloudio.bench.workload import Workload
@@ -41,7 +41,7 @@ def repeated(candidate: Candidate, n: int, isa: str | None = None) -> Candidate:
     """The same ``n`` times, where once is too short for a clock; with that instruction set."""
 
     def run(out: Any) -> Any:
-        with using(isa or kernels.isa()):
+        with using(isa or runtime.isa()):
             for _ in range(n):
                 candidate.run(out)
         return out

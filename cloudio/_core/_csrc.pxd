@@ -1,4 +1,4 @@
-# The C contract as Cython sees it; the headers of csrc are the manual. The only `cdef extern` here.
+# The C contract as Cython sees it; the headers of csrc are the manual. `cdef extern` is only here.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
 cdef extern from "cloudio.h" nogil:
@@ -32,7 +32,7 @@ cdef extern from "cloudio.h" nogil:
         float fill
 
     ctypedef void (*cio_scale_fn)(
-        const void *src, void *dst, size_t n, const cio_affine *how,
+        const void *src, void *dst, size_t n, const cio_affine *affine,
         cio_line *line) noexcept nogil
     ctypedef void (*cio_copy_fn)(
         const void *src, void *dst, size_t n_bytes, cio_line *line) noexcept nogil
@@ -58,16 +58,16 @@ cdef extern from "cloudio.h" nogil:
     void cio_store_fence() noexcept
     void cio_prefetch_row(const void *src, size_t n_bytes) noexcept
 
-    ctypedef void (*cio_task)(void *context, size_t begin, size_t end, int seat) noexcept nogil
-    void cio_team_run(
+    ctypedef void (*cio_task)(void *context, size_t begin, size_t end, int slot) noexcept nogil
+    void cio_thread_pool_run(
         cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
-        int n_most) noexcept
-    int cio_team_alone() noexcept
-    void cio_team_more() noexcept
-    int cio_team_size() noexcept
+        int max_threads) noexcept
+    int cio_thread_pool_is_alone() noexcept
+    void cio_thread_pool_add_worker() noexcept
+    int cio_thread_pool_n_workers() noexcept
 
     void *cio_scratch_take(size_t n_bytes) noexcept
-    void cio_scratch_give_back(void *scratch) noexcept
+    void cio_scratch_return(void *scratch) noexcept
 
     ctypedef struct cio_flag:
         pass
@@ -76,11 +76,11 @@ cdef extern from "cloudio.h" nogil:
     int cio_is_raised(const cio_flag *flag) noexcept
 
 
-cdef extern from "tally.h" nogil:
+cdef extern from "histogram.h" nogil:
     ctypedef struct cio_record:
         pass
 
-    ctypedef struct cio_tally:
+    ctypedef struct cio_histogram_spec:
         int type
         double nodata
         int checksum
@@ -100,13 +100,14 @@ cdef extern from "tally.h" nogil:
         size_t bottom
         size_t right
 
-    size_t cio_tally_bytes(const cio_tally *how) noexcept
-    void cio_tally_patch(
-        const cio_tally *how, const cio_patch *patch, uint32_t *table, cio_record *record,
+    size_t cio_histogram_bytes(const cio_histogram_spec *spec) noexcept
+    void cio_histogram_add_patch(
+        const cio_histogram_spec *spec, const cio_patch *patch, uint32_t *table, cio_record *record,
         int64_t *classes) noexcept
-    void cio_tally_pair(
+    void cio_histogram_add_pair(
         const cio_patch *one, const cio_patch *other, uint32_t *table) noexcept
-    void cio_tally_sum(const cio_tally *how, const uint32_t *table, int64_t *counts) noexcept
+    void cio_histogram_sum(
+        const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts) noexcept
 
 
 cdef extern from "files.h" nogil:
@@ -115,12 +116,12 @@ cdef extern from "files.h" nogil:
 
     int CIO_MAPPED
     int CIO_DIRECT
-    cio_file *cio_file_hold(int descriptor, int64_t n_bytes, int how) noexcept
+    cio_file *cio_file_open(int descriptor, int64_t n_bytes, int flags) noexcept
     void cio_file_close(cio_file *file) noexcept
-    int cio_file_enter(cio_file *file) noexcept
-    void cio_file_leave(cio_file *file) noexcept
-    void cio_file_keep(cio_file *file) noexcept
-    void cio_file_drop(cio_file *file) noexcept
+    int cio_file_acquire(cio_file *file) noexcept
+    void cio_file_release(cio_file *file) noexcept
+    void cio_file_ref(cio_file *file) noexcept
+    void cio_file_unref(cio_file *file) noexcept
     int cio_file_is_closed(const cio_file *file) noexcept
     const char *cio_file_base(const cio_file *file) noexcept
     int cio_file_descriptor(const cio_file *file) noexcept
@@ -136,18 +137,18 @@ cdef extern from "files.h" nogil:
     int64_t cio_page_bytes() noexcept
 
     int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
-    int cio_file_ask(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
-    int cio_file_settle(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
-    void cio_file_give_back(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_readahead(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    int cio_file_populate(cio_file *file, int64_t offset, int64_t n_bytes) noexcept
+    void cio_file_evict(const cio_file *file, int64_t offset, int64_t n_bytes) noexcept
 
-    int CIO_CALM
-    int CIO_DOUBTFUL
-    int cio_file_doubt(const cio_file *file) noexcept
-    void cio_file_calm(cio_file *file) noexcept
+    int CIO_WARM
+    int CIO_LUKEWARM
+    int cio_file_coldness(const cio_file *file) noexcept
+    void cio_file_decay(cio_file *file) noexcept
 
     int64_t cio_file_read(
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
-    int64_t cio_file_read_at_hand(
+    int64_t cio_file_read_nowait(
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
 
     int CIO_BLOCK
@@ -155,8 +156,10 @@ cdef extern from "files.h" nogil:
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
     int cio_file_is_direct(const cio_file *file) noexcept
 
-    ctypedef struct cio_errand:
-        void (*run)(cio_errand *errand) noexcept nogil
-        void (*drop)(cio_errand *errand) noexcept nogil
 
-    void cio_send(cio_errand *errand) noexcept
+cdef extern from "background.h" nogil:
+    ctypedef struct cio_background_task:
+        void (*run)(cio_background_task *task) noexcept nogil
+        void (*destroy)(cio_background_task *task) noexcept nogil
+
+    void cio_background_submit(cio_background_task *task) noexcept

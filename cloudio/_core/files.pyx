@@ -1,6 +1,6 @@
-"""Open files: a descriptor each, and a mapping or none. What the system says of them is csrc's.
+"""Open files: a descriptor each, and a mapping or none. csrc/file.c makes the system calls.
 
-Which files, and what they should hold, is source.py's to know.
+Which files there are, and what they should hold, is known by cloudio/storage.
 """
 import os
 
@@ -14,66 +14,66 @@ cdef class File:
     """An open file of ``n_bytes``, mapped or to be read by position; it owns its descriptor.
 
     ``direct``: read past the page cache what is not in it, where the system can.  ``path`` is for
-    messages.  Closed by `close`, or with the last reference; reads under way in
-    other threads end first.  OSError where the system refuses; the descriptor is closed then too.
+    messages.  A file is closed by `close`, or with its last reference; reads under way in other
+    threads end first.  OSError where the system refuses; the descriptor is then closed too.
     """
 
     def __cinit__(self, int descriptor, path, int64_t n_bytes, bint mapped, bint direct=False):
         self.path = path
-        self.held = NULL
+        self.handle = NULL
         if n_bytes < 1:
             os.close(descriptor)
             raise ValueError(f"{n_bytes} bytes; 1 or more are needed")
-        self.held = c.cio_file_hold(
+        self.handle = c.cio_file_open(
             descriptor, n_bytes, mapped * c.CIO_MAPPED | direct * c.CIO_DIRECT)
-        if self.held == NULL:
+        if self.handle == NULL:
             code = last_error
             os.close(descriptor)
             raise OSError(code, os.strerror(code), os.fspath(path))
 
     def __dealloc__(self):
-        if self.held != NULL:
-            c.cio_file_close(self.held)
-            c.cio_file_drop(self.held)
+        if self.handle != NULL:
+            c.cio_file_close(self.handle)
+            c.cio_file_unref(self.handle)
 
     @property
     def n_bytes(self):
         """What the file must hold."""
-        return c.cio_file_n_bytes(self.held)
+        return c.cio_file_n_bytes(self.handle)
 
     @property
     def mapped(self):
-        return c.cio_file_base(self.held) != NULL
+        return c.cio_file_base(self.handle) != NULL
 
     @property
     def closed(self):
-        return bool(c.cio_file_is_closed(self.held))
+        return bool(c.cio_file_is_closed(self.handle))
 
     def fileno(self):
         """The descriptor; ValueError once it is closed."""
-        self.enter()
-        c.cio_file_leave(self.held)
-        return c.cio_file_descriptor(self.held)
+        self.acquire()
+        c.cio_file_release(self.handle)
+        return c.cio_file_descriptor(self.handle)
 
     def duplicate(self):
         """Another descriptor of it, the caller's to close; ValueError once it is closed."""
-        self.enter()
+        self.acquire()
         try:
-            return os.dup(c.cio_file_descriptor(self.held))
+            return os.dup(c.cio_file_descriptor(self.handle))
         finally:
-            c.cio_file_leave(self.held)
+            c.cio_file_release(self.handle)
 
     def close(self):
-        """Close descriptor and mapping, once nobody is reading; twice is once."""
-        c.cio_file_close(self.held)
+        """Close descriptor and mapping, once nobody reads; a second call does nothing."""
+        c.cio_file_close(self.handle)
 
     def size(self):
         """Bytes it holds now."""
         cdef c.cio_status status
         cdef int code
-        self.enter()
-        code = c.cio_file_status(self.held, &status)
-        c.cio_file_leave(self.held)
+        self.acquire()
+        code = c.cio_file_status(self.handle, &status)
+        c.cio_file_release(self.handle)
         if code != 0:
             raise OSError(code, os.strerror(code), os.fspath(self.path))
         return status.n_bytes
@@ -82,17 +82,17 @@ cdef class File:
         """Bytes of a range that are in memory, in whole pages; -1 where the system will not say."""
         cdef int64_t n
         self.check(offset, n_bytes)
-        self.enter()
-        n = c.cio_file_resident(self.held, offset, n_bytes)
-        c.cio_file_leave(self.held)
+        self.acquire()
+        n = c.cio_file_resident(self.handle, offset, n_bytes)
+        c.cio_file_release(self.handle)
         return n
 
     def evict(self, int64_t offset, int64_t n_bytes):
-        """Let the system forget the pages of a range, as far as it does."""
+        """Let the system drop the pages of a range from memory, as far as it does."""
         self.check(offset, n_bytes)
-        self.enter()
-        c.cio_file_give_back(self.held, offset, n_bytes)
-        c.cio_file_leave(self.held)
+        self.acquire()
+        c.cio_file_evict(self.handle, offset, n_bytes)
+        c.cio_file_release(self.handle)
 
     cdef int check(self, int64_t offset, int64_t n_bytes) except -1:
         if not 0 <= offset <= self.n_bytes or not 0 <= n_bytes <= self.n_bytes - offset:
@@ -100,9 +100,9 @@ cdef class File:
                 f"{n_bytes} bytes at {offset} of {self.path}, which holds {self.n_bytes}")
         return 0
 
-    cdef int enter(self) except -1:
-        """Use the file until `cio_file_leave`."""
-        if not c.cio_file_enter(self.held):
+    cdef int acquire(self) except -1:
+        """Use the file until `cio_file_release`."""
+        if not c.cio_file_acquire(self.handle):
             raise ValueError(f"{self.path} is closed")
         return 0
 

@@ -5,9 +5,6 @@ from typing import Any
 FLOATS: tuple[str, ...]
 FORMATS: str
 
-class Buffer:
-    def __init__(self, source: Any, flags: int) -> None: ...
-
 class BasePlan:
     n_patches: int
     n_arrays: int

@@ -1,115 +1,29 @@
-"""What is decided once, before any batch: arrays, scales, tables, and the proof that they hold.
+"""What is done to arrays, decided once and before any batch, and the proof that it can be.
 
-`Gather`, `Mask` and `Remap` are what `kernels.run` does to the arrays of a `BasePlan`, which are
-buffers or lie in files; `Histogram` is what `kernels.count` does. Every pixel of their shapes may
-be read; the kernels rely on it.
+`Gather`, `Mask` and `Remap` are plans for `kernels.run`, `Histogram` for `kernels.count`. Their
+arrays are buffers, or lie in files. The kernels rely on it that every pixel of them may be read.
 """
-import sys
-
-from cpython.buffer cimport (
-    PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer)
+from cpython.buffer cimport PyBuffer_IsContiguous
 from libc.math cimport INFINITY, NAN, copysign
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uintptr_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from cloudio._core cimport _csrc as c
+from cloudio._core.buffers cimport Buffer, element_type, zeros
 from cloudio._core.files cimport File
 from cloudio._core.job cimport (
-    CHECK, COPY, COUNT, INTERLEAVED, LOOK_UP, MASK, SCALE, SKIP, TALLY, Deed,
-    Plane)
+    CHECK, COPY, COUNT, HISTOGRAM, INTERLEAVED, LOOK_UP, MASK, SCALE, SKIP, ArrayDesc, BandOp)
+
+# What a Gather scales to.
+FLOATS = ("float32", "float16", "bfloat16")
+
+# Formats of arrays in files, and their bytes, by element type: CIO_U8..
+FORMATS = "BbhHf"
+cdef Py_ssize_t[5] ITEMS = [1, 1, 2, 2, 4]
 
 
-cdef class Buffer:
-    """A buffer that is held until this object goes."""
-
-    def __cinit__(self, source, int flags):
-        PyObject_GetBuffer(source, &self.view, flags | PyBUF_FORMAT | PyBUF_STRIDES)
-
-    def __dealloc__(self):
-        PyBuffer_Release(&self.view)
-
-    cdef str described(self):
-        shape = tuple([self.view.shape[k] for k in range(self.view.ndim)])
-        format = "unknown" if self.view.format == NULL else self.view.format.decode()
-        return f"{shape} of format {format}"
-
-    cdef bint holds(self, const char *formats, Py_ssize_t itemsize) noexcept:
-        """Whether the elements are of one of these native formats and of this size."""
-        cdef const char *given = self.view.format
-        if given == NULL:
-            return False
-        if given[0] == b"@"[0] or given[0] == b"="[0] or (LITTLE and given[0] == b"<"[0]):
-            given += 1
-        if given[0] == 0 or given[1] != 0 or self.view.itemsize != itemsize:
-            return False
-        while formats[0] != 0:
-            if formats[0] == given[0]:
-                return True
-            formats += 1
-        return False
-
-    cdef bint aligned(self) noexcept:
-        """Whether every element is at a multiple of its size."""
-        cdef Py_ssize_t k, misfit
-        if self.view.itemsize < 1:
-            return False
-        misfit = <uintptr_t>self.view.buf % self.view.itemsize
-        for k in range(self.view.ndim):
-            misfit |= self.view.strides[k] % self.view.itemsize
-        return misfit == 0
-
-    cdef const char *begin(self) noexcept:
-        """The lowest address of any element; `end` is past the highest."""
-        return self.corner(-1)
-
-    cdef const char *end(self) noexcept:
-        return self.corner(1) + self.view.itemsize if self.view.len else self.corner(-1)
-
-    cdef const char *corner(self, int sign) noexcept:
-        cdef const char *at = <const char *>self.view.buf
-        cdef Py_ssize_t k, reach
-        for k in range(self.view.ndim):
-            reach = (self.view.shape[k] - 1) * self.view.strides[k]
-            if self.view.len and reach * sign > 0:
-                at += reach
-        return at
-
-    cdef bint overlaps(self, Buffer other) noexcept:
-        return self.begin() < other.end() and other.begin() < self.end()
-
-
-cdef bint LITTLE = sys.byteorder == "little"
-
-
-cdef int type_of(Buffer buffer) except -1:
-    if buffer.holds(b"B", 1):
-        return c.CIO_U8
-    if buffer.holds(b"b", 1):
-        return c.CIO_I8
-    if buffer.holds(b"h", 2):
-        return c.CIO_I16
-    if buffer.holds(b"H", 2):
-        return c.CIO_U16
-    if buffer.holds(b"f", 4):
-        return c.CIO_F32
-    raise ValueError(
-        f"an array is {buffer.described()}; uint8, int8, int16, uint16 or float32 of this "
-        "machine's byte order is needed")
-
-
-cdef int move_of(Py_ssize_t item) noexcept:
-    return c.CIO_MOVE_1 if item == 1 else c.CIO_MOVE_2 if item == 2 else c.CIO_MOVE_4
-
-
-cdef void *zeros(Py_ssize_t n, size_t size) except NULL:
-    cdef void *memory = calloc(n if n > 0 else 1, size)
-    if memory == NULL:
-        raise MemoryError()
-    return memory
-
-
-# Of an array (patch, row, column).
+# An array (patch, row, column).
 cdef struct Shape:
     int type
     Py_ssize_t item, n_patches, n_rows, n_cols
@@ -117,10 +31,10 @@ cdef struct Shape:
     int64_t start  # in its file
 
 
-cdef Shape shape_of(Buffer buffer) except *:
-    """The shape of a buffer, after the proof that every pixel of it may be read."""
+cdef Shape buffer_shape(Buffer buffer) except *:
+    """The shape of a buffer, after the proof that every pixel may be read."""
     cdef Py_buffer *view = &buffer.view
-    cdef int type = type_of(buffer)
+    cdef int type = element_type(buffer)
     if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
         raise ValueError(f"an array is {buffer.described()}; (patch, row, column) is needed")
     if view.strides[2] != view.itemsize:
@@ -133,13 +47,8 @@ cdef Shape shape_of(Buffer buffer) except *:
                  view.strides[0], view.strides[1], 0)
 
 
-# Formats of arrays in files, by element type.
-FORMATS = "BbhHf"
-cdef Py_ssize_t[5] ITEMS = [1, 1, 2, 2, 4]
-
-
-cdef Shape shape_in(File file, array) except *:
-    """The same of an array in a file: (format, start, shape, strides)."""
+cdef Shape file_shape(File file, array) except *:
+    """The shape of an array in a file, (format, start, shape, strides), after the same proof."""
     cdef Shape shape
     cdef int64_t rest
     format, shape.start, (shape.n_patches, shape.n_rows, shape.n_cols), steps = array
@@ -165,11 +74,11 @@ cdef Shape shape_in(File file, array) except *:
 
 
 cdef class BasePlan:
-    """Arrays over the same patches, each in one or more splits: what Gather and Remap share.
+    """Arrays over the same patches, each in one or more splits: what all plans share.
 
-    ``arrays[a][s]`` is array ``a`` of split ``s``: a buffer (patch, row, column) whose rows are
-    contiguous, where ``files[a][s]`` is None; else (format, start, shape, strides) of the same in
-    that `File`, all in bytes.  Either is kept alive.
+    ``arrays[a][s]`` is array ``a`` of split ``s``.  Where ``files[a][s]`` is None, it is a buffer
+    (patch, row, column) whose rows are contiguous; else it is (format, start, shape, strides) of
+    such an array in that `File`, all in bytes.  Buffers and files are kept alive.
     """
 
     def __cinit__(self, arrays, files, *_, **__):
@@ -178,39 +87,39 @@ cdef class BasePlan:
         self.n_arrays, self.n_splits = len(arrays), len(arrays[0]) if len(arrays) else 0
         if self.n_arrays == 0 or self.n_splits == 0:
             raise ValueError("no arrays")
-        self.planes = <Plane *>zeros(self.n_arrays * self.n_splits, sizeof(Plane))
-        self.deeds = <Deed *>zeros(self.n_arrays, sizeof(Deed))
+        self.descs = <ArrayDesc *>zeros(self.n_arrays * self.n_splits, sizeof(ArrayDesc))
+        self.ops = <BandOp *>zeros(self.n_arrays, sizeof(BandOp))
         self.starts = <Py_ssize_t *>zeros(self.n_splits + 1, sizeof(Py_ssize_t))
         for a in range(self.n_arrays):
             if len(arrays[a]) != self.n_splits or len(files[a]) != self.n_splits:
                 raise ValueError(f"array {a} is in {len(arrays[a])} splits, not {self.n_splits}")
             for s in range(self.n_splits):
-                self.adopt(a, s, arrays[a][s], files[a][s])
+                self.add_array(a, s, arrays[a][s], files[a][s])
 
     def __dealloc__(self):
-        free(self.planes)
-        free(self.deeds)
+        free(self.descs)
+        free(self.ops)
         free(self.starts)
 
-    cdef int adopt(self, Py_ssize_t a, Py_ssize_t s, array, file) except -1:
-        """Take in one array, after the proof that every pixel of its shape may be read."""
-        cdef Plane *plane = &self.planes[a * self.n_splits + s]
+    cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, file) except -1:
+        """Add one array, after the proof that every pixel of it may be read."""
+        cdef ArrayDesc *desc = &self.descs[a * self.n_splits + s]
         cdef Shape shape
         cdef Buffer buffer
         if file is None:
             buffer = Buffer(array, 0)
-            shape = shape_of(buffer)
-            plane.base = <const char *>buffer.view.buf
+            shape = buffer_shape(buffer)
+            desc.base = <const char *>buffer.view.buf
             self.buffers.append(buffer)
         else:
-            shape = shape_in(<File?>file, array)
-            plane.file = (<File>file).held
-            plane.base, plane.offset = c.cio_file_base(plane.file), shape.start
-            if plane.base != NULL:
-                plane.base += plane.offset
+            shape = file_shape(<File?>file, array)
+            desc.file = (<File>file).handle
+            desc.base, desc.offset = c.cio_file_base(desc.file), shape.start
+            if desc.base != NULL:
+                desc.base += desc.offset
             if a == 0 and s == 0:
-                self.reads = plane.base == NULL
-        if (plane.base == NULL) != self.reads:
+                self.reads = desc.base == NULL
+        if (desc.base == NULL) != self.reads:
             raise ValueError("some arrays are mapped, and others are to be read")
         self.files.append(file)
         if a == 0 and s == 0:
@@ -227,76 +136,73 @@ cdef class BasePlan:
                 f"an array has {shape.n_patches} patches; the first has "
                 f"{self.starts[s + 1] - self.starts[s]}")
         if s == 0:
-            self.deeds[a].type, self.deeds[a].item = shape.type, shape.item
-            self.deeds[a].move = move_of(shape.item)
-        elif shape.type != self.deeds[a].type:
+            self.ops[a].type, self.ops[a].item = shape.type, shape.item
+            self.ops[a].move = move_size(shape.item)
+        elif shape.type != self.ops[a].type:
             raise ValueError(f"array {a} changes its type in split {s}")
-        plane.patch_step, plane.row_step = shape.patch_step, shape.row_step
+        desc.patch_step, desc.row_step = shape.patch_step, shape.row_step
         return 0
 
-    cdef int confine(self, Deed *deed, window) except -1:
-        """Note the stored (row, column, height, width) outside which a deed is not done."""
+    cdef int set_window(self, BandOp *op, window) except -1:
+        """Set the stored (row, column, height, width) that an op is done in."""
         cdef Py_ssize_t row, col, height, width
         row, col, height, width = window
         if (row < 0 or col < 0 or height < 0 or width < 0 or row > self.patch_height - height
                 or col > self.patch_width - width):
             raise ValueError(f"window {window} leaves the patch")
-        deed.top, deed.left, deed.bottom, deed.right = row, col, row + height, col + width
+        op.top, op.left, op.bottom, op.right = row, col, row + height, col + width
         return 0
 
 
 cdef class Gather(BasePlan):
-    """Bands to floats, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
+    """Bands as floats, ``pixel * scale[a] + offset[a]``; or, with ``scale=None``, as stored.
 
     ``scale`` and ``offset`` are one number per array, rounded here to float32; ``clip`` is the
-    least and the most that comes out.  With ``fill``, pixels that are NaN or equal ``nodata[a]``,
-    a number or None, become it.  ``to``: float32, float16 or bfloat16.  ``interleaved``: (sample,
-    row, column, array), not (sample, array, row, column).
+    smallest and the largest result.  With ``fill``, pixels that are NaN or equal ``nodata[a]``, a
+    number or None, become ``fill``.  ``to``: float32, float16 or bfloat16.  ``interleaved``:
+    (sample, row, column, array), not (sample, array, row, column).
     """
 
     def __cinit__(self, arrays, files, scale, offset, *, clip=(None, None), nodata=None, fill=None,
                   to="float32", interleaved=False):
         cdef Py_ssize_t a
         cdef float b
-        cdef Deed *deed
+        cdef BandOp *op
         if to not in FLOATS:
             raise ValueError(f"to={to!r}; {', '.join(FLOATS)} are written")
         self.to = FLOATS.index(to)
         self.stored, self.interleaved = scale is None, interleaved
         if interleaved:
-            self.form = INTERLEAVED
+            self.kind = INTERLEAVED
         if not self.stored and not len(scale) == len(offset) == self.n_arrays:
             raise ValueError(
                 f"{len(scale)} scales and {len(offset)} offsets for {self.n_arrays} arrays")
         if fill is not None and len(nodata) != self.n_arrays:
             raise ValueError(f"{len(nodata)} numbers for no data of {self.n_arrays} arrays")
         for a in range(self.n_arrays):
-            deed = &self.deeds[a]
+            op = &self.ops[a]
             if self.stored:
-                deed.verb = COPY
-                if deed.type != self.deeds[0].type:
+                op.opcode = COPY
+                if op.type != self.ops[0].type:
                     raise ValueError(f"arrays 0 and {a} are of two types: no common stored type")
                 continue
-            deed.verb = SCALE
+            op.opcode = SCALE
             b = offset[a]
             # Adding -0.0 changes no float; adding 0.0 would turn -0.0 into 0.0.
-            deed.how.scale, deed.how.offset = scale[a], b if b != 0 else -0.0
-            deed.how.lo = -INFINITY if clip[0] is None else clip[0]
-            deed.how.hi = INFINITY if clip[1] is None else clip[1]
-            if not deed.how.lo <= deed.how.hi:
-                raise ValueError(f"clip from {deed.how.lo} to {deed.how.hi}")
+            op.affine.scale, op.affine.offset = scale[a], b if b != 0 else -0.0
+            op.affine.lo = -INFINITY if clip[0] is None else clip[0]
+            op.affine.hi = INFINITY if clip[1] is None else clip[1]
+            if not op.affine.lo <= op.affine.hi:
+                raise ValueError(f"clip from {op.affine.lo} to {op.affine.hi}")
             if fill is not None:
-                deed.how.nodata, deed.how.fill = none_of(nodata[a]), fill
-                if deed.how.fill != deed.how.fill:
-                    deed.how.fill = copysign(NAN, deed.how.fill)
-                deed.fills = nodata[a] is not None or deed.type == c.CIO_F32
+                op.affine.nodata, op.affine.fill = nodata_float(nodata[a]), fill
+                if op.affine.fill != op.affine.fill:
+                    op.affine.fill = copysign(NAN, op.affine.fill)
+                op.fills = nodata[a] is not None or op.type == c.CIO_F32
 
 
-FLOATS = ("float32", "float16", "bfloat16")
-
-
-cdef float none_of(nodata) except *:
-    """What a pixel is compared with: NaN, which nothing equals, where there is no such number."""
+cdef float nodata_float(nodata) except *:
+    """What a pixel is compared with; without such a number NaN, which nothing equals."""
     return NAN if nodata is None else nodata
 
 
@@ -308,40 +214,40 @@ cdef class Mask(BasePlan):
 
     def __cinit__(self, arrays, files, nodata, window):
         cdef Py_ssize_t a
-        cdef Deed *deed
-        self.form = MASK
+        cdef BandOp *op
+        self.kind = MASK
         if len(nodata) != self.n_arrays:
             raise ValueError(f"{len(nodata)} numbers for no data of {self.n_arrays} arrays")
         for a in range(self.n_arrays):
-            deed = &self.deeds[a]
-            deed.how.nodata = none_of(nodata[a])
-            deed.verb = CHECK if nodata[a] is not None or deed.type == c.CIO_F32 else SKIP
-            self.confine(deed, window)
+            op = &self.ops[a]
+            op.affine.nodata = nodata_float(nodata[a])
+            op.opcode = CHECK if nodata[a] is not None or op.type == c.CIO_F32 else SKIP
+            self.set_window(op, window)
 
 
 cdef class Remap(BasePlan):
-    """Codes to classes: ``tables[a][code]``, where a code is its bits read as unsigned.
+    """Codes as classes: ``tables[a][code]``, where a code is its bits read as unsigned.
 
-    A table has 256 entries for an array of one byte a pixel, 65,536 for two; all tables are
-    uint8, or all int64.  Pixels outside ``windows[a]``, the stored (row, column, height, width)
-    that is real, become ``fill``.
+    A table has 256 entries for an array of one byte a pixel, 65,536 for two bytes.  All tables are
+    uint8, or all int64.  Pixels outside ``windows[a]``, the stored (row, column, height, width) of
+    valid pixels, become ``fill``.
     """
 
     def __cinit__(self, arrays, files, tables, windows, fill):
         cdef Py_ssize_t a, needed
         cdef Buffer table
-        cdef Deed *deed
+        cdef BandOp *op
         self.tables = []
         self.fill = fill
         if not len(tables) == len(windows) == self.n_arrays:
             raise ValueError(
                 f"{len(tables)} tables and {len(windows)} windows for {self.n_arrays} arrays")
         for a in range(self.n_arrays):
-            deed = &self.deeds[a]
+            op = &self.ops[a]
             table = Buffer(tables[a], 0)
-            if deed.type == c.CIO_F32 or deed.item > 2:
+            if op.type == c.CIO_F32 or op.item > 2:
                 raise ValueError(f"array {a} is no array of codes: whole numbers of 1 or 2 bytes")
-            needed = 256 if deed.item == 1 else 65536
+            needed = 256 if op.item == 1 else 65536
             if (table.view.ndim != 1 or table.view.shape[0] != needed
                     or not PyBuffer_IsContiguous(&table.view, b"C") or not table.aligned()):
                 raise ValueError(
@@ -352,8 +258,8 @@ cdef class Remap(BasePlan):
                 self.class_type = c.CIO_TO_U8 if table.view.itemsize == 1 else c.CIO_TO_I64
             elif (table.view.itemsize == 1) != (self.class_type == c.CIO_TO_U8):
                 raise ValueError("tables of two types")
-            self.confine(deed, windows[a])
-            deed.verb, deed.table = LOOK_UP, table.view.buf
+            self.set_window(op, windows[a])
+            op.opcode, op.table = LOOK_UP, table.view.buf
             self.tables.append(table)
         if self.class_type == c.CIO_TO_U8 and not 0 <= self.fill <= 255:
             raise ValueError(f"fill {fill} does not fit uint8")
@@ -362,61 +268,61 @@ cdef class Remap(BasePlan):
 cdef class Histogram(BasePlan):
     """What is counted of each patch in ``window``, the stored (row, column, height, width).
 
-    Of one array its numbers; a pixel that is NaN or equals ``nodata``, a number or None, is no
-    data.  ``class_lut`` gives each number, by its bits read as unsigned, a class: (256,) or
-    (65536,) uint8.  ``buckets`` looks into floats, by the upper half of a key: (65536,) uint16, 0
-    for those that are passed over, else 1, 2, .. for the first, second, .. of the counts.  Of two
-    arrays of one byte a pixel the pairs of numbers.  Tables are copied.
+    Of one array, its numbers are counted; a pixel that is NaN or equals ``nodata``, a number or
+    None, is no data.  ``class_lut``, (256,) or (65536,) uint8, is the class of each number by its
+    bits read as unsigned.  ``buckets``, (65536,) uint16, chooses floats by the upper half of their
+    key: 0 skips them, and 1, 2, .. counts their lower halves in the first, second, .. bucket.  Of
+    two arrays of one byte a pixel, pairs of numbers are counted.  Tables are copied.
     """
 
     def __cinit__(self, arrays, files, window, *, nodata=None, class_lut=None, buckets=None,
                   checksum=False):
         cdef Py_ssize_t a, k
-        self.form = TALLY
-        self.how.type = self.deeds[0].type
-        self.how.nodata = NAN if nodata is None else held(nodata, self.how.type)
-        self.how.checksum, self.how.paired = bool(checksum), self.n_arrays == 2
-        if self.n_arrays > 2 or (self.how.paired and (
-                self.deeds[0].item != 1 or self.deeds[1].item != 1)):
+        self.kind = HISTOGRAM
+        self.spec.type = self.ops[0].type
+        self.spec.nodata = NAN if nodata is None else representable(nodata, self.spec.type)
+        self.spec.checksum, self.spec.paired = bool(checksum), self.n_arrays == 2
+        if self.n_arrays > 2 or (self.spec.paired and (
+                self.ops[0].item != 1 or self.ops[1].item != 1)):
             raise ValueError("one array is counted, or the pairs of two of one byte a pixel")
         for a in range(self.n_arrays):
-            self.deeds[a].verb = COUNT
-            self.confine(&self.deeds[a], window)
-        self.n_counts = 256 if self.deeds[0].item == 1 and self.n_arrays == 1 else 65536
+            self.ops[a].opcode = COUNT
+            self.set_window(&self.ops[a], window)
+        self.n_counts = 256 if self.ops[0].item == 1 and self.n_arrays == 1 else 65536
         if class_lut is not None:
-            if self.how.type == c.CIO_F32 or self.how.paired:
+            if self.spec.type == c.CIO_F32 or self.spec.paired:
                 raise ValueError("class_lut is for one array of whole numbers")
-            self.class_lut = <uint8_t *>copied(class_lut, b"B", 1, self.n_counts)
+            self.class_lut = <uint8_t *>copy_table(class_lut, b"B", 1, self.n_counts)
             for k in range(self.n_counts):
-                self.how.n_classes = max(self.how.n_classes, <size_t>self.class_lut[k] + 1)
-            self.how.class_lut = self.class_lut
+                self.spec.n_classes = max(self.spec.n_classes, <size_t>self.class_lut[k] + 1)
+            self.spec.class_lut = self.class_lut
         if buckets is not None:
-            if self.how.type != c.CIO_F32:
+            if self.spec.type != c.CIO_F32:
                 raise ValueError("buckets is for an array of floats")
-            self.buckets = <uint16_t *>copied(buckets, b"H", 2, 65536)
+            self.buckets = <uint16_t *>copy_table(buckets, b"H", 2, 65536)
             for k in range(65536):
-                self.how.n_buckets = max(self.how.n_buckets, <size_t>self.buckets[k])
-            self.how.buckets = self.buckets
-            self.n_counts = 65536 * <Py_ssize_t>self.how.n_buckets
-        self.n_classes = self.how.n_classes
-        self.item = self.deeds[0].item * self.n_arrays
+                self.spec.n_buckets = max(self.spec.n_buckets, <size_t>self.buckets[k])
+            self.spec.buckets = self.buckets
+            self.n_counts = 65536 * <Py_ssize_t>self.spec.n_buckets
+        self.n_classes = self.spec.n_classes
+        self.item = self.ops[0].item * self.n_arrays
 
     def __dealloc__(self):
         free(self.class_lut)
         free(self.buckets)
 
 
-cdef double held(double number, int type) except *:
-    """The number itself; NaN, which nothing equals, where no pixel of that type can be it."""
-    cdef double[4] least = [0, -128, -32768, 0]
-    cdef double[4] most = [255, 127, 32767, 65535]
+cdef double representable(double number, int type) except *:
+    """The number itself; NaN, which nothing equals, where no pixel of that type can hold it."""
+    cdef double[4] minimum = [0, -128, -32768, 0]
+    cdef double[4] maximum = [255, 127, 32767, 65535]
     if type == c.CIO_F32:
         return number
-    return number if least[type] <= number <= most[type] and number == <int>number else NAN
+    return number if minimum[type] <= number <= maximum[type] and number == <int>number else NAN
 
 
-cdef void *copied(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:
-    """A table that nobody else can write to."""
+cdef void *copy_table(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:
+    """A copy of a table, which nobody else can write to; the caller frees it."""
     cdef Buffer table = Buffer(source, 0)
     cdef void *copy
     if (table.view.ndim != 1 or table.view.shape[0] != n or not table.holds(formats, item)

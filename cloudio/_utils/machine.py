@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import kernels
+from .._core import runtime
 from .._version import __version__
 from . import tables
 from .numbers import check_whole
@@ -41,7 +41,7 @@ def facts() -> dict[str, str]:
     variables = [f"{name}={os.environ[name]}" for name in sorted(os.environ) if _is_ours(name)]
     return {
         "cloudio": __version__,
-        "instruction set": f"{kernels.isa()} (this CPU has {', '.join(kernels.available())})",
+        "instruction set": f"{runtime.isa()} (this CPU has {', '.join(runtime.available())})",
         "threads": f"{available_cpus()}, the CPUs this process may use",
         "variables": ", ".join(variables) or "no CLOUDIO_* is set",
         "Python": f"{platform.python_version()}, {platform.python_implementation()}, {_gil()}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import kernels
+from .._core import buffers
 from ..errors import RequestError
 
 _BITS = np.dtype(np.uint16)
@@ -59,7 +59,7 @@ def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
 def allocate_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """Return an uninitialized array that begins at a cache line."""
     memory = np.empty(math.prod(shape) * dtype.itemsize + _CACHE_LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -kernels.address(memory) % _CACHE_LINE)
+    return np.ndarray(shape, dtype, memory, -buffers.address(memory) % _CACHE_LINE)
 
 
 # ---- the caller's arrays -------------------------------------------------------------------------

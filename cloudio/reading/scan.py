@@ -39,7 +39,7 @@ RECORD = np.dtype(
         ("padding_nan", np.int64),
     ]
 )
-#: The name of the checksums in manifests; it must change where csrc/tally.c computes others.
+#: The name of the checksums in manifests; it must change where csrc/histogram.c computes others.
 CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
 # The pixels of one call; the next call's are prefetched meanwhile.  A call costs some 0.1 ms, and
 # counting this much takes a hundred times as long.

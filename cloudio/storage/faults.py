@@ -19,9 +19,9 @@ def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
     """Return the error of a fault that the kernels met: file, patch or -1, offset, code."""
     file, number, begin, code = fault
     patch, offset = (number, begin) if number >= 0 else (None, None)
-    if code == kernels.ENDED:
+    if code == kernels.TRUNCATED:
         return truncated(file.path, _size(file), file.n_bytes, patch, offset)
-    if code == kernels.WRITTEN:
+    if code == kernels.MODIFIED:
         return read_error(errno.EBUSY, _WRITTEN, file.path, patch=patch, offset=offset)
     reason = f"{os.strerror(code)}{_position(patch, offset)}"
     return read_error(code, reason, file.path, patch=patch, offset=offset)

@@ -8,7 +8,7 @@ from builders import SMALL, write_root, write_split
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Window
-from cloudio._core import kernels
+from cloudio._core import runtime
 from cloudio._utils import machine
 from cloudio.cli import info, main
 from cloudio.cli.inventory import effective_layout
@@ -22,8 +22,8 @@ def test_machine_has_what_a_bug_report_needs(monkeypatch):
     lines = dict(line.split(None, 1) for line in machine.describe().splitlines())
     assert lines["cloudio"] == cloudio.__version__
     assert lines["numpy"] == np.__version__
-    assert kernels.isa() in lines["instruction"]
-    assert all(isa in lines["instruction"] for isa in kernels.available())
+    assert runtime.isa() in lines["instruction"]
+    assert all(isa in lines["instruction"] for isa in runtime.available())
     assert "CLOUDIO_THREADS=3" in lines["variables"]
     assert {"threads", "Python", "system", "CPU"} <= lines.keys()
 

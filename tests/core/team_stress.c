@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include "background.h"
 #include "cloudio.h"
 #include "files.h"
 
@@ -122,13 +123,13 @@ static void count(void *context, size_t begin, size_t end, int seat)
     for (size_t i = begin; i < end; ++i) {
         ++j->done[i];
         if (j->waits != 0 && i % (size_t)j->waits == 0) {
-            cio_team_more();
+            cio_thread_pool_add_worker();
             sched_yield();
         }
     }
     if (j->nested) {
         job inner = {.n_most = 2, .waits = j->waits};
-        cio_team_run(count, &inner, 10, 1, 2, 2);
+        cio_thread_pool_run(count, &inner, 10, 1, 2, 2);
         for (int i = 0; i < 10; ++i)
             if (inner.done[i] != 1)
                 fail("nested: an item was not done once");
@@ -141,7 +142,7 @@ static void one_region(unsigned seed)
     const size_t n = seed % (ITEMS + 1), chunk = 1 + seed % 13;
     const int n_threads = 1 + (int)(seed % 5), n_most = n_threads + (int)(seed % 8);
     job j = {.nested = seed % 7 == 0, .n_most = n_most, .waits = (int)(seed % 3) * 10};
-    cio_team_run(count, &j, n, chunk, n_threads, n_most);
+    cio_thread_pool_run(count, &j, n, chunk, n_threads, n_most);
     for (size_t i = 0; i < ITEMS; ++i)
         if (j.done[i] != (i < n)) {
             fail("an item was not done once");
@@ -198,7 +199,7 @@ static void gather_six(void *context, size_t begin, size_t end, int seat)
         fail("a seat is none of the region's");
     atomic_fetch_add(&together, 1);
     for (int k = 0; k < 5; ++k)
-        cio_team_more();
+        cio_thread_pool_add_worker();
     for (int k = 0; k < 4000 && atomic_load(&together) < 6; ++k)
         usleep(1000);
     if (atomic_load(&together) < 6)
@@ -207,8 +208,8 @@ static void gather_six(void *context, size_t begin, size_t end, int seat)
 
 static void more_than_begun(void)
 {
-    cio_team_more(); /* outside of a region is no harm */
-    cio_team_run(gather_six, NULL, 6, 1, 2, 6);
+    cio_thread_pool_add_worker(); /* outside of a region is no harm */
+    cio_thread_pool_run(gather_six, NULL, 6, 1, 2, 6);
 }
 
 /* ---- files --------------------------------------------------------------------------------------- */
@@ -226,7 +227,7 @@ static int n_open(void)
 static cio_file *new_file(void)
 {
     const int descriptor = open(path, O_RDONLY);
-    cio_file *file = descriptor < 0 ? NULL : cio_file_hold(descriptor, BYTES, 1);
+    cio_file *file = descriptor < 0 ? NULL : cio_file_open(descriptor, BYTES, 1);
     if (file == NULL)
         fail("a file could not be held");
     return file;
@@ -235,22 +236,22 @@ static cio_file *new_file(void)
 static void release(cio_file *file)
 {
     cio_file_close(file);
-    cio_file_drop(file);
+    cio_file_unref(file);
 }
 
 static void *reader(void *argument)
 {
     cio_file *file = argument;
     char bytes[16];
-    while (cio_file_enter(file)) {
+    while (cio_file_acquire(file)) {
         /* Were it closed under us, the mapping would be gone and the descriptor perhaps another's. */
         if (cio_file_base(file)[4096] != 'x')
             fail("a mapping shows something else");
         if (cio_file_read(file, bytes, 8192 - 8, 16) != 16 || bytes[0] != 'x' || bytes[15] != 'x')
             fail("a descriptor reads something else");
-        cio_file_ask(file, 0, BYTES);
-        cio_file_calm(file);
-        cio_file_leave(file);
+        cio_file_readahead(file, 0, BYTES);
+        cio_file_decay(file);
+        cio_file_release(file);
     }
     return NULL;
 }
@@ -289,38 +290,38 @@ static void closes(void)
 /* ---- errands ------------------------------------------------------------------------------------- */
 
 typedef struct {
-    cio_errand errand;
+    cio_background_task task;
     cio_file *file;
 } ahead;
 
 static atomic_int sent, run, dropped; /* by this process; a child has its parent's */
 
-static void run_ahead(cio_errand *errand)
+static void run_ahead(cio_background_task *task)
 {
-    cio_file_ask(((ahead *)errand)->file, 0, BYTES);
+    cio_file_readahead(((ahead *)task)->file, 0, BYTES);
     usleep(20);
     atomic_fetch_add(&run, 1);
 }
 
-static void drop_ahead(cio_errand *errand)
+static void drop_ahead(cio_background_task *task)
 {
     usleep(20);
-    cio_file_leave(((ahead *)errand)->file);
-    cio_file_drop(((ahead *)errand)->file);
-    free(errand);
+    cio_file_release(((ahead *)task)->file);
+    cio_file_unref(((ahead *)task)->file);
+    free(task);
     atomic_fetch_add(&dropped, 1);
 }
 
 static void send_ahead(cio_file *file)
 {
     ahead *a = malloc(sizeof(*a));
-    if (a == NULL || !cio_file_enter(file))
+    if (a == NULL || !cio_file_acquire(file))
         return;
-    a->errand.run = run_ahead, a->errand.drop = drop_ahead;
+    a->task.run = run_ahead, a->task.destroy = drop_ahead;
     a->file = file;
-    cio_file_keep(file);
+    cio_file_ref(file);
     atomic_fetch_add(&sent, 1);
-    cio_send(&a->errand);
+    cio_background_submit(&a->task);
 }
 
 static int all_dropped(void)
@@ -421,13 +422,13 @@ static void build(cio_file *file, unsigned k)
 {
     send_ahead(file);
     one_region(k * 17u);
-    if (!cio_file_enter(file)) {
+    if (!cio_file_acquire(file)) {
         fail("a file that is in use is closed");
         return;
     }
     if (cio_file_base(file)[8192] != 'x')
         fail("a mapping shows something else");
-    cio_file_leave(file);
+    cio_file_release(file);
     if (k % 5 == 0)
         all_dropped();
 }
@@ -509,7 +510,7 @@ int main(int argc, char **argv)
         pthread_create(&callers[k], NULL, caller, (void *)k);
     for (int k = 0; k < CALLERS; ++k)
         pthread_join(callers[k], NULL);
-    if (cio_team_size() < 1 || cio_team_size() > SEATS - 1)
+    if (cio_thread_pool_n_workers() < 1 || cio_thread_pool_n_workers() > SEATS - 1)
         fail("the team has a wrong size");
     calls(n_rounds);
     unlink(name);

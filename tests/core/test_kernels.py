@@ -14,7 +14,7 @@ from paths import ROOT
 from processes import in_subprocess
 
 from cloudio import Window
-from cloudio._core import kernels
+from cloudio._core import kernels, runtime
 from cloudio._core.plans import Gather, Remap
 
 # Around the vectors of 4, 8, 16, 32 and 64 elements, and a row of each kind of head and tail.
@@ -431,35 +431,35 @@ def test_resolve_counts_negative_numbers_from_the_end():
 # ---- instruction sets ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cap", kernels.ISAS)
+@pytest.mark.parametrize("cap", runtime.ISAS)
 def test_cloudio_isa_caps_the_instruction_set(cap):
     """As a process would: the variable is read once, at import."""
-    code = "from cloudio._core import kernels; print(kernels.isa())"
+    code = "from cloudio._core import runtime; print(runtime.isa())"
     run = processes.run([sys.executable, "-c", code], env={**os.environ, "CLOUDIO_ISA": cap})
-    order = kernels.ISAS
+    order = runtime.ISAS
     best = max(
-        (name for name in kernels.available() if order.index(name) <= order.index(cap)),
+        (name for name in runtime.available() if order.index(name) <= order.index(cap)),
         key=order.index,
     )
     assert run.stdout.strip() == best
 
 
 def test_an_unknown_cap_is_ignored_with_a_warning():
-    code = "import cloudio; from cloudio._core import kernels; print(kernels.isa())"
+    code = "import cloudio; from cloudio._core import runtime; print(runtime.isa())"
     run = processes.run([sys.executable, "-c", code], env={**os.environ, "CLOUDIO_ISA": "sse9"})
-    assert run.stdout.strip() == kernels.available()[-1]
+    assert run.stdout.strip() == runtime.available()[-1]
     assert "CLOUDIO_ISA is ignored: no instruction set 'sse9'; there are base" in run.stderr
 
 
 def test_an_unknown_instruction_set_is_refused():
     with pytest.raises(ValueError, match="no instruction set 'sse9'; there are base, neon, avx2"):
-        kernels.use("sse9")
+        runtime.use("sse9")
 
 
 def test_tuning_refuses_what_it_does_not_know():
     for wrong in ({"rows": 3}, {"rows_ahead": 0}):
         with pytest.raises(ValueError, match="positive rows_ahead, tile_bytes"):
-            kernels.tune(**wrong)
+            runtime.tune(**wrong)
 
 
 # ---- other machines ------------------------------------------------------------------------------
@@ -479,6 +479,7 @@ def test_every_table_equals_plain_c(tmp_path, machine):
     sources = [
         root / "tests/core/rows_equal.c",
         root / "csrc/dispatch.c",
+        root / "csrc/stores.c",
         *root.glob("csrc/rows_*.c"),
     ]
     flags = ["-std=gnu11", "-O2", "-ffp-contract=off", f"-I{root / 'csrc'}"]
@@ -492,7 +493,7 @@ def test_every_table_equals_plain_c(tmp_path, machine):
 GUARDED = """
     import ctypes, itertools, mmap, sys
     import numpy as np
-    from cloudio._core import kernels
+    from cloudio._core import kernels, runtime
     from cloudio._core.plans import Gather, Mask, Remap
 
     PAGE = mmap.PAGESIZE
@@ -532,9 +533,9 @@ GUARDED = """
             plans.append((Remap(a, none, [table] * C, [(0, 0, h, w)] * C, 0), "u1"))
         plans.append((Mask(a, none, [1] * C, (0, 0, h, w)), "u1"))
         index, origin = np.array([1, 0, 1]), np.zeros(2, np.int64)
-        for isa, stream in itertools.product(kernels.available(), (1, 1 << 60)):
-            kernels.use(isa)
-            kernels.tune(stream_bytes=stream)
+        for isa, stream in itertools.product(runtime.available(), (1, 1 << 60)):
+            runtime.use(isa)
+            runtime.tune(stream_bytes=stream)
             for plan, kind in plans:
                 shape = (3, h, w) if isinstance(plan, Mask) else (3, C, h, w)
                 if getattr(plan, "interleaved", False):

@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path):
     """As `.ci/run sanitize` runs it under sanitizers."""
     program = tmp_path / "team_stress"
-    ours = (ROOT / "csrc" / f"{name}.c" for name in ("team", "errand", "file"))
+    ours = (ROOT / "csrc" / f"{name}.c" for name in ("thread_pool", "background", "file"))
     sources = [ROOT / "tests" / "core" / "team_stress.c", *ours]
     command = [COMPILER, "-std=gnu11", "-O1", "-g", f"-I{ROOT / 'csrc'}", *sources]
     built = run([*command, "-o", program, "-pthread", "-lm"])
@@ -97,14 +97,14 @@ def test_many_forked_children_read_while_other_threads_of_the_parent_do(folder):
 def test_small_work_stays_on_the_callers_thread(folder):
     code = """
         import sys, cloudio
-        from cloudio._core import kernels
+        from cloudio._core import executor
         ds = cloudio.open(sys.argv[1])
         ds.reader("rgb", size=64, threads=8).read([0])
-        small = kernels.n_workers()
+        small = executor.n_workers()
         ds.reader("rgb", threads=1).read([0, 1, 2, 3])
-        alone = kernels.n_workers()
+        alone = executor.n_workers()
         ds.reader("rgb", threads=3).read([0, 1, 2, 3])
-        print(small, alone, kernels.n_workers())
+        print(small, alone, executor.n_workers())
     """
     assert in_subprocess(code, folder) == "0 0 2"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from paths import ROOT
 
-from cloudio._core import kernels
+from cloudio._core import runtime
 
 DOCS = ROOT / "docs"
 DECISIONS = DOCS / "decisions"
@@ -130,7 +130,7 @@ def test_the_page_of_tuning_constants_has_those_of_the_kernels() -> None:
     text = (DECISIONS / "tuning-constants.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \| (\d+)(?: (KiB|MiB))? \|", text, re.M)
     unit = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
-    assert {name: int(number) * unit[of] for name, number, of in rows} == kernels.tune()
+    assert {name: int(number) * unit[of] for name, number, of in rows} == runtime.tune()
 
 
 def test_the_page_of_rooms_has_the_layers_that_are_checked() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import LabelMap, RequestError
-from cloudio._core import kernels
+from cloudio._core import runtime
 
 TYPES = ("uint8", "int8", "int16", "uint16", "float32")
 RNG = np.random.default_rng(11)
@@ -42,10 +42,10 @@ def edges() -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("isa", kernels.available())
+@pytest.mark.parametrize("isa", runtime.available())
 def test_every_int16_and_every_edge_rounds_as_numpy_does(isa, store, dtype):
-    before = kernels.isa()
-    kernels.use(isa)
+    before = runtime.isa()
+    runtime.use(isa)
     try:
         for scale, offset in ((1e-4, 0.0), (1.0, 0.0), (3.1e-8, 0.0), (1e-4, -0.1), (2.5, 7.0)):
             got = cloudio.gather([INT16], [0], scale=scale, offset=offset, dtype=dtype)
@@ -57,7 +57,7 @@ def test_every_int16_and_every_edge_rounds_as_numpy_does(isa, store, dtype):
         with np.errstate(over="ignore"):
             assert oracle.same_bits(got[0], values.astype(got.dtype))
     finally:
-        kernels.use(before)
+        runtime.use(before)
 
 
 @st.composite
@@ -81,9 +81,9 @@ def calls(draw):
         "dtype": draw(st.sampled_from(["float32", "float16", "bfloat16", "stored"])),
         "layout": draw(st.sampled_from(["NCHW", "NHWC"])),
         "threads": draw(st.integers(1, 3)),
-        "isa": draw(st.sampled_from(kernels.available())),
+        "isa": draw(st.sampled_from(runtime.available())),
         "stream": draw(st.booleans()),
-        "strip": draw(st.sampled_from([64, 1024, 65536])),
+        "tile": draw(st.sampled_from([64, 1024, 65536])),
         "seed": draw(st.integers(0, 1000)),
     }
 
@@ -126,10 +126,10 @@ def test_any_gather_equals_numpy(call):
         call = {**call, "scale": None, "offset": None}
     room = np.subtract(call["shape"][1:], size) + 1
     index, origin = rng.integers(0, call["shape"][0], n), rng.integers(0, room, (n, 2))
-    before, isa = kernels.tune(), kernels.isa()
-    kernels.use(call["isa"])
-    kernels.tune(
-        thread_bytes=1, tile_bytes=call["strip"], stream_bytes=1 if call["stream"] else 1 << 60
+    before, isa = runtime.tune(), runtime.isa()
+    runtime.use(call["isa"])
+    runtime.tune(
+        thread_bytes=1, tile_bytes=call["tile"], stream_bytes=1 if call["stream"] else 1 << 60
     )
     try:
         given_ = np.stack(arrays, axis=1) if call["view"] == "stacked" else arrays
@@ -137,8 +137,8 @@ def test_any_gather_equals_numpy(call):
         symmetry = None if call["symmetry"] == [] else call["symmetry"]
         got = cloudio.gather(given_, index, origin=origin, symmetry=symmetry, dtype=dtype, **how)
     finally:
-        kernels.use(isa)
-        kernels.tune(**before)
+        runtime.use(isa)
+        runtime.tune(**before)
     scales = [1.0 if call["scale"] is None else call["scale"]] * len(arrays)
     offsets = [call["offset"] or 0.0] * len(arrays)
     turned = np.broadcast_to(call["symmetry"] or 0, n).tolist()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import cloudio
 from cloudio import Band, LabelMap, RequestError, TruncatedError
-from cloudio._core import kernels
+from cloudio._core import kernels, runtime
 from cloudio._core.plans import Gather
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
@@ -101,9 +101,9 @@ def requests(draw, layout=builders.SMALL, n_patches=7, widest=48):
         "fill": draw(st.none() | st.sampled_from([0.0, -9.5, float("nan")])),
         "valid": draw(st.booleans()),
         "out": draw(st.booleans()),
-        "isa": draw(st.sampled_from(kernels.available())),
+        "isa": draw(st.sampled_from(runtime.available())),
         "stream": draw(st.booleans()),
-        "strip": draw(st.sampled_from([64, 1024, 65536])),
+        "tile": draw(st.sampled_from([64, 1024, 65536])),
         "waiting": draw(st.sampled_from([1, 3, 32])),
     }
 
@@ -148,17 +148,17 @@ def test_any_read_of_rows_far_apart_equals_numpy(broad, asked):
 
 
 def read_as_asked(dataset, asked):
-    before, isa = kernels.tune(), kernels.isa()
-    kernels.use(asked["isa"])
-    kernels.tune(
-        thread_bytes=1, tile_bytes=asked["strip"], read_bytes=asked["strip"],
+    before, isa = runtime.tune(), runtime.isa()
+    runtime.use(asked["isa"])
+    runtime.tune(
+        thread_bytes=1, tile_bytes=asked["tile"], read_bytes=asked["tile"],
         stream_bytes=1 if asked["stream"] else 1 << 60, waiting=asked["waiting"],
     )  # fmt: skip
     try:
         return read_untuned(dataset, asked)
     finally:
-        kernels.use(isa)
-        kernels.tune(**before)
+        runtime.use(isa)
+        runtime.tune(**before)
 
 
 def read_untuned(dataset, asked):
@@ -231,7 +231,7 @@ def check_batch(batch, arrays, asked, layout=builders.SMALL):
 
 
 # Of one byte a pixel, and as far apart as rows can be and still be read together: a window of
-# 1024 x 1024 is 17 MiB, more than a strip that is turned may take in.
+# 1024 x 1024 is 17 MiB, more than a transposed tile may take in.
 LARGE = cloudio.Layout(
     "Large",
     (1024, 16384 + 1023),
@@ -284,16 +284,16 @@ def test_channels_of_stacked_files_equal_numpy(tmp_path, io, kind):
         own.tofile(tmp_path / split / "own.dat")
         splits[split] = np.concatenate([stacked * np.float32(0.5), own[:, None]], axis=1)
     arrays = np.concatenate(list(splits.values()))
-    before = kernels.tune()
+    before = runtime.tune()
     for read_bytes in (1, 1000, 1 << 19):
-        kernels.tune(read_bytes=read_bytes, thread_bytes=1)
+        runtime.tune(read_bytes=read_bytes, thread_bytes=1)
         try:
             dataset = cloudio.open(tmp_path, layout=layout, io=io)
             reader = dataset.reader(["B2", "own", "B0", "B1"], size=(30, 9), threads=3)
             index, origin = [4, 0, -2, 1, 2], [(10, 39), (0, 0), (3, 4), (1, 38), (9, 9)]
             got = reader.read(index, origin).image
         finally:
-            kernels.tune(**before)
+            runtime.tune(**before)
         wanted = [
             arrays[i, [2, 3, 0, 1], y : y + 30, x : x + 9]
             for i, (y, x) in zip(index, origin, strict=True)

@@ -215,7 +215,7 @@ GOLDEN = 18431438902800028244
 
 
 def checksum(patch: np.ndarray) -> int:
-    """As csrc/tally.c describes it."""
+    """As csrc/histogram.c describes it."""
     mask = 2**64 - 1
 
     def stir(state: int, word: int) -> int:

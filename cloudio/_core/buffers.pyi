@@ -1,0 +1,7 @@
+# The compiled module as Python sees it; tests/test_source.py compares the two.
+from typing import Any
+
+class Buffer:
+    def __init__(self, source: Any, flags: int) -> None: ...
+
+def address(source: Any) -> int: ...

@@ -1,0 +1,56 @@
+# Counting: a record for each sample, and a table for each worker slot. Needs no GIL.
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
+
+from cloudio._core cimport _csrc as c
+from cloudio._core.cursors cimport clip_window, start_cursor
+from cloudio._core.job cimport LINE, Job, Output, RowCursor, Tile
+
+
+cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept nogil:
+    """Write the record of a sample, and add it to the table of this worker slot."""
+    cdef const Output *output = tile.output
+    cdef const c.cio_histogram_spec *spec = output.histogram
+    cdef Py_ssize_t sample = tile.window - job.windows, a
+    cdef c.cio_patch[2] patches
+    cdef RowCursor cursor
+    cdef uint32_t *table = slot_table(spec, scratch)
+    for a in range(output.n_arrays):
+        cursor = start_cursor(job, tile, a)
+        if job.fetch != NULL and not job.fetch(
+                job, tile, a, &cursor, scratch + job.read_offset + a * output.read_bytes):
+            return
+        clip_window(job, tile, &cursor)
+        patches[a].src, patches[a].step = cursor.src, cursor.step
+        patches[a].n_rows, patches[a].n_cols = job.height, job.width
+        patches[a].top = min(max(cursor.top, 0), job.height)
+        patches[a].left = min(max(cursor.left, 0), job.width)
+        patches[a].bottom = max(<Py_ssize_t>patches[a].top, min(cursor.bottom, job.height))
+        patches[a].right = max(<Py_ssize_t>patches[a].left, min(cursor.right, job.width))
+    if spec.paired:
+        c.cio_histogram_add_pair(&patches[0], &patches[1], table)
+    else:
+        c.cio_histogram_add_patch(
+            spec, &patches[0], table,
+            NULL if output.data == NULL else <c.cio_record *>output.data + sample,
+            output.classes + sample * spec.n_classes)
+
+
+cdef inline uint32_t *slot_table(const c.cio_histogram_spec *spec, char *scratch) noexcept nogil:
+    """The table of a worker slot. It is cleared at first use; the first byte says whether it is."""
+    cdef uint32_t *table = <uint32_t *>(scratch + LINE)
+    if scratch[0] == 0:
+        scratch[0] = 1
+        memset(table, 0, c.cio_histogram_bytes(spec))
+    return table
+
+
+cdef inline void sum_tables(const Job *job, int n_slots, int64_t *counts) noexcept nogil:
+    """Add the tables of all worker slots to counts."""
+    cdef char *scratch
+    cdef int slot
+    for slot in range(n_slots):
+        scratch = job.scratch + slot * job.scratch_bytes
+        if scratch[0] != 0:
+            c.cio_histogram_sum(
+                job.outputs[0].histogram, <const uint32_t *>(scratch + LINE), counts)

@@ -1,0 +1,114 @@
+# The tiles of a job, and cursors over the rows that they take from an array. They need no GIL.
+from cloudio._core cimport _csrc as c
+from cloudio._core.job cimport (
+    INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Output, RowCursor, SampleWindow, Tile)
+from cloudio._core.tiling cimport REVERSE_ROWS, SLAB, n_tiles_per_sample, scratch_step
+
+
+cdef inline Tile nth_tile(const Job *job, Py_ssize_t number) noexcept nogil:
+    cdef Tile tile
+    cdef const Output *output = &job.outputs[0]
+    # Sample by sample: a mask finds in the cache what the image has just read.
+    cdef Py_ssize_t sample = number // job.n_sample_tiles
+    number %= job.n_sample_tiles
+    while number >= n_tiles_per_sample(output):
+        number -= n_tiles_per_sample(output)
+        output += 1
+    tile.output, tile.window = output, &job.windows[sample]
+    tile.array = number // output.n_tiles
+    cdef Py_ssize_t image = sample  # of those written, each height x width
+    if output.kind == PLANAR:
+        image = sample * output.n_arrays + tile.array
+    tile.y = number % output.n_tiles * output.tile_rows
+    tile.n_rows = min(output.tile_rows, job.height - tile.y)
+    tile.dst_step = job.width * output.item * (
+        output.n_arrays if output.kind == INTERLEAVED else 1)
+    tile.dst = output.data + (image * job.height + tile.y) * tile.dst_step
+    return tile
+
+
+cdef inline RowCursor start_cursor(
+        const Job *job, const Tile *tile, Py_ssize_t array) noexcept nogil:
+    """A cursor over the rows of an array as they are stored, up or down; see `transpose_rows`."""
+    cdef RowCursor cursor
+    cdef const SampleWindow *window = tile.window
+    cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
+    cdef const BandOp *op = &tile.output.ops[array]
+    # The stored row and column, inside the window, of the first pixel that the tile reads.
+    cdef Py_ssize_t y = 0 if window.transpose else tile.y
+    cdef Py_ssize_t x = tile.y if window.transpose else 0
+    if window.flip_rows:
+        y = job.height - 1 - y
+    if window.transpose and window.flip_cols:
+        x = job.width - x - tile.n_rows
+    cursor.op = op
+    cursor.top = cursor.left = cursor.bottom = cursor.right = 0  # until `clip_window`
+    cursor.offset = (window.patch * desc.patch_step + (window.row + y) * desc.row_step
+                     + (window.col + x) * op.item)
+    cursor.src = NULL  # until `fetch`, where the array is read
+    if desc.base != NULL:
+        cursor.src = desc.base + cursor.offset
+    cursor.step = -desc.row_step if window.flip_rows else desc.row_step
+    cursor.row = cursor.src
+    return cursor
+
+
+cdef inline void transpose_rows(
+        const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil:
+    """Write the stored columns of a tile as rows to scratch, and point the cursor to them."""
+    cdef Py_ssize_t item = cursor.op.item
+    cdef Py_ssize_t step = scratch_step(job, item)
+    cdef Py_ssize_t y = 0, n, k
+    cdef char *dst = scratch
+    cdef Py_ssize_t dst_step = step
+    if tile.window.flip_cols:
+        dst, dst_step = scratch + (tile.n_rows - 1) * step, -step
+    for k in range(min(2 * SLAB, job.width)):
+        c.cio_prefetch_row(cursor.src + k * cursor.step, tile.n_rows * item)
+    while y < job.width:
+        # The last slab takes in a rest that would be less than a micro-tile.
+        n = job.width - y if job.width - y < 2 * SLAB else SLAB
+        for k in range(y + 2 * SLAB, min(y + 3 * SLAB, job.width)):
+            c.cio_prefetch_row(cursor.src + k * cursor.step, tile.n_rows * item)
+        job.rows.transpose[cursor.op.move](
+            cursor.src + y * cursor.step, cursor.step, dst + y * item, dst_step, n, tile.n_rows)
+        y += n
+    cursor.src, cursor.step = scratch, step
+
+
+cdef inline void clip_window(const Job *job, const Tile *tile, RowCursor *cursor) noexcept nogil:
+    """Set the window of the cursor: that of its op, in the rows and columns of the sample."""
+    cdef const BandOp *op = cursor.op
+    cdef const SampleWindow *window = tile.window
+    cdef Py_ssize_t top = op.top - window.row, bottom = op.bottom - window.row
+    cdef Py_ssize_t left = op.left - window.col, right = op.right - window.col
+    if window.flip_rows:
+        top, bottom = job.height - bottom, job.height - top
+    if window.flip_cols:
+        left, right = job.width - right, job.width - left
+    if window.transpose:
+        top, left, bottom, right = left, top, right, bottom
+    cursor.top, cursor.left, cursor.bottom, cursor.right = top, left, bottom, right
+
+
+cdef inline void seek_row(const Job *job, const Tile *tile, RowCursor *cursor, Py_ssize_t y,
+                          char *scratch) noexcept nogil:
+    """Move the cursor to row y of the tile, reversed if need be; rows come one after another."""
+    cdef Py_ssize_t step, k
+    if tile.window.transpose or not tile.window.flip_cols:
+        cursor.row = cursor.src + y * cursor.step
+        return
+    step = scratch_step(job, cursor.op.item)
+    # Some rows at once: what was just written in narrow stores is slow to load in wide ones.
+    if y % REVERSE_ROWS == 0:
+        for k in range(min(REVERSE_ROWS, tile.n_rows - y)):
+            job.rows.reverse[cursor.op.move](
+                cursor.src + (y + k) * cursor.step, scratch + k * step, job.width)
+    cursor.row = scratch + y % REVERSE_ROWS * step
+
+
+cdef inline void prefetch_row(const Job *job, const Tile *tile, const RowCursor *cursor,
+                              Py_ssize_t y) noexcept nogil:
+    """Prefetch row y of a tile; `transpose_rows` does it for itself."""
+    if tile.output.kind == PLANAR and not tile.window.transpose:
+        c.cio_prefetch_row(cursor.src + y * cursor.step, job.width * cursor.op.item)

@@ -1,0 +1,3 @@
+# The compiled module as Python sees it; tests/test_source.py compares the two.
+
+def n_workers() -> int: ...

@@ -1,0 +1,159 @@
+"""Has a job done: cuts it into tiles, and drops the GIL once for the thread pool to do them.
+
+The job is proved: its outputs by kernels.pyx, its windows by windows.pyx. What threads do with it
+stands in rows.pxd, pages.pxd, reads.pxd and counts.pxd. This module alone links the thread pool.
+"""
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from cloudio._core cimport _csrc as c
+from cloudio._core.counts cimport sum_tables
+from cloudio._core.files cimport File
+from cloudio._core.job cimport MASK, NO_FAULT, Job, Output
+from cloudio._core.job_files cimport (
+    acquire_files, check_files, decay_coldness, max_coldness, release_files)
+from cloudio._core.pages cimport evict_rest, readahead_tiles
+from cloudio._core.plans cimport BasePlan
+from cloudio._core.reads cimport fetch
+from cloudio._core.rows cimport process_tiles
+from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
+from cloudio._core.tiling cimport (
+    cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_read_bytes,
+    tile_scratch_bytes)
+
+cdef enum:
+    MAX_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
+
+cdef const Tuning *tuning = tuning_in_use()
+
+
+cdef void start_job(Job *job, BasePlan plan) noexcept:
+    """Begin a job over the patches of a plan."""
+    memset(job, 0, sizeof(job[0]))
+    job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
+    if plan.reads:
+        job.fetch, job.rows_ahead = fetch, 0
+
+
+cdef object execute(Job *job, plans, int n_threads, bint evict, int64_t *counts):
+    """Do a job that is proved; add to ``counts`` what it counts, unless that is NULL.
+
+    Return None, or the first fault of a file, as `kernels.run` does.
+    """
+    cdef char *scratch = NULL
+    cdef Py_ssize_t closed, n_descs = 0
+    cdef int slot, max_threads = n_threads
+    cdef BasePlan plan
+    for plan in plans:
+        n_descs += plan.n_arrays * plan.n_splits
+    n_threads = plan_tiles(job, n_threads)
+    max_threads = plan_reads(job, plans[0], n_threads, max_threads)
+    try:
+        if job.scratch_bytes > 0:
+            scratch = <char *>c.cio_scratch_take(max_threads * job.scratch_bytes)
+            if scratch == NULL:
+                raise MemoryError()
+            job.scratch = scratch
+            for slot in range(max_threads):
+                scratch[slot * job.scratch_bytes] = 0  # no table is in use yet
+        closed = acquire_files(job)
+        if closed >= 0:
+            raise ValueError(f"{nth_file(plans, closed).path} is closed; open the data set anew")
+        with nogil:
+            run_tiles(job, n_threads, max_threads, evict)
+            if counts != NULL:
+                sum_tables(job, max_threads, counts)
+            release_files(job, n_descs)
+    finally:
+        c.cio_scratch_return(scratch)
+    if job.fault.code == NO_FAULT:
+        return None
+    return (nth_file(plans, job.fault.desc), job.fault.patch, job.fault.offset, job.fault.code)
+
+
+cdef File nth_file(plans, Py_ssize_t desc):
+    return [file for plan in plans for file in (<BasePlan>plan).files][desc]
+
+
+cdef int plan_tiles(Job *job, int n_threads) noexcept:
+    """Cut the outputs into tiles; decide how they are written, and return by how many threads."""
+    cdef Py_ssize_t n_bytes = 0, read_bytes = 0, k
+    cdef Output *output
+    for k in range(job.n_outputs):
+        output = &job.outputs[k]
+        n_bytes += cut_tiles(job, output, tuning.read_bytes if job.fetch else tuning.tile_bytes)
+        job.n_sample_tiles += n_tiles_per_sample(output)
+        job.read_offset = max(job.read_offset, tile_scratch_bytes(output))
+        read_bytes = max(read_bytes, tile_read_bytes(output))
+    # In every worker slot, the buffer that files are read to begins at a block.
+    job.read_offset = (
+        round_up_to_lines(job.read_offset) if job.fetch == NULL
+        else round_up_to_blocks(job.read_offset))
+    job.n_bytes, job.scratch_bytes = n_bytes, job.read_offset + read_bytes
+    job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
+    return <int>max(1, min(
+        n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tiles))
+
+
+cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noexcept:
+    """Decide what is read ahead, and return how many threads may wait for files.
+
+    Waiting is worth a thread however little there is to copy.
+    """
+    cdef int coldness = max_coldness(job)
+    cdef int max_threads = n_threads
+    cdef Py_ssize_t stored = 0, k
+    if job.fetch != NULL and n_allowed > 1:
+        max_threads = <int>max(n_threads, min(tuning.waiting, MAX_SCRATCH // job.scratch_bytes))
+    # Of small reads of files that are warm, every eighth reads ahead.
+    first.n_runs += 1
+    if coldness < 0 or (
+            coldness == c.CIO_WARM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
+        return max_threads
+    job.sparse = coldness == c.CIO_WARM
+    for k in range(first.n_arrays):
+        stored += job.height * min(first.descs[k * job.n_splits].row_step, job.width * 4)
+    job.n_ahead = 1 + <Py_ssize_t>(
+        <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles)
+    return max_threads
+
+
+cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexcept nogil:
+    """Do the tiles of a job, between two checks of its files."""
+    cdef Py_ssize_t n_tiles = job.n_samples * job.n_sample_tiles
+    job.chunk = max(1, n_tiles // (16 * n_threads))
+    check_files(job, False)
+    if job.fault.code != NO_FAULT or job.n_samples == 0:
+        return
+    if evict:
+        # A mask reads again what the image has read, and finds it in memory.
+        job.evicts_last = job.outputs[job.n_outputs - 1].kind == MASK
+        job.evicts = not job.evicts_last
+    if job.n_ahead > 0:
+        job.chunk = max(1, min(job.chunk, job.n_ahead // 4))
+        if job.fetch == NULL:
+            readahead_tiles(job, 0, job.n_ahead)
+    if job.fetch != NULL:
+        job.chunk = 1  # a request
+    c.cio_thread_pool_run(process_tiles, job, n_tiles, job.chunk, n_threads, max_threads)
+    # Again where the copy took long enough for a file to change meanwhile. A check costs as much as
+    # the copy of a small window.
+    if job.n_bytes >= tuning.thread_bytes or job.fetch != NULL or c.cio_is_raised(&job.absent):
+        check_files(job, True)
+    if job.n_ahead > 0 and not c.cio_is_raised(&job.absent):
+        decay_coldness(job)
+    if evict:
+        c.cio_thread_pool_run(
+            evict_rest, job, n_tiles, max(1, job.n_sample_tiles // 8), n_threads, n_threads)
+
+
+# ---- the thread pool -----------------------------------------------------------------------------
+
+cdef void run_on_pool(
+        c.cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept nogil:
+    c.cio_thread_pool_run(task, context, n_items, chunk, n_threads, n_threads)
+
+
+def n_workers():
+    """Worker threads alive in this process, besides its callers."""
+    return c.cio_thread_pool_n_workers()

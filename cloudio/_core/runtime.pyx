@@ -1,0 +1,76 @@
+"""What all batches of this process share: the instruction set, and numbers that were measured."""
+import os
+import warnings
+
+from cloudio._core cimport _csrc as c
+
+cdef const c.cio_rows *rows = NULL
+
+# In the order of csrc/dispatch.c; which of them exist depends on the machine.
+ISAS = ("base", "neon", "avx2", "avx512", "avx512vbmi")
+
+# benchmarks/bench_tuning.py sweeps these; docs/decisions/tuning-constants.md.
+cdef Tuning tuning = Tuning(8, 64 << 10, 1 << 20, 2 << 20, 32 << 20, 512 << 10, 32)
+
+
+def available():
+    """Instruction sets this CPU can run, slowest first."""
+    names = []
+    while c.cio_rows_available(len(names)) != NULL:
+        names.append(c.cio_rows_available(len(names)).isa.decode())
+    return tuple(names)
+
+
+def isa():
+    """The instruction set in use."""
+    return rows.isa.decode()
+
+
+def use(name):
+    """Use ``name``, or the best below it that this CPU can run, from the next batch on."""
+    global rows
+    if name not in ISAS:
+        raise ValueError(f"no instruction set {name!r}; there are {', '.join(ISAS)}")
+    cdef Py_ssize_t k = 0
+    for at, other in enumerate(available()):
+        if ISAS.index(other) <= ISAS.index(name):
+            k = at
+    rows = c.cio_rows_available(k)
+
+
+def tune(**numbers):
+    """Change fields of `Tuning` for batches to come, for benchmarks; returns all of them."""
+    global tuning
+    now = dict(tuning)
+    if not now.keys() >= numbers.keys() or not all(number > 0 for number in numbers.values()):
+        raise ValueError(f"{numbers}; positive {', '.join(now)} are needed")
+    now.update(numbers)
+    tuning = now
+    return now
+
+
+# ---- for other modules ---------------------------------------------------------------------------
+
+cdef const Tuning *tuning_in_use() noexcept nogil:
+    return &tuning
+
+
+cdef const c.cio_rows *rows_in_use() noexcept nogil:
+    return rows
+
+
+cdef void end_line(c.cio_line *line) noexcept nogil:
+    c.cio_end_line(line)
+
+
+cdef void store_fence() noexcept nogil:
+    c.cio_store_fence()
+
+
+use(ISAS[-1])
+if os.environ.get("CLOUDIO_ISA"):
+    try:
+        use(os.environ["CLOUDIO_ISA"])
+    except ValueError as error:
+        # An import that fails would leave nothing that could tell what is wrong.
+        warnings.warn(f"CLOUDIO_ISA is ignored: {error}")

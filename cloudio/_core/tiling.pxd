@@ -1,0 +1,119 @@
+# How an output is cut into tiles, and how much scratch a tile needs.
+from cloudio._core cimport _csrc as c
+from cloudio._core.job cimport (
+    HISTOGRAM, INTERLEAVED, LINE, MASK, PLANAR, Job, Output, RowCursor)
+
+cdef enum:
+    # Rows that are transposed together: a micro-tile has up to 16. As many are prefetched.
+    SLAB = 16
+    REVERSE_ROWS = 8  # rows that are reversed together
+    # Of a block that is interleaved: with what it is made from, it fits the first level of cache.
+    BLOCK_BYTES = 8192
+    # Of a gap between rows that is read with them, not skipped: what a call costs.
+    MAX_GAP_BYTES = 16384
+    # A tile of an array reads at least this.
+    MIN_READ_BYTES = 131072
+    # A transposed tile reads at most this as a whole window; else each tile reads all rows again.
+    MAX_TRANSPOSED_BYTES = 16777216
+
+
+cdef inline Py_ssize_t round_up_to_blocks(Py_ssize_t n_bytes) noexcept nogil:
+    """Whole blocks, and one more: the bytes may begin anywhere in the first block."""
+    return (n_bytes + 2 * c.CIO_BLOCK - 1) // c.CIO_BLOCK * c.CIO_BLOCK
+
+
+cdef inline Py_ssize_t round_up_to_lines(Py_ssize_t n_bytes) noexcept nogil:
+    return (n_bytes + LINE - 1) // LINE * LINE
+
+
+cdef inline Py_ssize_t cut_tiles(
+        const Job *job, Output *output, Py_ssize_t tile_bytes) noexcept nogil:
+    """Cut an output into tiles of about that many bytes, as even as rows allow; return its bytes.
+
+    Where arrays are read, about as many bytes are read at once.  A transposed tile reads as many
+    columns as it has rows: whole cache lines, of few enough rows for the second level of cache.
+    """
+    cdef Py_ssize_t together = 1 if output.kind == PLANAR else output.n_arrays
+    cdef Py_ssize_t pixel = output.item * (together if output.kind == INTERLEAVED else 1)
+    cdef Py_ssize_t max_rows = max(1, tile_bytes // (job.width * pixel))
+    if job.fetch != NULL:
+        if output.kind == INTERLEAVED:
+            tile_bytes = max(tile_bytes // together, MIN_READ_BYTES)
+        max_rows = max(1, tile_bytes // max_read_step(job, output, job.width))
+    if output.kind == HISTOGRAM:
+        max_rows = job.height
+    elif job.any_transpose:
+        if job.fetch != NULL and reads_whole(job, output):
+            max_rows = job.height
+        elif output.kind == INTERLEAVED:
+            max_rows = SLAB
+        else:
+            max_rows = min(max(max_rows, 32), 64)
+    output.n_tiles = (job.height + max_rows - 1) // max_rows
+    output.tile_rows = (job.height + output.n_tiles - 1) // output.n_tiles
+    output.n_tiles = (job.height + output.tile_rows - 1) // output.tile_rows
+    output.block = max(LINE, BLOCK_BYTES // pixel // LINE * LINE)
+    output.symmetry_bytes = output.read_bytes = 0
+    if job.any_transpose or job.any_flip_cols:
+        output.symmetry_bytes = scratch_step(job, 4) * (
+            max(output.tile_rows, REVERSE_ROWS) if job.any_transpose else REVERSE_ROWS)
+    if job.fetch != NULL:
+        output.read_bytes = round_up_to_blocks(
+            output.tile_rows * max_read_step(job, output, job.width))
+        if job.any_transpose:
+            output.read_bytes = max(output.read_bytes, round_up_to_blocks(
+                job.width * max_read_step(job, output, output.tile_rows)))
+    return job.n_samples * job.height * job.width * output.item * (
+        output.n_arrays if output.kind != MASK else 1)
+
+
+cdef inline Py_ssize_t read_step(Py_ssize_t row_step, Py_ssize_t row_bytes) noexcept nogil:
+    """Bytes from one row to the next in the buffer: as in the file, or without the gaps."""
+    return row_step if row_step - row_bytes < MAX_GAP_BYTES else round_up_to_lines(row_bytes)
+
+
+cdef inline Py_ssize_t max_read_step(
+        const Job *job, const Output *output, Py_ssize_t width) noexcept nogil:
+    """The largest `read_step` of any array."""
+    cdef Py_ssize_t k, largest = 1
+    for k in range(output.n_arrays * job.n_splits):
+        largest = max(largest, read_step(
+            output.descs[k].row_step, width * output.ops[k // job.n_splits].item))
+    return largest
+
+
+cdef inline bint reads_whole(const Job *job, const Output *output) noexcept nogil:
+    """Whether a transposed tile takes in the whole window, which is then read once."""
+    cdef Py_ssize_t together = output.n_arrays if output.kind == INTERLEAVED else 1
+    return together * job.height * max_read_step(job, output, job.width) <= MAX_TRANSPOSED_BYTES
+
+
+cdef inline Py_ssize_t scratch_step(const Job *job, Py_ssize_t item) noexcept nogil:
+    """Bytes from one row in scratch to the next: no power of two, where columns would collide."""
+    return round_up_to_lines(job.width * item) + LINE
+
+
+cdef inline Py_ssize_t tile_scratch_bytes(const Output *output) noexcept nogil:
+    """Bytes of scratch that a tile needs, besides what it reads to."""
+    if output.kind == HISTOGRAM:
+        return LINE + c.cio_histogram_bytes(output.histogram)
+    if output.kind != INTERLEAVED:
+        return output.symmetry_bytes
+    return (round_up_to_lines(output.n_arrays * sizeof(RowCursor))
+            + output.n_arrays * output.symmetry_bytes
+            + 2 * output.n_arrays * output.block * cell_bytes(output))
+
+
+cdef inline Py_ssize_t cell_bytes(const Output *output) noexcept nogil:
+    """Bytes of a pixel of one array while pixels are interleaved."""
+    return output.ops[0].item if output.uniform else output.item
+
+
+cdef inline Py_ssize_t tile_read_bytes(const Output *output) noexcept nogil:
+    """Bytes of scratch that a tile reads to."""
+    return output.read_bytes * (output.n_arrays if output.kind in (INTERLEAVED, HISTOGRAM) else 1)
+
+
+cdef inline Py_ssize_t n_tiles_per_sample(const Output *output) noexcept nogil:
+    """Tiles of one sample."""
+    return output.n_tiles * (output.n_arrays if output.kind == PLANAR else 1)

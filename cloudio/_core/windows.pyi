@@ -1,0 +1,1 @@
+# The compiled module has nothing for Python; tests/test_source.py compares the two.
