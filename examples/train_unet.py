@@ -7,7 +7,7 @@
     torchrun --nproc-per-node 2 train_unet.py     # the same, started by torchrun
 
 Copy from it.  A run that was stopped anywhere and resumed has the same losses and weights, bit for
-bit, as one that was not.  It computes on the CPU; docs/training.md says what a GPU changes.
+bit, as one that was not.  It computes on the CPU; docs/guides/train.md says what a GPU changes.
 """
 
 import argparse

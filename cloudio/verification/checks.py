@@ -1,6 +1,6 @@
 """The table of checks: what `cloudio.verify` can find, how severe it is, and what to do.
 
-docs/verify.md has the same table for people.  docs/adding.md says what a new check needs.
+docs/checks.md has the same table for people.  docs/adding.md says what a new check needs.
 """
 
 from typing import Literal, NamedTuple
@@ -12,7 +12,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 class Check(NamedTuple):
     """``title`` says what is wrong, ``advice`` what to do.
 
-    The name of a check is public: it is in reports, in JSON and in docs/verify.md.
+    The name of a check is public: it is in reports, in JSON and in docs/checks.md.
     """
 
     severity: Severity

@@ -21,7 +21,7 @@ class Finding:
     """One thing that was found.
 
     ``severity``: "error", the data cannot be trusted; "warning", it gives wrong numbers unless it
-    is handled; "note", worth knowing.  ``check``: its name in docs/verify.md.  ``split`` and
+    is handled; "note", worth knowing.  ``check``: its name in docs/checks.md.  ``split`` and
     ``file``: where, "" where that is several; a channel of a stacked file is ``name[channel]``.
     ``patches``: numbers in the split, where it is about some.
     """

@@ -48,7 +48,7 @@ def verify(
 
     Nothing else is written.  RequestError where a file is no manifest, where ``manifest`` comes
     without ``full``, or is the file of ``against``.  OSError or LayoutError, as of `cloudio.open`,
-    where not even one array can be opened.  docs/verify.md lists the checks.
+    where not even one array can be opened.  docs/checks.md lists the checks.
     """
     start = time.perf_counter()
     n_threads = resolve_threads(threads)

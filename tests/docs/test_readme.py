@@ -64,7 +64,7 @@ def test_the_page_about_metadata_runs_from_top_to_bottom(tmp_path, capsys, monke
     arrays = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
     cloudio.synthesize(tmp_path / "data", {"train": 24, "val": 6}, arrays=arrays)
     monkeypatch.chdir(tmp_path)
-    page = README.parent / "docs" / "metadata.md"
+    page = README.parent / "docs" / "guides" / "split.md"
     code = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     ds = cloudio.open("data")
     names = {"cloudio": cloudio, "np": np, "ds": ds}
@@ -85,7 +85,7 @@ def test_the_page_about_statistics_prints_what_it_shows(tmp_path, capsys, monkey
     arrays += [f"LABEL_{name}" for name in labels]
     cloudio.synthesize(tmp_path / "data", {"train": 8, "val": 2, "test": 2}, arrays=arrays)
     monkeypatch.chdir(tmp_path)
-    page = (README.parent / "docs" / "stats.md").read_text(encoding="utf-8")
+    page = (README.parent / "docs" / "guides" / "normalize.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
     assert len(examples) == 3
     names = {"cloudio": cloudio}
@@ -98,7 +98,7 @@ def test_the_page_about_training_runs_from_top_to_bottom(tmp_path, monkeypatch):
     arrays = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
     cloudio.synthesize(tmp_path / "CloudSEN12", {"train": 10, "val": 3}, arrays=arrays)
     monkeypatch.chdir(tmp_path)
-    page = (README.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    page = (README.parent / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
     seen = []
     names = {"work": lambda image, label: seen.append((image.shape, label.shape))}
 

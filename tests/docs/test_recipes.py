@@ -1,4 +1,4 @@
-"""docs/recipes.md: each script prints what it shows, and what the page says of it holds.
+"""docs/guides/recipes.md: each script prints what it shows, and what the page says of it holds.
 
 JAX runs in processes of its own: it warns of every fork in the one where it was imported.
 """
@@ -21,7 +21,7 @@ from residents import soon
 
 import cloudio
 
-PAGE = ROOT / "docs" / "recipes.md"
+PAGE = ROOT / "docs" / "guides" / "recipes.md"
 TEXTS = sections(PAGE) if PAGE.exists() else {}
 RECIPES = [heading for heading in TEXTS if heading]
 

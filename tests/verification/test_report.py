@@ -74,7 +74,7 @@ def test_many_findings_of_a_check_are_cut_short_for_people_only(tiny):
 
 
 def test_the_docs_list_every_check():
-    text = ROOT / "docs" / "verify.md"
+    text = ROOT / "docs" / "checks.md"
     if not text.exists():
         pytest.skip("the tests run without the docs")
     rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", text.read_text(encoding="utf-8"), re.M)
