@@ -7,7 +7,7 @@ reader = ds.split("train").reader("L1C", "manual_hq", size=224)
 image, label, index = reader.read([3, 1, 4])
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     from ._core import kernels  # noqa: F401
@@ -35,10 +35,12 @@ from .reading.batch import Batch, MaskedBatch
 from .reading.dataset import Dataset, open
 from .reading.gather import gather, remap
 from .reading.reader import Reader
-from .splits import Splits, make_splits
-from .synth.writer import synthesize
-from .verification.report import Finding, Report
-from .verification.verify import verify
+
+if TYPE_CHECKING:
+    from .splits import Splits, make_splits
+    from .synth.writer import synthesize
+    from .verification.report import Finding, Report
+    from .verification.verify import verify
 
 __all__ = [
     "CLASSES",
@@ -81,10 +83,29 @@ def get_include() -> str:
     return next(f for f in folders if os.path.exists(os.path.join(f, "cloudio.h")))
 
 
-def __getattr__(name: str) -> Any:
-    """Import what not everybody needs, and the doors to other packages, when first used."""
-    if name in ("plot", "stats", "torch"):
-        import importlib
+# Imported when first used: rooms that a training loop does not need, and doors to other packages.
+_LAZY_ROOMS = ("plot", "splits", "stats", "torch")
+_LAZY_NAMES = {
+    "Finding": "verification.report",
+    "Report": "verification.report",
+    "Splits": "splits",
+    "make_splits": "splits",
+    "synthesize": "synth.writer",
+    "verify": "verification.verify",
+}
 
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _LAZY_ROOMS:
         return importlib.import_module(f".{name}", __name__)
+    if name in _LAZY_NAMES:
+        module = importlib.import_module(f".{_LAZY_NAMES[name]}", __name__)
+        # Bound, so that the next access does not come here.
+        return globals().setdefault(name, getattr(module, name))
     raise AttributeError(f"module 'cloudio' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_LAZY_ROOMS, "__version__"})
