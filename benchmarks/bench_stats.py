@@ -17,7 +17,7 @@ GROUPS = ("ours", "numpy", "baselines", "limits")
 
 
 @pytest.fixture(scope="module")
-def asked(pool: ThreadPoolExecutor, threads: int) -> Iterator[dict[str, Question]]:
+def by_name(pool: ThreadPoolExecutor, threads: int) -> Iterator[dict[str, Question]]:
     with bench_data([SOURCE]) as (data, _):
         yield dict(zip(QUESTIONS, questions(data, pool, threads, N_SMOKE), strict=True))
 
@@ -26,9 +26,9 @@ def asked(pool: ThreadPoolExecutor, threads: int) -> Iterator[dict[str, Question
 @pytest.mark.parametrize("group", GROUPS)
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_stats(
-    timed: Timed, asked: dict[str, Question], question: str, group: str, place: int
+    timed: Timed, by_name: dict[str, Question], question: str, group: str, place: int
 ) -> None:
-    candidates = getattr(asked[question], group)
+    candidates = getattr(by_name[question], group)
     if place >= len(candidates):
         pytest.skip(f"{group} has {len(candidates)} candidates")
-    timed(asked[question].name, candidates[place], None)
+    timed(by_name[question].name, candidates[place], None)

@@ -58,9 +58,9 @@ def main() -> None:
         hits = max(each.get("hits", 0) for each in results)
         limited = (f"{peak:,.0f}", f"{hits:,}") if name != "no limit" else ("", "")
         rows.append((name, f"{speed:,.0f}", f"{speed / free:.2f}", *limited))
-    stored = found["no limit"][0]["bytes"] / 1e6
+    n_megabytes = found["no limit"][0]["bytes"] / 1e6
     print(
-        f"\n{stored:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}"
+        f"\n{n_megabytes:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}"
     )
     print(tables.text(rows, range(1, 5)))
 

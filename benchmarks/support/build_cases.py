@@ -71,10 +71,10 @@ def read(
             data.bands[:bands], data.label if label else None, size=size,
             **{"threads": data.threads, **options},
         )  # fmt: skip
-        out, turns = reader.allocate(n), np.arange(n) % 8 if symmetry else None
+        out, symmetries = reader.allocate(n), np.arange(n) % 8 if symmetry else None
 
         def run() -> Any:
-            return reader.read(index, None if size is None else origin, turns, out)
+            return reader.read(index, None if size is None else origin, symmetries, out)
 
         return Prepared(run, lambda: arrays_of(run()))
 

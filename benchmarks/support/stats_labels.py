@@ -62,7 +62,7 @@ def compare_labels(data: Data, pool: ThreadPoolExecutor, threads: int) -> Questi
     """(reference, source): pixels by the classes of both."""
     reference = data.windows(REFERENCE)
     source, n = data.windows(SOURCE), data.n
-    asked = {SOURCE: "card"}
+    labels = {SOURCE: "card"}
     maps = data.split.layout.label_maps
     table, look_up = (
         maps[name]["card"].table(data.split.dtype(name), np.dtype(np.uint8), 4, name)
@@ -71,7 +71,7 @@ def compare_labels(data: Data, pool: ThreadPoolExecutor, threads: int) -> Questi
 
     def ours(threads: int) -> Candidate:
         def run(_: Any) -> np.ndarray:
-            return stats.agreement(data.ds, asked, REFERENCE, threads=threads)[SOURCE].matrix
+            return stats.agreement(data.ds, labels, REFERENCE, threads=threads)[SOURCE].matrix
 
         return Candidate(with_threads("cloudio", threads), threads, run)
 

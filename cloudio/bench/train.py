@@ -32,7 +32,7 @@ BATCH = 32
 ROUNDS = 3
 # Of batches.  Before the clock starts, as many as torch's workers have in progress, and more.
 N_SETTLE, N_TIMED, N_WATCHED = 10, 40, 12
-# Fewer tell nothing of a steady state.
+# Fewer batches say nothing about a steady state.
 _LEAST_TIMED = 8
 _LEAST_COLD = 2 * (N_SETTLE + _LEAST_TIMED) + N_WATCHED
 NO_PATH = (

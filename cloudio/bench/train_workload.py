@@ -171,10 +171,10 @@ def consume(
     """
     cpu, begin, waited = clock.cpu(), clock.now(), 0.0
     for _ in range(n):
-        asked = clock.now()
+        requested = clock.now()
         batch = next(batches)
         arrived = clock.now()
-        waited += arrived - asked
+        waited += arrived - requested
         image_of(batch).reshape(-1)[::_STEP].max()
         if (left := arrived + compute_seconds - clock.now()) > 0:
             clock.sleep(left)
