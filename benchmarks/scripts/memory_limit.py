@@ -58,10 +58,8 @@ def main() -> None:
         hits = max(each.get("hits", 0) for each in results)
         limited = (f"{peak:,.0f}", f"{hits:,}") if name != "no limit" else ("", "")
         rows.append((name, f"{speed:,.0f}", f"{speed / free:.2f}", *limited))
-    n_megabytes = found["no limit"][0]["bytes"] / 1e6
-    print(
-        f"\n{n_megabytes:,.0f} MB in batches of {given.batch}; limit {given.limit:,} MB; io={given.io}"
-    )
+    read = f"{found['no limit'][0]['bytes'] / 1e6:,.0f} MB in batches of {given.batch}"
+    print(f"\n{read}; limit {given.limit:,} MB; io={given.io}")
     print(tables.text(rows, range(1, 5)))
 
 
