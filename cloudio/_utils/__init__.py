@@ -1,0 +1,1 @@
+"""Helpers of all rooms: checks of numbers, files, progress, text, tables, warnings, the machine."""

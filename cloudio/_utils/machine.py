@@ -1,4 +1,4 @@
-"""What this machine is: CPUs, threads to use, and the facts that go with every measurement."""
+"""What this machine is: its CPUs, and the facts that go with every measurement."""
 
 import os
 import platform
@@ -14,30 +14,29 @@ from .._version import __version__
 from . import tables
 from .numbers import check_whole
 
-# ---- threads -------------------------------------------------------------------------------------
-
 
 def resolve_threads(threads: int | None) -> int:
-    """How many threads a read may use: as told, or by CLOUDIO_THREADS, or one per CPU."""
-    said = "threads"
-    given: Any = threads
-    if given is None:
-        said = "CLOUDIO_THREADS"
-        given = os.environ.get(said) or available_cpus()
-        if isinstance(given, str) and given.isdecimal():
-            given = int(given)
-    return check_whole(said, given, 1, 2**31 - 1, needed="a whole number from 1 on")
+    """Return how many threads a read may use: ``threads``, or CLOUDIO_THREADS, or one per CPU."""
+    name = "threads"
+    value: Any = threads
+    if threads is None:
+        name = "CLOUDIO_THREADS"
+        variable = os.environ.get(name)
+        if not variable:
+            return available_cpus()
+        value = int(variable) if variable.isdecimal() else variable
+    return check_whole(name, value, 1, 2**31 - 1, needed="a whole number from 1 on")
 
 
 def available_cpus() -> int:
-    """How many CPUs this process may run on."""
+    """Return how many CPUs this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def facts() -> dict[str, str]:
-    """What this machine and this installation are, one line each."""
+    """Return what this machine and this installation are, by name."""
     variables = [f"{name}={os.environ[name]}" for name in sorted(os.environ) if _is_ours(name)]
     return {
         "cloudio": __version__,
@@ -52,7 +51,7 @@ def facts() -> dict[str, str]:
 
 
 def describe() -> str:
-    """The facts as aligned lines."""
+    """Return the facts as aligned lines."""
     return tables.text(list(facts().items()))
 
 
@@ -68,14 +67,14 @@ def _gil() -> str:
 
 
 def _c_library() -> str:
-    named = " ".join(filter(None, platform.libc_ver()))
+    name = " ".join(filter(None, platform.libc_ver()))
     musl = "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or "")
-    return named or ("musl" if musl else "C library unknown")
+    return name or ("musl" if musl else "C library unknown")
 
 
 def _cpu_model() -> str:
-    """The model as the system names it, where it does; on some it is only a family."""
+    """Return the model as the system names it; some name only the family, or nothing."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or "CPU unknown"
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "CPU unknown"

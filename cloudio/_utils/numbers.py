@@ -43,7 +43,7 @@ def is_finite(number: Any) -> bool:
 
 
 def check_bool(what: str, given: Any) -> bool:
-    """The bool itself; RequestError where ``given`` is none, be it 0 or 1."""
+    """Return the bool itself; RequestError for anything else, 0 and 1 included."""
     if not isinstance(given, _BOOLS):
         raise RequestError(f"{what}={given!r}; True or False is needed")
     return bool(given)
@@ -57,7 +57,7 @@ def check_whole(
     *,
     needed: str = "",
 ) -> int:
-    """The whole number itself; RequestError where ``given`` is none from ``least`` to ``most``.
+    """Return the whole number itself; RequestError for anything but ``least`` to ``most``.
 
     ``needed`` says in the message what is needed, in place of the limits.
     """
@@ -68,7 +68,7 @@ def check_whole(
 
 
 def dtype_name(what: str, asked: Any, names: Sequence[str], but: str = "") -> str:
-    """The name of the type that ``asked`` is, of these, in this machine's byte order."""
+    """Return the name of the type ``asked``, one of ``names``, in this machine's byte order."""
     try:
         given = np.dtype(asked)
     except TypeError:
@@ -80,7 +80,7 @@ def dtype_name(what: str, asked: Any, names: Sequence[str], but: str = "") -> st
 
 
 def per_band(what: str, given: Any, n_bands: int) -> list[float]:
-    """One finite number per band, of one for all or as many."""
+    """Return a finite number for each band, given one for all or one for each."""
     try:
         kind = np.asarray(given).dtype.kind
         numbers = np.asarray(given, dtype=np.float64) if kind in "iuf" else None
@@ -98,13 +98,13 @@ def per_band(what: str, given: Any, n_bands: int) -> list[float]:
 
 
 def overflows_float32(numbers: Sequence[float]) -> bool:
-    """Whether one of these is no finite number of float32."""
+    """Whether one of these is past the finite numbers of float32."""
     with np.errstate(over="ignore"):
         return not np.isfinite(np.array(numbers).astype(np.float32)).all()
 
 
 def whole_numbers(what: str, given: Any) -> np.ndarray:
-    """A new contiguous int64 array; past what int64 holds, the largest number that it does."""
+    """Return a new contiguous int64 array; what is past int64 becomes its largest number."""
     listed = isinstance(given, _SEQUENCES)
     try:
         # What is made of a list is contiguous anyway.

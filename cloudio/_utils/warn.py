@@ -1,6 +1,6 @@
-"""Warnings that come once: each matter of each data set, in each process.
+"""Warnings that are given once: per process, for each matter of each data set.
 
-What is worth a warning is found elsewhere; here is who has been told, and which line is shown.
+A matter is any hashable value; the modules that warn choose it.
 """
 
 import contextlib
@@ -13,51 +13,51 @@ from contextvars import ContextVar
 from ..errors import CloudioWarning
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# Without a lock, which a forked child could find held by a thread that it does not have: of
-# threads that come at once, setdefault lets one through.
-_said: dict[Hashable, object] = {}
-_hushed = ContextVar("cloudio_hushed", default=False)
+# There is no lock, for a forked child could find it held by a thread that the child does not have:
+# of threads that warn at once, setdefault lets one through.
+_warned: dict[Hashable, object] = {}
+_suppressed = ContextVar("cloudio_suppressed", default=False)
 
 
 def warn_once(matter: Hashable, text: str) -> None:
-    """Warn, unless that matter has been warned of, at the line that called into the package.
+    """Warn, unless that matter has been warned of; the line shown is the one that called cloudio.
 
-    Where filters make it an error, the next attempt is an error again.
+    Where a filter makes the warning an error, the next attempt is an error again.
     """
     mine = object()
-    if _hushed.get() or _said.setdefault(matter, mine) is not mine:
+    if _suppressed.get() or _warned.setdefault(matter, mine) is not mine:
         return
     try:
         warnings.warn(text, CloudioWarning, stacklevel=_level())
     except CloudioWarning:
-        _said.pop(matter, None)
+        _warned.pop(matter, None)
         raise
 
 
 def was_warned(matter: Hashable) -> bool:
-    """Whether there is nothing more to say of a matter, or nobody to hear it."""
-    return _hushed.get() or matter in _said
+    """Whether `warn_once` would do nothing: that matter is done, or warnings are suppressed."""
+    return _suppressed.get() or matter in _warned
 
 
 def dismiss(matter: Hashable) -> None:
-    """Note that there is nothing to say of a matter."""
-    if not _hushed.get():
-        _said.setdefault(matter, None)
+    """Note that a matter needs no warning."""
+    if not _suppressed.get():
+        _warned.setdefault(matter, None)
 
 
 @contextlib.contextmanager
 def suppressed() -> Iterator[None]:
-    """Say nothing meanwhile in this thread, and count nothing as said."""
-    token = _hushed.set(True)
+    """Give no warning in this thread inside the block, and note none as given."""
+    token = _suppressed.set(True)
     try:
         yield
     finally:
-        _hushed.reset(token)
+        _suppressed.reset(token)
 
 
 def reset() -> None:
-    """Say everything anew."""
-    _said.clear()
+    """Forget which warnings have been given."""
+    _warned.clear()
 
 
 def _level() -> int:

@@ -14,16 +14,15 @@ between the read's begin and its end:
 What was before the change is right only if the read began before the change was done; what is after
 it, only if the read ended after it had begun.
 
-An error must name the file, and by pread a TruncatedError patch and byte too.  A **false alarm**
-is one that comes before anything was done, or for a file that was deleted or replaced, which
-leaves the opened one alone; and a TruncatedError for a file that was never shorter.
+An error must have the file as `path`, and by pread a TruncatedError `patch` and `offset` too.  A
+**false alarm** is one that comes before anything was done, or for a file that was deleted or
+replaced, which leaves the opened one alone; and a TruncatedError for a file that was never shorter.
 """
 
 import itertools
 import mmap
 import os
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ LAYOUT = cloudio.Layout(
     ),
 )
 # Batches of 0.3 to 13 MB, so on both sides of the size from which mmap asks again after the copy.
-WAYS: tuple[dict[str, Any], ...] = (
+READER_OPTIONS: tuple[dict[str, Any], ...] = (
     {"dtype": "int16"},
     {"dtype": "float32", "valid": True},
     {"dtype": "float32", "layout": "NHWC", "size": 64},
@@ -111,7 +110,7 @@ class Trial:
     action: str
     name: str  # of the array whose file is changed
     length: int  # in bytes, of what is left of it
-    way: dict[str, Any]
+    options: dict[str, Any]  # of the reader
     index: list[int]
     skip: int  # reads before the one that is met
     moment: float  # of the change, and the pause within it, in lengths of a read
@@ -132,7 +131,7 @@ class Trial:
             action,
             name,
             draw.choice(lengths.get(action) or list(itertools.chain(*lengths.values()))),
-            draw.choice(WAYS),
+            draw.choice(READER_OPTIONS),
             draw.choices(range(N_PATCHES), k=4)
             if draw.random() < 0.3
             else draw.sample(range(N_PATCHES), N_PATCHES),
@@ -241,7 +240,7 @@ class Wanted:
 
 
 def window_of(trial: Trial) -> tuple[slice, slice]:
-    size = trial.way.get("size", SIDE)
+    size = trial.options.get("size", SIDE)
     side = slice((SIDE - size) // 2, (SIDE + size) // 2)
     return side, side
 
@@ -302,12 +301,13 @@ def named(kinds: set[int]) -> str:
 
 def refusal(trial: Trial, after: int, error: OSError, path: Path, io: str) -> Outcome:
     """An error as an outcome; ``after`` is how far the change had come."""
-    kind, text = type(error).__name__, str(error)
     truncated = isinstance(error, cloudio.TruncatedError)
+    kind, text = "TruncatedError" if truncated else "OSError", str(error)
     needed = Change.LENGTH if truncated else Change.TIME
     if after == WAITING or ACTIONS[trial.action].changes < needed:
         return BAD, "false alarm", f"{kind}: {text}"
-    placed = re.search(r"\bpatch\b.*\d", text) and re.search(r"\bbyte\b.*\d", text)
-    if str(path) not in text or (io == "pread" and truncated and not placed):
+    if not isinstance(error, cloudio.ReadError) or error.path != path or str(path) not in text:
+        return BAD, "vague error", f"{kind}: {text}"
+    if io == "pread" and truncated and (error.patch is None or error.offset is None):
         return BAD, "vague error", f"{kind}: {text}"
     return REFUSED, kind, text

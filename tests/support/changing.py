@@ -75,8 +75,8 @@ class Opened:
 
     def __init__(self, folder: Path, io: str, trial: Trial) -> None:
         dataset = cloudio.open(folder, layout=LAYOUT, io=io)
-        self.reader = dataset.reader(BANDS, {"LABEL": None}, **trial.way)
-        self.index, self.nhwc = trial.index, trial.way.get("layout") == "NHWC"
+        self.reader = dataset.reader(BANDS, {"LABEL": None}, **trial.options)
+        self.index, self.nhwc = trial.index, trial.options.get("layout") == "NHWC"
         self.out = self.reader.allocate(len(trial.index))
 
     def clear(self) -> None:
