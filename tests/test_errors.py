@@ -21,7 +21,8 @@ from cloudio import (
     errors,
 )
 from cloudio.layouts.band import EntryError
-from cloudio.storage import faults, files
+from cloudio.storage import errors as storage_errors
+from cloudio.storage import files
 from cloudio.storage.npy import HeaderSizeError, read_header
 
 COPIES = {
@@ -188,7 +189,7 @@ def test_a_file_that_is_gone_or_closed_is_named(folder, io):
     for use in (lambda: reader.read([0]), lambda: reader.prefetch([0]), lambda: read_all(ds)):
         with pytest.raises(RequestError, match="is closed; open the data set anew") as closed:
             use()
-    assert closed.value.path == path
+        assert closed.value.path == path
 
 
 def test_a_file_of_another_size_is_named(folder):
@@ -214,7 +215,7 @@ def test_a_file_that_may_not_be_read_is_named(folder):
 
 
 def test_what_the_system_refuses_has_a_way_out_and_the_path():
-    error = faults.refused(OSError(errno.EMFILE, "Too many open files"), PATH)
+    error = storage_errors.refused_error(OSError(errno.EMFILE, "Too many open files"), PATH)
     assert error.errno == errno.EMFILE
     assert "this process may open no more files" in error.reason
     assert error.path == PATH

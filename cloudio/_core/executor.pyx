@@ -58,7 +58,7 @@ cdef object execute(Job *job, plans, int n_threads, bint evict, int64_t *counts)
                 scratch[slot * job.scratch_bytes] = 0  # no table is in use yet
         closed = acquire_files(job)
         if closed >= 0:
-            raise ValueError(f"{nth_file(plans, closed).path} is closed; open the data set anew")
+            raise nth_file(plans, closed).closed_error()
         with nogil:
             run_tiles(job, n_threads, max_threads, evict)
             if counts != NULL:

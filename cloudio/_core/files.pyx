@@ -67,6 +67,12 @@ cdef class File:
         """Close descriptor and mapping, once nobody reads; a second call does nothing."""
         c.cio_file_close(self.handle)
 
+    def closed_error(self):
+        """Return the ValueError of a closed file, which has the file as ``path``."""
+        error = ValueError(f"{self.path} is closed; open the data set anew")
+        error.path = self.path
+        return error
+
     def size(self):
         """Bytes it holds now."""
         cdef c.cio_status status
@@ -103,7 +109,7 @@ cdef class File:
     cdef int acquire(self) except -1:
         """Use the file until `cio_file_release`."""
         if not c.cio_file_acquire(self.handle):
-            raise ValueError(f"{self.path} is closed")
+            raise self.closed_error()
         return 0
 
 

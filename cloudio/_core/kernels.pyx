@@ -173,7 +173,7 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
         if desc.file == NULL or not touched[k % plan.n_splits]:
             continue
         if not c.cio_file_acquire(desc.file):
-            raise ValueError(f"{plan.files[k].path} is closed; open the data set anew")
+            raise plan.files[k].closed_error()
         c.cio_file_ref(desc.file)
         source = &ahead.sources[ahead.n_sources]
         source.desc, source.split = desc[0], k % plan.n_splits

@@ -13,9 +13,9 @@ from ..layouts.digest import layout_digest
 from ..layouts.layout import Layout
 from ..storage.diagnostics import warn_about_files
 from ..storage.discovery import Split, find_splits, scan_folder
+from ..storage.errors import FileProblem
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
-from ..storage.problems import FileProblem
 from .collection import Collection
 from .reader import Reader
 

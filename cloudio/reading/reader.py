@@ -19,7 +19,7 @@ from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
 from .._utils.warn import suppressed
 from ..errors import RequestError
-from ..storage.faults import error_from_fault
+from ..storage.errors import error_from_fault, request_error
 from .batch import Batch, first_sample, make_masked_batch
 from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
@@ -217,7 +217,7 @@ class Reader:
                 self._plans, outs, stored_index, origin, symmetry, self._threads, self._evict
             )
         except ValueError as error:
-            raise RequestError(str(error)) from None
+            raise request_error(error) from None
         if fault is not None:
             raise error_from_fault(fault)
         if valid is None:
@@ -237,7 +237,7 @@ class Reader:
         try:
             kernels.prefetch(self._plans, stored_index, origin, *self.size)
         except ValueError as error:
-            raise RequestError(str(error)) from None
+            raise request_error(error) from None
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
         """Return an uninitialized batch of ``n`` samples, its arrays aligned to cache lines.

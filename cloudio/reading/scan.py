@@ -12,10 +12,9 @@ import numpy as np
 from .._core import kernels
 from .._core.plans import Histogram
 from .._utils.machine import resolve_threads
-from ..errors import RequestError
 from ..layouts.band import Window
 from ..storage.arrays import plan_inputs
-from ..storage.faults import error_from_fault
+from ..storage.errors import error_from_fault, request_error
 from .collection import Collection
 
 #: The counts of one patch.  Pixels are those of the window; data are the pixels that are neither
@@ -174,7 +173,7 @@ def _plan(ds: Collection, names: Sequence[str], window: Window, **options: Any) 
     try:
         return Histogram(*sources, (window.row, window.col, *window.size), **options)
     except ValueError as error:
-        raise RequestError(str(error)) from None
+        raise request_error(error) from None
 
 
 def _count(

@@ -13,11 +13,11 @@ from ..layouts.band import Band
 from ..layouts.band_checks import check_shared_file
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
+from .errors import FileProblem
 from .inference import find_ambiguity, infer_arrays
 from .inspection import InspectedFile, inspect_file
 from .listing import SPLITS, FolderFiles, LeftOut, list_splits
 from .metadata import read_columns
-from .problems import FileProblem
 
 
 @dataclass(frozen=True, slots=True)

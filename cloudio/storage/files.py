@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core import files as core_files
 from ..errors import LayoutError, MissingFileError
-from .faults import closed, refused, truncated
+from .errors import closed_error, refused_error, truncated_error
 
 # A mapping keeps a second descriptor of its own, where it can be told not to.
 _ONE_DESCRIPTOR: dict[str, Any] = (
@@ -53,13 +53,13 @@ class File(core_files.File):
         try:
             descriptor = self.duplicate()
         except ValueError:
-            raise closed(self.path) from None
+            raise closed_error(self.path) from None
         except OSError as error:
-            raise refused(error, self.path) from None
+            raise refused_error(error, self.path) from None
         try:
             return mmap.mmap(descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
         except OSError as error:
-            raise refused(error, self.path) from None
+            raise refused_error(error, self.path) from None
         finally:
             os.close(descriptor)
 
@@ -81,10 +81,10 @@ def open_file(path: Path, n_bytes: int, io: str) -> File:
         try:
             return File(descriptor, path, n_bytes, io == "mmap", io == "direct")
         except OSError as error:
-            raise refused(error, path) from None
+            raise refused_error(error, path) from None
     os.close(descriptor)
     if found < n_bytes:
-        raise truncated(path, found, n_bytes)
+        raise truncated_error(path, found, n_bytes)
     raise LayoutError.about(path, f"now holds {found:,} bytes; it held {n_bytes:,} before")
 
 
@@ -92,4 +92,4 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
-        raise refused(error, path) from None
+        raise refused_error(error, path) from None

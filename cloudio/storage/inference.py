@@ -11,8 +11,8 @@ import numpy as np
 
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
+from .errors import FileProblem
 from .inspection import InspectedFile, missing_patches, shape_problem
-from .problems import FileProblem
 
 
 def infer_arrays(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..errors import LayoutError
 from ..layouts.layout import Layout
+from .errors import FileProblem
 from .inspection import shape_problem
 from .npy import Header, read_header
-from .problems import FileProblem
 
 METADATA_CSV = "metadata.csv"
 SPLITS = ("train", "val", "test")

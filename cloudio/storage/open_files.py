@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .arrays import ArrayFile, OpenArray
-from .faults import closed
+from .errors import closed_error
 from .files import File, open_file
 
 
@@ -25,7 +25,7 @@ class OpenFiles:
         """Return an array of an open file; RequestError after `close`."""
         key = array.path, io, array.channel
         if self._closed:  # what a thread has opened since is closed too
-            raise closed(array.path, array.path.parent)
+            raise closed_error(array.path, array.path.parent)
         if found := self._arrays.get(key):
             return found
         file = self._files.get(key[:2])

@@ -15,7 +15,7 @@ from ..errors import RequestError
 from ..layouts.layout import Layout
 from ..reading.dataset import Dataset, open_partial
 from ..storage.discovery import Split
-from ..storage.problems import FileProblem
+from ..storage.errors import FileProblem
 from .file_checks.disk import check_access, check_holes
 from .file_checks.metadata import check_metadata
 from .file_checks.names import check_names, check_sizes, check_types

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ...storage.discovery import Split
-from ...storage.problems import FileProblem
+from ...storage.errors import FileProblem
 from ..report import Finding, make_finding
 
 # Columns of places and of satellite scenes, and the check of each.

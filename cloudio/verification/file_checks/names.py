@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from ...layouts.layout import Layout
 from ...storage.discovery import Split
-from ...storage.problems import FileProblem
+from ...storage.errors import FileProblem
 from ..file_names import array_file_name
 from ..report import Finding, make_finding
 

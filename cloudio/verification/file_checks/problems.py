@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ...storage.discovery import Split
+from ...storage.errors import FileProblem
 from ...storage.listing import split_name
 from ...storage.metadata import read_columns
-from ...storage.problems import FileProblem
 from ..report import Finding, make_finding
 
 

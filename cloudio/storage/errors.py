@@ -1,18 +1,47 @@
-"""Errors of files that are opened or read: each says which file, and where in it."""
+"""Errors of files: raised where one is opened or read, or collected while a folder is scanned."""
 
 import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from .._core import files as core_files
 from .._core import kernels
-from ..errors import ReadError, RequestError, TruncatedError, read_error
+from ..errors import (
+    LayoutError,
+    ReadError,
+    RequestError,
+    TruncatedError,
+    error_reason,
+    read_error,
+)
 
 _ANEW = "open the data set anew"
-_WRITTEN = (
+_MODIFIED = (
     "the file was written to while it was in use: what was read may be neither old nor new; "
     f"{_ANEW}"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """Why a file or folder is refused: ``error`` is what `cloudio.open` raises.
+
+    ``kind`` says what is wrong with ``path``: one of the checks in verification/checks.py.
+    ``patches`` are those that the file does not hold whole; ``arrays`` those that it was to hold.
+    """
+
+    kind: str
+    path: Path
+    error: LayoutError | OSError
+    patches: range = range(0)
+    arrays: tuple[str, ...] = ()
+    split: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The message of the error, without ``path``."""
+        return error_reason(self.error)
 
 
 def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
@@ -20,14 +49,14 @@ def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
     file, number, begin, code = fault
     patch, offset = (number, begin) if number >= 0 else (None, None)
     if code == kernels.TRUNCATED:
-        return truncated(file.path, _size(file), file.n_bytes, patch, offset)
+        return truncated_error(file.path, _size(file), file.n_bytes, patch, offset)
     if code == kernels.MODIFIED:
-        return read_error(errno.EBUSY, _WRITTEN, file.path, patch=patch, offset=offset)
+        return read_error(errno.EBUSY, _MODIFIED, file.path, patch=patch, offset=offset)
     reason = f"{os.strerror(code)}{_position(patch, offset)}"
     return read_error(code, reason, file.path, patch=patch, offset=offset)
 
 
-def truncated(
+def truncated_error(
     path: Path, found: int, needed: int, patch: int | None = None, offset: int | None = None
 ) -> TruncatedError:
     """Return the error of a file of ``found`` bytes that held ``needed``."""
@@ -36,7 +65,7 @@ def truncated(
     return TruncatedError.about(path, reason, patch=patch, offset=offset)
 
 
-def refused(error: OSError, path: Path) -> ReadError:
+def refused_error(error: OSError, path: Path) -> ReadError:
     """Return the error of a file that the system does not open or map, with a way out."""
     code, reason = error.errno or 0, error.strerror or str(error)
     if code in (errno.EMFILE, errno.ENFILE):
@@ -50,9 +79,14 @@ def refused(error: OSError, path: Path) -> ReadError:
     return read_error(code, reason, path)
 
 
-def closed(path: Path, named: Path | None = None) -> RequestError:
+def closed_error(path: Path, named: Path | None = None) -> RequestError:
     """Return the error of a closed file; the message names ``named``, such as its folder."""
     return RequestError(f"{named or path} is closed; {_ANEW}", path=path)
+
+
+def request_error(error: ValueError) -> RequestError:
+    """Return the error of what the kernels refuse, with the path of a file that is closed."""
+    return RequestError(str(error), path=getattr(error, "path", None))
 
 
 def _position(patch: int | None, offset: int | None) -> str:
