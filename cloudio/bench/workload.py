@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+# numpy imports it when first used, and loses a Ctrl-C that comes meanwhile.
+import numpy.random
+
 from .._utils.progress import on_terminal
 from .._utils.text import counted
 from ..errors import RequestError
