@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .._utils.numbers import is_whole
 from ..errors import RequestError
-from . import toml_reader
 from .band import Band, EntryError, LayoutFile, Window
 from .band_checks import band_problems, check_shared_file
 from .labels import LabelMap
@@ -75,6 +74,8 @@ class Layout:
         LayoutError, naming the file, the line and the key, where it describes none; OSError where
         it cannot be read.
         """
+        from . import toml_reader  # here, for tomllib takes a while and few need it
+
         described = toml_reader.read(Path(path))
         try:
             layout = cls(**described.fields)
