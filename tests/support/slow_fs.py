@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 from collections.abc import Callable, Iterator
@@ -59,10 +60,42 @@ class Medium:
     server: int  # its process id
     control: Connection
 
+    def _ask(self, faults: dict, latency: float | None = None) -> list[Read]:
+        self.control.send((faults, latency))
+        return [Read(*entry) for entry in self.control.recv()]
+
     def log(self) -> list[Read]:
         """Return the READ requests so far, as they came; paths are relative to the folder."""
-        self.control.send({})
-        return [Read(*entry) for entry in self.control.recv()]
+        return self._ask({})
+
+    def answer_after(self, latency: float) -> None:
+        """Let each READ take so many seconds, those under way too; ``math.inf`` holds them all."""
+        self._ask({}, latency)
+
+    @contextlib.contextmanager
+    def holding(self, least: int, seconds: float = 30) -> Iterator[None]:
+        """Answer no READ in this block before so many are under way at once, or time is up.
+
+        However long a thread waits for a CPU, what would overlap does.  For the block, which must
+        not use the wire: a thread does.
+        """
+        first = len(self.log())
+
+        def watch() -> None:
+            end = time.monotonic() + seconds
+            while at_once(self.log()[first:]) < least and time.monotonic() < end and not done:
+                time.sleep(0.002)
+            self.answer_after(0.0)
+
+        done: list[bool] = []
+        self.answer_after(math.inf)
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.append(True)
+            thread.join()
 
     def fail(self, path: str, offset: int, n_bytes: int, error: int | None) -> None:
         """Let READs that touch these bytes end in ``error`` from now on; None heals the same bytes.
@@ -70,13 +103,12 @@ class Medium:
         Pages in the cache are not asked for again, and do not fail; a read that gets to some pages
         before the first that fails is short.
         """
-        self.control.send({(path, offset, n_bytes): error})
-        self.control.recv()
+        self._ask({(path, offset, n_bytes): error})
 
 
 @contextlib.contextmanager
 def mounted(
-    folder: str | os.PathLike[str], latency: float = 0.0, direct: bool = False, life: float = 60.0
+    folder: str | os.PathLike[str], latency: float = 0.0, direct: bool = False, life: float = 120.0
 ) -> Iterator[Medium]:
     """Mount ``folder``; each READ takes ``latency`` seconds, however many are under way.
 
@@ -180,15 +212,22 @@ class Server:
         while True:
             while self.waiting and self.waiting[0][0] <= time.monotonic():
                 self.finish(*heapq.heappop(self.waiting)[1:])
-            wait = max(0.0, self.waiting[0][0] - time.monotonic()) if self.waiting else None
+            until = self.waiting[0][0] if self.waiting else math.inf
+            wait = None if until == math.inf else max(0.0, until - time.monotonic())
             ready = select.select([self.fuse, control.fileno()], [], [], wait)[0]
             if self.fuse in ready:
                 self.take()
             if control.fileno() in ready:
                 try:
-                    self.faults |= control.recv()
+                    faults, latency = control.recv()
                 except EOFError:
                     return
+                self.faults |= faults
+                if latency is not None:
+                    self.latency = latency
+                    # Of a read, its fourth field is when it began.
+                    self.waiting = [(x[-1][3] + latency, *x[1:]) for x in self.waiting]
+                    heapq.heapify(self.waiting)
                 control.send(self.reads)
 
     def take(self) -> None:
