@@ -27,8 +27,8 @@ from residents import (
     SMALL,
     evict,
     held,
-    is_sanitized,
     layout_of,
+    leaks,
     resident,
     soon,
     write,
@@ -218,18 +218,16 @@ def test_hundreds_of_opens_and_closes_leave_nothing(folder, io):
             if k % 3:
                 ds.close()
 
-    def resident():
-        gc.collect()
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+        del ds, reader
+        assert soon(lambda: not held(folder[0]))
 
-    rounds(50)
-    assert soon(lambda: not held(folder[0]))
-    descriptors, before = len(os.listdir("/proc/self/fd")), resident()
-    rounds(300)
-    assert soon(lambda: not held(folder[0]))
+    rounds(2)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    n_blocks, n_bytes = leaks(rounds, 100)
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    if not is_sanitized():
-        assert resident() - before < 4 << 20
+    # No object, nor as much as the smallest struct, of each.
+    assert n_blocks < 50
+    assert n_bytes < 50 * 100
 
 
 LIMIT = """

@@ -3,9 +3,12 @@
 Apart from tests that use it, for those that run in a process of their own.
 """
 
+import ctypes
 import gc
+import itertools
 import mmap
 import os
+import sys
 import time
 import unittest
 from collections.abc import Callable, Iterable, Mapping
@@ -52,12 +55,50 @@ def is_sanitized() -> bool:
     return "asan" in os.environ.get("LD_PRELOAD", "")
 
 
-def soon(is_so: Callable[[], object], seconds: float = 20) -> bool:
-    """Whether something comes true before long."""
+def soon(is_so: Callable[[], object], seconds: float = 60) -> bool:
+    """Whether something comes true before long: time is only up where something hangs."""
     deadline = time.monotonic() + seconds
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.002)
     return bool(is_so())
+
+
+class _Mallinfo(ctypes.Structure):
+    """The ``struct mallinfo2`` of <malloc.h>."""
+
+    _fields_ = [
+        *((name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd".split()),
+        *((name, ctypes.c_size_t) for name in "usmblks fsmblks uordblks fordblks keepcost".split()),
+    ]
+
+
+def allocated() -> tuple[int, int]:
+    """Return how many blocks Python and how many bytes ``malloc`` have given out and not got back.
+
+    Unlike the memory that a system says a process has, this is nobody else's affair.  The second is
+    0 where the C library does not say.
+    """
+    gc.collect()
+    mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None) if sys.platform == "linux" else None
+    if mallinfo is None or is_sanitized():
+        return sys.getallocatedblocks(), 0
+    mallinfo.restype = _Mallinfo
+    found = mallinfo()
+    return sys.getallocatedblocks(), found.uordblks + found.hblkhd
+
+
+def leaks(act: Callable[[int], object], n: int = 100) -> tuple[int, int]:
+    """Return by how many of both `act`, told to do something ``n`` times, leaves more than before.
+
+    The least of three, and after it has been done: what is made once is no leak.
+    """
+    act(n // 2)
+    counts = [allocated()]
+    for _ in range(3):
+        act(n)
+        counts.append(allocated())
+    blocks, n_bytes = zip(*counts, strict=True)
+    return tuple(min(b - a for a, b in itertools.pairwise(column)) for column in (blocks, n_bytes))
 
 
 def held(folder: Path) -> list[str]:
