@@ -12,6 +12,7 @@ import profiles
 import pytest
 from clean import TINY_PATCHES, clean_synthetic, clean_tiny
 from residents import soon
+from warned import LABELS
 
 import cloudio
 from cloudio._core import runtime
@@ -77,6 +78,14 @@ def realdata() -> Path:
 @pytest.fixture(scope="session")
 def mini(realdata: Path) -> cloudio.Dataset:
     return cloudio.open(realdata)
+
+
+@pytest.fixture(scope="session")
+def all_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean data set as `cloudio synth` makes it, of all labels and one band."""
+    path = tmp_path_factory.mktemp("synth") / "data"
+    cloudio.synthesize(path, {"train": 2, "val": 1}, arrays=["L1C_B4", *LABELS])
+    return path
 
 
 @pytest.fixture(scope="session")
