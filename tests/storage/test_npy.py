@@ -10,6 +10,7 @@ from own_files import H, W, layout_of, refusal, whole
 
 import cloudio
 from cloudio import Band, LayoutError, RequestError
+from cloudio.storage import inspection, listing, npy
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])
@@ -220,3 +221,21 @@ def test_npy_files_of_an_older_copy_are_told_apart(tmp_path):
     np.save(tmp_path / "val_B02.npy", np.zeros((1, W, H), "i2"))
     with refusal(LayoutError, "val_B02.npy has shape (1, 48, 40); Small needs (patches, 40, 48)"):
         cloudio.open(tmp_path, layout=SMALL)
+
+
+def test_the_header_of_every_file_is_read_once(tmp_path, monkeypatch):
+    write_split(tmp_path / "train", 2, names=["B2"])
+    for name in ("B3", "unknown"):
+        np.save(tmp_path / "train" / f"{name}.npy", pixels(name, (2, H, W), "int16"))
+    np.save(tmp_path / "train" / "mean.npy", np.zeros(13, np.float32))
+    reads = []
+
+    def read_header(path):
+        reads.append(path.name)
+        return npy.read_header(path)
+
+    for module in (inspection, listing):
+        monkeypatch.setattr(module, "read_header", read_header)
+    ds = cloudio.open(tmp_path, layout=SMALL)
+    assert ds.names == ("L1C_B2", "L1C_B3", "unknown")
+    assert sorted(reads) == ["B3.npy", "mean.npy", "unknown.npy"]

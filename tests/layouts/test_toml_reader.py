@@ -1,0 +1,179 @@
+"""Layouts from TOML files, and what is wrong with some, with line and key."""
+
+import dataclasses
+
+import pytest
+from own_files import refusal
+from toml_sets import LAYOUT, WHOLE, toml, write_whole
+
+import cloudio
+from cloudio import Band, Layout, LayoutError, Window
+
+
+def test_every_key_is_read(tmp_path):
+    layout = Layout.from_toml(toml(tmp_path, WHOLE))
+    for field in dataclasses.fields(Layout):
+        if field.compare:
+            assert getattr(layout, field.name) == getattr(LAYOUT, field.name), field.name
+    assert layout == LAYOUT
+    assert Layout.from_toml(str(tmp_path / "my.toml")) == LAYOUT
+
+
+def test_what_can_be_left_out_has_the_defaults_of_python(tmp_path):
+    text = 'name = "X"\npatch = [4, 6]\n[[arrays]]\nname = "a"\ndtype = "int16"\n'
+    assert Layout.from_toml(toml(tmp_path, text)) == Layout(
+        "X", (4, 6), Window(0, 0, 4, 6), (Band("a"),)
+    )
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "\n\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_editors_may_end_lines_and_begin_files_as_they_do(tmp_path, start, end):
+    path = tmp_path / "my.toml"
+    path.write_bytes((start + WHOLE).replace("\n", end).encode())
+    assert Layout.from_toml(path) == LAYOUT
+    path.write_bytes((start + WHOLE + "x = 1\n").replace("\n", end).encode())
+    line = WHOLE.count("\n") + 1 + start.count("\n")
+    with refusal(LayoutError, f"my.toml, line {line}: "):
+        Layout.from_toml(path)
+
+
+def test_tables_in_one_line_are_read(tmp_path):
+    text = 'name = "X"\npatch = [4, 6]\narrays = [{ name = "a", dtype = "int16" },'
+    assert Layout.from_toml(toml(tmp_path, text + "]\n")).bands == (Band("a"),)
+    with refusal(LayoutError, "my.toml, line 3: dtype: b is 'i2'"):
+        Layout.from_toml(toml(tmp_path, text + '\n{ name = "b", dtype = "i2" }]\n'))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        # keys
+        ("scale = 1e-4", "scael = 1e-4", 15, "no key 'scael'; [[arrays]] has name, names, kind, "),
+        ("prefixes", "prefix", 5, "no key 'prefix'; a layout has name, patch, valid, prefixes"),
+        ("unlisted = 1", "other = 1", 64, "no key 'other'; [label_maps.water.both] has classes, "),
+        ("top = 10", "tip = 10", 70, "no key 'tip'; [label_maps.percent.low] has classes, "),
+        ("[presets]", "[preset]", 53, "no key 'preset'; a layout has"),
+        # missing
+        ('name = "Whole"', "", 1, "a layout has no 'name', which is needed"),
+        ("patch = [40, 48]", "", 1, "a layout has no 'patch', which is needed"),
+        ('dtype = "uint16"', "", 7, "[[arrays]] has no 'dtype', which is needed"),
+        ('name = "height"', "", 33, "[[arrays]] has neither 'name' nor 'names'; one of them is"),
+        ('name = "height"', 'name = "a"\nnames = ["b"]', 35, "[[arrays]] has both 'name' and"),
+        ("threshold = 50", "", 69, "[label_maps.percent.half] has neither 'classes' nor 'thresh"),
+        ("threshold = 50", "threshold = 50, classes = {}", 69, "has both 'classes' and 'thresh"),
+        # kinds of values
+        ('"Whole"', "3", 2, "name = 3; a text is needed"),
+        ('"Whole"', '""', 2, "name = ''; a text is needed"),
+        ("patch = [40, 48]", "patch = 40", 3, "patch = 40; [height, width] is needed"),
+        ("patch = [40, 48]", "patch = [40, 48, 1]", 3, "patch = [40, 48, 1]; [height, width] is"),
+        ("patch = [40, 48]", "patch = [40.0, 48]", 3, "patch = [40.0, 48]; [height, width] is"),
+        ("[1, 2, 35, 41]", "[1, 2]", 4, "valid = [1, 2]; [row, column, height, width] is needed"),
+        ('["S2_", "S1_"]', '"S2_"', 5, "prefixes = 'S2_'; a list of texts is needed"),
+        ('kind = "label"', 'kind = "mask"', 41, "kind = 'mask'; 'band' or 'label' is needed"),
+        ('scale = "unknown"', "scale = true", 31, "scale = True; a number, or 'unknown', is"),
+        ('scale = "unknown"', 'scale = "x"', 31, "scale = 'x'; a number, or 'unknown', is needed"),
+        ("offset = -1000", 'offset = "-1000"', 16, "offset = '-1000'; a number is needed"),
+        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0; a number is needed"),
+        ("nodata = nan", 'nodata = "nan"', 23, "nodata = 'nan'; a number is needed"),
+        ("stacked = true", "stacked = 3", 13, "stacked = 3; true or false is needed"),
+        ("channel = [0, 2]", 'channel = "a"', 29, "channel = 'a'; a whole number, or of names"),
+        ("channels = 3", "channels = [3]", 28, "channels = [3]; a whole number is needed"),
+        ("wavelengths = [496.6", "wavelengths = 3 #", 17, "wavelengths = 3; a list of numbers is"),
+        ('names = ["red", "blue"]', "names = [1]", 26, "names = [1]; a list of texts is needed"),
+        ('file = "rgb.dat"', "file = 1", 27, "file = 1; a text is needed"),
+        # values that cannot be
+        ("[1, 2, 35, 41]", "[1, 2, 40, 41]", 4, "valid: the valid window has rows 1..40; the pa"),
+        ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); (height, width) is needed"),
+        ('"float32"', '"float64"', 22, "dtype: S1_VV is 'float64'; uint8, int8, uint16, int16"),
+        ("scale = 1e-4", "scale = 0", 15, "scale: S2_B2 has scale 0.0; a finite number but 0"),
+        ("offset = -1000", "offset = inf", 16, "offset: S2_B2 has offset inf; a finite number"),
+        (
+            'scale = "unknown"',
+            'scale = "unknown"\noffset = 1',
+            32,
+            "offset: red has offset 1.0 but",
+        ),
+        ("wavelength = 1.5", "wavelength = 0", 37, "wavelength: height has wavelength 0.0; nm"),
+        ('"labels.dat"', '"../labels.dat"', 45, "file: water has file '../labels.dat'; a name or"),
+        ("channel = 1\n", "channel = 2\n", 43, "channel: water has channel 2; 0..1 are there"),
+        ("channel = [0, 2]", "channel = [0, 3]", 29, "channel: blue has channel 3; 0..2 are there"),
+        ("channel = [0, 2]", "channel = [1, 1]", 29, "channel: red and blue are both in rgb.dat, "),
+        ('name = "height"', 'name = "red"', 34, "red is in the layout twice"),
+        ('"S2_B3", "S2_B4"', '"S2_B3", "S2_B3"', 8, "S2_B3 is in the layout twice"),
+        # things that do not go together
+        ("[0, 2]", "[0, 1, 2]", 29, "channel has 3 entries; there are 2 names"),
+        ("channel = [0, 2]", "", 28, "channels = 3, of which 2 have names; 'channel', which says"),
+        ("channels = 3\n", "", 28, "channel without 'channels', which is needed"),
+        ("stacked = true\n", "stacked = false\nchannel = 0\n", 14, "channel with stacked = false"),
+        ('file = "*_S2.npy"', "", 7, "names that are stacked are in one file; 'file' without {na"),
+        ('"*_S2.npy"', '"{name}.npy"', 12, "names that are stacked are in one file; 'file' wi"),
+        ("[496.6, 560, 664.5]", "[496.6]", 17, "wavelengths has 1 entries; there are 3 names"),
+        ("wavelength = 1.5", "wavelengths = [1]", 37, "wavelengths with name; wavelength is meant"),
+        ("wavelengths = [496.6", "wavelength = 1#", 17, "wavelength with names; wavelengths is"),
+        # what is said of arrays
+        ('["S1_VV"]]', '["VV"]]', 55, "presets.some: no array 'VV' in [[arrays]]"),
+        ('[["red", "blue"], ["S1_VV"]]', "[]", 55, "presets.some = []; a list of names, or sev"),
+        ('dem = "height"', 'dem = "heigth"', 58, "aliases.dem: no array 'heigth' in [[arrays]]"),
+        ('dem = "height"', "dem = 1", 58, "aliases.dem = 1; a text is needed"),
+        ("[label_maps.water.flood]", "[label_maps.red.x]", 60, "label_maps.red: red is a band; "),
+        ("[label_maps.water.flood]", "[label_maps.w.x]", 60, "label_maps.w: no array 'w' in [[arr"),
+        ('-1 = "ignore"', '-1 = "ignor"', 61, "classes.-1 = 'ignor'; a class, or 'ignore', is ne"),
+        ('-1 = "ignore"', "x = 1", 61, "classes: code 'x'; a whole number is needed"),
+        ('-1 = "ignore"', "01 = 1", 61, "classes: code 1 is there twice"),
+        ("\n0 = 0\n", "\n0 = 0\n7 = 1.5\n", 67, "classes.7 = 1.5; a class, or 'ignore', is needed"),
+        ("unlisted = 1", 'unlisted = "clear"', 64, "unlisted = 'clear'; a class, or 'ignore', is"),
+        ("threshold = 3,", "threshold = 11,", 70, "threshold 11; 1..10 is needed"),
+        ("threshold = 50", "threshold = 0.5", 69, "threshold = 0.5; a whole number is needed"),
+        (
+            "half = {",
+            "half = { unlisted = 1,",
+            69,
+            "unlisted goes with 'classes', which [label",
+        ),
+        ("unlisted = 1", "top = 1", 64, "top goes with 'threshold', which [label_maps.water.both"),
+        ("half = { threshold = 50 }", "half = 50", 69, "label_maps.percent.half = 50; a table is"),
+        # syntax
+        ('"Whole"', '"Whole', 2, "'name = \"Whole'"),
+        ("scale = 1e-4", "scale = ", 15, "Invalid value: 'scale ="),
+        ("offset = -1000", "scale = 2", 16, "Cannot overwrite a value: 'scale = 2'"),
+        ("low = { threshold = 3, top = 10 }", "low = [", 70, "'low = ['"),
+    ],
+)
+def test_a_fault_is_told_with_file_line_and_key(tmp_path, old, new, line, words):
+    assert old in WHOLE
+    path = toml(tmp_path, WHOLE.replace(old, new, 1))
+    where = f"{path}, line {line}: "
+    with refusal(LayoutError, where, words) as caught:
+        Layout.from_toml(path)
+    assert str(caught.value).startswith(where)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with refusal(LayoutError, "my.toml, line 1: a layout has no 'name', which is needed"):
+        Layout.from_toml(toml(tmp_path, ""))
+    (tmp_path / "my.toml").write_bytes(b"name = '\xff'")
+    with refusal(LayoutError, tmp_path / "my.toml", "is not UTF-8"):
+        Layout.from_toml(tmp_path / "my.toml")
+    with refusal(FileNotFoundError, "none.toml"):
+        Layout.from_toml(tmp_path / "none.toml")
+
+
+def test_a_pattern_is_refused_with_its_line_and_key(tmp_path):
+    path = toml(tmp_path, WHOLE)
+    write_whole(tmp_path / "data")
+    (tmp_path / "data" / "rgb.dat").unlink()
+    with refusal(
+        LayoutError,
+        f"{path}, line 27: file = 'rgb.dat' of red matches nothing in {tmp_path / 'data'}; one ",
+    ):
+        cloudio.open(tmp_path / "data", layout=path)
+    write_whole(tmp_path / "data", marker="2")
+    one, two = (tmp_path / "data" / f"{k}_S2.npy" for k in "12")
+    with refusal(
+        LayoutError, f"{path}, line 12: file = '*_S2.npy' of S2_B2 matches {one} and {two} in"
+    ):
+        cloudio.open(tmp_path / "data", layout=path)
+    (tmp_path / "empty").mkdir()
+    with refusal(LayoutError, f"{path}, line 12: file = '*_S2.npy' of S2_B2 matches nothing in"):
+        cloudio.open(tmp_path / "empty", layout=path)
