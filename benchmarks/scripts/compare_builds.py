@@ -11,7 +11,8 @@ What is printed is the speed of the new build: the old build's median seconds ov
 ``fast`` is the same of the fastest quarter of the rounds, which a busy machine disturbs least.
 ``95 %`` is the interval for the median of the ratios of single rounds, ``processes`` the range of
 the ratios of the pairs of processes, and ``noise`` (with --noise) the ratio of the old build to
-itself, in a third process.  ``CPU`` is the new build's CPU seconds over the old one's.
+itself, in a third process.  ``CPU`` is the new build's CPU seconds over the old one's.  A speed
+outside 0.97 to 1.03 is called slower or faster, or unclear where that interval has 1 in it.
 """
 
 import argparse
@@ -198,8 +199,10 @@ HEAD = ("", "old ms", "new ms", "speed", "fast", "95 %", "processes", "CPU", "no
 
 
 def line(case: str, found: dict[str, Any]) -> tuple[str, ...]:
-    (low, high), (least, most) = found["interval"], GOAL
-    verdict = "slower" if found["speed"] < least else "faster" if found["speed"] > most else ""
+    low, high = found["interval"]
+    verdict = "slower" if high < 1 else "faster" if low > 1 else "unclear"
+    if GOAL[0] <= found["speed"] <= GOAL[1]:
+        verdict = ""
     apart = found["processes"]
     return (
         case,
