@@ -13,7 +13,7 @@ from .files import File
 
 @dataclass(frozen=True, slots=True)
 class ArrayFile:
-    """One array of one split: its file, and the type and shape of what that holds.
+    """One array of one split: its file, and the type and shape of what the file holds.
 
     ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
     ``channel``; ``start`` is where the first pixel is, in bytes.
@@ -55,7 +55,7 @@ class OpenArray:
 
     @property
     def array(self) -> np.ndarray:
-        """A read-only view without a copy, always the same object; it keeps its memory alive."""
+        """A read-only view, without a copy; always the same object, which keeps the file mapped."""
         if (view := vars(self).get("_array")) is None:
             _, begin, shape, strides = self.buffer_spec
             made = np.ndarray(shape, self.dtype, self.file.pages, begin, strides)

@@ -17,7 +17,7 @@ _CONTENTS = {"i": "whole numbers", "f": "numbers", "M": "dates", "U": "text"}
 
 
 def find_column(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np.ndarray:
-    """The column of that name; RequestError, naming those that there are, where there is none."""
+    """Return the column of that name; RequestError, which names all columns, if there is none."""
     if not metadata:
         raise RequestError(f"no column {name!r}; {where} has no metadata.csv in every split")
     if not isinstance(name, str) or name not in metadata:
@@ -26,7 +26,7 @@ def find_column(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np
 
 
 def column_text(column: np.ndarray) -> list[str]:
-    """Each field as text, the same for equal fields of columns of different types.
+    """Return each field as text, the same for equal fields of columns of different types.
 
     3 and 3.0 are "3"; spaces at the ends of text do not count; empty fields are "".
     """
@@ -34,18 +34,18 @@ def column_text(column: np.ndarray) -> list[str]:
         dates = column.astype("M8[us]").astype(str).tolist()
         return ["" if date == "NaT" else date for date in dates]
     if column.dtype.kind == "f":
-        return [_word(number) for number in column.astype(np.float64).tolist()]
+        return [_number_text(number) for number in column.astype(np.float64).tolist()]
     return [str(field).strip() for field in column.tolist()]
 
 
-def _word(number: float) -> str:
+def _number_text(number: float) -> str:
     if number != number:
         return ""
     return str(int(number)) if number.is_integer() else repr(number)
 
 
 def equals_any(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
-    """Which fields of a column equal a value, or one of a collection of values.
+    """Return which fields of a column equal a value, or one of a collection of values.
 
     None, and "", NaN or NaT, are empty fields.  Dates may be text; one without a day or a time
     equals all dates in it.  RequestError where the column cannot equal such a value.
@@ -61,7 +61,7 @@ def equals_any(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
     filled = {value for value in values if not _is_empty(value)}
     found = _dates(column, filled) if kind == "M" else _in(column, filled)
     if any(map(_is_empty, values)):
-        found |= np.array([not word for word in column_text(column)], bool)
+        found |= np.array([not text for text in column_text(column)], bool)
     return found
 
 
@@ -91,9 +91,9 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 
 
 def _in(column: np.ndarray, values: set[Any]) -> np.ndarray:
-    """By Python's equality, which is exact between whole numbers and others.
+    """Return which fields are one of ``values``; spaces at the ends of text do not count.
 
-    Spaces at the ends of text do not count.
+    Python's equality is exact between whole numbers and others.
     """
     fields = column.tolist()
     if column.dtype.kind == "U":
@@ -102,7 +102,7 @@ def _in(column: np.ndarray, values: set[Any]) -> np.ndarray:
 
 
 def _dates(column: np.ndarray, values: set[Any]) -> np.ndarray:
-    """Which dates lie in one of these, each a day, an hour, ... as far as it says."""
+    """Return which dates lie in one of ``values``, each of which is a day, an hour or the like."""
     found = np.zeros(len(column), bool)
     for value in values:
         date = _period(value) if isinstance(value, str) else np.datetime64(value)
@@ -113,7 +113,7 @@ def _dates(column: np.ndarray, values: set[Any]) -> np.ndarray:
 
 
 def _period(text: str) -> np.datetime64 | None:
-    """The date that a text is, with the unit that it is written in."""
+    """Return the date that a text is, in the unit of the text; None where it is none."""
     if not _PERIOD.fullmatch(text.strip()):
         return None
     try:

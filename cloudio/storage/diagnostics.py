@@ -1,6 +1,6 @@
-"""What is unusual about the files of a data set, one sentence each, and the warning of it.
+"""What is unusual about the files of a data set: a sentence each, and one warning.
 
-Each sentence says what was found; the warning adds what it does to the numbers, and what to do.
+A sentence says what was found; the warning adds what that does to the numbers and what to do.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ _ONE_DESCRIPTOR: dict[str, Any] = (
 
 
 def file_size(path: Path) -> int:
-    """Bytes in a file of a data set; LayoutError where it is no regular file or is empty."""
+    """Return the bytes of a file; LayoutError where it is no regular file or is empty."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -70,7 +70,7 @@ class File(core_files.File):
 
 
 def open_file(path: Path, n_bytes: int, io: str) -> File:
-    """Open a file that holds ``n_bytes``, for "mmap", "pread" or "direct", reads past the cache.
+    """Open a file of ``n_bytes`` for ``io``: "mmap", "pread", or "direct", past the page cache.
 
     ReadError where it cannot be opened or mapped; TruncatedError where it holds less, LayoutError
     where it holds more.

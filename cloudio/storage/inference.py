@@ -66,8 +66,8 @@ def _n_patches(
 def _n_patches_by_size(files: Sequence[InspectedFile], layout: Layout) -> int:
     """Return the number of patches that all flat files allow, or else most of them; 0 for none.
 
-    Of several, the one by which most files are stored as the layout says; files that it does not
-    know count last.
+    If several numbers are possible, it is the one by which most files have the layout's types;
+    files that the layout does not know count last.
     """
     known: Counter[int] = Counter()
     unknown: Counter[int] = Counter()
@@ -122,9 +122,9 @@ def _stack(file: InspectedFile) -> str:
 
 
 def find_ambiguity(files: Sequence[InspectedFile], layout: Layout, n_patches: int) -> str | None:
-    """Return what else files may hold that have only their sizes to tell, as a sentence, or None.
+    """Return a sentence about what else flat files may hold by their sizes, or None.
 
-    That is half as many patches of types twice as wide, as of bands that somebody has scaled.
+    That is half as many patches of types twice as wide, such as bands scaled to float32.
     """
     half, rest = divmod(n_patches, 2)
     if rest or any(file.header is not None or not file.fits(half, layout) for file in files):

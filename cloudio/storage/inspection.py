@@ -1,4 +1,4 @@
-"""One file of a split, looked at from outside: its header or its size, and what it may hold."""
+"""One file of a split by its header or its size: what it may hold; no pixel is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class InspectedFile:
 def inspect_file(
     path: Path, bands: Mapping[str, Band | None], header: Header | None = None
 ) -> InspectedFile | FileProblem:
-    """Return what a file is, or why it is none of a data set.
+    """Return what is known of a file, or why it is refused.
 
     ``header``: that of a .npy file, where it has been read before.
     """

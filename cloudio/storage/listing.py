@@ -1,6 +1,6 @@
-"""The files of a folder that may be arrays, and to which split each belongs: by their names.
+"""The files of a folder that may be arrays, and the split of each: found by their names.
 
-Of a .npy file that the layout does not know the header is read as well.
+Only the header of a .npy file that the layout does not know is read as well.
 """
 
 import glob
@@ -48,7 +48,7 @@ class FolderFiles:
 
 
 def split_name(folder: str) -> str:
-    """The split that a folder of that name is; ``high_train`` is the release's name of train."""
+    """Return the split of a folder of that name; the release names train ``high_train``."""
     match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())
     return match[1] if match else folder
 
@@ -119,10 +119,10 @@ def _matching_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _not_an_array(path: Path, layout: Layout, headers: dict[Path, Header]) -> str | None:
-    """Why a .npy file that the layout does not know is no array of patches; None where it is one.
+    """Return why a .npy file that the layout does not know is no array of patches, else None.
 
-    People keep means, weights and the like beside their data.  A flat file has only its size to
-    tell, and is refused where that does not fit.
+    People keep means, weights and the like beside their data.  A flat file has no header, so it
+    is never left out, and is refused where its size does not fit.
     """
     marked = _SPLIT_PREFIX.fullmatch(path.stem)
     stems = [path.stem, marked[2]] if marked else [path.stem]

@@ -21,11 +21,11 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:
-    """The columns of a CSV file as they are written, without the blank lines.
+    """Return the columns of a CSV file as they are written, without blank lines.
 
-    Spaces after a comma, around a name, and a last column that is nothing but a comma at the end of
-    each line are no part of it.  LayoutError, naming the line, where a row has more or fewer fields
-    than the header; and where columns are separated by anything but commas.
+    Left out are spaces after a comma and around a name, and a last column that is nothing but a
+    comma at the end of each line.  LayoutError, which names the line, where a row has more or fewer
+    fields than the header, or where anything but commas separates columns.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, strict=True, skipinitialspace=True)
@@ -50,7 +50,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
 
 
 def _refuse_other_separators(path: Path, names: list[str]) -> None:
-    """LayoutError where the header is one name that looks like several."""
+    """Raise LayoutError where the header is one name that looks like several."""
     for mark, separator in _SEPARATORS.items():
         if len(names) == 1 and mark in names[0]:
             reason = f"is separated by {separator} ({mark!r}); commas are needed"
@@ -58,7 +58,7 @@ def _refuse_other_separators(path: Path, names: list[str]) -> None:
 
 
 def typed_column(column: list[str]) -> np.ndarray[Any, Any]:
-    """A column as int64, float64, datetime64 or text, whichever all its fields allow.
+    """Return a column as int64, float64, datetime64 or text, the first that all fields allow.
 
     Empty fields are NaN, NaT or "".  A column of nothing but empty fields is text.
     """
