@@ -14,7 +14,7 @@ import numpy as np
 from .._utils import tables
 from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import check_whole
-from .._utils.text import counted
+from .._utils.text import counted, megabytes
 from ..errors import RequestError
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
@@ -240,8 +240,8 @@ def case_of(
         rows=[row(candidate) for candidate in candidates],
         limits=limits,
         limit_kind=DISK_LIMIT,
-        title=f"{height} x {width}: {len(workloads[0])} samples, {pixels / 1e6:,.0f} MB of pixels "
-        f"in {pages / 1e6:,.0f} MB of pages",
+        title=f"{height} x {width}: {len(workloads[0])} samples, {megabytes(pixels)} MB of pixels "
+        f"in {megabytes(pages)} MB of pages",
         footer=_disk_speeds(limits, pages),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import check_whole
-from .._utils.text import counted
+from .._utils.text import counted, megabytes
 from ..errors import CloudioError, RequestError
 from ..reading.dataset import Dataset, open
 from .cold import evictable_files
@@ -245,8 +245,8 @@ def runnable(workload: TrainWorkload) -> tuple[list[TrainCandidate], list[str]]:
         needed = (2 * candidate.n_workers + 2) * n_bytes
         if candidate.n_workers and needed > free:
             left_out.append(
-                f"left out: {candidate.name}, which need {needed / 1e6:,.0f} MB of shared memory; "
-                f"{free / 1e6:,.0f} MB are free"
+                f"left out: {candidate.name}, which need {megabytes(needed)} MB of shared memory; "
+                f"{megabytes(free)} MB are free"
             )
         else:
             found.append(candidate)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import check_whole
-from .._utils.text import counted
+from .._utils.text import counted, megabytes
 from .candidates import BASELINE, BEST_NUMPY, CLOUDIO, all_candidates, best_recipe
 from .limits import COPY_LIMIT, copy_limits
 from .report import Case, Column, Report, Row
@@ -138,7 +138,7 @@ def case_of(
         rows=[row(one, "within 1 ulp" if one.ulps else "exact") for one in candidates],
         limits=[row(copy, "copy") for copy in copies],
         limit_kind=COPY_LIMIT,
-        title=f"{height} x {width}: {len(workload)} samples{repeats}, {moved / 1e6:,.0f} MB read "
+        title=f"{height} x {width}: {len(workload)} samples{repeats}, {megabytes(moved)} MB read "
         "and written",
         footer=f"best numpy: {recipe}",
     )
