@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 
+import forks
 import numpy as np
 import pytest
 from benching import BATCH, right_batches
@@ -180,12 +181,13 @@ def with_a_worker(workload):
     """Batches, each of which comes when a child has used a CPU for so long; it holds 48 MB."""
 
     def busy(ready):
+        forks.die_with(parent)
         held = np.ones(6_000_000)
         ready.set()
         while held[0]:
             pass
 
-    context = multiprocessing.get_context("fork")
+    context, parent = multiprocessing.get_context("fork"), os.getpid()
     ready = context.Event()
     worker = context.Process(target=busy, args=(ready,), daemon=True)
     worker.start()

@@ -14,7 +14,7 @@ import numpy as np
 import oracle
 import pytest
 from loading import bytes_of, digest, reader_of
-from processes import needs_fork
+from processes import SECONDS, needs_fork
 from residents import soon
 
 import cloudio
@@ -89,9 +89,10 @@ def test_bytes_are_the_same_in_other_processes(reader, method):
     context = multiprocessing.get_context(method)
     with context.Pool(1) as pool:
         iteration = iter(loader)  # whose thread is at work meanwhile
-        assert pool.apply(loading.digest_of, (cloudio.Loader(reader, 4, **DRAWN),)) == GOLDEN[0]
+        first = pool.apply_async(loading.digest_of, (cloudio.Loader(reader, 4, **DRAWN),))
+        assert first.get(SECONDS) == GOLDEN[0]
         assert digest(bytes_of(iteration)) == GOLDEN[0]
-        assert pool.apply(loading.digest_of, (loader,)) == GOLDEN[1]
+        assert pool.apply_async(loading.digest_of, (loader,)).get(SECONDS) == GOLDEN[1]
 
 
 def test_a_batch_is_what_reading_its_samples_gives(folder, reader):

@@ -20,7 +20,7 @@ import loading
 import processes
 import pytest
 from loading import Counted, reader_of, threads
-from processes import forks_under_load, needs_fork
+from processes import SECONDS, forks_under_load, needs_fork
 from profiles import scaled
 from residents import leaks, soon
 
@@ -150,7 +150,7 @@ def test_an_iteration_may_be_collected_by_its_own_thread(reader):
         del trainer
         producer._n_returning = 0
         producer.pool.returned.put(None)
-        assert collected.wait(20)
+        assert collected.wait(SECONDS)
         assert soon(lambda: not threads())
         assert gone() is None
     finally:
@@ -175,7 +175,7 @@ def test_a_loader_and_its_iteration_are_no_circle(reader):
 
 def test_one_who_waits_while_another_closes_is_let_go(reader):
     gate = threading.Event()
-    loader = cloudio.Loader(reader, 1, allocate=lambda n: (gate.wait(20), bytearray(n))[1])
+    loader = cloudio.Loader(reader, 1, allocate=lambda n: (gate.wait(SECONDS), bytearray(n))[1])
     iteration, got = iter(loader), []
     waits = threading.Thread(target=lambda: got.append(next(iteration, None)), daemon=True)
     waits.start()
@@ -183,8 +183,8 @@ def test_one_who_waits_while_another_closes_is_let_go(reader):
     closes.start()
     time.sleep(0.01)
     gate.set()
-    closes.join(20)
-    waits.join(20)
+    closes.join(SECONDS)
+    waits.join(SECONDS)
     assert not waits.is_alive()
     assert len(got) == 1
 
@@ -251,7 +251,7 @@ def test_who_waits_for_a_batch_is_let_go_when_the_iteration_is_closed(reader):
     threading.Timer(0.05, block.set).start()
     iteration.close()
     for thread in waiting:
-        thread.join(20)
+        thread.join(SECONDS)
         assert not thread.is_alive()
 
 
@@ -373,7 +373,7 @@ SETUP = """
 """
 
 
-def outcome(folder, code, *arguments, seconds=processes.SECONDS):
+def outcome(folder, code, *arguments, seconds=SECONDS):
     """What a fresh interpreter prints, says, and ends with."""
     code = textwrap.dedent(SETUP) + textwrap.dedent(code)
     flags = ["-X", "faulthandler", "-W", "error"]
@@ -392,18 +392,20 @@ def test_an_interrupt_stops_the_thread(folder, where):
         # What runs in the background of a shell ignores it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         in_a_step, ready = {where == "in a step"}, threading.Event()
+        interrupted = threading.Event()
 
         def allocate(n):
             if len(asked) == 4 and in_a_step:
                 ready.set()
-                time.sleep(0.3)
+                interrupted.wait()
             asked.append(n)
             return bytearray(n)
 
         def interrupt():
             ready.wait()
-            time.sleep(0.1)
+            time.sleep(0.1)  # for the step to wait for its batch; it may also come too early
             os.kill(os.getpid(), signal.SIGINT)
+            interrupted.set()
 
         asked = []
         loader = cloudio.Loader(loader.reader, 2, prefetch=1, allocate=allocate)

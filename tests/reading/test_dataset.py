@@ -16,6 +16,7 @@ import processes
 import pytest
 from builders import SMALL, write_metadata, write_root, write_split
 from processes import in_subprocess
+from profiles import scaled
 
 import cloudio
 from cloudio import CLOUDSEN12, LayoutError, RequestError, TruncatedError, Window
@@ -999,7 +1000,7 @@ def test_a_refusal_leaves_no_file_open(tmp_path):
 def test_threads_that_open_at_once_share_one_mapping(tmp_path):
     arrays = write_split(tmp_path, 2, names=["B2", "B3"])
     before = descriptors()
-    for _ in range(20):
+    for _ in range(scaled(4, 20)):
         ds = open_small(tmp_path)
         start, seen = threading.Barrier(8), []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slow_fs
-from processes import in_subprocess, needs_fork
+from processes import SECONDS, in_subprocess, needs_fork
 from profiles import scaled
 from residents import (
     NAMES,
@@ -121,12 +121,12 @@ def test_close_during_reads_of_other_threads_is_safe(folder, io):
             said.add(str(error).rsplit("/", 1)[1])
 
     with ThreadPoolExecutor(3) as pool:
-        for k in range(60):
+        for k in range(scaled(20, 60)):
             ds, stop = small(folder, io), threading.Event()
             users = [pool.submit(use, ds, stop) for _ in range(3)]
             time.sleep(k % 6 * 0.0005)
             ds.close()
-            timer = threading.Timer(20, stop.set)
+            timer = threading.Timer(SECONDS, stop.set)
             timer.start()
             for user in users:
                 user.result()
@@ -190,11 +190,11 @@ def test_hundreds_of_opens_and_closes_leave_nothing(folder, io):
 
     rounds(2)
     descriptors = len(os.listdir("/proc/self/fd"))
-    n_blocks, n_bytes = leaks(rounds, 100)
+    n_blocks, n_bytes = leaks(rounds, scaled(50, 100))
     assert len(os.listdir("/proc/self/fd")) == descriptors
     # No object, nor as much as the smallest struct, of each.
-    assert n_blocks < 50
-    assert n_bytes < 50 * 100
+    assert n_blocks < 30
+    assert n_bytes < 30 * 100
 
 
 LIMIT = """

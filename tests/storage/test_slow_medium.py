@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import slow_fs
 from processes import in_subprocess
+from profiles import scaled
 from residents import (
     NAMES,
     PAGE,
@@ -163,7 +164,7 @@ FAULTS = """
     import slow_fs
     from residents import NAMES, layout_of, soon
 
-    folder, when = sys.argv[1:]
+    folder, when, n_reads = sys.argv[1:]
     start = 2 * 256 * 512
     stored = np.fromfile(folder + "/train/B5.dat", np.int16).reshape(4, 256, 256)
 
@@ -175,7 +176,7 @@ FAULTS = """
             if when == "prefetched":
                 reader.prefetch([2])
                 assert soon(lambda: len(medium.log()) >= 8)
-            for _ in range(100):
+            for _ in range(int(n_reads)):
                 try:
                     reader.read([0, 2])
                 except OSError as error:
@@ -201,7 +202,7 @@ FAULTS = """
 def test_a_fault_of_the_medium_under_a_mapping_is_an_error_and_no_death(slow, when):
     with slow_fs.mounted(slow[0]):  # or this test is skipped
         pass
-    assert in_subprocess(FAULTS, slow[0], when) == "lives"
+    assert in_subprocess(FAULTS, slow[0], when, scaled(20, 100)) == "lives"
 
 
 def test_what_cannot_be_mapped_recommends_pread(slow):

@@ -3,6 +3,8 @@
 import builders
 import numpy as np
 import pytest
+from processes import SECONDS
+from profiles import scaled
 
 import cloudio
 
@@ -37,7 +39,11 @@ def check(batches, reader):
 
 @pytest.mark.parametrize("start", ["none", "fork", "spawn", "forkserver"])
 def test_workers_deliver_whole_batches(reader, start):
-    workers = {} if start == "none" else {"num_workers": 2, "multiprocessing_context": start}
+    # Those that are not forked import torch, which takes seconds.
+    n = 2 if start == "fork" else scaled(1, 2)
+    workers = {"num_workers": n, "multiprocessing_context": start, "timeout": SECONDS}
+    if start == "none":
+        workers = {}
     loader = DataLoader(
         reader, batch_size=3, shuffle=True, collate_fn=cloudio.torch.collate, **workers
     )

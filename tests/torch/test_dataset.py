@@ -6,6 +6,7 @@ import pickle
 import builders
 import numpy as np
 import pytest
+from processes import SECONDS
 
 import cloudio
 from cloudio import RequestError
@@ -118,7 +119,12 @@ def test_both_ranks_of_a_distributed_sampler_see_an_epoch(dataset):
 
 @pytest.mark.parametrize(("start", "n"), [("fork", 2), ("spawn", 1), ("forkserver", 1)])
 def test_the_epoch_reaches_workers_that_stay(dataset, start, n):
-    how = {"num_workers": n, "persistent_workers": True, "multiprocessing_context": start}
+    how = {
+        "num_workers": n,
+        "persistent_workers": True,
+        "multiprocessing_context": start,
+        "timeout": SECONDS,
+    }
     loader = both_ranks(dataset, **how)[1]
     orders = []
     for epoch in (2, 0, 5):
@@ -250,25 +256,30 @@ def rank(dataset, number, together, said):
         multiprocessing_context="fork",
         collate_fn=cloudio.torch.collate,
         persistent_workers=True,
+        timeout=SECONDS,
     )
     next(iter(loader))  # a worker that stays has seen the epoch before
     dataset.set_epoch(number)
-    together.wait(60)  # each has set its own
+    together.wait(SECONDS)  # each has set its own
     image = next(iter(loader)).image.numpy()
     said.put((number, dataset.epoch, image.tobytes()))
-    together.wait(60)
+    together.wait(SECONDS)
 
 
 def test_ranks_that_were_given_the_same_data_set_have_epochs_of_their_own(dataset):
     context = torch.multiprocessing.get_context("fork")
-    together, said = context.Barrier(2), context.SimpleQueue()
+    together, said = context.Barrier(2), context.Queue()
     dataset.set_epoch(9)
     ranks = [context.Process(target=rank, args=(dataset, k, together, said)) for k in (1, 2)]
     for process in ranks:
         process.start()
-    got = sorted(said.get() for _ in ranks)
-    for process in ranks:
-        process.join(60)
+    try:
+        got = sorted(said.get(timeout=SECONDS) for _ in ranks)
+        for process in ranks:
+            process.join(SECONDS)
+    finally:
+        for process in ranks:
+            process.kill()
     assert [x[:2] for x in got] == [(1, 1), (2, 2)]
     assert dataset.epoch == 9
     for number, _, image in got:

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import SECONDS
+from residents import soon
 
 import cloudio
 from cloudio import Reader, RequestError
@@ -403,7 +405,7 @@ def await_threads():
     """Wait until those have ended whose iterations were dropped."""
     for thread in threading.enumerate():
         if thread.name == "cloudio.Loader":
-            thread.join(10)
+            thread.join(SECONDS)
             assert not thread.is_alive()
 
 
@@ -415,10 +417,7 @@ def device(monkeypatch):
 
 def await_ready(batches, n):
     """Wait until so many batches are built and not taken."""
-    end = time.monotonic() + 10
-    while batches.producer._ready.qsize() < n:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    assert soon(lambda: batches.producer._ready.qsize() >= n)
 
 
 def test_a_device_is_copied_to_from_memory_that_the_caller_makes(reader, device):
