@@ -1,4 +1,4 @@
-"""Satellite patches from flat memmap files to training batches, in one pass over the pages.
+"""Loads crops of memory-mapped satellite images into training batches, in one pass.
 
 import cloudio
 
