@@ -3,16 +3,18 @@
 import importlib.util
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._core import buffers
+from .._core.plans import BasePlan
 from ..errors import RequestError
 
 _BITS = np.dtype(np.uint16)
+_UINT8 = np.dtype(np.uint8)
 # Rows of an aligned batch leave the CPU in whole cache lines.
 _CACHE_LINE = 64
 
@@ -114,3 +116,65 @@ def _status(file: int | str | Path | None) -> os.stat_result | None:
         return None if file is None else os.stat(file)
     except FileNotFoundError:
         return None
+
+
+# ---- batches -------------------------------------------------------------------------------------
+
+Arrays = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
+
+class BatchArrays:
+    """The arrays of a batch, image, label and mask: allocated, or the caller's, checked.
+
+    ``image`` and ``label`` are the shape of one sample and the type, ``valid`` is the shape of one
+    mask; None where batches have no such array.  ``plans`` read the files that outputs must not be
+    mapped from.
+    """
+
+    def __init__(
+        self,
+        image: tuple[tuple[int, ...], str],
+        label: tuple[tuple[int, ...], np.dtype[Any]] | None,
+        valid: tuple[int, int] | None,
+        plans: Sequence[BasePlan],
+    ) -> None:
+        self._image_shape, self._dtype_name = image
+        self._dtype = numpy_dtype(self._dtype_name)
+        self._native = self._dtype_name != "bfloat16"
+        self._label, self._valid, self._plans = label, valid, plans
+
+    def allocate(self, n: int) -> Arrays:
+        """Return new arrays for ``n`` samples."""
+        image = allocate_image((n, *self._image_shape), self._dtype_name)
+        label = valid = None
+        if self._label is not None:
+            shape, dtype = self._label
+            label = allocate_aligned((n, *shape), dtype)
+        if self._valid is not None:
+            valid = allocate_aligned((n, *self._valid), _UINT8)
+        return image, label, valid
+
+    def check(self, out: Any, n: int) -> Arrays:
+        """Return the arrays of ``out``; RequestError where they do not fit ``n`` samples."""
+        if not isinstance(out, tuple):
+            out = (out, None)
+        if self._valid is not None and len(out) != 4:
+            raise RequestError(f"out is a tuple of {len(out)}; a MaskedBatch is needed")
+        if self._valid is None and len(out) not in (2, 3):
+            raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
+        image, label, valid = out[0], out[1], None if self._valid is None else out[3]
+        if self._native:
+            check_out("image", image, (n, *self._image_shape), self._dtype)
+        else:
+            check_image(image, (n, *self._image_shape), self._dtype)
+        if self._label is not None:
+            shape, dtype = self._label
+            check_out("label", label, (n, *shape), dtype)
+        elif label is not None:
+            raise RequestError("out has a label, but this reader reads none")
+        if self._valid is not None:
+            check_out("valid", valid, (n, *self._valid), _UINT8)
+        check_not_mapped(
+            (image, label, valid), (file.path for plan in self._plans for file in plan.files)
+        )
+        return image, label, valid

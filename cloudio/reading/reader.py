@@ -34,24 +34,13 @@ from .options import (
     parse_label_dtype,
     parse_size,
 )
-from .outputs import (
-    allocate_aligned,
-    allocate_image,
-    check_image,
-    check_not_mapped,
-    check_out,
-    image_shape,
-    kernel_buffer,
-    numpy_dtype,
-)
+from .outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .plans import make_gather, make_mask, make_remap
 from .selection import select_bands, select_labels
 
 if TYPE_CHECKING:
     # For users: the data set of a reader makes readers.  Collection is what this module needs.
     from .dataset import Dataset
-
-_UINT8 = np.dtype(np.uint8)
 
 
 class Reader:
@@ -119,7 +108,6 @@ class Reader:
         self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
         self.dtype_name = parse_image_dtype(dtype)
         self.dtype = numpy_dtype(self.dtype_name)
-        self._native = self.dtype_name != "bfloat16"
         self._origin = centered_origin(self.size, (window.row, window.col), window.size, patch)
         self._threads = resolve_threads(threads)
         self.valid, self._evict = check_bool("valid", valid), check_bool("evict", evict)
@@ -156,6 +144,13 @@ class Reader:
             self._remap = make_remap(dataset, self.label_maps, self.label_dtype, ignore, io)
         plans = (self._gather, self._remap, self._mask)
         self._plans = tuple(plan for plan in plans if plan is not None)
+        arrays = BatchArrays(
+            (self.image_shape, self.dtype_name),
+            None if self.label_shape is None else (self.label_shape, self.label_dtype),
+            self.size if self.valid else None,
+            self._plans,
+        )
+        self._allocate, self._check_out = arrays.allocate, arrays.check
         # What was decided, not what was given: a list may change before this is pickled.
         self._settings = {
             "bands": self.bands,
@@ -262,43 +257,6 @@ class Reader:
     def __getitems__(self, index: Any) -> Batch[np.ndarray]:
         """Return a whole batch: torch's DataLoader fetches one through this hook."""
         return worker_reader(self).read(index)
-
-    def _allocate(self, n: int) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Return image, label and mask; None for what this reader does not have."""
-        image = allocate_image((n, *self.image_shape), self.dtype_name)
-        label = valid = None
-        if self.label_shape is not None:
-            label = allocate_aligned((n, *self.label_shape), self.label_dtype)
-        if self._mask is not None:
-            valid = allocate_aligned((n, *self.size), _UINT8)
-        return image, label, valid
-
-    def _check_out(
-        self, out: Any, n: int
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Return the arrays of ``out``; RequestError where they do not fit ``n`` samples."""
-        if not isinstance(out, tuple):
-            out = (out, None)
-        if self._mask is not None and len(out) != 4:
-            raise RequestError(f"out is a tuple of {len(out)}; a MaskedBatch is needed")
-        if self._mask is None and len(out) not in (2, 3):
-            raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
-        image, label, valid = out[0], out[1], None if self._mask is None else out[3]
-        shape = (n, *self.image_shape)
-        if self._native:
-            check_out("image", image, shape, self.dtype)
-        else:
-            check_image(image, shape, self.dtype)
-        if self.label_shape is not None:
-            check_out("label", label, (n, *self.label_shape), self.label_dtype)
-        elif label is not None:
-            raise RequestError("out has a label, but this reader reads none")
-        if self._mask is not None:
-            check_out("valid", valid, (n, *self.size), _UINT8)
-        check_not_mapped(
-            (image, label, valid), (file.path for plan in self._plans for file in plan.files)
-        )
-        return image, label, valid
 
     # ---- settings ----------------------------------------------------------------------------
 
