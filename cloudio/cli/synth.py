@@ -31,10 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     from .._utils.progress import on_terminal
     from ..synth.writer import synthesize
 
-    # As after Ctrl-C: what is half-written is removed on the way out.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     patches = parse_patches(arguments.patches)
-    synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
+    # As after Ctrl-C: what is half-written is removed on the way out.
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
     return 0
 

@@ -9,12 +9,11 @@ from cloudio.cli import main
 from cloudio.cli.synth import parse_patches
 
 
-@pytest.fixture(autouse=True)
-def keep_handler():
-    """The command handles SIGTERM for the rest of its process."""
+def test_the_handler_of_sigterm_is_the_callers_again(tmp_path, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+    assert main(["synth", str(tmp_path / "data"), "--patches", "train=1"]) == 0
+    assert main(["synth", str(tmp_path / "data"), "--patches", "train=1"]) == 2  # it exists
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_words_become_patches_in_their_order():
