@@ -12,6 +12,7 @@ import numpy as np
 import processes
 import pytest
 from paths import ROOT
+from profiles import THOROUGH
 
 import cloudio
 
@@ -20,6 +21,9 @@ pytestmark = [
     pytest.mark.skipif(not SCRIPT.exists(), reason="the tests run without the examples"),
     pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is an extra"),
 ]
+
+# Six processes import torch.
+of_ranks = pytest.mark.skipif(not THOROUGH, reason="takes long; CLOUDIO_TEST_PROFILE=thorough")
 
 BANDS = ["L1C_B2", "L1C_B4", "L1C_B10"]  # in two ranks, the preset "rgb"
 ARRAYS = ["L1C_B10", "L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
@@ -60,53 +64,68 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """Logs by name of runs that were and were not stopped and resumed, in one process and two.
+class Runs:
+    """Runs of the script, each in a folder of its own under ``root``, on the same data.
 
     Importing torch takes most of the time, so they run side by side.
     """
-    root = tmp_path_factory.mktemp("examples")
-    data = root / "data"
-    cloudio.synthesize(data, {"train": N_PATCHES, "val": 3}, arrays=ARRAYS, seed=1)
 
-    def run(name, *more, script=(SCRIPT,)):
-        folder = root / name
+    def __init__(self, root):
+        self.root, self.data = root, root / "data"
+        cloudio.synthesize(self.data, {"train": N_PATCHES, "val": 3}, arrays=ARRAYS, seed=1)
+
+    def run(self, name, *more, script=(SCRIPT,)):
+        """Return what the script prints."""
+        folder = self.root / name
         folder.mkdir(exist_ok=True)
         small = "--size 64 --val-size 64 --lr 0.02 --threads 1 --checkpoint-every 5".split()
-        files = ["--data", data, "--log", folder / "log", "--checkpoint", folder / "run.pt"]
+        files = ["--data", self.data, "--log", folder / "log", "--checkpoint", folder / "run.pt"]
         command = [sys.executable, *script, *files, "--bands", *BANDS, *small, *more]
         environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder)}
         return processes.printed(command, env=environment, seconds=240)
 
+    def log(self, name, file="log"):
+        lines = (self.root / name / file).read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One that was not stopped and one that was stopped and resumed: what they said, and logs."""
+    both = Runs(tmp_path_factory.mktemp("examples"))
+
     def stopped():
-        run("stopped", "--epochs", EPOCHS, "--max-batches", STOPPED)
-        return run("stopped", "--epochs", EPOCHS, "--resume")
-
-    short = "--bands", "rgb", "--epochs", 2
-
-    def resumed_ranks():
-        script = root / "ranks.py"
-        found = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})"
-        script.write_text(found + RANKS)
-        address = (root / "address").as_uri()
-        return run("resumed", *short, script=(script, address, RANKS_STOPPED))
+        both.run("stopped", "--epochs", EPOCHS, "--max-batches", STOPPED)
+        return both.run("stopped", "--epochs", EPOCHS, "--resume")
 
     with ThreadPoolExecutor() as pool:
-        works = [
-            pool.submit(run, "whole", "--epochs", EPOCHS),
-            pool.submit(stopped),
-            pool.submit(run, "ranks", *short, "--ranks", 2, "--resume"),
-            pool.submit(resumed_ranks),
-        ]
+        works = pool.submit(both.run, "whole", "--epochs", EPOCHS), pool.submit(stopped)
         said = [work.result() for work in works]
-    logs = {
-        folder: [json.loads(line) for line in (root / folder / "log").read_text().splitlines()]
-        for folder in ("whole", "stopped", "ranks", "resumed")
-    }
-    alone = (root / "resumed" / "alone-log").read_text().splitlines()
-    logs["alone"] = [json.loads(line) for line in alone]
-    return SimpleNamespace(data=data, said=said, **logs)
+    logs = {name: both.log(name) for name in ("whole", "stopped")}
+    return SimpleNamespace(data=both.data, said=said, **logs)
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """The same of runs of two ranks, and of one that goes on alone."""
+    both = Runs(tmp_path_factory.mktemp("ranks"))
+    short = "--bands", "rgb", "--epochs", 2
+
+    def resumed():
+        script = both.root / "ranks.py"
+        found = f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})"
+        script.write_text(found + RANKS)
+        address = (both.root / "address").as_uri()
+        return both.run("resumed", *short, script=(script, address, RANKS_STOPPED))
+
+    with ThreadPoolExecutor() as pool:
+        works = (
+            pool.submit(both.run, "whole", *short, "--ranks", 2, "--resume"),
+            pool.submit(resumed),
+        )
+        said = [work.result() for work in works]
+    logs = {name: both.log(name) for name in ("whole", "resumed")}
+    return SimpleNamespace(said=said, alone=both.log("resumed", "alone-log"), **logs)
 
 
 def batches(log, rank=0):
@@ -215,40 +234,43 @@ def test_of_a_preset_the_bands_are_made_up(example, monkeypatch):
     assert sorted(made) == ARRAYS
 
 
-def test_two_ranks_share_the_patches_and_end_with_the_same_weights(runs):
-    first, second = weights(runs.ranks)
+@of_ranks
+def test_two_ranks_share_the_patches_and_end_with_the_same_weights(ranks):
+    first, second = weights(ranks.whole)
     assert first == second
     for epoch in 0, 1:
         seen = [
             patch
             for rank in (0, 1)
-            for entry in batches(runs.ranks, rank)
+            for entry in batches(ranks.whole, rank)
             if entry["epoch"] == epoch
             for patch in entry["patches"]
         ]
         assert sorted(seen) == list(range(N_PATCHES))
-    one, other = ([entry["loss"] for entry in batches(runs.ranks, rank)] for rank in (0, 1))
+    one, other = ([entry["loss"] for entry in batches(ranks.whole, rank)] for rank in (0, 1))
     assert len(one) == len(other) == N_PATCHES // BATCH_SIZE
     assert one != other
 
 
-def test_two_ranks_stopped_and_resumed_are_the_same_to_the_last_bit(runs):
-    assert "run.pt yet; starts from the beginning" in runs.said[2]
-    assert f"resumes after batch {RANKS_STOPPED} of" in runs.said[3]
+@of_ranks
+def test_two_ranks_stopped_and_resumed_are_the_same_to_the_last_bit(ranks):
+    assert "run.pt yet; starts from the beginning" in ranks.said[0]
+    assert f"resumes after batch {RANKS_STOPPED} of" in ranks.said[1]
     for rank in 0, 1:
-        assert batches(runs.resumed, rank) == batches(runs.ranks, rank)
-    *before, one, other = weights(runs.resumed)
+        assert batches(ranks.resumed, rank) == batches(ranks.whole, rank)
+    *before, one, other = weights(ranks.resumed)
     assert len(before) == 2
     assert one not in before
-    assert [one, other] == weights(runs.ranks)
+    assert [one, other] == weights(ranks.whole)
 
 
-def test_one_rank_with_smaller_batches_takes_what_two_have_left(runs):
-    seen = [entry["patches"] for entry in batches(runs.alone)]
+@of_ranks
+def test_one_rank_with_smaller_batches_takes_what_two_have_left(ranks):
+    seen = [entry["patches"] for entry in batches(ranks.alone)]
     assert [len(patches) for patches in seen] == [3, 3, 2]
     for rank in 0, 1:
-        seen += [entry["patches"] for entry in batches(runs.resumed, rank)[:RANKS_STOPPED]]
+        seen += [entry["patches"] for entry in batches(ranks.resumed, rank)[:RANKS_STOPPED]]
     assert sorted(patch for patches in seen for patch in patches) == list(range(N_PATCHES))
-    last, again = weights(runs.alone)
+    last, again = weights(ranks.alone)
     assert last == again
-    assert f"finished after batch {RANKS_STOPPED + 3} of" in runs.said[3]
+    assert f"finished after batch {RANKS_STOPPED + 3} of" in ranks.said[1]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import scaled
 
 import cloudio
 from cloudio.loading.augmentation import Augmentation
@@ -53,7 +54,7 @@ def test_every_thing_stands_at_one_position_for_every_number_of_them():
     epoch=st.integers(0, 2**63 - 1),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=scaled(20, 60))
 def test_distinct_positions_of_large_sets_give_distinct_things(n, seed, epoch, data):
     first = data.draw(st.integers(0, n - 1))
     near = np.arange(first, min(first + 300, n))
@@ -70,7 +71,7 @@ def test_distinct_positions_of_large_sets_give_distinct_things(n, seed, epoch, d
 
 
 @given(n=st.integers(1, 2000), seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 2**63 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=scaled(20, 60))
 def test_an_order_is_a_permutation(n, seed, epoch):
     assert np.array_equal(np.sort(order_of(n, seed, epoch)), np.arange(n))
 
@@ -88,7 +89,7 @@ def test_no_position_is_no_thing():
     assert permute(np.empty(0, np.int64), 5, 0, 0).tolist() == []
 
 
-@pytest.mark.parametrize("n", [3, 7, 16, 50])
+@pytest.mark.parametrize("n", scaled([3, 7, 16], [3, 7, 16, 50]))
 def test_every_thing_is_as_likely_at_every_position(n):
     seeds = 1000
     orders = np.array([order_of(n, seed) for seed in range(seeds)])
@@ -97,7 +98,7 @@ def test_every_thing_is_as_likely_at_every_position(n):
     assert even(counts, seeds / n, (n - 1) ** 2, n / (n - 1))
 
 
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
+@pytest.mark.parametrize("n", scaled([2, 3, 4], [2, 3, 4, 5]))
 def test_every_permutation_of_a_few_is_about_as_likely(n):
     epochs = 400 * n
     counts = Counter(tuple(order_of(n, 3, epoch)) for epoch in range(epochs))
@@ -106,7 +107,7 @@ def test_every_permutation_of_a_few_is_about_as_likely(n):
     assert even(list(counts.values()), expected, math.factorial(n) - 1)
 
 
-@pytest.mark.parametrize("n", [7, 8, 9, 25, 81])
+@pytest.mark.parametrize("n", scaled([7, 8, 9], [7, 8, 9, 25, 81]))
 def test_half_of_all_orders_are_odd(n):
     """Turns of odd rows and odd columns alone would make none."""
     epochs = 400
@@ -374,7 +375,7 @@ def test_quarter_turns_need_a_square(ds):
 
 
 @given(n=st.integers(1, 60), size=st.integers(1, 9), drop=st.booleans(), data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(50, 200))
 def test_ranks_share_what_is_left_of_an_epoch(n, size, drop, data):
     world = data.draw(st.integers(1, min(n, 7)))
     start = data.draw(st.integers(0, n))

@@ -5,6 +5,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import scaled
 
 import cloudio
 from cloudio import LabelMap, RequestError
@@ -114,7 +115,7 @@ def stored(arrays, index, origins, size, turned):
     return out
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=scaled(100, 400))
 @given(call=calls())
 def test_any_gather_equals_numpy(call):
     rng = np.random.default_rng(call["seed"])

@@ -9,8 +9,9 @@ import builders
 import numpy as np
 import oracle
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import scaled
 
 import cloudio
 from cloudio import Band, LabelMap, RequestError, TruncatedError
@@ -109,7 +110,7 @@ def requests(draw, layout=builders.SMALL, n_patches=7, widest=48):
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(70, 250))
 @given(asked=requests())
 def test_any_read_equals_numpy(small, asked):
     dataset, arrays = small
@@ -140,7 +141,7 @@ def broad(tmp_path_factory, io):
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scaled(20, 60))
 @given(asked=requests(BROAD, 3, 24))
 def test_any_read_of_rows_far_apart_equals_numpy(broad, asked):
     dataset, arrays = broad
@@ -875,7 +876,7 @@ WINDOWS = {"the valid window": (509, (1, 1)), "the whole patch": (512, (0, 0))}
     [
         *(("mmap", split, window) for split in COUNTS for window in WINDOWS),
         *((io, "root", window) for io in ("mmap", "pread") for window in (*WINDOWS, "crops")),
-    ],
+    ][:: scaled(-2, -1)],  # the last one first: crops of all of them
 )
 def test_every_real_array_equals_numpy(realdata, io, where, window):
     dataset = cloudio.open(realdata if where == "root" else realdata / where, io=io)
@@ -886,7 +887,7 @@ def test_every_real_array_equals_numpy(realdata, io, where, window):
     if window in WINDOWS:
         requests_ = [(*WINDOWS[window], list(range(len(dataset))))]
     else:
-        sizes = rng.integers(1, 300, 100)
+        sizes = rng.integers(1, 300, scaled(30, 100))
         requests_ = [
             (int(s), tuple(rng.integers(0, 513 - s, 2).tolist()), [int(rng.integers(len(dataset)))])
             for s in sizes

@@ -10,6 +10,7 @@ from builders import pixels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import in_subprocess, needs_fork
+from profiles import scaled
 
 import cloudio
 from cloudio import Band, Layout, Window
@@ -119,7 +120,7 @@ def stored(root: Path, name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=scaled(8, 15))
 @given(data=st.data())
 def test_any_pass_equals_numpy(folder, name, io, data):
     window = data.draw(WINDOWS)

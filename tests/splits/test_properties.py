@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metadata_sets import components, metadata_only, split_per_patch, splits_without_warnings
+from profiles import scaled
 
 names = st.sampled_from(["", " ", "a", "b ", "b", "c", "d", "e", "f", "g", "h"])
 
@@ -28,7 +29,6 @@ stratified = st.sampled_from([None, "kind"])
 seeds = st.integers(0, 2**64 - 1)
 
 
-@settings(deadline=None)
 @given(columns_of_metadata(), shares, groupings, stratified, seeds)
 def test_groups_stay_whole_and_shares_are_off_by_less_than_the_largest_group(
     columns, asked, group, stratify, seed
@@ -54,7 +54,6 @@ def test_groups_stay_whole_and_shares_are_off_by_less_than_the_largest_group(
         assert share.n_groups == len([one for one in groups if one <= set(which.tolist())])
 
 
-@settings(deadline=None)
 @given(
     columns_of_metadata(), shares, groupings, stratified, seeds, st.randoms(use_true_random=False)
 )
@@ -73,7 +72,7 @@ def test_the_same_rows_in_another_order_go_to_the_same_splits(
     assert places[0] == places[1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=scaled(10, 30))
 @given(columns_of_metadata(), shares, st.data())
 def test_an_array_to_stratify_by_may_be_permuted_with_the_rows(columns, asked, data):
     n = len(columns["kind"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profiles import scaled
 
 from cloudio.reading import scan
 from cloudio.stats import moments
@@ -17,7 +18,7 @@ SCALES = st.sampled_from([1.0, 1e-4, -1e-4, 1 / 3, -7.0, 1e20])
 PERCENTAGES = st.lists(st.floats(0, 100), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(50, 150))
 @given(st.lists(st.integers(-40, 40), min_size=1, max_size=30), SCALES, PERCENTAGES)
 def test_percentiles_of_counts_equal_numpy_bit_for_bit(numbers, scale, percents):
     values, counts = np.unique(numbers, return_counts=True)
@@ -32,7 +33,7 @@ def test_percentiles_of_counts_equal_numpy_bit_for_bit(numbers, scale, percents)
     assert np.array_equal(found, expected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(50, 150))
 @given(st.lists(FINITE32, min_size=1, max_size=30), SCALES, PERCENTAGES)
 def test_percentiles_of_floats_equal_numpy_bit_for_bit(numbers, scale, percents):
     keys = scan.floats_to_keys(np.array(numbers, np.float32))
@@ -76,7 +77,6 @@ def test_the_root_of_a_square_is_exact():
         assert moments.root(Fraction(number) ** 2) == number
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(FINITE32, min_size=1, max_size=6), min_size=1, max_size=6), st.randoms())
 def test_moments_of_parts_are_exact(parts, random):
     arrays = [np.array(part, np.float64) for part in parts]

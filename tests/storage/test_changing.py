@@ -15,6 +15,7 @@ import processes
 import pytest
 from changes import BEGUN, DONE, WAITING, Trial
 from paths import SUPPORT
+from profiles import scaled
 
 import cloudio
 
@@ -37,14 +38,15 @@ def changing(io: str, trials: int, seed: int = 0) -> dict[str, dict[str, int]]:
 
 @needs_posix
 def test_pread_returns_right_bytes_or_an_error():
-    counts = changing("pread", 60)
+    counts = changing("pread", scaled(24, 60))
     assert "right" not in counts["cut to nothing"]
 
 
 @needs_posix
 def test_a_mapping_errs_only_where_a_file_is_cut_or_written_to():
-    counts = changing("mmap", 24)
-    assert counts["replaced"] == {"right": 2}
+    trials = scaled(12, 24)
+    counts = changing("mmap", trials)
+    assert counts["replaced"] == {"right": trials // len(changes.ACTIONS)}
 
 
 @needs_posix

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import SECONDS
+from profiles import scaled
 from residents import soon
 
 import cloudio
@@ -233,7 +234,7 @@ one_type = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(40, 150))
 @given(data=st.data(), bands=one_type, clip=limits, fill=fills)
 def test_scaled_by_torch_the_bits_are_the_readers(ds, data, bands, clip, fill):
     n_bands = 1 if isinstance(bands, str) else len(bands)
