@@ -318,6 +318,8 @@ cdef double representable(double number, int type) except *:
     cdef double[4] maximum = [255, 127, 32767, 65535]
     if type == c.CIO_F32:
         return number
+    if not 0 <= type < 4:
+        raise ValueError(f"numbers of element type {type} cannot be counted")
     return number if minimum[type] <= number <= maximum[type] and number == <int>number else NAN
 
 

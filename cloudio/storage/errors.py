@@ -27,7 +27,7 @@ _MODIFIED = (
 class FileProblem:
     """Why a file or folder is refused: ``error`` is what `cloudio.open` raises.
 
-    ``kind`` says what is wrong with ``path``: one of the checks in verification/checks.py.
+    ``kind`` says what is wrong with ``path``: one of the checks in verification/check_table.py.
     ``patches`` are those that the file does not hold whole; ``arrays`` those that it was to hold.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .._utils import tables
 from .._utils.text import counted, gigabytes
-from .checks import CHECKS, SEVERITIES, Severity
+from .check_table import CHECKS, SEVERITIES, Severity
 
 # Rows of one check that are printed.
 _MAX_ROWS = 12

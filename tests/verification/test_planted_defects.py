@@ -11,7 +11,7 @@ from defects import PLANTED
 
 import cloudio
 from cloudio import LayoutError
-from cloudio.verification.checks import CHECKS
+from cloudio.verification.check_table import CHECKS
 
 # Checks of what `cloudio.open` refuses.
 REFUSED = {"unreadable", "cut", "too-long", "shape", "doubled", "folder", "metadata", "rows"}

@@ -10,7 +10,7 @@ from clean import verify_tiny
 from defects import PLANTED
 from paths import ROOT
 
-from cloudio.verification.checks import CHECKS
+from cloudio.verification.check_table import CHECKS
 from cloudio.verification.report import format_ranges, make_finding
 
 
