@@ -12,7 +12,7 @@ import processes
 import pytest
 from paths import ROOT
 from processes import in_subprocess
-from profiles import scaled
+from profiles import THOROUGH
 
 from cloudio import Window
 from cloudio._core import kernels, runtime
@@ -466,6 +466,9 @@ def test_tuning_refuses_what_it_does_not_know():
 # ---- other machines ------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(
+    not THOROUGH, reason="takes long to compile; CLOUDIO_TEST_PROFILE=thorough does"
+)
 @pytest.mark.parametrize("machine", ["this one", "aarch64"])
 def test_every_table_equals_plain_c(tmp_path, machine):
     """Outside Python, so that an emulator can run it too."""
@@ -483,8 +486,7 @@ def test_every_table_equals_plain_c(tmp_path, machine):
         root / "csrc/stores.c",
         *root.glob("csrc/rows_*.c"),
     ]
-    # Optimised, the tables are those that every other test runs.
-    flags = ["-std=gnu11", scaled("-O0", "-O2"), "-ffp-contract=off", f"-I{root / 'csrc'}"]
+    flags = ["-std=gnu11", "-O2", "-ffp-contract=off", f"-I{root / 'csrc'}"]
     program = tmp_path / "rows_equal"
     processes.printed([compiler, *flags, *([] if here else ["-static"]), *sources, "-o", program])
     processes.printed([*run, program])
