@@ -27,6 +27,10 @@ LAYOUT = Layout(
     label_maps={"LABEL": {"card": LabelMap({0: 0, 1: 1, 2: 2, 3: 3})}},
 )
 BANDS = ["B0", "B1"]
+#: Patches of most tests.
+N = 23
+#: Settings by which crops and symmetries are drawn.
+DRAWN = {"seed": 3, "symmetry": "d4"}
 
 
 def write(folder: Path, n_patches: int, layout: Layout = LAYOUT) -> None:
@@ -47,6 +51,20 @@ def opened(folder: Path, io: str = "mmap") -> cloudio.Dataset:
 
 def reader_of(ds: cloudio.Dataset, **settings: Any) -> cloudio.Reader:
     return ds.reader(BANDS, {"LABEL": "card"}, **{"size": 6, "threads": 1, **settings})
+
+
+def loaders_of_ranks(
+    reader: cloudio.Reader, world_size: int, batch_size: int, **settings: Any
+) -> list[cloudio.Loader]:
+    return [
+        cloudio.Loader(reader, batch_size, rank=rank, world_size=world_size, **settings)
+        for rank in range(world_size)
+    ]
+
+
+def batch_indices(loader: cloudio.Loader) -> list[list[int]]:
+    """Return the patches of each batch of an epoch."""
+    return [batch.index.tolist() for batch in loader]
 
 
 def bytes_of(batches: Iterable[Any]) -> dict[int, bytes]:

@@ -1,0 +1,103 @@
+"""Epochs of a loader: one after the other, left early, several at once."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import oracle
+from loading import DRAWN, N, batch_indices, bytes_of, digest
+
+import cloudio
+
+# ---- epochs --------------------------------------------------------------------------------------
+
+
+def test_epochs_follow_each_other(reader):
+    loader = cloudio.Loader(reader, 6)
+    assert loader.epoch == 0
+    first = batch_indices(loader)
+    assert loader.epoch == 1
+    iteration = iter(loader)
+    assert loader.epoch == 1
+    second = [batch.index.tolist() for batch in iteration]
+    assert loader.epoch == 2
+    assert first != second
+    loader.set_epoch(0)
+    assert batch_indices(loader) == first
+    assert batch_indices(loader) == second
+
+
+def test_an_epoch_that_was_left_begins_again(reader):
+    loader = cloudio.Loader(reader, 6)
+    for _ in loader:
+        break
+    assert loader.epoch == 0
+    assert loader.state_dict()["position"] == 6
+    assert batch_indices(loader) == batch_indices(cloudio.Loader(reader, 6))
+    assert loader.epoch == 1
+
+
+def test_an_iteration_under_way_goes_on_whatever_its_loader_is_told(reader):
+    loader = cloudio.Loader(reader, 6)
+    whole = batch_indices(cloudio.Loader(reader, 6))
+    iteration = iter(loader)
+    next(iteration)
+    loader.set_epoch(7)
+    state = {**loader.state_dict(), "position": 12}
+    loader.load_state_dict(state)
+    assert [batch.index.tolist() for batch in iteration] == whole[1:]
+    assert loader.state_dict() == state
+    other = cloudio.Loader(reader, 6)
+    other.set_epoch(7)
+    assert batch_indices(loader) == batch_indices(other)[2:]
+    assert loader.epoch == 8
+
+
+def test_iterations_at_once_are_whole_ones_each(reader):
+    loader = cloudio.Loader(reader, 6)
+    whole = batch_indices(cloudio.Loader(reader, 6))
+    pairs = list(zip(loader, loader, strict=True))
+    assert [one.index.tolist() for one, _ in pairs] == whole
+    assert [other.index.tolist() for _, other in pairs] == whole
+    for one, other in pairs:
+        assert not np.shares_memory(one.image, other.image)
+        assert oracle.same_bits(one.image, other.image)
+    loader.set_epoch(0)
+    nested = [(a.index.tolist(), batch_indices(loader)) for a in itertools.islice(loader, 2)]
+    assert [order for order, _ in nested] == whole[:2]
+    assert nested[0][1] == whole
+
+
+def test_threads_that_iterate_one_loader_get_whole_epochs_each(reader):
+    loader = cloudio.Loader(reader, 2, **DRAWN)
+
+    with ThreadPoolExecutor(4) as pool:
+        epochs = set(pool.map(lambda _: digest(bytes_of(loader)), range(12)))
+    by_itself = set()
+    loader.set_epoch(0)
+    for _ in range(13):
+        by_itself.add(digest(bytes_of(loader)))
+    assert epochs <= by_itself
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def test_an_epoch_is_over_with_its_last_batch(reader):
+    loader = cloudio.Loader(reader, 4, seed=1)
+    first = [batch.index.tolist() for _, batch in zip(range(len(loader)), loader, strict=False)]
+    state = loader.state_dict()
+    assert (loader.epoch, state["position"]) == (0, N)
+    resumed = cloudio.Loader(reader, 4, seed=1)
+    resumed.load_state_dict(state)
+    assert list(resumed) == []
+    assert resumed.epoch == 1
+    assert [batch.index.tolist() for batch in loader] == [b.index.tolist() for b in resumed]
+    loader.set_epoch(0)
+    assert [batch.index.tolist() for batch in loader] == first
+    # Asked for by name, it is read again though it is over.
+    for _ in zip(range(len(loader)), loader, strict=False):
+        pass
+    loader.set_epoch(loader.epoch)
+    assert next(iter(loader)).index.tolist() != first[0]
+    assert loader.epoch == 1

@@ -1,0 +1,200 @@
+"""Requests that are refused before anything is written, and files that change."""
+
+import builders
+import numpy as np
+import pytest
+from reads import L1C
+
+import cloudio
+from cloudio import RequestError, TruncatedError
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        ([0, 7], IndexError, r"index\[1\] = 7; there are 7 patches"),
+        ([-8], IndexError, r"index\[0\] = -8; there are 7 patches"),
+        (np.array([2**64 - 1], np.uint64), IndexError, r"index\[0\] = 18446744073709551615"),
+        ([2**63], IndexError, "there are 7 patches"),
+        ([True, False], RequestError, "index is of bool; whole numbers are needed"),
+        ([1.0], RequestError, "index is of float64"),
+        (["1"], RequestError, "index is of <U1"),
+        (None, RequestError, "index is of object"),
+        ([2**70], RequestError, "index is of object"),
+        ([[0, 1]], RequestError, r"index has shape \(1, 2\); one dimension is needed"),
+        (np.zeros((0, 2), int), RequestError, "one dimension"),
+    ],
+)
+def test_a_bad_index_writes_nothing(reader, index, error, message):
+    out = reader.allocate(np.size(index))
+    out.image.fill(np.nan)
+    out.label.fill(77)
+    with pytest.raises(error, match=message):
+        reader.read(index, out=out)
+    assert np.isnan(out.image).all()
+    assert (out.label == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        ((33, 0), r"origin = \(33, 0\); a window of 8 x 9 lies inside .* from \(0, 0\) to"),
+        ([(0, 0), (0, 40)], r"origin\[1\] = \(0, 40\)"),
+        ((-1, 0), r"origin = \(-1, 0\)"),
+        ((0.0, 1.0), "origin is of float64; whole numbers are needed"),
+        ((True, False), "origin is of bool"),
+        ((1, 2, 3), r"origin has shape \(3,\); \(2,\) or \(2, 2\) is needed"),
+        ([(0, 0)], r"origin has shape \(1, 2\)"),
+        (5, r"origin has shape \(\)"),
+        (np.array([2**64 - 1, 0], np.uint64), "origin ="),
+    ],
+)
+def test_a_bad_origin_writes_nothing(reader, origin, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], origin, out=out)
+    assert np.isnan(out.image).all()
+
+
+@pytest.mark.parametrize(
+    ("settings_", "message"),
+    [
+        ({"bands": "B5"}, "no array 'B5'; .* has L1C_B2, L1C_B3"),
+        ({"bands": "B4"}, "'B4' can be L1C_B4 or L2A_B4 in .*; name one"),
+        ({"bands": []}, "bands is empty"),
+        ({"bands": None}, "bands=None; a preset, a name or a sequence"),
+        ({"bands": [1]}, r"bands=\[1\]; a preset"),
+        ({"labels": "nothing"}, "no array 'nothing'"),
+        ({"labels": []}, "labels is empty"),
+        ({"labels": 3}, "labels=3; a name, names, or a mapping"),
+        ({"labels": ["hq", "LABEL_hq"]}, "names LABEL_hq twice"),
+        ({"labels": ["hq", "hq"]}, "names LABEL_hq twice"),
+        ({"labels": {"hq": "paper"}}, "LABEL_hq under 'paper'; there is 'card', 'authors'"),
+        ({"labels": "L1C_B2"}, "L1C_B2 under 'card'; there is no policy: or give a LabelMap"),
+        ({"labels": "S1_VV"}, "S1_VV is float32; label codes are whole numbers"),
+        ({"labels": {"hq": {0: 300}}}, "LABEL_hq: class 300 does not fit uint8"),
+        ({"labels": {"L1C_B2": None}}, "codes of 2 bytes, which uint8 cannot"),
+        ({"size": 0}, "size=0; 1 x 1 to 40 x 48 pixels are needed"),
+        ({"size": -3}, "size=-3; 1 x 1"),
+        ({"size": 41}, "size=41; 1 x 1 to 40 x 48"),
+        ({"size": (8, 49)}, r"size=\(8, 49\)"),
+        ({"size": 8.0}, "size=8.0; a whole number or"),
+        ({"size": True}, "size=True; a whole number"),
+        ({"size": (1, 2, 3)}, r"size=\(1, 2, 3\); a whole number"),
+        (
+            {"dtype": "float64"},
+            "dtype='float64'; a float, or as stored, float32, float16, bfloat16, int16, uint16, ",
+        ),
+        ({"dtype": "nonsense"}, "dtype='nonsense'"),
+        ({"dtype": ">f4"}, "dtype='>f4'"),
+        ({"dtype": "uint16"}, "L1C_B2 is stored as int16, not uint16"),
+        ({"dtype": "int16", "scale": 2.0}, "scale=2.0 with dtype='int16'"),
+        ({"dtype": "int16", "mean": 0.0}, "mean=0.0 with dtype='int16'"),
+        ({"dtype": "int16", "clip": (0, 1)}, r"clip=\(0, 1\) with dtype='int16'"),
+        ({"dtype": "int16", "fill": 0}, "fill=0 with dtype='int16'"),
+        ({"layout": "NWHC"}, "layout='NWHC'; 'NCHW' or 'NHWC' is needed"),
+        ({"clip": (1, 0)}, r"clip=\(1, 0\) is reversed; \(lowest, highest\) is needed"),
+        ({"clip": 1}, r"clip=1; \(lowest, highest\) is needed, numbers or None"),
+        ({"clip": (0, float("nan"))}, r"clip=\(0, nan\); \(lowest, highest\)"),
+        ({"clip": (0, True)}, r"clip=\(0, True\); \(lowest, highest\)"),
+        ({"fill": "zero"}, "fill='zero'; a number is needed"),
+        ({"fill": 1e6, "dtype": "float16"}, "fill=1000000.0 overflows float16"),
+        ({"fill": 3.4e38, "dtype": "bfloat16"}, r"fill=3.4e\+38 overflows bfloat16"),
+        ({"fill": 10**400}, "fill=1000.*; a number is needed"),
+        ({"fill": True}, "fill=True; a number is needed"),
+        ({"clip": (0, 10**400)}, r"clip=\(0, 1000.*; \(lowest, highest\) is needed"),
+        ({"clip": (1e39, None)}, r"clip=\(1e\+39, None\) overflows float32"),
+        ({"valid": "no"}, "valid='no'; True or False is needed"),
+        ({"valid": np.array([1, 2])}, "True or False is needed"),
+        ({"mean": "1"}, "mean='1'; a number or one per band"),
+        ({"std": True}, "std=True; a number or one per band"),
+        ({"scale": 1j}, "scale=1j; a number or one per band"),
+        ({"std": [1, 1, 1]}, r"std has shape \(3,\); there are 4 bands"),
+        ({"std": float("nan")}, "std=nan; finite numbers"),
+        ({"scale": 10**400}, "scale=1000.*; a number or one per band"),
+        ({"scale": "radiance"}, "scale='radiance'; 'reflectance', None or numbers"),
+        ({"scale": [1.0]}, r"scale has shape \(1,\); there are 4 bands"),
+        ({"scale": float("nan")}, "scale=nan; finite numbers"),
+        ({"scale": 1e39}, "overflow float32"),
+        ({"mean": "x"}, "mean='x'; a number or one per band"),
+        ({"std": 0.0}, "std=0.0; numbers above 0"),
+        ({"std": [1, 1, -1, 1]}, "numbers above 0"),
+        ({"std": float("inf")}, "finite numbers"),
+        ({"label_dtype": "int32"}, "label_dtype='int32'; uint8, int64 can be had"),
+        ({"labels": "hq", "ignore": -1}, "ignore=-1 is no uint8; label_dtype='int64'"),
+        ({"labels": "hq", "ignore": 1.5}, "ignore=1.5 is no uint8"),
+        ({"threads": 0}, "threads=0; a whole number from 1 on"),
+        ({"threads": True}, "threads=True"),
+        ({"threads": 2.0}, "threads=2.0"),
+    ],
+)
+def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
+    with pytest.raises(RequestError, match=message):
+        small[0].reader(**{"bands": "L1C", **settings_})
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "message"),
+    [
+        (8, "symmetry = 8; 0..7 are needed"),
+        (-1, "symmetry = -1; 0..7"),
+        ([0, 9], r"symmetry\[1\] = 9; 0..7 are needed"),
+        (
+            [0, 5],
+            r"symmetry\[1\] = 5 is a quarter turn, for which a window must be square; it is 8",
+        ),
+        (1.0, "symmetry is of float64; whole numbers are needed"),
+        (True, "symmetry is of bool"),
+        ([0, True], "symmetry holds True or False"),
+        ([0], r"symmetry has shape \(1,\); one number or \(2,\) is needed"),
+        ([[0, 0]], r"symmetry has shape \(1, 2\)"),
+    ],
+)
+def test_a_bad_symmetry_writes_nothing(reader, symmetry, message):
+    out = reader.allocate(2)
+    out.image.fill(np.nan)
+    with pytest.raises(RequestError, match=message):
+        reader.read([0, 1], symmetry=symmetry, out=out)
+    assert np.isnan(out.image).all()
+
+
+def test_negative_ignore_needs_int64(small):
+    batch = small[0].reader("B8A", "hq", label_dtype="int64", ignore=-100).read([0])
+    assert set(np.unique(batch.label)) == {-100, 0, 1, 2, 3}
+
+
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
+def test_splits_of_two_types_are_refused_by_name(tmp_path):
+    builders.write_split(tmp_path / "train", 2)
+    builders.write_split(tmp_path / "val", 1, dtypes={"LABEL_hq": "int16"})
+    dataset = cloudio.open(tmp_path, layout=builders.SMALL)
+    with pytest.raises(RequestError, match="LABEL_hq is uint8 in train, int16 in val; read these"):
+        dataset.reader(L1C, "hq")
+    with pytest.warns(UserWarning, match="LABEL_hq is int16 by the sizes of its files"):
+        reader = dataset.split("val").reader(L1C, "hq")
+    assert reader.read([0]).label.dtype == np.uint8
+
+
+# ---- files that change ---------------------------------------------------------------------------
+
+
+def test_a_file_cut_after_opening_is_found_before_anything_is_written(tmp_path):
+    builders.write_root(tmp_path, {"train": 2, "val": 2})
+    dataset = cloudio.open(tmp_path, layout=builders.SMALL)
+    reader = dataset.reader(L1C, "hq")
+    out = reader.allocate(1)
+    out.image.fill(np.nan)
+    path = tmp_path / "val" / "L1C_B3.dat"
+    with open(path, "r+b") as file:
+        file.truncate(5000)
+    reader.read([0, 1])  # the other split is whole
+    with pytest.raises(TruncatedError, match=r"val/L1C_B3.dat holds 5,000 bytes; it held 7,680"):
+        reader.read([3], out=out)
+    assert np.isnan(out.image).all()
+    with open(tmp_path / "train" / "LABEL_hq.dat", "r+b") as file:
+        file.truncate(0)
+    with pytest.raises(TruncatedError, match=r"train/LABEL_hq\.dat holds 0 bytes"):
+        reader.read([0], out=out)
