@@ -9,8 +9,6 @@ from loading import DRAWN, N, batch_indices, bytes_of, digest
 
 import cloudio
 
-# ---- epochs --------------------------------------------------------------------------------------
-
 
 def test_epochs_follow_each_other(reader):
     loader = cloudio.Loader(reader, 6)
@@ -78,9 +76,6 @@ def test_threads_that_iterate_one_loader_get_whole_epochs_each(reader):
     for _ in range(13):
         by_itself.add(digest(bytes_of(loader)))
     assert epochs <= by_itself
-
-
-# ---- refusals ------------------------------------------------------------------------------------
 
 
 def test_an_epoch_is_over_with_its_last_batch(reader):

@@ -19,7 +19,7 @@ import cloudio
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-# ---- the end of a thread -------------------------------------------------------------------------
+# ---- the thread ----------------------------------------------------------------------------------
 
 
 def test_a_thread_is_there_as_long_as_its_iteration(reader):
@@ -237,7 +237,7 @@ def test_a_loader_that_keeps_its_iteration_goes_all_the_same(reader):
     assert soon(lambda: not threads())
 
 
-# ---- what is asked for ahead ---------------------------------------------------------------------
+# ---- prefetched pages ----------------------------------------------------------------------------
 
 
 def test_pages_of_each_batch_are_asked_for_while_the_one_before_is_built(reader, monkeypatch):

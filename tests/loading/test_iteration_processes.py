@@ -19,8 +19,6 @@ from residents import soon
 import cloudio
 
 posix = pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
-
-
 SETUP = """
     import gc, os, signal, sys, threading, time
     import cloudio, forks, loading

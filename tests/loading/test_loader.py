@@ -18,7 +18,7 @@ from cloudio import RequestError
 GOLDEN = {0: "ef0a331b4cbf4a99", 1: "973b80650d1b5a5d", 2**40: "a78491e4587a6215"}
 
 
-# ---- the same bytes ------------------------------------------------------------------------------
+# ---- bytes ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
@@ -132,7 +132,7 @@ def test_a_crop_that_changes_later_changes_nothing(reader):
         assert one.samples([0]).origin.tolist() == [[2, 3]]
 
 
-# ---- who gets what -------------------------------------------------------------------------------
+# ---- ranks and lengths ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
@@ -179,7 +179,7 @@ def test_a_length_counts_batches(reader, batch_size, drop_last, length):
     assert len(loader) == length
 
 
-# ---- refusals ------------------------------------------------------------------------------------
+# ---- samples and attributes ----------------------------------------------------------------------
 
 
 def test_samples_are_had_in_any_order_and_of_any_epoch(reader):

@@ -203,7 +203,7 @@ def test_an_epoch_is_a_number_from_0_on(epoch):
         check_epoch(epoch)
 
 
-# ---- how a patch is seen -------------------------------------------------------------------------
+# ---- crops and symmetries ------------------------------------------------------------------------
 
 N_ROWS, N_COLS = 6, 11
 WHOLE = Augmentation((1, N_ROWS), (2, N_COLS), range(8))
@@ -287,7 +287,7 @@ def test_draws_are_the_same_on_every_machine():
     assert (digest(origin), digest(symmetry)) == ("63793a0b070d2a6b", "83f2cd477cc7a972")
 
 
-# ---- what a crop may be --------------------------------------------------------------------------
+# ---- arguments -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

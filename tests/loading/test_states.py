@@ -13,8 +13,6 @@ from loading import DRAWN, N, batch_indices, bytes_of, loaders_of_ranks, reader_
 import cloudio
 from cloudio import RequestError
 
-# ---- states --------------------------------------------------------------------------------------
-
 
 def test_a_state_is_a_handful_of_whole_numbers(reader):
     loader = cloudio.Loader(reader, 4, seed=2**64 - 1)

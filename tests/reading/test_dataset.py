@@ -29,8 +29,6 @@ def descriptors():
 
 
 needs_dev_fd = pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="there is no /dev/fd")
-
-
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 
@@ -247,7 +245,7 @@ def test_a_child_forked_while_a_thread_opens_a_file_can_open_it_too(tmp_path):
     assert in_subprocess(FORK, tmp_path) == "status 0"
 
 
-# ---- as a thing ----------------------------------------------------------------------------------
+# ---- text ----------------------------------------------------------------------------------------
 
 
 def test_a_data_set_shows_what_it_is(ds, root):

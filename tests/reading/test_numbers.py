@@ -12,9 +12,6 @@ import cloudio
 from cloudio import Band, RequestError
 from cloudio._core import runtime
 
-# ---- the right numbers ---------------------------------------------------------------------------
-
-
 # Of one byte a pixel, and as far apart as rows can be and still be read together: a window of
 # 1024 x 1024 is 17 MiB, more than a transposed tile may take in.
 LARGE = cloudio.Layout(
@@ -171,9 +168,6 @@ def test_nan_and_signed_zero_of_radar_are_kept(small):
     assert np.signbit(window[window == 0]).any()
     batch = dataset.reader("S1_VH").read(range(7))
     assert oracle.same_bits(batch.image[:, 0], np.ascontiguousarray(window))
-
-
-# ---- out -----------------------------------------------------------------------------------------
 
 
 def test_a_fill_of_any_float_type_is_taken(small):

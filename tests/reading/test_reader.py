@@ -12,8 +12,6 @@ from reads import L1C
 import cloudio
 from cloudio import LabelMap, RequestError
 
-# ---- the right numbers ---------------------------------------------------------------------------
-
 
 def test_shapes_follow_what_was_asked(small):
     dataset, _ = small
@@ -114,9 +112,6 @@ def test_a_batch_is_aligned_to_cache_lines(reader):
             assert array.ctypes.data % 64 == 0
 
 
-# ---- refusals ------------------------------------------------------------------------------------
-
-
 def test_threads_come_from_the_environment(small, monkeypatch):
     monkeypatch.setenv("CLOUDIO_THREADS", "3")
     assert small[0].reader()._threads == 3
@@ -128,7 +123,7 @@ def test_threads_come_from_the_environment(small, monkeypatch):
     assert small[0].reader()._threads >= 1
 
 
-# ---- as a thing ----------------------------------------------------------------------------------
+# ---- pickles and lifetimes -----------------------------------------------------------------------
 
 
 def test_a_reader_pickles_as_paths(small):

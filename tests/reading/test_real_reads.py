@@ -33,8 +33,6 @@ CARD = {
     "kappamask_L1C": {1: 0, 4: 1, 3: 2, 2: 3},
     "kappamask_L2A": {1: 0, 4: 1, 3: 2, 2: 3},
 }
-
-
 WINDOWS = {"the valid window": (509, (1, 1)), "the whole patch": (512, (0, 0))}
 
 

@@ -9,7 +9,7 @@ from small_sets import open_small, raises
 
 from cloudio import RequestError
 
-# ---- parts ---------------------------------------------------------------------------------------
+# ---- splits and subsets --------------------------------------------------------------------------
 
 
 def stored(ds):

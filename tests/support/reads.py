@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from cloudio._core import runtime
 
 L1C = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
-
-
 COUNTS = {"train": 4, "val": 1, "test": 2}
 
 

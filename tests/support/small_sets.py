@@ -8,8 +8,6 @@ from builders import SMALL
 import cloudio
 
 BANDS = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8A")
-
-
 # Bytes of one patch, a byte a pixel.
 PATCH = 40 * 48
 
