@@ -1,4 +1,4 @@
-"""Numbers as people read them: counts with their noun, shares in percent, bytes in GB."""
+"""Text as people read it: counts with their noun, shares in percent, bytes in GB, escapes."""
 
 import math
 
@@ -32,3 +32,8 @@ def gigabytes(n_bytes: float) -> str:
 def megabytes(n_bytes: float) -> str:
     """Bytes in MB of 10**6, without the unit."""
     return f"{n_bytes / 1e6:,.0f}"
+
+
+def escape_controls(text: str) -> str:
+    """Return ``text`` on one line: characters that are not printed, such as \\n, as escapes."""
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)

@@ -89,7 +89,7 @@ def _split_row(name: str, split: "Dataset") -> tuple[str, str, str, str]:
 
 
 def _array_table(arrays: "Sequence[ArraySummary]") -> str:
-    """Return a table with a row per array; offset and nodata only where an array has one."""
+    """Return a table with a row per array; offset, unit and nodata only where an array has one."""
     from .._utils import tables
     from .._utils.text import gigabytes
     from ..layouts.band import Band
@@ -103,6 +103,8 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     }
     if any(band.offset for band in bands):
         columns["offset"] = [f"{band.offset:g}" if band.offset else "-" for band in bands]
+    if any(band.unit for band in bands):
+        columns["unit"] = [band.unit or "-" for band in bands]
     if any(band.nodata is not None for band in bands):
         columns["nodata"] = ["-" if band.nodata is None else f"{band.nodata:g}" for band in bands]
     columns["GB"] = [gigabytes(array.n_bytes) for array in arrays]

@@ -46,7 +46,8 @@ class Band:
 
     ``(x + offset) * scale`` is the stored number x in the array's unit (reflectance, dB, m, ...);
     ``scale`` is None where that is not known.  ``nodata`` is the stored number that means none.
-    ``wavelength`` is the center in nm, of Sentinel-2A.
+    ``wavelength`` is the center in nm, of Sentinel-2A.  ``unit`` is the unit of the scaled numbers,
+    such as ``"dB"``: ``""`` for numbers without one, None where it is not known.
 
     ``file`` is where the array lies: a file name or a glob pattern below the split's folder, in
     which ``{name}`` stands for the array's name, and which exactly one file must match.  None
@@ -65,6 +66,7 @@ class Band:
     file: str | None = None
     channel: int | None = None
     channels: int | None = None
+    unit: str | None = None
 
     def __post_init__(self) -> None:
         # One object for every NaN: tuples that hold the same one are equal.

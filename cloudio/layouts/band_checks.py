@@ -39,6 +39,8 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
         yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
     if band.wavelength is not None and not (is_finite(band.wavelength) and band.wavelength > 0):
         yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
+    if band.unit is not None and not isinstance(band.unit, str):
+        yield "unit", f"has unit {band.unit!r}; a text, or None, is needed"
     if band.file is not None and not (_is_below(band.file) and _is_below(band.pattern)):
         yield (
             "file",

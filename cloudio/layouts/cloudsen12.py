@@ -1,8 +1,8 @@
 """CloudSEN12 as tables: arrays, presets, label codes. Nothing here computes.
 
-Sources: the release's files (names, types, padding), its card (scales, codes), ESA's Sentinel-2A
-spectral response functions (wavelengths). Where card and files disagree the files are right here
-and the card's name is an alias.
+Sources: the release's files (names, types, padding), its card (scales, units, codes), ESA's
+Sentinel-2A spectral response functions (wavelengths). Where card and files disagree the files are
+right here and the card's name is an alias.
 """
 
 from .band import Band, Window
@@ -17,7 +17,7 @@ _WAVELENGTHS = {
 
 _L1C = tuple(f"L1C_{name}" for name in _WAVELENGTHS)
 _L2A = tuple(f"L2A_{name}" for name in _WAVELENGTHS if name != "B10")
-_S1 = ("S1_VV", "S1_VH", "S1_angle")
+_S1 = {"S1_VV": "dB", "S1_VH": "dB", "S1_angle": "degrees"}
 _EXTRA = {
     "EXTRA_CDI": 1e-4,
     "EXTRA_Shwdirection": 1e-2,
@@ -26,6 +26,8 @@ _EXTRA = {
     "EXTRA_lc100": 1.0,
     "EXTRA_lc10": 1.0,
 }
+# The others' units are not stated.
+_EXTRA_UNITS = {"EXTRA_elevation": "m"}
 _LABELS = (
     "manual_hq", "manual_sc", "fmask", "qa60", "s2cloudless", "sen2cor", "cd_fcnn_rgbi",
     "cd_fcnn_rgbi_swir", "kappamask_L1C", "kappamask_L2A",
@@ -75,22 +77,25 @@ CLOUDSEN12 = Layout(
     patch=(512, 512),
     valid=Window(row=1, col=1, height=509, width=509),
     bands=(
-        *(Band(f"L1C_{n}", scale=1e-4, wavelength=w) for n, w in _WAVELENGTHS.items()),
+        *(Band(f"L1C_{n}", scale=1e-4, wavelength=w, unit="") for n, w in _WAVELENGTHS.items()),
         *(
-            Band(f"L2A_{n}", scale=1e-4, wavelength=w)
+            Band(f"L2A_{n}", scale=1e-4, wavelength=w, unit="")
             for n, w in _WAVELENGTHS.items()
             if n != "B10"
         ),
         *(Band(f"L2A_{n}", scale=1e-3) for n in ("AOT", "WVP")),
         *(Band(f"L2A_TCI_{n}") for n in "RGB"),
-        *(Band(name, dtype="float32", nodata=-99.0) for name in _S1),
-        *(Band(name, scale=scale, nodata=-99.0) for name, scale in _EXTRA.items()),
+        *(Band(name, dtype="float32", nodata=-99.0, unit=unit) for name, unit in _S1.items()),
+        *(
+            Band(name, scale=scale, nodata=-99.0, unit=_EXTRA_UNITS.get(name))
+            for name, scale in _EXTRA.items()
+        ),
         *(Band(f"LABEL_{name}", kind="label", dtype="uint8") for name in _LABELS),
     ),
     presets={
         "L1C": (_L1C,),
         "L2A": (_L2A,),
-        "S1": (_S1,),
+        "S1": (tuple(_S1),),
         "EXTRA": (tuple(_EXTRA),),
         "rgb": (("L1C_B4", "L1C_B3", "L1C_B2"), ("L2A_B4", "L2A_B3", "L2A_B2")),
     },

@@ -32,6 +32,7 @@ def read_arrays(table: Table) -> list[Band]:
             file=given.get("file"),
             channel=number,
             channels=channels,
+            unit=given.get("unit"),
         )
         for name, wavelength, number in zip(
             names, _wavelengths(table, given, names), numbers, strict=True

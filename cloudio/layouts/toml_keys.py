@@ -41,6 +41,7 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "scale": (lambda x: is_real(x) or x == "unknown", "a number, or 'unknown',"),
     "offset": NUMBER,
     "nodata": NUMBER,
+    "unit": (lambda x: isinstance(x, str), "a text"),
     "wavelength": NUMBER,
     "wavelengths": (lambda x: is_list_of(is_real, x), "a list of numbers"),
     "file": TEXT,

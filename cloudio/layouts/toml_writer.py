@@ -79,6 +79,8 @@ def _arrays(bands: list[Band]) -> list[str]:
         entries["offset"] = band.offset
     if band.nodata is not None:
         entries["nodata"] = band.nodata
+    if band.unit is not None:
+        entries["unit"] = band.unit
     waves = [band.wavelength for band in bands if band.wavelength is not None]
     if waves:
         entries |= {"wavelengths": waves} if several else {"wavelength": waves[0]}

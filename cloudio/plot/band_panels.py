@@ -1,4 +1,4 @@
-"""Panels of bands: one band in gray, or three as red, green and blue."""
+"""Panels of bands: one in gray, three as red, green and blue, or land cover in its own colors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,18 +6,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import RequestError
+from ..layouts.band import Band
 from ..reading.dataset import Dataset
 from ..reading.reader import Reader
 from .colors import (
     NO_DATA,
-    REFLECTANCE_STRETCH,
     Stretch,
+    color_codes,
     compose_bands,
     linear_stretch,
     percentile_limits,
 )
+from .land_cover import is_land_cover, land_cover_colors
 from .options import FigureOptions
-from .panels import ColorBar, Key, Legend, Panels
+from .panels import CodeKey, ColorBar, Key, Legend, Panels
+from .stretches import fixed_stretches, is_reflectance
 
 
 def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
@@ -60,19 +63,25 @@ def make_band_panels(
     options: FigureOptions,
 ) -> Panels:
     """Return the panels of ``image`` (patch, band, row, column), of these bands."""
-    stretches = _choose_stretches(ds, names, image, valid, options.stretch)
-    images = [compose_bands(x, v, s) for x, v, s in zip(image, valid, stretches, strict=True)]
-    keys: list[Key | None] = [None] * len(image)
-    if len(names) == 1:
-        shown = [band[0][mask] for band, mask in zip(image, valid, strict=True)]
-        if options.stretch == "patch":
-            bars = [_make_bar(ds, names[0], s[0], x) for s, x in zip(stretches, shown, strict=True)]
-            keys = [*bars]
-        else:  # the same for all patches, for the page puts it once below each column
-            bar = _make_bar(ds, names[0], stretches[0][0], np.concatenate(shown))
-            keys = [bar] * len(image)
     legend: Legend = {} if valid.all() else {"no data": NO_DATA}
-    return Panels(_join_names(ds, names), images, keys, legend)
+    if len(names) == 1 and is_land_cover(names[0]):
+        images, keys = _color_land_cover(names[0], image[:, 0], valid)
+    else:
+        stretches = _choose_stretches(ds, names, image, valid, options.stretch)
+        images = [compose_bands(x, v, s) for x, v, s in zip(image, valid, stretches, strict=True)]
+        keys = [None] * len(image)
+        if len(names) == 1:
+            keys = _make_bars(ds.band(names[0]), stretches, image[:, 0], valid)
+    return Panels(_title(ds, names), images, keys, legend)
+
+
+def _color_land_cover(
+    name: str, image: np.ndarray, valid: np.ndarray
+) -> tuple[list[np.ndarray], list[Key | None]]:
+    codes = np.where(valid, image, 0).astype(np.int64)
+    colors, texts = land_cover_colors(name, np.unique(codes[valid]).tolist())
+    images = [color_codes(x, colors or {0: NO_DATA}, v) for x, v in zip(codes, valid, strict=True)]
+    return images, [CodeKey(texts)] * len(images)
 
 
 def _choose_stretches(
@@ -88,25 +97,38 @@ def _choose_stretches(
             [linear_stretch(*percentile_limits(band, mask)) for band in bands]
             for bands, mask in zip(image, valid, strict=True)
         ]
-    if stretch != "fixed":
-        low, high = map(float, stretch)
-        stretches = [linear_stretch(low, high)] * len(names)
-    elif len(names) > 1 and _have_wavelengths(ds, names) and _have_scales(ds, names):
-        stretches = [REFLECTANCE_STRETCH] * len(names)
-    else:
-        limits = [percentile_limits(image[:, b], valid) for b in range(len(names))]
-        stretches = [linear_stretch(*pair) for pair in limits]
-    return [stretches] * len(image)
+    if stretch == "fixed":
+        return [fixed_stretches(ds, names)] * len(image)
+    low, high = map(float, stretch)
+    return [[linear_stretch(low, high)] * len(names)] * len(image)
 
 
-def _make_bar(ds: Dataset, name: str, stretch: Stretch, shown: np.ndarray) -> ColorBar:
-    (low, _), (high, _) = stretch
-    band = ds.band(name)
-    label = "reflectance" if band.wavelength is not None else ""
+def _make_bars(
+    band: Band, stretches: Sequence[Sequence[Stretch]], image: np.ndarray, valid: np.ndarray
+) -> list[Key | None]:
+    """Return a bar for each patch: one for all of them where they are stretched alike."""
+    shown = [numbers[mask] for numbers, mask in zip(image, valid, strict=True)]
+    if all(stretch is stretches[0] for stretch in stretches):
+        bar = _make_bar(band, stretches[0][0], np.concatenate(shown))
+        return [bar] * len(image)  # one object, so that the page draws it once below each column
+    return [_make_bar(band, one[0], numbers) for one, numbers in zip(stretches, shown, strict=True)]
+
+
+def _make_bar(band: Band, stretch: Stretch, shown: np.ndarray) -> ColorBar:
+    (low, _), (high, _) = stretch[0], stretch[-1]
+    label = "reflectance" if is_reflectance(band) else band.unit or ""
     if band.scale is None:
         label = "as stored"
     extends = bool((shown < low).any()), bool((shown > high).any())
-    return ColorBar("gray", low, high, label, extends)
+    return ColorBar("gray", stretch, label, extends)
+
+
+def _title(ds: Dataset, names: Sequence[str]) -> str:
+    """Return a title such as ``L1C_B4 B3 B2``, or ``L1C_B4, 664.5 nm``."""
+    wavelength = ds.band(names[0]).wavelength
+    if len(names) == 1 and wavelength is not None:
+        return f"{names[0]}, {wavelength:g} nm"
+    return _join_names(ds, names)
 
 
 def _join_names(ds: Dataset, names: Sequence[str]) -> str:

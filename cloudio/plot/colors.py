@@ -28,6 +28,12 @@ NO_DATA: Color = (255, 0, 255)
 #: The fixed stretch of reflectance: three quarters of the brightness for the range of the ground,
 #: the rest for clouds, so that they do not saturate.
 REFLECTANCE_STRETCH: Stretch = ((0.0, 0.0), (0.3, 0.75), (1.0, 1.0))
+# The share of red, green and blue in the luminance of a color (ITU-R BT.709).
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+# Tones of a class: pixels around that a pixel is compared with, the gain of the difference, and how
+# large it can be.  At half opacity a tone stays within CIELAB 12 of the color in the legend
+# (tests/plot/test_color_distances.py).
+_AROUND, _DETAIL_GAIN, _MOST_DETAIL = 16, 1.5, 50.0
 #: An array without a fixed stretch is stretched between these percentiles.
 STRETCH_PERCENTILES = 1.0, 99.0
 
@@ -77,13 +83,33 @@ def color_codes(codes: np.ndarray, colors: Mapping[int, Color], inside: np.ndarr
     return np.where(inside[..., None], table[rows], np.array(NO_DATA, np.uint8))
 
 
-def blend(
+def tint(
     base: np.ndarray, valid: np.ndarray, cover: np.ndarray, mask: np.ndarray, opacity: float
 ) -> np.ndarray:
-    """Return ``base``, covered by ``cover`` with that opacity where ``mask``.
+    """Return ``base``, where ``mask`` in tones of ``cover``.
 
-    The cover is opaque where the base is not ``valid``: no color is mixed with NO_DATA.
+    A tone is lighter where the base is brighter than around it.  So bright and dark ground alike
+    are on average in the color of the cover, which a legend shows.  Tones spread as ``opacity``
+    sinks; at 1, and where the base is not ``valid``, they are the color itself.
     """
-    mixed = np.rint(opacity * cover + (1 - opacity) * base.astype(np.float64)).astype(np.uint8)
-    mixed = np.where(valid[..., None], mixed, cover)
-    return np.where(mask[..., None], mixed, base)
+    detail = (_DETAIL_GAIN * _detail(base, valid)).clip(-_MOST_DETAIL, _MOST_DETAIL)
+    tones = np.rint((cover + (1 - opacity) * detail[..., None]).clip(0, 255)).astype(np.uint8)
+    return np.where(mask[..., None], tones, base)
+
+
+def _detail(base: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Return how much brighter each pixel is than the valid ones around it; 0 where not valid."""
+    brightness = np.where(valid, base @ _LUMINANCE, 0)
+    n_around = _sum_around(valid.astype(np.float64))
+    around = _sum_around(brightness) / np.maximum(n_around, 1)
+    return np.where(valid, brightness - around, 0)
+
+
+def _sum_around(plane: np.ndarray) -> np.ndarray:
+    """Return the sums over squares of 2 * _AROUND + 1 pixels a side, cut at the edges."""
+    for _ in range(2):  # along columns, then, of the transpose, along rows
+        sums = np.concatenate([np.zeros((1, plane.shape[1])), plane.cumsum(axis=0)])
+        rows = np.arange(len(plane))
+        last, first = np.minimum(rows + _AROUND + 1, len(plane)), np.maximum(rows - _AROUND, 0)
+        plane = (sums[last] - sums[first]).T
+    return plane

@@ -49,17 +49,21 @@ def patch(
 
     ``index``: a number or numbers, as `Reader.read` takes them.  ``bands``: a name, a preset, or
     three names for red, green and blue; or a sequence of such, each a panel.  A preset is one
-    panel where it is three bands of known wavelength, else one in gray for each band.
+    panel where it is three bands of known wavelength, else one in gray for each band.  Land cover
+    of CloudSEN12 has its publishers' colors.  More than five panels of a patch are a grid.
     ``labels``: as for a `Reader`, but probabilities given by name alone are a heat map; under a
     policy or a map they are classes.  None for a label means codes as stored, as there.
 
-    ``stretch``: ``"fixed"`` stretches all patches alike, so that they compare: reflectance 0..0.3
-    over three quarters of the brightness, so that dark ground can be seen, and 0.3..1 over the
-    rest, so that clouds do not saturate; what has a color bar, and arrays without wavelengths,
-    between percentiles 1 and 99 of all patches shown.  ``"patch"``: each band of each patch between
-    its own percentiles.  (low, high): linear, in scaled units.
-    ``overlay``: the opacity of classes over the first panel, 0..1, while class 0 is left
-    uncovered; None: classes alone, class 0 too.  ``classes``: names of the classes 0, 1, ...; None
+    ``stretch``: ``"fixed"`` gives a band the same brightness in every figure, so that figures
+    compare: reflectance 0..0.3 over three quarters of the brightness, so that dark ground can be
+    seen, and 0.3..1 over the rest, so that clouds do not saturate; a tenth of that around 1375 nm;
+    -30..0 for dB; fixed limits for the other bands of CloudSEN12.  A band without such limits is
+    stretched between percentiles 1 and 99 of up to 16 patches that are spread over ``ds``.
+    ``"patch"``: each band of each patch between its own percentiles.  (low, high): linear, in
+    scaled units.
+    ``overlay``: how opaque classes are over the first panel, 0..1; class 0 is left uncovered.  A
+    class is drawn in tones of its color, which show the details of the image; at 1 in the color
+    alone.  None: classes without the image, class 0 too.  ``classes``: names of the classes 0, 1, ...; None
     means `CLASSES` for CloudSEN12, and numbers for other layouts.
 
     ``window=True``: the whole stored patch with the valid window outlined; else the valid window.

@@ -12,9 +12,11 @@ from .colors import (
     IGNORED,
     NO_DATA,
     Color,
-    blend,
     color_codes,
+    linear_stretch,
+    tint,
 )
+from .land_cover import is_land_cover, land_cover_colors
 from .options import FigureOptions
 from .panels import CodeKey, ColorBar, Key, Legend, Panels
 from .plotted_labels import IGNORE, PlottedLabel, Probability
@@ -48,6 +50,8 @@ def make_label_panels(
     are_classes = label.label_map is not None and {*classes} <= {*range(len(CLASS_COLORS))}
     if label.probability is not None:
         coloring = _color_probabilities(label.probability)
+    elif is_land_cover(label.name) and label.label_map is None:
+        coloring = _color_land_cover(label.name, classes)
     elif are_classes:
         coloring = _color_classes(label, occurring, options)
     else:
@@ -60,7 +64,7 @@ def make_label_panels(
     if are_classes and label.probability is None and options.overlay is not None:
         mask = (codes != 0) & inside | ~inside
         images = [
-            blend(below, valid, cover, covered, options.overlay)
+            tint(below, valid, cover, covered, options.overlay)
             for below, valid, cover, covered in zip(*base, images, mask, strict=True)
         ]
         if 0 in classes:
@@ -86,11 +90,18 @@ def _color_classes(
     return _Coloring(colors, legend=legend)
 
 
+def _color_land_cover(name: str, codes: Sequence[int]) -> _Coloring:
+    colors, texts = land_cover_colors(name, codes)
+    return _Coloring(colors, CodeKey(texts))
+
+
 def _color_probabilities(probability: Probability) -> _Coloring:
     """Return a heat map of 0..top; other codes are those that a threshold ignores."""
     threshold, top = probability
     unit = "probability, %" if top == 100 else f"probability, 0 to {top}"
-    bar = ColorBar(_HEAT, 0, top, f"{unit}; line: threshold {threshold}", mark=threshold)
+    bar = ColorBar(
+        _HEAT, linear_stretch(0, top), f"{unit}; line: threshold {threshold}", mark=threshold
+    )
     return _Coloring({code: _heat(code / top) for code in range(top + 1)}, bar)
 
 
@@ -100,7 +111,8 @@ def _color_each_code(
     """Return a color of its own for each code, or a heat map where there are too many."""
     if len(codes) > _MOST_CODES:
         low, high = codes[0], codes[-1]
-        bar = ColorBar(_HEAT, low, high, "code" if label.label_map is None else "class")
+        text = "code" if label.label_map is None else "class"
+        bar = ColorBar(_HEAT, linear_stretch(low, high), text)
         return _Coloring({code: _heat((code - low) / (high - low)) for code in codes}, bar)
     colors = _distinct_colors(codes)
     name = "code {}".format if label.label_map is None else options.class_name

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 
+from .._utils.text import escape_controls
 from .colors import Color
 from .panels import Panels
 
@@ -14,6 +15,8 @@ OUTLINE_COLOR = "#00ff00"
 _OUTLINE_TEXT = "valid window"
 # Entries that are no class come last, in this order.
 _LAST = ("ignore", "no data")
+#: How all text is drawn: as it is, and never as mathematics or TeX.
+TEXT_STYLE = {"parse_math": False, "usetex": False}
 
 
 def figure_legend(
@@ -22,7 +25,9 @@ def figure_legend(
     """Return the swatches of the classes that occur, in their order, then of everything else."""
     colors = {text: color for p in panels for text, color in p.legend.items()}
     order = [*classes, *sorted(colors.keys() - {*classes, *_LAST}), *_LAST]
-    swatches = [make_swatch(text, colors[text]) for text in order if text in colors]
+    swatches = [
+        make_swatch(escape_controls(text), colors[text]) for text in order if text in colors
+    ]
     if outlined:
         swatches.append(Patch(facecolor="none", edgecolor=OUTLINE_COLOR, label=_OUTLINE_TEXT))
     return swatches
@@ -45,8 +50,9 @@ def draw_legend(
 ) -> None:
     """Draw a legend whose top left corner is there, in shares of the page."""
     style: dict[str, Any] = {"frameon": False, "borderpad": 0, "borderaxespad": 0}
-    figure.legend(
+    legend = figure.legend(
         handles=swatches,
+        labels=["?"] * len(swatches),  # a text of its own could begin with _, which hides it
         ncols=n_columns,
         loc="upper left",
         bbox_to_anchor=corner,
@@ -55,3 +61,5 @@ def draw_legend(
         handlelength=1.5,
         **style,
     )
+    for text, swatch in zip(legend.get_texts(), swatches, strict=True):
+        text.update({"text": swatch.get_label(), **TEXT_STYLE})

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .colors import Color
+from .colors import Color, Stretch
 
 
 @dataclass(frozen=True)
 class ColorBar:
-    """A bar of the colors from ``low`` to ``high``.
+    """A bar of the colors from the first to the last number of ``stretch``.
 
     ``extends``: whether smaller and whether larger numbers occur.  ``mark``: a number to mark.
     """
 
     cmap: str
-    low: float
-    high: float
+    stretch: Stretch
     label: str
     extends: tuple[bool, bool] = (False, False)
     mark: float | None = None

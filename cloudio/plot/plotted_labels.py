@@ -66,7 +66,7 @@ def _choose_labels(ds: Dataset, band: str, given: Any) -> list[PlottedLabel]:
             for name, label_map in given.items()
         }
     with suppressed():  # the title names the policy, and probabilities by name stay such
-        reader = ds.reader(band, given, scale=None)
+        reader = ds.reader(band, given, scale=None, label_dtype="int64")
     labels = []
     for name, label_map in reader.label_maps.items():
         kept = _keep_probabilities(ds, name)

@@ -49,10 +49,10 @@ def test_dataset_lists_splits_and_arrays(tmp_path):
     assert "patches of 512 x 512; valid window 509 x 509 from (1, 1)" in text
     assert ["train", "2", "6", "columns", str(tmp_path / "train")] in rows
     assert ["val", "1", "6", "columns", str(tmp_path / "val")] in rows
-    assert ["L1C_B2", "band", "int16", "0.0001", "-", "0.002"] in rows
-    assert ["L2A_AOT", "band", "int16", "0.001", "-", "0.002"] in rows
-    assert ["S1_VV", "band", "float32", "1", "-99", "0.003"] in rows
-    assert ["LABEL_manual_hq", "label", "uint8", "-", "-", "0.001"] in rows
+    assert ["L1C_B2", "band", "int16", "0.0001", "-", "-", "0.002"] in rows
+    assert ["L2A_AOT", "band", "int16", "0.001", "-", "-", "0.002"] in rows
+    assert ["S1_VV", "band", "float32", "1", "dB", "-99", "0.003"] in rows
+    assert ["LABEL_manual_hq", "label", "uint8", "-", "-", "-", "0.001"] in rows
     assert text.endswith("no warnings")
 
 
@@ -69,8 +69,8 @@ def test_dataset_lists_what_is_unusual(tmp_path):
     write_split(tmp_path / "val", 1, CLOUDSEN12, names=FEW, metadata=False)
     text = info.describe(tmp_path)
     rows = [line.split() for line in text.splitlines()]
-    assert ["own", "band", "int16", "unknown", "-", "0.001"] in rows
-    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "0.001"] in rows
+    assert ["own", "band", "int16", "unknown", "-", "-", "0.001"] in rows
+    assert ["LABEL_manual_hq", "label", "int16/uint8", "-", "-", "-", "0.001"] in rows
     assert ["train", "2", "none", str(tmp_path / "train")] in rows
     for warning in cloudio.open(tmp_path).warnings:
         assert warning in text.splitlines()
@@ -92,7 +92,7 @@ OWN = Layout(
     (
         Band("a", scale=1e-4, offset=-1000, file="s.npy", channel=0, channels=2, nodata=0),
         Band("b", scale=1e-4, offset=-1000, file="s.npy", channel=1, channels=2, nodata=np.nan),
-        Band("c"),
+        Band("c", unit="K"),
     ),
 )
 
@@ -107,17 +107,17 @@ def own(folder):
     return path
 
 
-def test_offset_and_nodata_are_told_where_an_array_has_one(tmp_path):
+def test_offset_unit_and_nodata_are_told_where_an_array_has_one(tmp_path):
     text = info.describe(tmp_path / "data", own(tmp_path / "data"))
     rows = [line.split() for line in text.splitlines()]
     assert "Own, 2 patches, 3 arrays, 0.000 GB" in text
-    assert ["array", "kind", "stored", "scale", "offset", "nodata", "GB"] in rows
-    assert ["a", "band", "int16", "0.0001", "-1000", "0", "0.000"] in rows
-    assert ["b", "band", "int16", "0.0001", "-1000", "nan", "0.000"] in rows
-    assert ["c", "band", "int16", "1", "-", "-", "0.000"] in rows
+    assert ["array", "kind", "stored", "scale", "offset", "unit", "nodata", "GB"] in rows
+    assert ["a", "band", "int16", "0.0001", "-1000", "-", "0", "0.000"] in rows
+    assert ["b", "band", "int16", "0.0001", "-1000", "-", "nan", "0.000"] in rows
+    assert ["c", "band", "int16", "1", "-", "K", "-", "0.000"] in rows
 
 
-def test_offset_and_nodata_have_no_column_where_no_array_has_one(tmp_path):
+def test_offset_unit_and_nodata_have_no_column_where_no_array_has_one(tmp_path):
     write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B2", "manual_hq"])
     rows = [line.split() for line in info.describe(tmp_path).splitlines()]
     assert ["array", "kind", "stored", "scale", "GB"] in rows

@@ -67,6 +67,12 @@ def test_labels_are_labels_and_bands_are_bands():
     assert kinds == {name: "label" if name.startswith("LABEL_") else "band" for name in FILES}
 
 
+def test_units_are_those_of_the_card():
+    units = {band.name: band.unit for band in CLOUDSEN12.bands if band.unit is not None}
+    stated = {"S1_VV": "dB", "S1_VH": "dB", "S1_angle": "degrees", "EXTRA_elevation": "m"}
+    assert units == stated | {band.name: "" for band in CLOUDSEN12.bands if band.wavelength}
+
+
 def test_wavelengths_are_those_of_sentinel_2a():
     given_nm = {band.name: band.wavelength for band in CLOUDSEN12.bands if band.wavelength}
     assert given_nm == {
@@ -311,6 +317,7 @@ INF, NAN = float("inf"), float("nan")
         ({"nodata": "none"}, "has nodata 'none'; a number or None is needed"),
         ({"wavelength": 0}, "has wavelength 0; nm above 0, or None, are needed"),
         ({"wavelength": INF}, "has wavelength inf; nm above 0"),
+        ({"unit": 3}, "has unit 3; a text, or None, is needed"),
         ({"file": ""}, "has file ''; a name or pattern in the split's folder is needed"),
         ({"file": "/data/x.dat"}, "has file '/data/x.dat'; a name or pattern in the split's"),
         ({"file": "../x.dat"}, "has file '../x.dat'; a name or pattern in the split's folder"),

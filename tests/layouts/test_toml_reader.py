@@ -80,6 +80,7 @@ def test_tables_in_one_line_are_read(tmp_path):
         ("channel = [0, 2]", 'channel = "a"', 29, "channel = 'a'; a whole number, or of names"),
         ("channels = 3", "channels = [3]", 28, "channels = [3]; a whole number is needed"),
         ("wavelengths = [496.6", "wavelengths = 3 #", 17, "wavelengths = 3; a list of numbers is"),
+        ("wavelength = 1.5", "unit = 1", 37, "unit = 1; a text is needed"),
         ('names = ["red", "blue"]', "names = [1]", 26, "names = [1]; a list of texts is needed"),
         ('file = "rgb.dat"', "file = 1", 27, "file = 1; a text is needed"),
         # values that cannot be

@@ -93,6 +93,7 @@ def layouts(draw):
             "scale": scale,
             "offset": 0.0 if scale is None else draw(NUMBERS),
             "nodata": draw(st.none() | number),
+            "unit": draw(st.none() | st.just("") | NAMES),
         }
         own = [st.none() | st.floats(0.1, 1e9), st.sampled_from(["own", "by name"])]
         here = names[len(bands) :][: draw(st.integers(1, 4))]

@@ -17,7 +17,8 @@ from figures import (
     true_color,
 )
 
-from cloudio import RequestError
+import cloudio
+from cloudio import Band, Layout, RequestError, Window
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is an extra")
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
@@ -69,6 +70,23 @@ def test_headings_say_which_patch_it_is_wherever_it_is_found(small):
     assert picked.locate([0, -1, 1]) == [("val", 1), ("val", 0), ("train", 2)]
 
 
+EVERY_BAND = [band.name for band in SMALL.bands if band.kind == "band"]
+
+
+@pytest.mark.parametrize(
+    ("n_bands", "sides"), [(4, (4, 1)), (5, (5, 1)), (6, (3, 2)), (9, (5, 2)), (11, (4, 3))]
+)
+def test_more_than_five_panels_are_a_grid(small, n_bands, sides):
+    figure = plot.patch(small[1], 0, bands=EVERY_BAND[:n_bands])
+    panels = [axes.get_position() for axes in figure.axes if axes.images]
+    assert len(panels) == n_bands
+    corners = [(round(-x.y1, 6), round(x.x0, 6)) for x in panels]
+    assert (len({x for _, x in corners}), len({y for y, _ in corners})) == sides
+    assert corners == sorted(corners)
+    bars = [axes.get_position() for axes in figure.axes if not axes.images]
+    assert len(bars) == n_bands  # below each
+
+
 def overlaps(one, other):
     return min(one.x1, other.x1) - max(one.x0, other.x0) > 1 and (
         min(one.y1, other.y1) - max(one.y0, other.y0) > 1
@@ -83,6 +101,8 @@ def overlaps(one, other):
         (5, {"columns": 2, "labels": "hq"}),
         (2, {"labels": {"hq": "card", "percent": None, "sc": None}, "window": True}),
         (3, {"bands": ["rgb", "S1_VV", "EXTRA_depth"], "stretch": "patch", "labels": ["hq"]}),
+        (1, {"bands": EVERY_BAND, "labels": ["hq", "percent"]}),
+        (3, {"bands": EVERY_BAND, "labels": {"sc": None}, "columns": 2}),
     ],
 )
 def test_nothing_on_the_page_is_cut_or_covered(small, n, options):
@@ -98,6 +118,31 @@ def test_nothing_on_the_page_is_cut_or_covered(small, n, options):
         assert page.x0 <= box.x0 <= box.x1 <= page.x1
         assert page.y0 <= box.y0 <= box.y1 <= page.y1
         assert not any(overlaps(box, other) for other in boxes[:k])
+
+
+def test_names_are_drawn_as_they_are(small):
+    names = ["$x^2$", "_thick_", "two\nlines", "\x1b[31mred"]
+    figure = plot.patch(small[1], 0, labels="hq", classes=names, overlay=None)
+    shown = ["$x^2$", "_thick_", r"two\nlines", r"\x1b[31mred", "ignore"]
+    assert legend_texts(figure) == shown
+    drawn = [text for legend in figure.legends for text in legend.get_texts()]
+    drawn += [*figure.texts, *(axes.title for axes in figure.axes)]
+    drawn += [axes._left_title for axes in figure.axes]
+    assert not any(text.get_usetex() or text.get_parse_math() for text in drawn if text.get_text())
+    FigureCanvasAgg(figure).draw()
+
+
+def test_a_name_in_the_data_is_drawn_as_it_is(tmp_path):
+    band = Band("ca$h_$now", file="x.dat", unit="$m$\n")
+    layout = Layout("Own", (40, 48), Window(0, 0, 40, 48), (band,))
+    np.arange(1920, dtype="<i2").tofile(tmp_path / "x.dat")
+    (tmp_path / "metadata.csv").write_text("roi_id,date\n$a_1$,2020\n")
+    figure = plot.patch(cloudio.open(tmp_path, layout=layout), 0, bands="ca$h_$now")
+    assert {"ca$h_$now", "$a_1$, 2020", r"$m$\n"} <= {*texts(figure)}
+    labels = [axes.xaxis.label for axes in figure.axes if not axes.images]
+    drawn = [*figure.texts, *labels, *(axes._left_title for axes in figure.axes)]
+    assert not any(text.get_parse_math() for text in drawn if text.get_text())
+    FigureCanvasAgg(figure).draw()
 
 
 def test_a_figure_or_a_part_of_one_can_be_drawn_into(small):

@@ -8,7 +8,7 @@ from builders import pixels
 from cloudio import Band, LabelMap, Layout, Window
 
 WHOLE = """\
-# every key there is
+# every key there is but unit
 name = "Whole"
 patch = [40, 48]
 valid = [1, 2, 35, 41]

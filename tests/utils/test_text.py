@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudio._utils.text import counted, gigabytes, megabytes, percent
+from cloudio._utils.text import counted, escape_controls, gigabytes, megabytes, percent
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_sizes_are_decimal():
     assert gigabytes(24_641_536) == "0.025"
     assert gigabytes(1_234_500_000_000) == "1,234.500"
     assert megabytes(1_234_500_000) == "1,234"
+
+
+def test_what_is_not_printed_is_escaped_and_nothing_else():
+    assert escape_controls("Größe $x_1$ \\ 雲") == "Größe $x_1$ \\ 雲"
+    assert escape_controls("a\nb\tc\x1b[1m\u202e\ud800\U000e0001") == (
+        r"a\nb\tc\x1b[1m\u202e\ud800\U000e0001"
+    )
