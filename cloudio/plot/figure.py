@@ -63,8 +63,8 @@ def patch(
     scaled units.
     ``overlay``: how opaque classes are over the first panel, 0..1; class 0 is left uncovered.  A
     class is drawn in tones of its color, which show the details of the image; at 1 in the color
-    alone.  None: classes without the image, class 0 too.  ``classes``: names of the classes 0, 1, ...; None
-    means `CLASSES` for CloudSEN12, and numbers for other layouts.
+    alone.  None: classes without the image, class 0 too.  ``classes``: names of the classes 0, 1,
+    ...; None means `CLASSES` for CloudSEN12, and numbers for other layouts.
 
     ``window=True``: the whole stored patch with the valid window outlined; else the valid window.
     ``columns``: patches side by side.  ``figure``: a Figure or SubFigure to draw into and return;
