@@ -93,8 +93,8 @@ def test_the_header_is_where_it_is_said_to_be():
 def test_a_consumer_of_ten_lines_builds_and_computes_the_same(tmp_path):
     text = PAGE.read_text(encoding="utf-8")
     pyx, setup = (
-        re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)[1]
-        for language in ("cython", "python")
+        re.search(rf'```\w+ title="{name}"\n(.*?)```', text, re.DOTALL)[1]
+        for name in ("consumer.pyx", "setup.py")
     )
     consumer = build(tmp_path, pyx, setup)
     stored = np.arange(-500, 501, dtype=np.int16)

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import processes
@@ -16,12 +17,15 @@ import profiles
 import pytest
 from pages import Block, blocks, skip_reasons
 from paths import ROOT, SUPPORT
+from run_page import PageError, check
 
 import cloudio
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 PAGES = [page for page in PAGES if page.is_file()]
+# Of the reader's own environment, which would change what is printed.
+_OURS = ("CLOUDIO_", "COLUMNS", "LINES", "RANK", "WORLD_SIZE")
 
 pytestmark = [
     pytest.mark.skipif(not DOCS.is_dir(), reason="the tests run without the docs"),
@@ -41,44 +45,89 @@ def reasons(page: Path) -> list[str | None]:
 
 @functools.cache
 def results(page: Path) -> list[str | None]:
-    """Run a page; return for each block what went wrong, or None."""
+    """Run a page; return what went wrong with each block, or None."""
     parts = [
-        {
-            "language": block.language,
-            "title": block.title,
-            "code": block.code,
-            "line": block.line,
-            "prints": block.prints,
-            "skipped": reason is not None,
-        }
+        {**asdict(block), "needs": sorted(block.needs), "skipped": reason is not None}
         for block, reason in zip(page_blocks(page), reasons(page), strict=True)
     ]
     with tempfile.TemporaryDirectory() as root:
-        folder = Path(root, "folder")
+        folder, task, found = Path(root, "folder"), Path(root, "task"), Path(root, "results")
         folder.mkdir()
-        task = {"page": page.name, "programs": f"{root}/programs", "blocks": parts}
-        files = Path(root, "blocks.json"), Path(root, "results.json")
-        files[0].write_text(json.dumps(task), encoding="utf-8")
-        ours = ("CLOUDIO_", "COLUMNS", "LINES", "RANK", "WORLD_SIZE")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        programs = os.path.join(root, "programs")
+        text = json.dumps({"page": page.name, "programs": programs, "blocks": parts})
+        task.write_text(text, encoding="utf-8")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         path = [str(Path(cloudio.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-        environment = kept | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "JAX_PLATFORMS": "cpu"}
         processes.printed(
-            [sys.executable, SUPPORT / "run_page.py", *files], cwd=folder, env=environment
+            [sys.executable, SUPPORT / "run_page.py", task, found],
+            cwd=folder,
+            env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "JAX_PLATFORMS": "cpu"},
         )
-        return json.loads(files[1].read_text(encoding="utf-8"))
+        return json.loads(found.read_text(encoding="utf-8"))
 
 
-EVERY_BLOCK = [
-    pytest.param(page, k, id=f"{page.relative_to(ROOT).as_posix()}:{block.line}")
-    for page in PAGES
-    for k, block in enumerate(page_blocks(page))
-]
-
-
-@pytest.mark.parametrize(("page", "number"), EVERY_BLOCK)
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        pytest.param(page, k, id=f"{page.relative_to(ROOT).as_posix()}:{block.line}")
+        for page in PAGES
+        for k, block in enumerate(page_blocks(page))
+    ],
+)
 def test_a_block_runs_and_prints_what_the_page_shows(page: Path, number: int) -> None:
     if reason := reasons(page)[number]:
         pytest.skip(reason)
     if error := results(page)[number]:
         pytest.fail(error, pytrace=False)
+
+
+# ---- that nothing gets round it ------------------------------------------------------------------
+
+
+def test_every_block_has_a_language_that_is_run_or_a_file_that_is_used() -> None:
+    for page in PAGES:
+        found = page_blocks(page)
+        for k, block in enumerate(found):
+            where = f"{page.name}, line {block.line}"
+            if block.title:
+                later = "".join(other.code for other in found[k + 1 :] if other is not block)
+                assert Path(block.title).stem in later, f"{where}: nothing uses {block.title}"
+            else:
+                assert block.language in ("python", "console", "sh", "toml", "text"), where
+            assert block.drawing or block.language != "text", f"{where}: what prints this?"
+
+
+def test_few_blocks_need_a_network_or_much_time() -> None:
+    counts = Counter(need for page in PAGES for block in page_blocks(page) for need in block.needs)
+    assert counts["network"] <= 6
+    assert counts["time"] <= 2
+    assert sum(block.drawing for page in PAGES for block in page_blocks(page)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        ("a 1\nb", "a 1\nb\n"),
+        ("a ... c", "a b c"),
+        ("a\n...\nz", "a\nb\nc\nz"),
+        ("a\n...\nz", "a\nz"),
+        (None, ""),
+    ],
+)
+def test_what_is_shown_is_what_was_printed(shown: str | None, printed: str) -> None:
+    check(printed, shown)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [("a 1", "a 2"), ("a", "a\nb"), ("a ... c", "a b\nc"), ("", "a"), (None, "a"), ("a.c", "abc")],
+)
+def test_what_is_not_shown_is_an_error(shown: str | None, printed: str) -> None:
+    with pytest.raises(PageError, match="the page shows"):
+        check(printed, shown)
+
+
+def test_measurements_may_have_other_numbers_and_no_other_words() -> None:
+    check("read  1,204.5 MB/s at 7%", "read 33 MB/s at 12%", numbers_vary=True)
+    with pytest.raises(PageError):
+        check("read 33 MB/s", "wrote 33 MB/s", numbers_vary=True)

@@ -1,4 +1,4 @@
-"""docs/guides/recipes.md: each script prints what it shows, and what the page says of it holds.
+"""docs/guides/recipes.md: what the page says of its scripts holds.  test_blocks.py runs them.
 
 JAX runs in processes of its own: it warns of every fork in the one where it was imported.
 """
@@ -15,43 +15,38 @@ from pathlib import Path
 import numpy as np
 import processes
 import pytest
-from pages import examples, sections, skip_without_what_it_imports
+from pages import blocks, skip_without_what_it_imports
 from paths import ROOT
 from residents import soon
 
 import cloudio
 
 PAGE = ROOT / "docs" / "guides" / "recipes.md"
-TEXTS = sections(PAGE) if PAGE.exists() else {}
-RECIPES = [heading for heading in TEXTS if heading]
+BLOCKS = blocks(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else []
 
-pytestmark = pytest.mark.skipif(not TEXTS, reason="the tests run without the docs")
-
-
-def module_of(heading: str) -> str:
-    return "recipe_" + heading.lower().replace(" ", "_")
+pytestmark = pytest.mark.skipif(not BLOCKS, reason="the tests run without the docs")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The recipes as modules, beside the data set that they open."""
+    """The scripts of the page, beside the data set that they open."""
     path = tmp_path_factory.mktemp("recipes")
-    for heading in RECIPES:
-        code = "\n".join(code for code, _ in examples(TEXTS[heading]))
-        (path / f"{module_of(heading)}.py").write_text(code, encoding="utf-8")
-    ((made, _),) = examples(TEXTS[""])
+    for block in BLOCKS:
+        if block.title:
+            with (path / block.title).open("a", encoding="utf-8") as file:
+                file.write(block.code)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
-        exec(made, {"cloudio": cloudio})
+        exec(BLOCKS[0].code, {})
     return path
 
 
 @pytest.fixture
 def recipe(folder, monkeypatch):
-    """The names of a recipe, imported as other processes import it too."""
+    """The names of a script, imported as other processes import it too."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
-    return lambda heading: importlib.import_module(module_of(heading))
+    return importlib.import_module
 
 
 @pytest.fixture
@@ -71,27 +66,17 @@ def run(folder, monkeypatch):
 def check(folder, run):
     """Run a check that imports a recipe; skip where the recipe's packages are not."""
 
-    def checked(heading: str, code: str) -> str:
-        skip_without_what_it_imports(examples(TEXTS[heading])[0][0])
-        script = folder / f"check_{module_of(heading)}.py"
+    def checked(name: str, code: str) -> str:
+        skip_without_what_it_imports((folder / f"{name}.py").read_text(encoding="utf-8"))
+        script = folder / f"check_{name}.py"
         script.write_text(code, encoding="utf-8")
         return run(script)
 
     return checked
 
 
-@pytest.mark.parametrize("heading", RECIPES)
-def test_a_recipe_prints_what_it_shows(folder, run, heading):
-    shown = examples(TEXTS[heading])
-    for code, prints in shown:
-        skip_without_what_it_imports(code)
-        assert prints
-    expected = "".join(prints for _, prints in shown)
-    assert run(folder / f"{module_of(heading)}.py") == expected
-
-
 def loader_of(folder, batch_size, **how):
-    reader = cloudio.open(folder / "CloudSEN12").split("train").reader("rgb", "manual_hq", size=64)
+    reader = cloudio.open(folder / "data").split("train").reader("rgb", "manual_hq", size=64)
     return cloudio.Loader(reader, batch_size, seed=3, symmetry="d4", **how)
 
 
@@ -102,7 +87,7 @@ def loader_of(folder, batch_size, **how):
 def test_threads_make_the_batches_of_the_loader_in_its_order(folder, recipe, n_threads, ahead):
     loader = loader_of(folder, 3)
     loader.set_epoch(5)
-    batches = recipe("Threads").batches
+    batches = recipe("in_threads").batches
     for (batch, counts), same in zip(batches(loader, 5, n_threads, ahead), loader, strict=True):
         assert all(map(np.array_equal, batch, same))
         assert counts.sum() == same.label.size
@@ -111,7 +96,7 @@ def test_threads_make_the_batches_of_the_loader_in_its_order(folder, recipe, n_t
 
 def test_an_error_in_a_thread_is_raised_at_its_batch(folder, recipe, monkeypatch):
     loader = loader_of(folder, 3)
-    threads, seventh = recipe("Threads"), loader.samples([6], 0).index[0]
+    threads, seventh = recipe("in_threads"), loader.samples([6], 0).index[0]
     plain = threads.work
 
     def work(loader, k, epoch):
@@ -139,7 +124,7 @@ def exists(name: str) -> bool:
 
 
 def test_another_process_sees_each_batch_while_it_is_held(folder, recipe):
-    shared = recipe("Shared memory")
+    shared = recipe("in_shared_memory")
     loader = loader_of(folder, 3, allocate=shared.allocate)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others:
         seen = list(shared.means(loader, others)) + list(shared.means(loader, others))
@@ -152,7 +137,7 @@ def test_another_process_sees_each_batch_while_it_is_held(folder, recipe):
 
 
 def test_a_segment_is_the_batch_and_keeps_it_while_it_is_held(folder, recipe):
-    shared = recipe("Shared memory")
+    shared = recipe("in_shared_memory")
     loader = loader_of(folder, 2, allocate=shared.allocate, prefetch=1)
     batches = iter(loader)
     held = next(batches)
@@ -168,7 +153,7 @@ def test_a_segment_is_the_batch_and_keeps_it_while_it_is_held(folder, recipe):
 
 
 def test_segments_go_with_the_memory_of_the_loader(folder, recipe):
-    shared = recipe("Shared memory")
+    shared = recipe("in_shared_memory")
     loader = loader_of(folder, 2, allocate=shared.allocate)
     kept = list(loader)
     names = {batch.image.base.memory.segment.name for batch in kept}
@@ -183,9 +168,9 @@ def test_segments_go_with_the_memory_of_the_loader(folder, recipe):
 
 ENDS = """
 import os, signal, sys
-import cloudio, recipe_shared_memory as shared
+import cloudio, in_shared_memory as shared
 
-reader = cloudio.open("CloudSEN12/").split("train").reader("rgb", size=64)
+reader = cloudio.open("data/").split("train").reader("rgb", size=64)
 batches = iter(cloudio.Loader(reader, 8, allocate=shared.allocate))
 batch = next(batches)
 print(batch.image.base.memory.segment.name, flush=True)
@@ -217,9 +202,9 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
 import cloudio, jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from recipe_jax import on_device
+from with_jax import on_device
 
-reader = cloudio.open("CloudSEN12/").split("train").reader("rgb", size=64)
+reader = cloudio.open("data/").split("train").reader("rgb", size=64)
 halves = NamedSharding(Mesh(np.array(jax.devices()), "batch"), PartitionSpec("batch"))
 made = []
 
@@ -281,13 +266,13 @@ def test_jax_holds_what_it_lies_over(check):
     expected = [f"{way}: held" for way in ways for _ in range(2)]
     expected += ["by address alone: overwritten"] * 2 + ["donated: held"]
     expected += ["in turn: [0, 1, 2, 3, 4] []"]
-    assert check("JAX", HELD).splitlines()[-len(expected) :] == expected
+    assert check("with_jax", HELD).splitlines()[-len(expected) :] == expected
 
 
 STORED = """
 import cloudio, jax, jax.numpy as jnp, ml_dtypes, numpy as np
 
-train = cloudio.open("CloudSEN12/").split("train")
+train = cloudio.open("data/").split("train")
 reader = train.reader("rgb", "manual_hq", size=64, dtype="bfloat16", label_dtype="int64")
 whole = reader.read([3, 4])
 image, label, index = jax.device_put(tuple(whole))
@@ -298,14 +283,14 @@ assert np.array_equal(label, whole.label)
 
 
 def test_jax_takes_bfloat16_and_makes_int32_of_int64(check):
-    assert check("JAX", STORED) == "bfloat16 int32 int32\n"
+    assert check("with_jax", STORED) == "bfloat16 int32 int32\n"
 
 
 GRAIN = """
 import cloudio, grain, numpy as np
 from absl import app
 
-from recipe_grain import batches
+from with_grain import batches
 
 
 def same(ours, theirs):
@@ -315,7 +300,7 @@ def same(ours, theirs):
 
 
 def main(_):
-    reader = cloudio.open("CloudSEN12/").split("train").reader("rgb", "manual_hq", size=64)
+    reader = cloudio.open("data/").split("train").reader("rgb", "manual_hq", size=64)
     loader = cloudio.Loader(reader, 3, seed=1, symmetry="d4")
     expected = [batch for _ in range(2) for batch in loader]
     dataset = batches(loader, 2)
@@ -338,7 +323,7 @@ if __name__ == "__main__":
 
 
 def test_grain_gives_the_batches_of_the_loader_to_threads_ranks_workers_and_after_resuming(check):
-    assert check("grain", GRAIN).splitlines() == [
+    assert check("with_grain", GRAIN).splitlines() == [
         "threads True",
         "ranks True",
         "threads True True",
@@ -349,7 +334,7 @@ def test_grain_gives_the_batches_of_the_loader_to_threads_ranks_workers_and_afte
 FAILS = """
 import logging
 
-from recipe_spdl import batches, loader
+from with_spdl import batches, loader
 
 
 class Failing:
@@ -371,4 +356,4 @@ except BaseException as error:
 
 
 def test_spdl_raises_for_a_read_that_failed(check):
-    assert check("SPDL", FAILS).split("--\n")[1] == "PipelineFailure\n"
+    assert check("with_spdl", FAILS).split("--\n")[1] == "PipelineFailure\n"

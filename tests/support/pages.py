@@ -1,9 +1,13 @@
 """The code blocks of a page of the documentation.
 
-A block has a language, and may have a title, which is the file that holds it: the info string is
-``python title="train.py"``.  The text block after a block is what that prints.  A comment before
-a block says what it needs besides Python: ``<!-- needs: network -->``; ``<!-- drawing -->`` is
-before a text block that nothing prints.
+A block has a language, and may have a title, the file that holds it: ``python title="train.py"``.
+A text block right after another block is what that one prints.  A comment before a block has notes,
+separated by semicolons:
+
+``needs: network`` or ``needs: time``   it runs nowhere, or only in the thorough profile
+``needs: torch``                        a package that the block does not show to be needed
+``numbers vary``                        it prints measurements
+``drawing``                             a text block that nothing prints
 """
 
 import ast
@@ -18,7 +22,7 @@ from pathlib import Path
 import pytest
 
 _FENCE = re.compile(
-    r"(?:^ *<!-- *(?P<note>drawing|needs: *[^>]*?) *-->\n+)?"
+    r"(?:^ *<!-- *(?P<note>(?:drawing|needs:|numbers vary)[^>]*?) *-->\n+)?"
     r"^(?P<indent> *)(?P<ticks>```+)(?P<info>[^`\n]*)\n(?P<text>.*?)^(?P=indent)(?P=ticks) *$\n?",
     re.DOTALL | re.MULTILINE,
 )
@@ -39,6 +43,7 @@ class Block:
     code: str
     prints: str | None = None
     drawing: bool = False
+    numbers_vary: bool = False
 
 
 def blocks(text: str) -> list[Block]:
@@ -59,15 +64,16 @@ def blocks(text: str) -> list[Block]:
 def _block(text: str, match: re.Match[str]) -> Block:
     language, _, rest = match["info"].strip().partition(" ")
     title = re.search(r'title="([^"]+)"', rest)
-    note = match["note"] or ""
-    needs = note.removeprefix("needs:") if note.startswith("needs:") else ""
+    notes = [note.strip() for note in (match["note"] or "").split(";")]
+    needs = next((note for note in notes if note.startswith("needs:")), "")
     return Block(
         line=text.count("\n", 0, match.start("text")) + 1,
         language=language or "text",
         title=title[1] if title else None,
-        needs=frozenset(filter(None, re.split(r"[,\s]+", needs))),
+        needs=frozenset(filter(None, re.split(r"[,\s]+", needs.removeprefix("needs:")))),
         code=textwrap.dedent(match["text"]),
-        drawing=note == "drawing",
+        drawing="drawing" in notes,
+        numbers_vary="numbers vary" in notes,
     )
 
 
@@ -143,12 +149,3 @@ def _makes(block: Block) -> Iterator[str]:
                 yield node.id
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 yield node.name
-
-
-# ---- sections ------------------------------------------------------------------------------------
-
-
-def sections(page: Path) -> dict[str, str]:
-    """Return the text under each heading of the second level; what stands before them is ''."""
-    first, *others = re.split(r"^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {"": first} | {text.split("\n", 1)[0]: text for text in others}

@@ -1,25 +1,27 @@
-"""The examples of docs/layouts.md."""
-
-import re
+"""docs/guides/your-data.md: what its example reads is what its files hold."""
 
 import numpy as np
 import pytest
 from builders import pixels
+from pages import blocks
 from paths import ROOT
 from toml_sets import toml
 
-DOCS = ROOT / "docs" / "layouts.md"
+PAGE = ROOT / "docs" / "guides" / "your-data.md"
 
 
-@pytest.mark.skipif(not DOCS.exists(), reason="the tests run without the docs")
-def test_the_example_of_the_docs_runs(tmp_path, monkeypatch):
+@pytest.mark.skipif(not PAGE.exists(), reason="the tests run without the docs")
+def test_the_example_reads_what_the_files_hold(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", DOCS.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert [kind for kind, _ in blocks] == ["toml", "python", "python"]
-    toml(tmp_path, blocks[0][1], "sen1floods11.toml")
+    found = blocks(PAGE.read_text("utf-8"))
+    (layout,) = (block for block in found if block.language == "toml")
+    toml(tmp_path, layout.code, layout.title)
+    _, read, in_python = (
+        compile(block.code, PAGE.name, "exec") for block in found if block.language == "python"
+    )
     stored = {}
     for k, (split, n) in enumerate({"train": 2, "test": 1}.items()):
-        folder = tmp_path / "sen1floods11" / split
+        folder = tmp_path / "floods" / split
         folder.mkdir(parents=True)
         stored[split] = {
             "S2": pixels("S2", (n, 13, 512, 512), "uint16", k),
@@ -29,8 +31,8 @@ def test_the_example_of_the_docs_runs(tmp_path, monkeypatch):
         }
         for name, array in stored[split].items():
             np.save(folder / f"{name}.npy", array)
-    names = {}
-    exec(compile(blocks[1][1], DOCS.name, "exec"), names)
+    names = {"np": np}
+    exec(read, names)
     train = stored["train"]
     middle = np.s_[[1, 0], ..., 128:384, 128:384]
     bands = [train["S2"][middle].astype("f4") * np.float32(1e-4)]
@@ -39,5 +41,5 @@ def test_the_example_of_the_docs_runs(tmp_path, monkeypatch):
     codes = train["label"][middle].astype(int)
     assert np.array_equal(names["label"], np.where(codes == -1, 255, codes))
     assert names["red"].tobytes() == stored["test"]["S2"][:, 3].tobytes()
-    exec(compile(blocks[2][1], DOCS.name, "exec"), names)
+    exec(in_python, names)
     assert names["ds"].names == names["layout"].presets["S2"][0] + ("S1_VV", "S1_VH", "water")
