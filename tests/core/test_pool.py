@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import loading
 import numpy as np
 import pytest
-from loading import Counted, reader_of
+from loading import CountingAllocator, make_reader
 from processes import SECONDS
 from residents import soon
 
@@ -26,7 +26,7 @@ N = 23
 def reader(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pool")
     loading.write(folder, N)
-    return reader_of(loading.opened(folder))
+    return make_reader(loading.open_set(folder))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_thousand_batches_that_are_kept_somehow_stay_as_they_are(reader, prefe
 
 
 def test_batches_that_come_back_to_life_stay_as_they_are(images):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 4, prefetch=2, allocate=memory)
     saved, before = [], []
     gc.disable()
@@ -103,7 +103,7 @@ def test_batches_that_come_back_to_life_stay_as_they_are(images):
 
 
 def test_memory_comes_back_with_the_last_that_holds_it(images):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 4, prefetch=0, allocate=memory)
     ways = [way for name, way in WAYS.items() if name != "label"]
     for k, way in enumerate(ways):
@@ -119,7 +119,7 @@ def test_memory_comes_back_with_the_last_that_holds_it(images):
 
 
 def test_a_batch_outlives_its_loader_and_its_iteration(images):
-    memory = Counted()
+    memory = CountingAllocator()
     iteration = iter(cloudio.Loader(images, 4, prefetch=2, allocate=memory))
     batch = next(iteration)
     before = batch.image.tobytes()
@@ -145,7 +145,7 @@ def run(loader, hold, n_batches=120, pause=None):
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 4])
 @pytest.mark.parametrize("pause", [None, lambda: time.sleep(5e-4)], ids=["at once", "slowly"])
 def test_a_loop_needs_what_is_ahead_and_the_batch_in_hand(images, prefetch, pause):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 2, prefetch=prefetch, allocate=memory)
     run(loader, lambda batch: None, pause=pause)
     assert memory.most_alive <= max(prefetch, 1) + 1
@@ -156,7 +156,7 @@ def test_a_loop_needs_what_is_ahead_and_the_batch_in_hand(images, prefetch, paus
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 4])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_who_holds_the_last_few_needs_as_many_more(images, prefetch, k):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 2, prefetch=prefetch, allocate=memory)
     last = deque(maxlen=k)
     run(loader, last.append)
@@ -166,7 +166,7 @@ def test_who_holds_the_last_few_needs_as_many_more(images, prefetch, k):
 
 @pytest.mark.parametrize("prefetch", [1, 2, 4])
 def test_none_is_made_while_the_one_before_is_about_to_come_back(images, prefetch):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 2, prefetch=prefetch, allocate=memory)
     before = None
     for batch in loader:
@@ -178,7 +178,7 @@ def test_none_is_made_while_the_one_before_is_about_to_come_back(images, prefetc
 
 def test_who_holds_nothing_while_waiting_needs_what_is_ahead(images):
     for prefetch in 1, 2, 4:
-        memory = Counted()
+        memory = CountingAllocator()
         iteration = iter(cloudio.Loader(images, 1, prefetch=prefetch, allocate=memory))
         for _ in range(N):
             next(iteration)
@@ -189,7 +189,7 @@ def test_who_holds_nothing_while_waiting_needs_what_is_ahead(images):
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 4])
 def test_who_keeps_all_gets_new_memory_for_each(images, prefetch):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 1, prefetch=prefetch, allocate=memory)
     kept = []
     run(loader, kept.append, 100)
@@ -200,7 +200,7 @@ def test_who_keeps_all_gets_new_memory_for_each(images, prefetch):
 
 
 def test_batches_may_be_dropped_by_other_threads(images):
-    memory, queue, n_held = Counted(), SimpleQueue(), 3
+    memory, queue, n_held = CountingAllocator(), SimpleQueue(), 3
     loader = cloudio.Loader(images, 2, prefetch=2, allocate=memory)
     room = threading.Semaphore(n_held)
 
@@ -227,7 +227,7 @@ def test_batches_may_be_dropped_by_other_threads(images):
 
 def test_memory_that_comes_back_while_more_is_made_is_not_kept_beside_it(images):
     """Else there were one more than are to be ahead, for good."""
-    memory, go, begun = Counted(), threading.Event(), threading.Event()
+    memory, go, begun = CountingAllocator(), threading.Event(), threading.Event()
 
     def slowly(n_bytes):
         if memory.asked:
@@ -248,7 +248,7 @@ def test_memory_that_comes_back_while_more_is_made_is_not_kept_beside_it(images)
 
 
 def test_labels_and_masks_have_memory_of_their_own(reader):
-    memory = Counted()
+    memory = CountingAllocator()
     masked = reader.dataset.reader(loading.BANDS, "LABEL", size=6, valid=True)
     loader = cloudio.Loader(masked, 4, prefetch=2, allocate=memory)
     labels = []
@@ -262,11 +262,11 @@ def test_labels_and_masks_have_memory_of_their_own(reader):
 
 
 def test_short_epochs_ask_for_no_more_than_they_have(images):
-    memory = Counted()
+    memory = CountingAllocator()
     loader = cloudio.Loader(images, 2**31 - 1, allocate=memory)
     assert len(next(iter(loader)).index) == N
     assert set(memory.asked) == {N * 2 * 36 * 4}
-    memory = Counted()
+    memory = CountingAllocator()
     half = cloudio.Loader(images, 2**31 - 1, allocate=memory, world_size=2)
     assert len(next(iter(half)).index) == 12
     assert set(memory.asked) == {12 * 2 * 36 * 4}
@@ -277,7 +277,7 @@ def test_short_epochs_ask_for_no_more_than_they_have(images):
 
 @pytest.mark.parametrize("prefetch", [0, 1, 2, 3])
 def test_once_warm_nothing_is_allocated_over_epochs(reader, prefetch):
-    memory, kinds = Counted(), 2
+    memory, kinds = CountingAllocator(), 2
     loader = cloudio.Loader(reader, 3, prefetch=prefetch, allocate=memory)
     for k in range(20):
         for _ in loader:
@@ -288,7 +288,7 @@ def test_once_warm_nothing_is_allocated_over_epochs(reader, prefetch):
 
 def test_who_lets_go_between_epochs_pays_a_batch_for_each(reader):
     """What is free is no more than what is to be ahead."""
-    memory, kinds = Counted(), 2
+    memory, kinds = CountingAllocator(), 2
     loader = cloudio.Loader(reader, 3, prefetch=2, allocate=memory)
     for k in range(20):
         for _ in loader:

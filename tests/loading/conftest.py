@@ -15,12 +15,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def ds(folder):
-    return loading.opened(folder)
+    return loading.open_set(folder)
 
 
 @pytest.fixture
 def reader(ds):
-    return loading.reader_of(ds)
+    return loading.make_reader(ds)
 
 
 @pytest.fixture(autouse=True)

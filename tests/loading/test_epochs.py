@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import oracle
-from loading import DRAWN, N, batch_indices, bytes_of, digest
+from loading import DRAWN, N, batch_indices, digest, patch_bytes
 
 import cloudio
 
@@ -70,11 +70,11 @@ def test_threads_that_iterate_one_loader_get_whole_epochs_each(reader):
     loader = cloudio.Loader(reader, 2, **DRAWN)
 
     with ThreadPoolExecutor(4) as pool:
-        epochs = set(pool.map(lambda _: digest(bytes_of(loader)), range(12)))
+        epochs = set(pool.map(lambda _: digest(patch_bytes(loader)), range(12)))
     by_itself = set()
     loader.set_epoch(0)
     for _ in range(13):
-        by_itself.add(digest(bytes_of(loader)))
+        by_itself.add(digest(patch_bytes(loader)))
     assert epochs <= by_itself
 
 

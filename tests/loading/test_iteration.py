@@ -127,7 +127,7 @@ def test_an_iteration_may_be_collected_by_its_own_thread(reader):
     finally:
         gc.enable()
     assert len(kept) == 2
-    assert loading.bytes_of(loader).keys() == set(range(N))
+    assert loading.patch_bytes(loader).keys() == set(range(N))
 
 
 def test_a_loader_and_its_iteration_are_no_circle(reader):
@@ -244,9 +244,9 @@ def test_pages_of_each_batch_are_asked_for_while_the_one_before_is_built(reader,
     told = []
     read, prefetch = cloudio.Reader.read, cloudio.Reader.prefetch
 
-    def reads(self, index, *rest, **how):
+    def reads(self, index, *rest, **options):
         told.append(("read", index.tolist()))
-        return read(self, index, *rest, **how)
+        return read(self, index, *rest, **options)
 
     def asks(self, index, origin=None):
         told.append(("ask", index.tolist(), origin.tolist()))

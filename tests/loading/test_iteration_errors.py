@@ -6,7 +6,7 @@ import traceback
 
 import loading
 import pytest
-from loading import Counted, N, reader_of, threads
+from loading import CountingAllocator, N, make_reader, threads
 from residents import soon
 
 import cloudio
@@ -21,7 +21,7 @@ def cut(folder, n_patches=N // 2):
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
 def test_a_file_that_became_shorter_is_an_error_of_the_caller(folder, io, prefetch):
     loader = cloudio.Loader(
-        reader_of(loading.opened(folder, io)), 1, shuffle=False, prefetch=prefetch
+        make_reader(loading.open_set(folder, io)), 1, shuffle=False, prefetch=prefetch
     )
     iteration = iter(loader)
     first = next(iteration)
@@ -44,8 +44,8 @@ def test_a_file_that_became_shorter_is_an_error_of_the_caller(folder, io, prefet
 
 
 def test_a_data_set_that_was_closed_is_an_error_of_the_caller(folder):
-    ds = loading.opened(folder)
-    loader = cloudio.Loader(reader_of(ds), 1)
+    ds = loading.open_set(folder)
+    loader = cloudio.Loader(make_reader(ds), 1)
     iteration = iter(loader)
     next(iteration)
     ds.close()
@@ -76,7 +76,7 @@ def test_an_error_comes_in_its_turn(reader):
 
 
 def test_an_error_holds_no_memory_once_it_is_dealt_with(reader):
-    memory, left = Counted(), [None] * 5
+    memory, left = CountingAllocator(), [None] * 5
 
     def allocate(n):
         left.pop()

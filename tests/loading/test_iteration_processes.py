@@ -23,7 +23,7 @@ SETUP = """
     import gc, os, signal, sys, threading, time
     import cloudio, forks, loading
     from residents import soon
-    loader = cloudio.Loader(loading.reader_of(loading.opened(sys.argv[1])), 2, prefetch=3)
+    loader = cloudio.Loader(loading.make_reader(loading.open_set(sys.argv[1])), 2, prefetch=3)
 """
 
 
@@ -125,7 +125,7 @@ def test_an_interpreter_ends_while_iterations_are_under_way(folder, code, status
 
 
 FORKS = """
-    wanted = loading.digest_of(loader)
+    wanted = loading.epoch_digest(loader)
     loader.set_epoch(0)
     held = next(iter(loader))
     before = held.image.tobytes()
@@ -147,11 +147,11 @@ FORKS = """
         elif k % 3 == 1:
             iteration.close()
         loader.set_epoch(0)
-        ok = ok and loading.digest_of(loader) == wanted and not loading.threads()
+        ok = ok and loading.epoch_digest(loader) == wanted and not loading.threads()
         ok = ok and held.image.tobytes() == before
         batches.clear()  # whose memory goes back to a pool that the child has, too
         loader.set_epoch(0)
-        return ok and loading.digest_of(loader) == wanted
+        return ok and loading.epoch_digest(loader) == wanted
 
     for k in range(int(sys.argv[2])):
         leave = sys.exit if k % 5 == 0 else os._exit
@@ -165,7 +165,7 @@ FORKS = """
             iteration = iter(loader) if len(iteration) < 2 else iteration
             batches = [next(iteration)] if len(iteration) == 12 else [*batches, next(iteration)]
     loader.set_epoch(0)
-    print("failed:", failed, loading.digest_of(loader) == wanted)
+    print("failed:", failed, loading.epoch_digest(loader) == wanted)
 """
 
 
@@ -215,7 +215,7 @@ def test_a_child_does_not_read_into_memory_that_it_shares_with_its_parent(reader
 @forks_under_load
 def test_children_of_a_loader_at_full_speed_do_not_hang(folder):
     code = """
-        stop, wanted = threading.Event(), loading.digest_of(loader)
+        stop, wanted = threading.Event(), loading.epoch_digest(loader)
 
         def forever():
             while not stop.is_set():
@@ -229,7 +229,7 @@ def test_children_of_a_loader_at_full_speed_do_not_hang(folder):
 
         def loads():
             again = cloudio.Loader(loader.reader, 2, prefetch=3)
-            return (loading.digest_of(again) == wanted
+            return (loading.epoch_digest(again) == wanted
                     and sum(len(batch.index) for batch in loader) == 23)
 
         for k in range(int(sys.argv[2])):

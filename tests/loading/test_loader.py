@@ -8,7 +8,7 @@ import loading
 import numpy as np
 import oracle
 import pytest
-from loading import DRAWN, N, bytes_of, digest, loaders_of_ranks, reader_of
+from loading import DRAWN, N, digest, loaders_of_ranks, make_reader, patch_bytes
 from processes import SECONDS, needs_fork
 
 import cloudio
@@ -26,11 +26,11 @@ GOLDEN = {0: "ef0a331b4cbf4a99", 1: "973b80650d1b5a5d", 2**40: "a78491e4587a6215
 def test_bytes_are_the_same_for_any_batch_size_ranks_depth_threads_and_engine(
     folder, io, n_threads, all_threads
 ):
-    reader = reader_of(loading.opened(folder, io), threads=n_threads)
+    reader = make_reader(loading.open_set(folder, io), threads=n_threads)
     for batch_size, world_size, prefetch in itertools.product((1, 7, 32), (1, 2, 3), (0, 1, 4)):
         ranks = loaders_of_ranks(reader, world_size, batch_size, prefetch=prefetch, **DRAWN)
         for epoch in range(2):
-            found = bytes_of(itertools.chain(*ranks))
+            found = patch_bytes(itertools.chain(*ranks))
             assert sorted(found) == list(range(N))
             assert digest(found) == GOLDEN[epoch]
 
@@ -39,7 +39,7 @@ def test_bytes_are_the_same_for_any_batch_size_ranks_depth_threads_and_engine(
 def test_bytes_are_those_of_the_epoch(reader, epoch):
     loader = cloudio.Loader(reader, 5, **DRAWN)
     loader.set_epoch(epoch)
-    assert loading.digest_of(loader) == GOLDEN[epoch]
+    assert loading.epoch_digest(loader) == GOLDEN[epoch]
     assert loader.epoch == epoch + 1
 
 
@@ -49,15 +49,15 @@ def test_bytes_are_the_same_in_other_processes(reader, method):
     context = multiprocessing.get_context(method)
     with context.Pool(1) as pool:
         iteration = iter(loader)  # whose thread is at work meanwhile
-        first = pool.apply_async(loading.digest_of, (cloudio.Loader(reader, 4, **DRAWN),))
+        first = pool.apply_async(loading.epoch_digest, (cloudio.Loader(reader, 4, **DRAWN),))
         assert first.get(SECONDS) == GOLDEN[0]
-        assert digest(bytes_of(iteration)) == GOLDEN[0]
-        assert pool.apply_async(loading.digest_of, (loader,)).get(SECONDS) == GOLDEN[1]
+        assert digest(patch_bytes(iteration)) == GOLDEN[0]
+        assert pool.apply_async(loading.epoch_digest, (loader,)).get(SECONDS) == GOLDEN[1]
 
 
 def test_a_batch_is_what_reading_its_samples_gives(folder, reader):
-    arrays = [loading.opened(folder)[name] for name in loading.BANDS]
-    labels = loading.opened(folder)["LABEL"]
+    arrays = [loading.open_set(folder)[name] for name in loading.BANDS]
+    labels = loading.open_set(folder)["LABEL"]
     loader = cloudio.Loader(reader, 4, **DRAWN)
     batches = list(loader)
     assert [len(batch.index) for batch in batches] == [4, 4, 4, 4, 4, 3]
@@ -74,7 +74,7 @@ def test_a_batch_is_what_reading_its_samples_gives(folder, reader):
                 labels, [one], [origin[i]], (6, 6), classes, loading.LAYOUT.valid, 255, np.uint8
             )
             assert oracle.same_bits(
-                batch.label[i, 0], np.ascontiguousarray(oracle.seen(plain, symmetry[i]))
+                batch.label[i, 0], np.ascontiguousarray(oracle.orient(plain, symmetry[i]))
             )
 
 
@@ -112,8 +112,8 @@ def test_without_shuffling_patches_come_as_they_are_given(reader):
 
 
 def test_crops_and_symmetries_do_not_depend_on_which_patches_are_loaded(reader):
-    whole = bytes_of(cloudio.Loader(reader, 5, **DRAWN))
-    part = bytes_of(cloudio.Loader(reader, 3, index=[20, 3, 3, 11], shuffle=False, **DRAWN))
+    whole = patch_bytes(cloudio.Loader(reader, 5, **DRAWN))
+    part = patch_bytes(cloudio.Loader(reader, 3, index=[20, 3, 3, 11], shuffle=False, **DRAWN))
     assert part == {patch: whole[patch] for patch in (20, 3, 11)}
 
 

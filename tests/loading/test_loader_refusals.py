@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from loading import reader_of
+from loading import make_reader
 
 import cloudio
 from cloudio import RequestError
@@ -58,7 +58,7 @@ def test_an_index_out_of_range_is_refused(reader):
 
 def test_quarter_turns_of_what_is_no_square_are_refused(ds):
     with pytest.raises(RequestError, match=r"must be square; it is 6 x 7"):
-        cloudio.Loader(reader_of(ds, size=(6, 7)), 4, symmetry="d4")
+        cloudio.Loader(make_reader(ds, size=(6, 7)), 4, symmetry="d4")
 
 
 @pytest.mark.parametrize("given", [None, "train", 3, [1, 2]])

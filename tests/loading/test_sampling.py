@@ -256,9 +256,9 @@ def test_a_draw_depends_on_seed_epoch_and_the_patch_alone():
     patches = np.array([5, 3, 5, 1000, 3])
     origin, symmetry = WHOLE.draw(patches, 9, 4)
     for k, patch in enumerate(patches):
-        alone, how = WHOLE.draw(np.array([patch]), 9, 4)
-        assert (alone[0] == origin[k]).all()
-        assert how[0] == symmetry[k]
+        own_origin, own_symmetry = WHOLE.draw(np.array([patch]), 9, 4)
+        assert (own_origin[0] == origin[k]).all()
+        assert own_symmetry[0] == symmetry[k]
     without, nothing = Augmentation((1, N_ROWS), (2, N_COLS), None).draw(patches, 9, 4)
     assert nothing is None
     assert np.array_equal(without, origin)

@@ -8,7 +8,7 @@ import shutil
 import loading
 import numpy as np
 import pytest
-from loading import DRAWN, N, batch_indices, bytes_of, loaders_of_ranks, reader_of
+from loading import DRAWN, N, batch_indices, loaders_of_ranks, make_reader, patch_bytes
 
 import cloudio
 from cloudio import RequestError
@@ -34,7 +34,7 @@ def test_a_state_is_a_handful_of_whole_numbers(reader):
 @pytest.mark.parametrize("prefetch", [0, 4])
 def test_an_epoch_continues_from_every_position(reader, prefetch):
     """With another batch size and number of ranks, every sample is there once."""
-    whole = bytes_of(cloudio.Loader(reader, 7, **DRAWN))
+    whole = patch_bytes(cloudio.Loader(reader, 7, **DRAWN))
     for (before, size), (after, other) in [
         ((1, 4), (1, 4)), ((1, 1), (2, 7)), ((2, 3), (1, 32)), ((2, 2), (3, 4)), ((3, 1), (2, 5)),
     ]:  # fmt: skip
@@ -53,7 +53,7 @@ def test_an_epoch_continues_from_every_position(reader, prefetch):
                 rank.load_state_dict(states[0])
                 assert rank.state_dict() == states[0]
             coming = [batch for rank in rest for batch in rank]
-            assert bytes_of(seen + coming) == whole
+            assert patch_bytes(seen + coming) == whole
             # None is there twice but those that fill up the last round of ranks.
             left = N - states[0]["position"]
             assert sum(len(batch.index) for batch in coming) == -(-left // after) * after
@@ -74,7 +74,7 @@ def test_what_was_dropped_last_is_left_for_other_batch_sizes(reader):
     smaller.load_state_dict(state)
     seen += list(smaller)
     assert sum(len(batch.index) for batch in seen) == 22
-    assert len(bytes_of(seen)) == 22
+    assert len(patch_bytes(seen)) == 22
 
 
 def test_after_the_last_batch_and_after_the_epoch(reader):
@@ -150,14 +150,14 @@ def test_what_a_subclass_has_added_is_carried(reader):
 
 def test_parts_of_a_data_set_are_told_apart(ds, folder):
     def state(part, **settings):
-        return cloudio.Loader(reader_of(part), 4, **settings).state_dict()
+        return cloudio.Loader(make_reader(part), 4, **settings).state_dict()
 
     def takes(part, state, **settings):
-        cloudio.Loader(reader_of(part), 4, **settings).load_state_dict(state)
+        cloudio.Loader(make_reader(part), 4, **settings).load_state_dict(state)
 
     halves = ds.subset(range(10)), ds.subset(range(10, 20))
     takes(ds.subset(range(10)), state(halves[0]))
-    takes(loading.opened(folder, "pread"), state(ds))
+    takes(loading.open_set(folder, "pread"), state(ds))
     takes(ds, state(ds, index=[3, 1]), index=[3, 1 - N])
     for part, settings, of in (
         (halves[0], {}, state(halves[1])),
@@ -170,8 +170,8 @@ def test_parts_of_a_data_set_are_told_apart(ds, folder):
 
 
 def test_all_patches_by_number_are_all_patches(ds):
-    state = cloudio.Loader(reader_of(ds), 4).state_dict()
-    cloudio.Loader(reader_of(ds), 4, index=range(N)).load_state_dict(state)
+    state = cloudio.Loader(make_reader(ds), 4).state_dict()
+    cloudio.Loader(make_reader(ds), 4, index=range(N)).load_state_dict(state)
 
 
 # ---- refusals ------------------------------------------------------------------------------------

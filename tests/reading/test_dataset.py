@@ -221,10 +221,10 @@ import cloudio, forks, cloudio.storage.open_files as open_files
 
 inside, go_on = threading.Event(), threading.Event()
 
-def slow(*given, **how):
+def slow(*args, **kwargs):
     inside.set()
     go_on.wait()
-    return quick(*given, **how)
+    return quick(*args, **kwargs)
 
 ds = cloudio.open(sys.argv[1])
 quick, open_files.open_file = open_files.open_file, slow

@@ -111,7 +111,7 @@ def stored(arrays, index, origins, size, turned):
     out = np.empty((len(index), len(arrays), *size), arrays[0].dtype)
     for k, (i, (row, col), s) in enumerate(zip(index, origins, turned, strict=True)):
         for b, array in enumerate(arrays):
-            out[k, b] = oracle.seen(array[i, row : row + size[0], col : col + size[1]], s)
+            out[k, b] = oracle.orient(array[i, row : row + size[0], col : col + size[1]], s)
     return out
 
 
@@ -134,9 +134,11 @@ def test_any_gather_equals_numpy(call):
     )
     try:
         given_ = np.stack(arrays, axis=1) if call["view"] == "stacked" else arrays
-        how = {k: call[k] for k in ("size", "scale", "offset", "layout", "threads")}
+        options = {k: call[k] for k in ("size", "scale", "offset", "layout", "threads")}
         symmetry = None if call["symmetry"] == [] else call["symmetry"]
-        got = cloudio.gather(given_, index, origin=origin, symmetry=symmetry, dtype=dtype, **how)
+        got = cloudio.gather(
+            given_, index, origin=origin, symmetry=symmetry, dtype=dtype, **options
+        )
     finally:
         runtime.use(isa)
         runtime.tune(**before)
@@ -167,7 +169,7 @@ def test_remap_equals_numpy_in_every_symmetry(isa, store, all_threads, codes, cl
         array.view(codes), index, table, size=40, origin=origin, symmetry=symmetry, dtype=classes
     )
     for k, (i, (row, col)) in enumerate(zip(index, origin.tolist(), strict=True)):
-        wanted = oracle.seen(table[array[i, row : row + 40, col : col + 40]], k).astype(classes)
+        wanted = oracle.orient(table[array[i, row : row + 40, col : col + 40]], k).astype(classes)
         assert oracle.same_bits(got[k], np.ascontiguousarray(wanted))
     whole = cloudio.remap(array.view(codes), [1], table, dtype=classes)
     assert np.array_equal(whole[0], table[array[1]])
@@ -222,7 +224,7 @@ I16 = np.zeros((3, 8, 9), np.int16)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "how", "message"),
+    ("arrays", "options", "message"),
     [
         ([], {}, r"arrays=\[\]; a sequence of arrays is needed"),
         (5, {}, "arrays=5; a sequence of arrays"),
@@ -260,13 +262,13 @@ I16 = np.zeros((3, 8, 9), np.int16)
         ([I16], {"threads": 0}, "threads=0"),
     ],
 )
-def test_a_gather_that_cannot_be_had_is_refused(arrays, how, message):
+def test_a_gather_that_cannot_be_had_is_refused(arrays, options, message):
     with pytest.raises(RequestError, match=message):
-        cloudio.gather(arrays, [0], **how)
+        cloudio.gather(arrays, [0], **options)
 
 
 @pytest.mark.parametrize(
-    ("array", "table", "how", "message"),
+    ("array", "table", "options", "message"),
     [
         (I16.astype("u1"), np.zeros(255), {}, r"shape \(255,\) and type float64; 256 whole"),
         (I16.astype("u1"), [0] * 255, {}, r"table has shape \(255,\) .* a class for every code"),
@@ -282,9 +284,9 @@ def test_a_gather_that_cannot_be_had_is_refused(arrays, how, message):
         (I16.astype("u1"), [0] * 256, {"out": I16[:1]}, "label is .* int16; .* uint8 is needed"),
     ],
 )
-def test_a_remap_that_cannot_be_had_is_refused(array, table, how, message):
+def test_a_remap_that_cannot_be_had_is_refused(array, table, options, message):
     with pytest.raises(RequestError, match=message):
-        cloudio.remap(array, [0], table, **how)
+        cloudio.remap(array, [0], table, **options)
 
 
 def test_an_index_past_the_end_is_an_index_error():

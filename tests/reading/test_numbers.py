@@ -40,10 +40,10 @@ def test_a_turned_window_too_large_to_be_read_whole_equals_numpy(tmp_path, io, l
     cover, codes = (dataset[name][0, :, 7 : 7 + size] for name in ("cover", "hq"))
     real = oracle.valid([dataset["cover"]], [0], [where], (size, size), LARGE.valid, [7], [0])[0]
     for k, s in enumerate(turned):
-        wanted = oracle.seen(cover.astype(np.float32) * np.float32(0.5), s)
+        wanted = oracle.orient(cover.astype(np.float32) * np.float32(0.5), s)
         assert np.array_equal(np.squeeze(image[k]), wanted)
-        assert np.array_equal(label[k, 0], oracle.seen(codes, s))
-        assert np.array_equal(valid[k], oracle.seen(real, s))
+        assert np.array_equal(label[k, 0], oracle.orient(codes, s))
+        assert np.array_equal(valid[k], oracle.orient(real, s))
 
 
 @pytest.mark.parametrize("kind", ["flat", "npy"])
@@ -95,7 +95,7 @@ def test_stored_numbers_come_as_they_are(small, isa, store, all_threads, dtype, 
     stored = np.stack([arrays[name][index, 5:38, 7:40] for name in reader.bands], axis=1)
     for turned in ([0] * 8, list(range(8)), list(range(7, -1, -1))):
         batch = reader.read(index, (5, 7), turned if any(turned) else None)
-        seen = [[oracle.seen(x, s) for x in xs] for xs, s in zip(stored, turned, strict=True)]
+        seen = [[oracle.orient(x, s) for x in xs] for xs, s in zip(stored, turned, strict=True)]
         wanted = np.array(seen).transpose(0, 2, 3, 1) if layout == "NHWC" else np.array(seen)
         assert oracle.same_bits(batch.image, np.ascontiguousarray(wanted))
 

@@ -98,7 +98,7 @@ def normalized(realdata):
     assert mask.size - mask.sum() == n * (512**2 - 509**2) + stripe > n * (512**2 - 509**2)
     codes = np.concatenate([part["LABEL_manual_hq"] for part in parts])
     label = oracle.label(codes, *where, CARD["manual_hq"], window, 255, "u1")
-    label = np.stack([oracle.seen(plane, s) for plane, s in zip(label, turned, strict=True)])
+    label = np.stack([oracle.orient(plane, s) for plane, s in zip(label, turned, strict=True)])
     return {"mean": mean, "std": std}, turned, image, mask, label
 
 
@@ -106,9 +106,9 @@ def normalized(realdata):
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 def test_real_optics_and_radar_in_one_normalized_tensor(realdata, normalized, io, dtype, layout):
     """Filled, normalized, turned, rounded and interleaved, all of the stored patch."""
-    how, turned, image, mask, label = normalized
+    scaling, turned, image, mask, label = normalized
     reader = cloudio.open(realdata, io=io).reader(
-        ["L1C", "S1"], "manual_hq", size=512, **how, clip=(-40, 40), fill=0, dtype=dtype,
+        ["L1C", "S1"], "manual_hq", size=512, **scaling, clip=(-40, 40), fill=0, dtype=dtype,
         layout=layout, valid=True,
     )  # fmt: skip
     wanted = image.astype(reader.dtype)

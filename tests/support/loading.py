@@ -45,11 +45,11 @@ def write(folder: Path, n_patches: int, layout: Layout = LAYOUT) -> None:
             (mixed % 32_749).astype("<i2").tofile(folder / f"{band.name}.dat")
 
 
-def opened(folder: Path, io: str = "mmap") -> cloudio.Dataset:
+def open_set(folder: Path, io: str = "mmap") -> cloudio.Dataset:
     return cloudio.open(folder, layout=LAYOUT, io=io)
 
 
-def reader_of(ds: cloudio.Dataset, **settings: Any) -> cloudio.Reader:
+def make_reader(ds: cloudio.Dataset, **settings: Any) -> cloudio.Reader:
     return ds.reader(BANDS, {"LABEL": "card"}, **{"size": 6, "threads": 1, **settings})
 
 
@@ -67,7 +67,7 @@ def batch_indices(loader: cloudio.Loader) -> list[list[int]]:
     return [batch.index.tolist() for batch in loader]
 
 
-def bytes_of(batches: Iterable[Any]) -> dict[int, bytes]:
+def patch_bytes(batches: Iterable[Any]) -> dict[int, bytes]:
     """What was seen of each patch, which has to be the same wherever it comes twice."""
     found: dict[int, bytes] = {}
     for batch in batches:
@@ -84,9 +84,9 @@ def digest(found: dict[int, bytes]) -> str:
     return sha256.hexdigest()[:16]
 
 
-def digest_of(loader: cloudio.Loader) -> str:
+def epoch_digest(loader: cloudio.Loader) -> str:
     """Of a whole epoch, for what runs in another process."""
-    return digest(bytes_of(loader))
+    return digest(patch_bytes(loader))
 
 
 def threads() -> list[threading.Thread]:
@@ -94,7 +94,7 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "cloudio.Loader"]
 
 
-class Counted:
+class CountingAllocator:
     """Memory for a loader that counts what was asked for, and how much was alive at once."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     return one.tobytes() == other.tobytes()
 
 
-def seen(plane: np.ndarray, symmetry: int) -> np.ndarray:
+def orient(plane: np.ndarray, symmetry: int) -> np.ndarray:
     """Rows and columns flipped and turned, as documented."""
     return np.rot90(np.fliplr(plane) if symmetry >= 4 else plane, symmetry % 4)
 
@@ -51,7 +51,7 @@ def image(
                         pixels = np.where(beyond(pixels, limit), limit, pixels)
                 if fill is not None:
                     pixels = np.where(missing(stored, nodata[b]), np.float32(fill), pixels)
-                out[k, b] = pixels if symmetries is None else seen(pixels, symmetries[k])
+                out[k, b] = pixels if symmetries is None else orient(pixels, symmetries[k])
     return out
 
 
@@ -77,7 +77,7 @@ def valid(
         real[window.row : window.row + window.height, window.col : window.col + window.width] = True
         for array, none in zip(arrays, nodata, strict=True):
             real &= ~missing(array[i].astype(np.float32), none)
-        out[k] = seen(real[row : row + size[0], col : col + size[1]], symmetries[k])
+        out[k] = orient(real[row : row + size[0], col : col + size[1]], symmetries[k])
     return out
 
 

@@ -61,13 +61,13 @@ class Device:
                 device.calls.append(("synchronize", self.number))
                 device.run(self)
 
-        def to(tensor, where, **how):
+        def to(tensor, where, **options):
             if not isinstance(where, torch.device) or where.type != "cuda":
-                return real(tensor, where, **how)
+                return real(tensor, where, **options)
             device.calls.append(("to", tensor.dtype, device.streams[where.index]))
             out = torch.full_like(tensor, 77)
             device.queue.append((out, tensor))
-            if not how.get("non_blocking"):
+            if not options.get("non_blocking"):
                 device.run()
             elif tensor.data_ptr() not in device.locked:
                 device.calls.append("from ordinary memory")
@@ -75,8 +75,8 @@ class Device:
                 device.run()
             return out
 
-        def empty_or_locked(*shape, pin_memory=False, **how):
-            made = empty(*shape, **how)
+        def empty_or_locked(*shape, pin_memory=False, **options):
+            made = empty(*shape, **options)
             if pin_memory:
                 device.locked.append(made.data_ptr())
             return made

@@ -92,8 +92,8 @@ def read_untuned(dataset, asked):
         "size", "scale", "mean", "std", "label_dtype", "threads", "dtype", "layout", "clip",
         "fill", "valid",
     )  # fmt: skip
-    how = {k: asked[k] for k in settings_}
-    reader = dataset.reader(asked["bands"], labels, ignore=200, **how)
+    options = {k: asked[k] for k in settings_}
+    reader = dataset.reader(asked["bands"], labels, ignore=200, **options)
     out = None
     if asked["out"]:
         out = reader.allocate(len(asked["index"]))
@@ -150,6 +150,6 @@ def check_batch(batch, arrays, asked, layout=builders.SMALL):
             arrays[name], index, origins, asked["size"], classes,
             layout.valid, 200, asked["label_dtype"],
         )  # fmt: skip
-        wanted = np.array([oracle.seen(x, t) for x, t in zip(wanted, turned, strict=True)])
+        wanted = np.array([oracle.orient(x, t) for x, t in zip(wanted, turned, strict=True)])
         wanted = wanted.reshape(-1, height, width).astype(asked["label_dtype"])
         assert oracle.same_bits(np.ascontiguousarray(batch.label[:, k]), wanted)

@@ -44,8 +44,8 @@ def dataset(reader):
 
 def of_epoch(dataset, epoch):
     """What `cloudio.Loader` makes of each patch in an epoch."""
-    how = {"crop": dataset.crop, "symmetry": dataset.symmetry, "seed": dataset.seed}
-    loader = cloudio.Loader(dataset.reader, N, shuffle=False, prefetch=0, **how)
+    drawn = {"crop": dataset.crop, "symmetry": dataset.symmetry, "seed": dataset.seed}
+    loader = cloudio.Loader(dataset.reader, N, shuffle=False, prefetch=0, **drawn)
     loader.set_epoch(epoch)
     return next(iter(loader))
 
@@ -119,13 +119,13 @@ def test_both_ranks_of_a_distributed_sampler_see_an_epoch(dataset):
 
 @pytest.mark.parametrize(("start", "n"), [("fork", 2), ("spawn", 1), ("forkserver", 1)])
 def test_the_epoch_reaches_workers_that_stay(dataset, start, n):
-    how = {
+    workers = {
         "num_workers": n,
         "persistent_workers": True,
         "multiprocessing_context": start,
         "timeout": SECONDS,
     }
-    loader = both_ranks(dataset, **how)[1]
+    loader = both_ranks(dataset, **workers)[1]
     orders = []
     for epoch in (2, 0, 5):
         dataset.set_epoch(epoch)
@@ -161,9 +161,9 @@ def test_a_worker_reads_with_one_thread_unless_told(ds, monkeypatch):
     used = []
     read = cloudio.Reader.read
 
-    def seen(self, *request, **how):
+    def seen(self, *request, **options):
         used.append(self)
-        return read(self, *request, **how)
+        return read(self, *request, **options)
 
     monkeypatch.setattr(cloudio.Reader, "read", seen)
 
@@ -390,8 +390,8 @@ def test_a_stateful_data_loader_resumes_in_the_middle_of_an_epoch(reader, n):
 
     def loader():
         dataset = cloudio.torch.Dataset(reader, symmetry="d4", seed=6)  # as in a new process
-        how = {"shuffle": True, "num_workers": n, "collate_fn": cloudio.torch.collate}
-        return dataset, stateful.StatefulDataLoader(dataset, 2, **how)
+        options = {"shuffle": True, "num_workers": n, "collate_fn": cloudio.torch.collate}
+        return dataset, stateful.StatefulDataLoader(dataset, 2, **options)
 
     dataset, whole = loader()
     dataset.set_epoch(1)

@@ -137,11 +137,11 @@ def test_what_is_raised_by_the_copy_ahead_comes_in_its_own_turn(reader, device, 
     wanted = list(cloudio.Loader(reader, 2))
     to, n_calls = torch.Tensor.to, []
 
-    def failing(tensor, where, **how):
+    def failing(tensor, where, **options):
         n_calls.append(where)
         if len(n_calls) == 4 or (again and len(n_calls) == 6):
             raise torch.OutOfMemoryError("no memory on the device")
-        return to(tensor, where, **how)
+        return to(tensor, where, **options)
 
     monkeypatch.setattr(torch.Tensor, "to", failing)
     batches = iter(loader)
@@ -164,11 +164,11 @@ def test_what_is_raised_by_the_copy_ahead_comes_in_its_own_turn(reader, device, 
 def test_memory_is_held_that_a_copy_which_failed_may_read_from(reader, device, monkeypatch):
     to, n_calls = torch.Tensor.to, []
 
-    def failing(tensor, where, **how):
+    def failing(tensor, where, **options):
         n_calls.append(where)
         if len(n_calls) == 2:
             raise torch.OutOfMemoryError("no memory on the device")
-        return to(tensor, where, **how)
+        return to(tensor, where, **options)
 
     monkeypatch.setattr(torch.Tensor, "to", failing)
     with pytest.raises(torch.OutOfMemoryError):
@@ -208,8 +208,8 @@ def test_a_state_counts_what_was_handed_out_not_what_was_copied_ahead(reader, de
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_is_copied_as_stored_is_scaled_on_the_device(ds, monkeypatch, dtype):
     device = Device(monkeypatch, at_once=True)
-    how = {"fill": 0.5, "mean": 0.1, "std": 0.2, "valid": True}
-    reader = ds.reader("L1C", "hq", size=20, dtype=dtype, **how)
+    settings = {"fill": 0.5, "mean": 0.1, "std": 0.2, "valid": True}
+    reader = ds.reader("L1C", "hq", size=20, dtype=dtype, **settings)
     scale = scaling.Scaling.__call__
 
     def scaled(self, image):
@@ -254,17 +254,17 @@ def test_an_error_comes_in_place_of_its_batch_not_of_the_one_before(reader, devi
     assert next(batches, None) is None
 
 
-@pytest.mark.parametrize("how", ["close", "del", "raise"])
-def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, how):
+@pytest.mark.parametrize("left_by", ["close", "del", "raise"])
+def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, left_by):
     loader = cloudio.torch.Loader(reader, 2, device="cuda")
     batches = iter(loader)
     next(batches)
     hook = weakref.ref(batches._hook)
     gc.disable()
     try:
-        if how == "close":
+        if left_by == "close":
             batches.close()
-        elif how == "raise":
+        elif left_by == "raise":
             with contextlib.suppress(KeyError):
                 for _ in batches:
                     raise KeyError
