@@ -6,7 +6,8 @@ from cloudio._core.job cimport Job
 from cloudio._core.plans cimport BasePlan
 
 cdef void start_job(Job *job, BasePlan plan) noexcept
-cdef object execute(Job *job, plans, int n_threads, bint evict, int64_t *counts)
+cdef object execute(
+    Job *job, plans, BasePlan first, int n_threads, bint evict, int64_t *counts)
 
 # cio_thread_pool_run, for other packages: the library exports no symbols.
 cdef void run_on_pool(

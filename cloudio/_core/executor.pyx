@@ -35,19 +35,17 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
         job.fetch, job.rows_ahead = fetch, 0
 
 
-cdef object execute(Job *job, plans, int n_threads, bint evict, int64_t *counts):
+cdef object execute(
+        Job *job, plans, BasePlan first, int n_threads, bint evict, int64_t *counts):
     """Do a job that is proved; add to ``counts`` what it counts, unless that is NULL.
 
     Return None, or the first fault of a file, as `kernels.run` does.
     """
     cdef char *scratch = NULL
-    cdef Py_ssize_t closed, n_descs = 0
+    cdef Py_ssize_t closed
     cdef int slot, max_threads = n_threads
-    cdef BasePlan plan
-    for plan in plans:
-        n_descs += plan.n_arrays * plan.n_splits
     n_threads = plan_tiles(job, n_threads)
-    max_threads = plan_reads(job, plans[0], n_threads, max_threads)
+    max_threads = plan_reads(job, first, n_threads, max_threads)
     try:
         if job.scratch_bytes > 0:
             scratch = <char *>c.cio_scratch_take(max_threads * job.scratch_bytes)
@@ -63,7 +61,7 @@ cdef object execute(Job *job, plans, int n_threads, bint evict, int64_t *counts)
             run_tiles(job, n_threads, max_threads, evict)
             if counts != NULL:
                 sum_tables(job, max_threads, counts)
-            release_files(job, n_descs)
+            release_files(job, job.n_descs)
     finally:
         c.cio_scratch_return(scratch)
     if job.fault.code == NO_FAULT:

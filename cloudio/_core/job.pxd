@@ -115,6 +115,7 @@ cdef struct Job:
     int store  # CIO_CACHED or CIO_STREAMED
     Output outputs[MAX_OUTPUTS]
     Py_ssize_t n_outputs, n_bytes
+    Py_ssize_t n_descs  # of all outputs
     Py_ssize_t n_sample_tiles  # of one sample, of all outputs
     char *scratch
     Py_ssize_t scratch_bytes  # of each worker slot

@@ -96,6 +96,7 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     if n > MAX_COUNTED // (height * width):
         raise ValueError(f"{n} patches are more than can be counted at once")
     job.n_samples, job.n_outputs = n, 1
+    job.n_descs = plan.n_arrays * plan.n_splits
     output.kind, output.descs, output.ops = HISTOGRAM, plan.descs, plan.ops
     output.n_arrays, output.item = plan.n_arrays, plan.ops[0].item
     output.histogram = &plan.spec
@@ -185,21 +186,17 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
 cdef object prove_and_execute(
         Job *job, plans, index, origin, symmetry, int n_threads, bint evict, int64_t *counts):
     """Execute a job whose outputs are proved, once its windows are."""
-    cdef Py_ssize_t n_descs = 0
-    cdef char *memory
-    cdef BasePlan plan, first = plans[0]
-    for plan in plans:
-        n_descs += plan.n_arrays * plan.n_splits
-    memory = <char *>zeros(
-        n_descs * sizeof(int64_t) + job.n_samples * sizeof(SampleWindow) + first.n_splits, 1)
+    cdef BasePlan first = plans[0]
+    cdef char *memory = <char *>zeros(
+        job.n_descs * sizeof(int64_t) + job.n_samples * sizeof(SampleWindow) + job.n_splits, 1)
     try:
         job.changed = <int64_t *>memory
-        job.windows = <SampleWindow *>(job.changed + n_descs)
+        job.windows = <SampleWindow *>(job.changed + job.n_descs)
         job.touched = <char *>(job.windows + job.n_samples)
         set_windows(job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
         if symmetry is not None:
             set_symmetries(job, Buffer(symmetry, 0))
-        return execute(job, plans, n_threads, evict, counts)
+        return execute(job, plans, first, n_threads, evict, counts)
     finally:
         free(memory)
 
@@ -271,6 +268,7 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     output.data = <char *>view.buf
     output.uniform = is_uniform(plan)
     job.n_outputs += 1
+    job.n_descs += plan.n_arrays * plan.n_splits
     if isinstance(plan, Gather):
         check_image(plan, out, output)
     elif isinstance(plan, Remap):
