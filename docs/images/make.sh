@@ -1,25 +1,40 @@
 #!/bin/sh
 # Make the pictures of README and docs from synthetic data: docs/images/make.sh
-# It needs cloudio with its extra `plot`.  Each picture is what its command writes, with its colors
-# reduced to a palette of 256, so that the files stay small.
+# It needs cloudio with its extra `plot`.  Each picture is what its command writes, reduced to few
+# colors, which makes the file some three times smaller.
 set -eu
 cd "$(dirname "$0")"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+data=$(mktemp -d)/data
+trap 'rm -rf "$(dirname "$data")"' EXIT
 
-cloudio() { python -m cloudio "$@"; }
-
-reduce() { # FILE: to a palette
-    python - "$1" <<'END'
+reduce() { # FILE N: to N colors
+    python - "$@" <<'END'
 import sys
+
+import numpy as np
 from PIL import Image
 
-image = Image.open(sys.argv[1]).convert("RGB")
-image.quantize(256, dither=Image.Dither.NONE).save(sys.argv[1], optimize=True)
+path, n_colors = sys.argv[1], int(sys.argv[2])
+n_exact = n_colors // 4  # the most common colors stay as they are; legends show these
+image = Image.open(path).convert("RGB")
+colors, places, counts = np.unique(
+    np.asarray(image).reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
+)
+exact = colors[np.argsort(counts)[-n_exact:]]
+others = np.array(image.quantize(n_colors - n_exact).getpalette()).reshape(-1, 3)
+palette = np.concatenate([exact, others[: n_colors - n_exact]]).astype(np.int32)
+nearest = [((palette - color) ** 2).sum(axis=1).argmin() for color in colors.astype(np.int32)]
+reduced = Image.fromarray(np.array(nearest, np.uint8)[places].reshape(image.height, image.width))
+reduced.putpalette(palette.astype(np.uint8).tobytes())
+reduced.save(path, optimize=True)
 END
 }
 
-cloudio synth "$work/data"
-
-cloudio show "$work/data" --index 9 --labels manual_hq,s2cloudless -o show.png --force
-reduce show.png
+set -x
+cloudio synth "$data"
+cloudio show "$data" --index 9 --labels manual_hq,s2cloudless -o show.png --force
+cloudio show "$data" --index 9 --bands L1C -o bands.png --force
+cloudio show "$data" --index 2 --bands rgb,EXTRA_lc10,EXTRA_elevation -o land-cover.png --force
+reduce show.png 256
+reduce bands.png 40
+reduce land-cover.png 128
