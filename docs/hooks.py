@@ -66,6 +66,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links to files outside docs/ lead to their pages, or to the repository."""
+    if page.is_homepage:
+        page.meta["hide"] = ["navigation"]
     if page.file.src_uri in PAGES.values():
         return markdown
     return _lead_here(markdown, f"docs/{page.file.src_uri}")
@@ -103,15 +105,24 @@ def _outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link names in docstrings to their entries, where there are such entries."""
+    """Link names and pages in docstrings, where there are such entries and pages."""
     if not page.file.src_uri.startswith("api/"):
         return html
 
-    def link(match: re.Match[str]) -> str:
+    def name_link(match: re.Match[str]) -> str:
         name = match[1].removeprefix("cloudio.")
         return f'<autoref identifier="cloudio.{name}" optional><code>{match[1]}</code></autoref>'
 
-    return re.sub(r"(?<!<pre>)<code>((?:cloudio\.)?[A-Za-z][\w.]*)</code>", link, html)
+    def page_link(match: re.Match[str]) -> str:
+        file = files.get_file_from_path(match[1])
+        return (
+            match[0]
+            if file is None
+            else f'<a href="{file.url_relative_to(page.file)}">{match[0]}</a>'
+        )
+
+    html = re.sub(r"(?<!<pre>)<code>((?:cloudio\.)?[A-Za-z][\w.]*)</code>", name_link, html)
+    return re.sub(r"\bdocs/([\w/-]+\.md)\b", page_link, html)
 
 
 # ---- the tutorial --------------------------------------------------------------------------------
