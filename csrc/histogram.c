@@ -259,8 +259,8 @@ static void filter_nodata(const cio_histogram_spec *spec, const cio_patch *patch
             n_none += (uint32_t)!data;
             n_negative += (uint32_t)(data & (x < zero));
             n_saturated += (uint32_t)(data & (x == INT16_MAX));
-            lo = data & (x < lo) ? x : lo;
-            hi = data & (x > hi) ? x : hi;
+            lo = (data & (x < lo)) ? x : lo;
+            hi = (data & (x > hi)) ? x : hi;
         }
         record->nodata += n_none;
         record->negative += n_negative;

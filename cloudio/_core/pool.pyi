@@ -5,7 +5,7 @@ from typing import Any
 
 class Pool:
     sizes: tuple[int, ...]
-    most: int
+    capacity: int
     begun: int
     taken: int
     stopped: bool
@@ -14,7 +14,7 @@ class Pool:
     def __init__(
         self,
         sizes: Sequence[int],
-        most: int,
+        capacity: int,
         allocate: Callable[[int], Any],
         returned: SimpleQueue[None],
     ) -> None: ...

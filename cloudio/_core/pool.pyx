@@ -1,8 +1,8 @@
-"""Memory that is used again once nobody holds it.
+"""Memory of batches, which is used again when nothing refers to it any more.
 
-Who holds an array over a `Lease`, or a view of it, or another package's tensor of that, holds the
-lease; when it dies its memory goes back to the pool.  Not by a weak reference or a finalizer:
-those run while the garbage collector may still bring an object back to life.
+An array over a `Lease` refers to it, and so does a view of that array, or a tensor of another
+package over it.  When the lease is deallocated, its memory returns to the pool.  Weak references
+and finalizers cannot do this: they run while the garbage collector may still revive an object.
 """
 cimport cython
 from cpython.buffer cimport (
@@ -10,36 +10,36 @@ from cpython.buffer cimport (
 
 
 cdef class Pool:
-    """Memory of several kinds, ``sizes`` bytes each, that ``allocate`` makes and `lend` lends.
+    """Memory of several kinds, of ``sizes`` bytes each; ``allocate`` makes it, `lend` lends it.
 
-    Of each kind no more is kept free than ``most`` less those ``begun`` and not yet ``taken``:
-    batches under way, as whoever lends counts them.  ``returned.put(None)`` tells of returns of the
-    first kind, and that ``stopped`` was set.
+    Batches that are ``begun`` and not yet ``taken`` are under way; the caller counts them.  Of each
+    kind, at most ``capacity`` less these is kept free.  ``returned.put(None)`` is called when
+    memory of the first kind returns, and when ``stopped`` was set.
     """
     cdef readonly tuple sizes
-    cdef readonly Py_ssize_t most
+    cdef readonly Py_ssize_t capacity
     cdef public Py_ssize_t begun, taken
     cdef public bint stopped
     cdef readonly object returned
     cdef object allocate
     cdef list free
 
-    def __cinit__(self, sizes, Py_ssize_t most, allocate, returned):
-        self.sizes, self.most, self.allocate = tuple(sizes), most, allocate
+    def __cinit__(self, sizes, Py_ssize_t capacity, allocate, returned):
+        self.sizes, self.capacity, self.allocate = tuple(sizes), capacity, allocate
         self.returned = returned
         self.free = [[] for _ in self.sizes]
 
     @property
     def n_free(self):
-        """How many of the first kind are free."""
+        """How much memory of the first kind is free."""
         return len(<list>self.free[0])
 
     def lend(self):
-        """A `Lease` of each kind, of memory that is free or else new, for one that is begun."""
+        """Begin a batch; return a `Lease` of each kind, of free memory or else of new."""
         cdef list free, memories = []
         for free in self.free:
             memories.append(free.pop() if free else None)
-        # Before `allocate`, while which other memory may come back.
+        # Before `allocate` is called: other memory may return meanwhile.
         self.begun += 1
         try:
             return [
@@ -51,19 +51,19 @@ cdef class Pool:
             raise
 
     cdef int take_back(self, Py_ssize_t kind, memory) except -1:
-        # Nothing here may run Python's bytecode: a signal would be handled, and lost.
+        # Nothing here may run Python bytecode: a signal would be handled, and lost.
         cdef list free = <list>self.free[kind]
-        if len(free) + self.begun - self.taken < self.most:
+        if len(free) + self.begun - self.taken < self.capacity:
             free.append(memory)
         if kind == 0:
             self.returned.put(None)
         return 0
 
 
-# Without the collector: what it clears before it deallocates would be needed then.
+# No garbage collection: the collector clears fields that deallocation needs.
 @cython.no_gc
 cdef class Lease:
-    """A buffer over ``memory``, which goes back to its pool with the last reference."""
+    """A buffer over ``memory``, which returns to the pool with the last reference."""
     cdef Pool pool
     cdef Py_ssize_t kind
     cdef readonly object memory
@@ -99,7 +99,7 @@ cdef class CancellationToken:
         self.cancel()
 
     cpdef cancel(self):
-        """The first time `Pool.stopped` is set; later ones do nothing: the pool has moved on."""
+        """Set `Pool.stopped`, once: later the pool may belong to another iteration."""
         cdef Pool pool = self.pool
         self.pool = None
         if pool is not None:

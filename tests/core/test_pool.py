@@ -115,7 +115,7 @@ def test_memory_comes_back_with_the_last_that_holds_it(images):
         assert other.image.ctypes.data != where
         assert (memory.alive, len(memory.asked)) == (2, k + 2)
         del kept, other
-        assert memory.alive == 1  # for most is one
+        assert memory.alive == 1  # the capacity is one
 
 
 def test_a_batch_outlives_its_loader_and_its_iteration(images):
@@ -412,7 +412,7 @@ def test_a_lease_gives_back_once_and_tells():
     assert again.memory is memory
 
 
-def test_a_pool_keeps_no_more_than_most_less_what_is_under_way():
+def test_a_pool_keeps_no_more_than_its_capacity_less_what_is_under_way():
     pool = Pool([8], 2, bytearray, SimpleQueue())
     leases = [pool.lend() for _ in range(5)]
     pool.taken = 4

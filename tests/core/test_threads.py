@@ -1,4 +1,4 @@
-"""The team of threads: every pixel once, whoever reads, in parents and in forked children.
+"""The thread pool: every pixel once, whoever reads, in parents and in forked children.
 
 What may hang or die runs in a process of its own.
 """
@@ -22,8 +22,8 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Patches large enough for a read to be worth a team."""
-    folder = tmp_path_factory.mktemp("team")
+    """Patches large enough for a read to be worth the pool."""
+    folder = tmp_path_factory.mktemp("pool")
     layout = cloudio.CLOUDSEN12
     names = ["L1C_B2", "L1C_B3", "L1C_B4", "LABEL_manual_hq"]
     builders.write_root(folder, {"train": 3, "val": 1}, layout, names=names)
