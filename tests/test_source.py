@@ -124,8 +124,8 @@ def test_rooms_and_files_stay_small():
 def test_programs_and_children_of_tests_are_started_where_they_are_ended():
     """Else one that hangs outlives the tests."""
     tests = ROOT / "tests"
-    # These end what they start, and run without the tests, too.
-    apart = {tests / "support" / f"{name}.py" for name in ("changing", "slow_fs")}
+    # Programs of their own, in whose process group all is that they start.
+    apart = {tests / "support" / f"{name}.py" for name in ("changing", "run_page", "slow_fs")}
     where = {tests / "support" / "processes.py", tests / "support" / "forks.py", *apart}
     starts = re.compile(
         r"^[^#\n]*(subprocess\.(run|call|check_\w+)|\bos\.(fork|spawn\w+|system))\(", re.M
