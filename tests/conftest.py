@@ -1,5 +1,6 @@
 """What all tests share: every instruction set, both ways of storing, and the real data."""
 
+import gc
 import os
 import shutil
 import signal
@@ -31,6 +32,14 @@ def nothing_is_left() -> Iterator[None]:
         for process in left:
             os.kill(process, signal.SIGKILL)
         pytest.fail(f"processes that tests have left: {left}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_objects() -> Iterator[None]:
+    """Collecting garbage looks at what a module has made, not at all of torch and matplotlib."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(params=runtime.available())

@@ -24,6 +24,8 @@ import cloudio
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 PAGES = [page for page in PAGES if page.is_file()]
+# Whose commands take seconds each, and have tests of their own.
+_LONG = ("commands/show.md", "commands/stats.md", "guides/verify.md")
 _QUICK = {"CFLAGS": "-O0", "JAX_PLATFORMS": "cpu"}
 # Of the environment, which would change what is printed.
 _OURS = ("CLOUDIO_", "COLUMNS", "LINES", "RANK", "WORLD_SIZE")
@@ -41,6 +43,8 @@ def page_blocks(page: Path) -> list[Block]:
 
 @functools.cache
 def reasons(page: Path) -> list[str | None]:
+    if not profiles.THOROUGH and page in [DOCS / name for name in _LONG]:
+        return ["takes long; CLOUDIO_TEST_PROFILE=thorough runs it"] * len(page_blocks(page))
     return skip_reasons(page_blocks(page), thorough=profiles.THOROUGH)
 
 
