@@ -13,6 +13,7 @@ from ..errors import RequestError
 
 FLOAT_DTYPES = ("float32", "float16", "bfloat16")
 STORED_DTYPES = ("int16", "uint16", "uint8")
+_IMAGE_DTYPES = (*FLOAT_DTYPES, *STORED_DTYPES)
 LAYOUTS = ("NCHW", "NHWC")
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 
@@ -22,10 +23,10 @@ _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.
 
 def parse_image_dtype(dtype: Any) -> str:
     """Return the name of an image type."""
-    # Only ml_dtypes teaches numpy the name bfloat16.
-    if isinstance(dtype, str) and dtype == "bfloat16":
-        return dtype
-    return dtype_name("dtype", dtype, (*FLOAT_DTYPES, *STORED_DTYPES), "a float, or as stored, ")
+    # Names need no numpy, which knows bfloat16 only where ml_dtypes is imported.
+    if isinstance(dtype, str) and dtype in _IMAGE_DTYPES:
+        return str(dtype)
+    return dtype_name("dtype", dtype, _IMAGE_DTYPES, "a float, or as stored, ")
 
 
 def parse_label_dtype(dtype: Any) -> np.dtype[Any]:

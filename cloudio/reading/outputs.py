@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .._core import buffers
-from .._core.plans import BasePlan
 from ..errors import RequestError
 
 _BITS = np.dtype(np.uint16)
@@ -127,8 +126,7 @@ class BatchArrays:
     """The arrays of a batch, image, label and mask: allocated, or the caller's, checked.
 
     ``image`` and ``label`` are the shape of one sample and the type, ``valid`` is the shape of one
-    mask; None where batches have no such array.  ``plans`` read the files that outputs must not be
-    mapped from.
+    mask; None where batches have no such array.  Outputs must not be mapped from ``files``.
     """
 
     def __init__(
@@ -136,16 +134,19 @@ class BatchArrays:
         image: tuple[tuple[int, ...], str],
         label: tuple[tuple[int, ...], np.dtype[Any]] | None,
         valid: tuple[int, int] | None,
-        plans: Sequence[BasePlan],
+        files: Sequence[Path],
     ) -> None:
         self._image_shape, self._dtype_name = image
         self._dtype = numpy_dtype(self._dtype_name)
         self._native = self._dtype_name != "bfloat16"
-        self._label, self._valid, self._plans = label, valid, plans
+        self._label, self._valid, self._files = label, valid, files
 
     def allocate(self, n: int) -> Arrays:
         """Return new arrays for ``n`` samples."""
-        image = allocate_image((n, *self._image_shape), self._dtype_name)
+        if self._native:
+            image = allocate_aligned((n, *self._image_shape), self._dtype)
+        else:
+            image = allocate_image((n, *self._image_shape), self._dtype_name)
         label = valid = None
         if self._label is not None:
             shape, dtype = self._label
@@ -174,7 +175,5 @@ class BatchArrays:
             raise RequestError("out has a label, but this reader reads none")
         if self._valid is not None:
             check_out("valid", valid, (n, *self._valid), _UINT8)
-        check_not_mapped(
-            (image, label, valid), (file.path for plan in self._plans for file in plan.files)
-        )
+        check_not_mapped((image, label, valid), self._files)
         return image, label, valid
