@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core import kernels
+from .._core.plans import Remap
 from .._utils import tables
 from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
@@ -36,7 +37,7 @@ from .options import (
 )
 from .outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .plans import make_gather, make_mask, make_remap
-from .selection import select_bands, select_labels
+from .selection import LabelSelection, select_bands, select_labels
 
 if TYPE_CHECKING:
     # For users: the data set of a reader makes readers.  Collection is what this module needs.
@@ -117,7 +118,7 @@ class Reader:
         options = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
         self._factors = resolve_factors(dataset, self.bands, self.dtype_name, options)
         limits = parse_clip(clip)
-        self._gather = make_gather(
+        gather = make_gather(
             dataset,
             self.bands,
             io,
@@ -127,23 +128,10 @@ class Reader:
             fill=parse_fill(fill, self.dtype_name),
             interleaved=layout == "NHWC",
         )
-        self._mask = make_mask(dataset, self.bands, io) if self.valid else None
-
-        self.label_dtype = parse_label_dtype(label_dtype)
+        mask = make_mask(dataset, self.bands, io) if self.valid else None
         selection = select_labels(dataset, labels)
-        single = isinstance(labels, str)
-        self.labels = tuple(selection.label_maps)
-        # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
-        self.label_maps = types.MappingProxyType(selection.label_maps)
-        self.policies = types.MappingProxyType(selection.policies)
-        self.label_shape: tuple[int, ...] | None = None
-        self._remap = None
-        if self.labels:
-            self.label_shape = self.size if single else (len(self.labels), *self.size)
-            check_ignore(ignore, self.label_dtype)
-            self._remap = make_remap(dataset, self.label_maps, self.label_dtype, ignore, io)
-        plans = (self._gather, self._remap, self._mask)
-        self._plans = tuple(plan for plan in plans if plan is not None)
+        remap = self._plan_labels(labels, selection, label_dtype, ignore, io)
+        self._plans = tuple(plan for plan in (gather, remap, mask) if plan is not None)
         arrays = BatchArrays(
             (self.image_shape, self.dtype_name),
             None if self.label_shape is None else (self.label_shape, self.label_dtype),
@@ -154,7 +142,7 @@ class Reader:
         # What was decided, not what was given: a list may change before this is pickled.
         self._settings = {
             "bands": self.bands,
-            "labels": self.labels[0] if single else selection.rules or None,
+            "labels": self.labels[0] if isinstance(labels, str) else selection.rules or None,
             "size": self.size,
             "dtype": self.dtype_name,
             "layout": layout,
@@ -172,6 +160,23 @@ class Reader:
         self._worker_reader: Reader | None = None
         # Last, so that a request that is refused causes no warning.
         warn_about_labels(dataset, selection, self.size, io)
+
+    def _plan_labels(
+        self, labels: Any, selection: LabelSelection, label_dtype: Any, ignore: Any, io: str
+    ) -> Remap | None:
+        self.label_dtype = parse_label_dtype(label_dtype)
+        self.labels = tuple(selection.label_maps)
+        # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
+        self.label_maps = types.MappingProxyType(selection.label_maps)
+        self.policies = types.MappingProxyType(selection.policies)
+        self.label_shape: tuple[int, ...] | None = None
+        if not self.labels:
+            return None
+        self.label_shape = self.size
+        if not isinstance(labels, str):
+            self.label_shape = len(self.labels), *self.size
+        check_ignore(ignore, self.label_dtype)
+        return make_remap(self.dataset, self.label_maps, self.label_dtype, ignore, io)
 
     def __len__(self) -> int:
         return self._n_patches
