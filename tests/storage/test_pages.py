@@ -75,7 +75,7 @@ def test_exactly_the_pages_of_the_windows_come_into_memory(wide, io, crop, act):
     size = size[0], size[1] or layout.patch[1]
     wanted = needed(wide, io, size, origin)
     complete = {path: set() for path in wanted} if act == "read and give back" else wanted
-    for _ in range(3):
+    for _ in range(6):
         evict(wanted)
         with cloudio.open(folder, layout=layout, io=io) as ds:
             names = [band.name for band in layout.bands]
