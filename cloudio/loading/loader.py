@@ -232,8 +232,8 @@ class Loader:
         """Return the type of images; RequestError where numpy lacks it."""
         return allocate_image((0,), self.reader.dtype_name).dtype
 
-    def _new_pool(self, sizes: list[int], most: int) -> Pool:
-        return Pool(sizes, most, partial(_allocate, self._allocate), SimpleQueue())
+    def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
+        return Pool(sizes, capacity, partial(_allocate, self._allocate), SimpleQueue())
 
     def _new_hook(self) -> TransferHook:
         return TransferHook()

@@ -99,12 +99,12 @@ class Loader(loader.Loader):
     def _uses_stream(self) -> bool:
         return self.device is not None and self.device.type == "cuda"
 
-    def _new_pool(self, sizes: list[int], most: int) -> Pool:
+    def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
         if self._uses_stream and self._allocate is None:
-            return Pool(sizes, most + COPIES_AT_ONCE, allocate_pinned, SimpleQueue())
+            return Pool(sizes, capacity + COPIES_AT_ONCE, allocate_pinned, SimpleQueue())
         if self.pin_memory and not self._uses_stream:
-            return PinnedPool(sizes, most, allocate_pinned, SimpleQueue())
-        return super()._new_pool(sizes, most)
+            return PinnedPool(sizes, capacity, allocate_pinned, SimpleQueue())
+        return super()._new_pool(sizes, capacity)
 
     def _new_hook(self) -> TransferHook:
         view_dtype = torch.bfloat16 if self._batch_reader.dtype_name == "bfloat16" else None

@@ -35,7 +35,7 @@ def test_an_epoch_that_was_left_begins_again(reader):
     assert loader.epoch == 1
 
 
-def test_an_iteration_under_way_goes_on_whatever_its_loader_is_told(reader):
+def test_an_iteration_in_progress_goes_on_when_its_loader_changes(reader):
     loader = cloudio.Loader(reader, 6)
     whole = batch_indices(cloudio.Loader(reader, 6))
     iteration = iter(loader)

@@ -144,7 +144,7 @@ def test_a_loader_and_its_iteration_are_no_circle(reader):
         gc.enable()
 
 
-def test_one_who_waits_while_another_closes_is_let_go(reader):
+def test_a_thread_that_waits_while_another_closes_is_released(reader):
     gate = threading.Event()
     loader = cloudio.Loader(reader, 1, allocate=lambda n: (gate.wait(SECONDS), bytearray(n))[1])
     iteration, got = iter(loader), []
@@ -160,7 +160,7 @@ def test_one_who_waits_while_another_closes_is_let_go(reader):
     assert len(got) == 1
 
 
-def test_where_no_thread_can_be_had_nothing_has_begun(reader, monkeypatch):
+def test_where_no_thread_can_start_nothing_has_begun(reader, monkeypatch):
     loader = cloudio.Loader(reader, 4)
     state = {**loader.state_dict(), "epoch": 3, "position": 8}
     loader.load_state_dict(state)
@@ -199,7 +199,7 @@ def test_many_starts_and_stops_leave_nothing(reader):
     assert n_bytes < 300 * 60
 
 
-def test_whoever_drops_an_iteration_waits_for_nothing(reader):
+def test_dropping_an_iteration_waits_for_nothing(reader):
     """Garbage may be collected while the lock is held that a thread's end needs."""
     iteration = iter(cloudio.Loader(reader, 1))
     next(iteration)
@@ -208,7 +208,7 @@ def test_whoever_drops_an_iteration_waits_for_nothing(reader):
     assert soon(lambda: not threads())
 
 
-def test_who_waits_for_a_batch_is_let_go_when_the_iteration_is_closed(reader):
+def test_threads_that_wait_for_a_batch_are_released_when_the_iteration_is_closed(reader):
     block = threading.Event()
 
     def allocate(n):
@@ -240,7 +240,7 @@ def test_a_loader_that_keeps_its_iteration_goes_all_the_same(reader):
 # ---- prefetched pages ----------------------------------------------------------------------------
 
 
-def test_pages_of_each_batch_are_asked_for_while_the_one_before_is_built(reader, monkeypatch):
+def test_pages_of_each_batch_are_prefetched_while_the_one_before_is_built(reader, monkeypatch):
     told = []
     read, prefetch = cloudio.Reader.read, cloudio.Reader.prefetch
 

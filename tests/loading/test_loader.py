@@ -182,7 +182,7 @@ def test_a_length_counts_batches(reader, batch_size, drop_last, length):
 # ---- samples and attributes ----------------------------------------------------------------------
 
 
-def test_samples_are_had_in_any_order_and_of_any_epoch(reader):
+def test_samples_can_be_drawn_in_any_order_and_of_any_epoch(reader):
     loader = cloudio.Loader(reader, 4, **DRAWN)
     samples = loader.samples([5, 0, 5], epoch=9)
     one_by_one = [loader.samples(k, epoch=9) for k in (5, 0, 5)]
@@ -202,7 +202,7 @@ def test_samples_of_a_loader_in_order_are_no_memory_of_the_callers(reader):
     assert samples.index.tolist() == [0, 1, 2]
 
 
-def test_a_loader_tells_what_it_is(reader):
+def test_the_repr_of_a_loader(reader):
     text = repr(cloudio.Loader(reader, 4, seed=9, rank=1, world_size=2, symmetry="flip"))
     assert text.startswith(
         "<cloudio.Loader of 23 patches shuffled by 9: 3 batches of 4, rank 1 of 2, crop random, "
@@ -213,7 +213,7 @@ def test_a_loader_tells_what_it_is(reader):
 
 
 @pytest.mark.parametrize("drop_last", [False, True])
-def test_a_batch_holds_what_is_told_of_it(reader, drop_last):
+def test_a_batch_holds_the_samples_of_its_number(reader, drop_last):
     for rank in range(2):
         loader = cloudio.Loader(reader, 4, drop_last=drop_last, rank=rank, world_size=2, seed=3)
         for k, batch in enumerate(loader):

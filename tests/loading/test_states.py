@@ -148,7 +148,7 @@ def test_what_a_subclass_has_added_is_carried(reader):
         assert len(batch_indices(other)) == len(loader) - 1
 
 
-def test_parts_of_a_data_set_are_told_apart(ds, folder):
+def test_states_of_other_parts_of_a_data_set_are_refused(ds, folder):
     def state(part, **settings):
         return cloudio.Loader(make_reader(part), 4, **settings).state_dict()
 

@@ -79,7 +79,7 @@ def test_splits_of_two_types_are_read_one_by_one(tmp_path):
         assert part.reader("B2", "hq").read([0]).label.shape == (1, 35, 41)
 
 
-def test_a_file_cut_before_its_first_use_is_told(tmp_path):
+def test_a_file_cut_before_its_first_use_is_an_error(tmp_path):
     write_split(tmp_path, 2, names=["B2", "B3"])
     ds = open_small(tmp_path)
     os.truncate(tmp_path / "B2.dat", 100)
@@ -92,7 +92,7 @@ def test_a_file_cut_before_its_first_use_is_told(tmp_path):
     assert ds["B3"].shape == (2, 40, 48)
 
 
-def test_a_file_gone_before_its_first_use_is_told(tmp_path):
+def test_a_file_gone_before_its_first_use_is_an_error(tmp_path):
     write_split(tmp_path, 2, names=["B2", "B3"])
     ds = open_small(tmp_path)
     (tmp_path / "B2.dat").unlink()

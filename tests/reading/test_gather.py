@@ -262,7 +262,7 @@ I16 = np.zeros((3, 8, 9), np.int16)
         ([I16], {"threads": 0}, "threads=0"),
     ],
 )
-def test_a_gather_that_cannot_be_had_is_refused(arrays, options, message):
+def test_an_impossible_gather_is_refused(arrays, options, message):
     with pytest.raises(RequestError, match=message):
         cloudio.gather(arrays, [0], **options)
 
@@ -284,7 +284,7 @@ def test_a_gather_that_cannot_be_had_is_refused(arrays, options, message):
         (I16.astype("u1"), [0] * 256, {"out": I16[:1]}, "label is .* int16; .* uint8 is needed"),
     ],
 )
-def test_a_remap_that_cannot_be_had_is_refused(array, table, options, message):
+def test_an_impossible_remap_is_refused(array, table, options, message):
     with pytest.raises(RequestError, match=message):
         cloudio.remap(array, [0], table, **options)
 

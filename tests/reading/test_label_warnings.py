@@ -62,7 +62,7 @@ def test_a_refused_request_warns_of_nothing(all_labels):
 
 
 @pytest.mark.parametrize("labels", ["qa60", {"qa60": "authors"}, {"qa60": None}, {"qa60": {0: 0}}])
-def test_qa60_of_zeros_is_told_whatever_it_is_read_by(all_labels, labels):
+def test_qa60_of_zeros_is_warned_of_under_any_map(all_labels, labels):
     ds = cloudio.open(all_labels)
     (text,) = warned(lambda: ds.reader("B4", labels))
     assert text == (
@@ -75,7 +75,7 @@ def test_qa60_of_zeros_is_told_whatever_it_is_read_by(all_labels, labels):
     assert warned(lambda: cloudio.open(all_labels).split("val").reader("B4", "qa60")) == []
 
 
-def test_qa60_that_holds_something_in_one_split_is_told_of_the_other(tmp_path):
+def test_qa60_that_holds_codes_in_one_split_is_warned_of_in_the_other(tmp_path):
     names = ["L1C_B4", "LABEL_qa60"]
     write_root(tmp_path, {"train": 1, "val": 1}, CLOUDSEN12, names=names)
     np.zeros(512 * 512, "u1").tofile(tmp_path / "val" / "LABEL_qa60.dat")
@@ -93,7 +93,7 @@ def test_qa60_that_is_the_same_code_all_over_but_not_zero_is_no_placeholder(tmp_
     assert "wherever" not in warned(lambda: ds.reader("B4", "qa60"))[0]
 
 
-def test_the_frame_is_not_looked_at(tmp_path):
+def test_the_padding_is_not_looked_at(tmp_path):
     write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B4", "LABEL_qa60"])
     codes = np.full((512, 512), 9, "u1")
     codes[1:510, 1:510] = 0
@@ -146,7 +146,7 @@ POLICIES = {
 
 
 @pytest.mark.parametrize("name", [name for name in SHORT if name != "qa60"])
-def test_a_label_by_its_name_alone_is_told_where_published_maps_disagree(all_labels, name):
+def test_a_label_by_its_name_alone_is_warned_of_where_published_maps_disagree(all_labels, name):
     ds = cloudio.open(all_labels)
     expected = [
         f"LABEL_{name} by its name alone follows 'card': {POLICIES[name]}; "
@@ -185,7 +185,7 @@ def test_policies_of_any_layout_are_compared_by_what_they_list(tmp_path):
 @pytest.mark.parametrize(
     ("name", "at"), [("s2cloudless", 40), ("cd_fcnn_rgbi", 50), ("cd_fcnn_rgbi_swir", 50)]
 )
-def test_a_probability_as_stored_is_told(all_labels, name, at):
+def test_a_probability_as_stored_is_warned_of(all_labels, name, at):
     ds = cloudio.open(all_labels)
     (text,) = warned(lambda: ds.reader("B4", {name: None}))
     assert text == (
@@ -212,7 +212,7 @@ def test_a_map_of_few_codes_is_no_threshold_of_probabilities():
     ("size", "n_padding", "share"),
     [(512, 3063, "1.17%"), ((512, 509), 1527, "0.586%"), ((100, 510), 100, "0.196%")],
 )
-def test_codes_as_stored_in_whole_patches_are_told(all_labels, size, n_padding, share):
+def test_codes_as_stored_in_whole_patches_are_warned_of(all_labels, size, n_padding, share):
     ds = cloudio.open(all_labels)
     labels = {"manual_hq": None, "sen2cor": "card", "fmask": None}
     (text,) = warned(lambda: ds.reader("B4", labels, size=size))
@@ -230,7 +230,7 @@ def test_codes_as_stored_in_whole_patches_are_told(all_labels, size, n_padding, 
     assert warned(lambda: ds.reader("B4", labels, size=509)) == []
 
 
-def test_labels_of_another_type_are_told_when_read(tmp_path):
+def test_labels_of_another_type_are_warned_of_when_read(tmp_path):
     write_split(tmp_path, 2, names=["B2", "hq", "sc"], dtypes=dict.fromkeys(["hq", "sc"], "int16"))
     with warn.suppressed():
         ds = cloudio.open(tmp_path, layout=SMALL)

@@ -108,7 +108,7 @@ def test_a_label_array_and_a_float_array_can_be_bands(small):
     assert np.isnan(batch.image[0, 0]).any()
 
 
-def test_a_mask_says_where_every_band_is_real(small):
+def test_a_mask_says_where_every_band_is_valid(small):
     dataset, arrays = small
     reader = dataset.reader(["L1C_B2", "S1_VV"], "hq", size=(40, 48), fill=0, valid=True)
     image, label, _, valid = batch = reader.read([4, 1])
@@ -176,7 +176,7 @@ def test_a_fill_of_any_float_type_is_taken(small):
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-def test_no_data_is_known_in_a_file_of_another_type(tmp_path):
+def test_nodata_is_known_in_a_file_of_another_type(tmp_path):
     layout = dataclasses.replace(builders.SMALL, bands=(Band("L1C_B2", nodata=-99.0),))
     np.full((2, 40, 48), -99, "<f4").tofile(tmp_path / "L1C_B2.dat")
     builders.write_metadata(tmp_path / "metadata.csv", 2)

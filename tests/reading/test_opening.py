@@ -121,7 +121,7 @@ def test_an_unknown_name_lists_what_there_is(ds):
 
 
 @pytest.mark.parametrize("name", [0, -1, slice(2), None, np.int64(0), ("L1C_B2", 0)])
-def test_a_data_set_is_asked_for_arrays_and_not_for_patches(ds, name):
+def test_subscripts_of_a_data_set_are_arrays_and_not_patches(ds, name):
     with raises(RequestError, "is no name of an array; ds.reader() reads patches, ds.subset"):
         ds[name]
     with raises(RequestError, "is no name of an array"):
@@ -129,7 +129,7 @@ def test_a_data_set_is_asked_for_arrays_and_not_for_patches(ds, name):
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-def test_an_array_that_one_split_lacks_is_told_apart_from_one_that_is_nowhere(tmp_path):
+def test_an_array_that_one_split_lacks_differs_from_one_that_is_nowhere(tmp_path):
     write_split(tmp_path / "train", 1, names=["B2", "B3"])
     write_split(tmp_path / "val", 1, names=["B2"])
     write_split(tmp_path / "test", 1, names=["B2"])
@@ -174,7 +174,7 @@ def test_endings_in_upper_case_are_files_too(tmp_path):
             open_small(tmp_path)
 
 
-def test_hidden_files_and_folders_are_nobodys(tmp_path):
+def test_hidden_files_and_folders_are_ignored(tmp_path):
     write_split(tmp_path / "train", 1, names=["B2"])
     write_split(tmp_path / ".train.tmp", 9, names=["B2"])
     write_zeros(tmp_path / "train", **{"._L1C_B2": 163})

@@ -13,7 +13,7 @@ import cloudio
 from cloudio import LabelMap, RequestError
 
 
-def test_shapes_follow_what_was_asked(small):
+def test_shapes_follow_the_settings(small):
     dataset, _ = small
     last = dataset.reader(layout="NHWC", dtype="float16")
     assert (last.image_shape, last.dtype) == ((35, 41, 4), np.float16)

@@ -131,7 +131,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"threads": 2.0}, "threads=2.0"),
     ],
 )
-def test_settings_that_cannot_be_had_are_refused(small, settings_, message):
+def test_impossible_settings_are_refused(small, settings_, message):
     with pytest.raises(RequestError, match=message):
         small[0].reader(**{"bands": "L1C", **settings_})
 

@@ -309,7 +309,7 @@ def test_what_cannot_be_counted_is_refused(folder):
         scan.count_array(ds, "B_u8", threads=0)
 
 
-def test_a_file_that_became_shorter_is_told(folder, tmp_path):
+def test_a_file_that_became_shorter_is_an_error(folder, tmp_path):
     (tmp_path / "train").mkdir()
     path = tmp_path / "train" / "B_i16.dat"
     for io in ("mmap", "pread"):

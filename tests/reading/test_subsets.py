@@ -51,7 +51,7 @@ def test_a_subset_keeps_order_and_repeats(ds, root, index):
     assert stored(part) == expected(root, wanted)
 
 
-def test_negative_numbers_count_from_the_end_of_what_is_asked(ds, root):
+def test_negative_numbers_count_from_the_end_of_the_part(ds, root):
     part = ds.subset([-1, -8, 2])
     assert stored(part) == expected(root, [7, 0, 2])
     assert stored(part.subset([-1, 0])) == expected(root, [2, 7])

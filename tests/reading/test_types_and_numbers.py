@@ -83,7 +83,7 @@ def test_an_array_the_layout_does_not_know_has_the_type_of_its_size(
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 @pytest.mark.parametrize("labels", [True, False])
-def test_scaled_bands_that_pass_for_twice_as_many_patches_are_told(tmp_path, labels):
+def test_scaled_bands_that_pass_for_twice_as_many_patches_are_warned_of(tmp_path, labels):
     """float32 bands and labels of two bytes have the sizes of twice as many patches."""
     names = ["B2", "B3", *(["hq"] if labels else [])]
     wide = {"B2": "float32", "B3": "float32", "hq": "int16"}
@@ -142,7 +142,7 @@ def test_one_known_type_decides_for_files_that_could_be_two(tmp_path):
 
 
 @pytest.mark.parametrize("odd", ["B2", "B4", "hq"])
-def test_files_that_disagree_are_told_by_size(tmp_path, odd):
+def test_files_that_disagree_are_named_by_size(tmp_path, odd):
     sizes = {"B2": 6 * PATCH, "B3": 6 * PATCH, "B4": 6 * PATCH, "hq": 3 * PATCH, "VV": 12 * PATCH}
     write_zeros(tmp_path, **(sizes | {odd: 10 * PATCH}))
     fit = "5,760 (uint8) or 11,520 (int16)" if odd == "hq" else "11,520 (int16) or 23,040 (float32)"
@@ -180,7 +180,7 @@ def test_metadata_without_rows_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("size", [1, 2 * PATCH - 1, 2 * PATCH + 1, 3 * PATCH])
-def test_a_size_that_fits_no_type_is_told_with_what_a_patch_needs(tmp_path, size):
+def test_a_size_that_fits_no_type_is_named_with_what_a_patch_needs(tmp_path, size):
     write_zeros(tmp_path, B2=size)
     with raises(
         LayoutError,

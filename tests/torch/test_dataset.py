@@ -155,7 +155,7 @@ def test_samplers_subsets_and_samples_of_a_wrapper_work(dataset):
     same(batches[1], wanted, [5, 6, 0, 1, 2])
 
 
-def test_a_worker_reads_with_one_thread_unless_told(ds, monkeypatch):
+def test_a_worker_reads_with_one_thread_by_default(ds, monkeypatch):
     monkeypatch.delenv("CLOUDIO_THREADS", raising=False)
     untold, told = (ds.reader("L1C", size=8, threads=threads) for threads in (None, 3))
     used = []
@@ -328,7 +328,7 @@ def test_a_crop_is_kept_as_numbers(reader):
         ({"seed": -1}, "^seed=-1; "),
     ],
 )
-def test_what_cannot_be_had_is_refused(reader, change, message):
+def test_impossible_arguments_are_refused(reader, change, message):
     with pytest.raises(RequestError, match=message):
         cloudio.torch.Dataset(reader, **change)
 

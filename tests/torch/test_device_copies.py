@@ -132,7 +132,7 @@ def test_what_has_been_copied_from_is_read_into_again(reader, monkeypatch, prefe
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_raised_by_the_copy_ahead_comes_in_its_own_turn(reader, device, monkeypatch, again):
+def test_an_error_of_the_copy_ahead_comes_in_its_own_turn(reader, device, monkeypatch, again):
     loader = cloudio.torch.Loader(reader, 2, device="cuda")
     wanted = list(cloudio.Loader(reader, 2))
     to, n_calls = torch.Tensor.to, []
@@ -177,7 +177,7 @@ def test_memory_is_held_that_a_copy_which_failed_may_read_from(reader, device, m
     assert not device.queue
 
 
-def test_a_handover_that_could_not_begin_dies_in_silence(reader, device, monkeypatch):
+def test_a_hook_that_could_not_start_is_dropped_without_an_error(reader, device, monkeypatch):
     def failing(device):
         raise RuntimeError("no stream can be had")
 

@@ -123,7 +123,7 @@ def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
         ),
     ],
 )
-def test_what_cannot_be_had_is_refused(reader, options, message):
+def test_impossible_arguments_are_refused(reader, options, message):
     with pytest.raises(RequestError, match=message):
         cloudio.torch.Loader(reader, 2, **options)
 
