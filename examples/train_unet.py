@@ -315,7 +315,7 @@ def arguments() -> argparse.Namespace:
         parser.error("--size, --val-size and --width must be multiples of 4")
     for file in args.checkpoint, args.log:
         if file and (file.is_dir() or not file.parent.is_dir()):
-            parser.error(f"{file} cannot be written; a file in a folder that exists is needed")
+            parser.error(f"{file} cannot be written: its folder does not exist")
     return args
 
 

@@ -187,7 +187,7 @@ def test_a_file_that_is_gone_or_closed_is_named(folder, io):
     reader = ds.reader(["B2"])
     ds.close()
     for use in (lambda: reader.read([0]), lambda: reader.prefetch([0]), lambda: read_all(ds)):
-        with pytest.raises(RequestError, match="is closed; open the data set anew") as closed:
+        with pytest.raises(RequestError, match="is closed; open the data set again") as closed:
             use()
         assert closed.value.path == path
 
@@ -217,7 +217,7 @@ def test_a_file_that_may_not_be_read_is_named(folder):
 def test_what_the_system_refuses_has_a_way_out_and_the_path():
     error = storage_errors.refused_error(OSError(errno.EMFILE, "Too many open files"), PATH)
     assert error.errno == errno.EMFILE
-    assert "this process may open no more files" in error.reason
+    assert "this process cannot open more files" in error.reason
     assert error.path == PATH
 
 

@@ -87,8 +87,8 @@ cdef int element_type(Buffer buffer) except -1:
     if buffer.holds(b"f", 4):
         return c.CIO_F32
     raise ValueError(
-        f"an array is {buffer.described()}; uint8, int8, int16, uint16 or float32 of this "
-        "machine's byte order is needed")
+        f"an array is {buffer.described()}; it must be uint8, int8, int16, uint16 or float32 in "
+        "this machine's byte order")
 
 
 cdef void *zeros(Py_ssize_t n, size_t size) except NULL:
@@ -103,7 +103,7 @@ cdef void *int64_data(Buffer buffer) except NULL:
     """The numbers of a buffer, after the proof that they are contiguous int64."""
     if (not buffer.holds(b"lq", 8) or not PyBuffer_IsContiguous(&buffer.view, b"C")
             or not buffer.aligned()):
-        raise ValueError(f"numbers are {buffer.described()}; contiguous int64 is needed")
+        raise ValueError(f"numbers are {buffer.described()}; it must be contiguous int64")
     # An empty array may have no memory.
     return buffer.view.buf if buffer.view.buf != NULL else <void *>&buffer.view
 

@@ -23,7 +23,7 @@ cdef class File:
         self.handle = NULL
         if n_bytes < 1:
             os.close(descriptor)
-            raise ValueError(f"{n_bytes} bytes; 1 or more are needed")
+            raise ValueError(f"{n_bytes} bytes; there must be 1 or more")
         self.handle = c.cio_file_open(
             descriptor, n_bytes, mapped * c.CIO_MAPPED | direct * c.CIO_DIRECT)
         if self.handle == NULL:
@@ -69,7 +69,7 @@ cdef class File:
 
     def closed_error(self):
         """Return the ValueError of a closed file, which has the file as ``path``."""
-        error = ValueError(f"{self.path} is closed; open the data set anew")
+        error = ValueError(f"{self.path} is closed; open the data set again")
         error.path = self.path
         return error
 

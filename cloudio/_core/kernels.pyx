@@ -53,10 +53,10 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     cdef BasePlan plan, first
     if not 1 <= len(plans) == len(targets) <= MAX_OUTPUTS:
         raise ValueError(
-            f"{len(plans)} plans and {len(targets)} outputs; as many, 1..{MAX_OUTPUTS}, are "
-            "needed")
+            f"{len(plans)} plans and {len(targets)} outputs; the numbers must be equal, "
+            f"1..{MAX_OUTPUTS}")
     if n_threads < 1:
-        raise ValueError(f"{n_threads} threads; 1 or more are needed")
+        raise ValueError(f"{n_threads} threads; there must be 1 or more")
     for plan in plans:
         if plan is None:
             raise ValueError("a plan is None")
@@ -87,9 +87,9 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     cdef Py_ssize_t n
     cdef int64_t *sums
     if n_threads < 1:
-        raise ValueError(f"{n_threads} threads; 1 or more are needed")
+        raise ValueError(f"{n_threads} threads; there must be 1 or more")
     if not (1 <= height <= plan.patch_height and 1 <= width <= plan.patch_width):
-        raise ValueError(f"a window of {height} x {width} does not fit a patch")
+        raise ValueError(f"a window of {height} x {width} does not fit into a patch")
     start_job(&job, plan)
     job.height, job.width = height, width
     n = n_numbers(Buffer(index, PyBUF_WRITABLE))
@@ -106,7 +106,7 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     cdef Buffer totals = Buffer(counts, PyBUF_WRITABLE)
     sums = <int64_t *>int64_data(totals)
     if totals.view.ndim != 1 or totals.view.shape[0] != plan.n_counts:
-        raise ValueError(f"counts are {totals.described()}; ({plan.n_counts},) is needed")
+        raise ValueError(f"counts are {totals.described()}; it must be ({plan.n_counts},)")
     if has_records and (plan.spec.paired or plan.spec.buckets != NULL):
         raise ValueError("records are of one array that is counted")
     if has_records:
@@ -134,7 +134,7 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
         max_sources += plan.n_arrays * plan.n_splits
     first = plans[0]
     if not (1 <= height <= first.patch_height and 1 <= width <= first.patch_width):
-        raise ValueError(f"a window of {height} x {width} does not fit a patch")
+        raise ValueError(f"a window of {height} x {width} does not fit into a patch")
     memset(&job, 0, sizeof(job))
     job.n_splits, job.height, job.width = first.n_splits, height, width
     cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
@@ -227,7 +227,7 @@ cdef int infer_shape(Job *job, BasePlan plan, Buffer out) except -1:
     cdef Py_buffer *view = &out.view
     cdef Py_ssize_t last = view.ndim - 1
     if view.ndim < 3:
-        raise ValueError(f"the output is {out.described()}; (n, arrays, h, w) is needed")
+        raise ValueError(f"the output is {out.described()}; it must be (n, arrays, h, w)")
     if view.ndim == 4 and plan.kind == INTERLEAVED:
         last -= 1
     job.n_samples, job.height, job.width = view.shape[0], view.shape[last - 1], view.shape[last]
@@ -259,7 +259,7 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
         needed = list(sides)
         if kind != MASK:
             needed.insert(array_axis, plan.n_arrays)
-        raise ValueError(f"an output is {out.described()}; {tuple(needed)} is needed")
+        raise ValueError(f"an output is {out.described()}; it must be {tuple(needed)}")
     if not PyBuffer_IsContiguous(view, b"C") or not out.aligned():
         raise ValueError("an output is not contiguous, or not aligned to its type")
     output.kind, output.descs, output.ops = kind, plan.descs, plan.ops
@@ -274,7 +274,7 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     elif isinstance(plan, Remap):
         check_label(plan, out, output)
     elif not out.holds(b"B?", 1):
-        raise ValueError(f"valid is {out.described()}; uint8 is needed")
+        raise ValueError(f"valid is {out.described()}; it must be uint8")
     return 0
 
 
@@ -293,23 +293,23 @@ cdef bint is_uniform(BasePlan plan) noexcept:
 
 cdef int check_image(Gather gather, Buffer image, Output *output) except -1:
     if gather.stored and element_type(image) != gather.ops[0].type:
-        raise ValueError(f"image is {image.described()}; the stored type is needed")
+        raise ValueError(f"image is {image.described()}; it must be the stored type")
     if not gather.stored:
         output.to = gather.to
         if gather.to == c.CIO_TO_F32 and not image.holds(b"f", 4):
-            raise ValueError(f"image is {image.described()}; float32 is needed")
+            raise ValueError(f"image is {image.described()}; it must be float32")
         if gather.to == c.CIO_TO_F16 and not image.holds(b"e", 2):
-            raise ValueError(f"image is {image.described()}; float16 is needed")
+            raise ValueError(f"image is {image.described()}; it must be float16")
         if gather.to == c.CIO_TO_BF16 and not image.holds(b"H", 2):
-            raise ValueError(f"image is {image.described()}; bfloat16 as uint16 is needed")
+            raise ValueError(f"image is {image.described()}; it must be bfloat16 as uint16")
     return 0
 
 
 cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
     if remap.class_type == c.CIO_TO_U8 and not label.holds(b"B", 1):
-        raise ValueError(f"label is {label.described()}; uint8 is needed")
+        raise ValueError(f"label is {label.described()}; it must be uint8")
     if remap.class_type == c.CIO_TO_I64 and not label.holds(b"lq", 8):
-        raise ValueError(f"label is {label.described()}; int64 is needed")
+        raise ValueError(f"label is {label.described()}; it must be int64")
     output.to, output.fill = remap.class_type, remap.fill
     return 0
 
@@ -335,5 +335,5 @@ cdef void *checked_table(Buffer buffer, Py_ssize_t n_rows, Py_ssize_t n_cols) ex
     cdef void *numbers = int64_data(buffer)
     if (buffer.view.ndim != 2 or buffer.view.shape[0] != n_rows
             or buffer.view.shape[1] != n_cols):
-        raise ValueError(f"a table is {buffer.described()}; ({n_rows}, {n_cols}) is needed")
+        raise ValueError(f"a table is {buffer.described()}; it must be ({n_rows}, {n_cols})")
     return numbers

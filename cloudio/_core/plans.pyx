@@ -36,7 +36,7 @@ cdef Shape buffer_shape(Buffer buffer) except *:
     cdef Py_buffer *view = &buffer.view
     cdef int type = element_type(buffer)
     if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
-        raise ValueError(f"an array is {buffer.described()}; (patch, row, column) is needed")
+        raise ValueError(f"an array is {buffer.described()}; it must be (patch, row, column)")
     if view.strides[2] != view.itemsize:
         raise ValueError(
             f"an array has strides {tuple([view.strides[k] for k in range(3)])}; "
@@ -55,14 +55,14 @@ cdef Shape file_shape(File file, array) except *:
     shape.patch_step, shape.row_step, col_step = steps
     shape.type = FORMATS.find(format)
     if len(format) != 1 or shape.type < 0:
-        raise ValueError(f"an array is of format {format!r}; one of {FORMATS} is needed")
+        raise ValueError(f"an array has format {format!r}; it must be one of {FORMATS}")
     shape.item = ITEMS[shape.type]
     # Nothing can overflow once each step holds what is inside it, and the file all of it.
     if (shape.n_patches < 0 or shape.n_rows < 1 or shape.n_cols < 1 or col_step != shape.item
             or shape.n_cols > shape.row_step // shape.item
             or shape.n_rows > shape.patch_step // shape.row_step
             or (shape.start | shape.row_step | shape.patch_step) % shape.item != 0):
-        raise ValueError(f"an array is {array}; rows of contiguous pixels, apart, are needed")
+        raise ValueError(f"an array is {array}; its rows must be contiguous and must not overlap")
     rest = file.n_bytes - shape.start
     if shape.start < 0 or rest < 0 or (shape.n_patches > 0 and (
             rest < (shape.n_rows - 1) * shape.row_step + shape.n_cols * shape.item
@@ -86,7 +86,7 @@ cdef class BasePlan:
         self.buffers, self.files = [], []
         self.n_arrays, self.n_splits = len(arrays), len(arrays[0]) if len(arrays) else 0
         if self.n_arrays == 0 or self.n_splits == 0:
-            raise ValueError("no arrays")
+            raise ValueError("there are no arrays")
         self.descs = <ArrayDesc *>zeros(self.n_arrays * self.n_splits, sizeof(ArrayDesc))
         self.ops = <BandOp *>zeros(self.n_arrays, sizeof(BandOp))
         self.starts = <Py_ssize_t *>zeros(self.n_splits + 1, sizeof(Py_ssize_t))
@@ -120,7 +120,7 @@ cdef class BasePlan:
             if a == 0 and s == 0:
                 self.reads = desc.base == NULL
         if (desc.base == NULL) != self.reads:
-            raise ValueError("some arrays are mapped, and others are to be read")
+            raise ValueError("some arrays are mapped and others are not")
         self.files.append(file)
         if a == 0 and s == 0:
             self.patch_height, self.patch_width = shape.n_rows, shape.n_cols
@@ -169,7 +169,7 @@ cdef class Gather(BasePlan):
         cdef float b
         cdef BandOp *op
         if to not in FLOATS:
-            raise ValueError(f"to={to!r}; {', '.join(FLOATS)} are written")
+            raise ValueError(f"to={to!r}; it must be one of {', '.join(FLOATS)}")
         self.to = FLOATS.index(to)
         self.stored, self.interleaved = scale is None, interleaved
         if interleaved:
@@ -246,14 +246,14 @@ cdef class Remap(BasePlan):
             op = &self.ops[a]
             table = Buffer(tables[a], 0)
             if op.type == c.CIO_F32 or op.item > 2:
-                raise ValueError(f"array {a} is no array of codes: whole numbers of 1 or 2 bytes")
+                raise ValueError(f"array {a} must hold codes: whole numbers of 1 or 2 bytes")
             needed = 256 if op.item == 1 else 65536
             if (table.view.ndim != 1 or table.view.shape[0] != needed
                     or not PyBuffer_IsContiguous(&table.view, b"C") or not table.aligned()):
                 raise ValueError(
-                    f"table {a} is {table.described()}; {needed} contiguous entries are needed")
+                    f"table {a} is {table.described()}; it must be {needed} contiguous entries")
             if not table.holds(b"B", 1) and not table.holds(b"lq", 8):
-                raise ValueError(f"table {a} is {table.described()}; uint8 or int64 is needed")
+                raise ValueError(f"table {a} is {table.described()}; it must be uint8 or int64")
             if a == 0:
                 self.class_type = c.CIO_TO_U8 if table.view.itemsize == 1 else c.CIO_TO_I64
             elif (table.view.itemsize == 1) != (self.class_type == c.CIO_TO_U8):
@@ -284,7 +284,7 @@ cdef class Histogram(BasePlan):
         self.spec.checksum, self.spec.paired = bool(checksum), self.n_arrays == 2
         if self.n_arrays > 2 or (self.spec.paired and (
                 self.ops[0].item != 1 or self.ops[1].item != 1)):
-            raise ValueError("one array is counted, or the pairs of two of one byte a pixel")
+            raise ValueError("only one array, or two of one byte per pixel, can be counted")
         for a in range(self.n_arrays):
             self.ops[a].opcode = COUNT
             self.set_window(&self.ops[a], window)
@@ -330,7 +330,7 @@ cdef void *copy_table(source, const char *formats, Py_ssize_t item, Py_ssize_t n
     if (table.view.ndim != 1 or table.view.shape[0] != n or not table.holds(formats, item)
             or not PyBuffer_IsContiguous(&table.view, b"C")):
         raise ValueError(
-            f"a table is {table.described()}; {n} contiguous entries of {item} bytes are needed")
+            f"a table is {table.described()}; it must be {n} contiguous entries of {item} bytes")
     copy = zeros(n, item)
     memcpy(copy, table.view.buf, n * item)
     return copy

@@ -75,7 +75,7 @@ cdef class Lease:
         if self.view.len < pool.sizes[kind]:
             n_bytes = self.view.len
             PyBuffer_Release(&self.view)
-            raise ValueError(f"{n_bytes} bytes were allocated; {pool.sizes[kind]} are needed")
+            raise ValueError(f"{n_bytes} bytes were allocated; it must be {pool.sizes[kind]}")
         self.held, self.pool, self.kind, self.memory = True, pool, kind, memory
 
     def __dealloc__(self):

@@ -30,7 +30,7 @@ def use(name):
     """Use ``name``, or the best below it that this CPU can run, from the next batch on."""
     global rows
     if name not in ISAS:
-        raise ValueError(f"no instruction set {name!r}; there are {', '.join(ISAS)}")
+        raise ValueError(f"there is no instruction set {name!r}; give one of {', '.join(ISAS)}")
     cdef Py_ssize_t k = 0
     for at, other in enumerate(available()):
         if ISAS.index(other) <= ISAS.index(name):
@@ -43,7 +43,7 @@ def tune(**numbers):
     global tuning
     now = dict(tuning)
     if not now.keys() >= numbers.keys() or not all(number > 0 for number in numbers.values()):
-        raise ValueError(f"{numbers}; positive {', '.join(now)} are needed")
+        raise ValueError(f"{numbers}; {', '.join(now)} must be positive")
     now.update(numbers)
     tuning = now
     return now

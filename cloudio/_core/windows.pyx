@@ -11,7 +11,7 @@ cdef int resolve_index(Buffer index, Py_ssize_t n_patches) except -1:
     cdef int64_t *numbers = <int64_t *>int64_data(index)
     cdef Py_ssize_t k
     if index.view.ndim != 1:
-        raise ValueError(f"index is {index.described()}; one dimension is needed")
+        raise ValueError(f"index is {index.described()}; it must have one dimension")
     for k in range(index.view.shape[0]):
         if not -n_patches <= numbers[k] < n_patches:
             raise IndexError(f"index[{k}] = {numbers[k]}; there are {n_patches} patches")
@@ -33,16 +33,16 @@ cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) excep
         raise ValueError(f"index is {index.described()}; the output has {job.n_samples} samples")
     if (origin.view.ndim not in (1, 2) or origin.view.shape[origin.view.ndim - 1] != 2
             or (each and origin.view.shape[0] != job.n_samples)):
-        raise ValueError(f"origin is {origin.described()}; (2,) or ({job.n_samples}, 2) is needed")
-    # An origin that all share is checked even where there is no sample.
+        raise ValueError(f"origin is {origin.described()}; it must be (2,) or ({job.n_samples}, 2)")
+    # An origin shared by all samples is checked even if there is no sample.
     for k in range(job.n_samples if each else max(1, job.n_samples)):
-        # Each number is read once: without the GIL another thread may write to it meanwhile.
+        # Each number is read once: without the GIL another thread may write to it.
         row, col = corner[2 * k * each], corner[2 * k * each + 1]
         if not (0 <= row <= rows_left and 0 <= col <= cols_left):
             raise ValueError(
                 f"origin{f'[{k}]' if each else ''} = ({row}, {col}); a window of {job.height} x "
-                f"{job.width} lies inside a patch of {plan.patch_height} x {plan.patch_width} "
-                f"from (0, 0) to ({rows_left}, {cols_left})")
+                f"{job.width} in a patch of {plan.patch_height} x {plan.patch_width} must begin "
+                f"between (0, 0) and ({rows_left}, {cols_left})")
         if k == job.n_samples:
             break
         patch = (<const int64_t *>index.view.buf)[k]
@@ -66,16 +66,16 @@ cdef int set_symmetries(Job *job, Buffer symmetry) except -1:
     cdef SampleWindow *window
     if symmetry.view.ndim > 1 or (each and symmetry.view.shape[0] != job.n_samples):
         raise ValueError(
-            f"symmetry is {symmetry.described()}; () or ({job.n_samples},) is needed")
-    # One that all share is checked even where there is no sample.
+            f"symmetry is {symmetry.described()}; it must be () or ({job.n_samples},)")
+    # A symmetry shared by all samples is checked even if there is no sample.
     for k in range(job.n_samples if each else max(1, job.n_samples)):
         s = numbers[k * each]
         at = f"[{k}]" if each else ""
         if not 0 <= s < 8:
-            raise ValueError(f"symmetry{at} = {s}; 0..7 are needed")
+            raise ValueError(f"symmetry{at} = {s}; it must be 0..7")
         if s % 2 == 1 and job.height != job.width:
             raise ValueError(
-                f"symmetry{at} = {s} is a quarter turn, for which a window must be square; it is "
+                f"symmetry{at} = {s} is a quarter turn, which needs a square window; this one is "
                 f"{job.height} x {job.width}")
         if k == job.n_samples:
             break

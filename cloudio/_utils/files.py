@@ -19,17 +19,17 @@ def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None
     """
     path = Path(path)
     if path.is_dir():
-        raise RequestError(f"{path} is a folder; a file is needed")
+        raise RequestError(f"{path} is a folder; give the path of a file")
     if path.exists():
         if not path.is_file():
-            raise RequestError(f"{path} is no regular file; one is needed")
+            raise RequestError(f"{path} is not a regular file; give the path of one")
         if not force:
             raise _taken(path)
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder} to write {path.name} in")
+        raise FileNotFoundError(f"{path.name} cannot be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{folder} may not be written to")
+        raise PermissionError(f"{path.name} cannot be written: no permission to write in {folder}")
 
 
 def write_file(
@@ -60,9 +60,9 @@ def write_file(
 def check_new_folder(path: Path) -> None:
     """Raise FileExistsError where anything has that name, FileNotFoundError without its parent."""
     if os.path.lexists(path):
-        raise FileExistsError(f"{path} is there already; it is left as it is")
+        raise FileExistsError(f"{path} exists already; give the path of a new folder")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"no folder {path.parent} to make {path.name} in")
+        raise FileNotFoundError(f"{path.name} cannot be made: there is no folder {path.parent}")
 
 
 @contextmanager
@@ -103,4 +103,4 @@ def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
 
 
 def _taken(path: Path) -> FileExistsError:
-    return FileExistsError(f"{path} is there already; force=True or --force replaces it")
+    return FileExistsError(f"{path} exists already; force=True or --force replaces it")

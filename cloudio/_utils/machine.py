@@ -25,7 +25,7 @@ def resolve_threads(threads: int | None) -> int:
         if not variable:
             return available_cpus()
         value = int(variable) if variable.isdecimal() else variable
-    return check_whole(name, value, 1, 2**31 - 1, needed="a whole number from 1 on")
+    return check_whole(name, value, 1, 2**31 - 1, needed="a whole number, 1 or more")
 
 
 def available_cpus() -> int:

@@ -131,7 +131,7 @@ def _check_arguments(
 ) -> None:
     check_whole("rounds", rounds, 1)
     if compute is not None and not (np.isfinite(compute) and compute >= 0):
-        raise RequestError(f"compute={compute!r}; milliseconds, 0 or more, are needed")
+        raise RequestError(f"compute={compute!r}; compute must be milliseconds, 0 or more")
     check_whole("batch", batch_size, 1)
     if sys.platform != "linux":
         raise CloudioError(

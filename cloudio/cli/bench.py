@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         if getattr(arguments, option) is not None
     }
     if not arguments.train and given.keys() - {"rounds"}:
-        raise RequestError("--size, --batch and --compute are options of --train; add it")
+        raise RequestError("--size, --batch and --compute need --train")
     measure: Callable[..., Any] = cold.run if arguments.cold else warm.run
     if arguments.train:
         measure, given["evicted"] = train.run, arguments.cold

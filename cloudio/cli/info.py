@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.path is None:
         if arguments.toml or arguments.layout:
-            raise RequestError("--toml and --layout need a folder; give its path")
+            raise RequestError("--toml and --layout need a data set; give its path")
         print(machine.describe())
     elif arguments.toml:
         print(format_layout(arguments.path, arguments.layout), end="")

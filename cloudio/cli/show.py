@@ -109,12 +109,12 @@ def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
             index.append(int(word))
         elif ends := re.fullmatch(r"(\d+):(\d+)", word):
             if int(ends[2]) > n_patches:
-                raise RequestError(f"--index {word}; there are {n_patches} patches")
+                raise RequestError(f"--index {word} ends too late; there are {n_patches} patches")
             index += range(int(ends[1]), int(ends[2]))
         else:
-            raise RequestError(f"--index {word!r}; numbers are needed, or a range such as 0:6")
+            raise RequestError(f"--index {word!r}; it must be a number, or a range such as 0:6")
     if not index:
-        raise RequestError(f"--index {' '.join(words)} names no patch")
+        raise RequestError(f"--index {' '.join(words)} selects no patch")
     return index
 
 
@@ -132,5 +132,5 @@ def _parse_stretch(word: str) -> str | tuple[float, float]:
     try:
         low, high = map(float, word.split(","))
     except ValueError:
-        raise RequestError(f"--stretch {word!r}; fixed, patch or LOW,HIGH is needed") from None
+        raise RequestError(f"--stretch {word!r}; it must be fixed, patch or LOW,HIGH") from None
     return low, high

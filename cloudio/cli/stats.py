@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     for name in ("bands", "labels"):
         if getattr(arguments, name) and getattr(arguments, f"no_{name}"):
-            raise RequestError(f"--{name} and --no-{name} exclude each other; give one of them")
+            raise RequestError(f"--{name} and --no-{name} contradict each other; give one of them")
     if arguments.reference and not arguments.agreement:
-        raise RequestError("--reference needs --agreement and the labels to compare with it")
+        raise RequestError("--reference needs --agreement, the labels to compare with it")
 
 
 def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
@@ -92,7 +92,10 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
         compared = _name_or_names(compared)
         results["agreement"] = stats.agreement(ds, compared, reference, **settings)
     if not results:
-        raise RequestError(f"nothing to count in {ds.path}; it has {', '.join(ds.names)}")
+        raise RequestError(
+            f"there is nothing to count in {ds.path}, which has {', '.join(ds.names)}; give "
+            "--bands, --labels or --agreement"
+        )
     return ResultSet(results)
 
 
@@ -146,11 +149,14 @@ def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:
 
     hints = []
     if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):
-        hints.append(f"of unknown scale: {', '.join(unknown)}; --raw counts numbers as stored")
+        hints.append(
+            f"left out, because their scale is unknown: {', '.join(unknown)}; --raw counts numbers "
+            "as stored"
+        )
     if arguments.bands is None and not arguments.no_bands and (presets := _presets(ds)):
         shown = set(select_bands(ds, presets[0]))
         if more := [name for name in presets if not shown.issuperset(select_bands(ds, name))]:
-            hints.append(f"also there: --bands {','.join(more)}, or --bands all")
+            hints.append(f"count more bands with --bands {','.join(more)}, or --bands all")
     if len(ds.splits) > 1 and "train" in ds.splits and not arguments.no_bands:
-        hints.append("to train, use mean and std of the training split: --split train")
+        hints.append("for training, use mean and std of the training split: --split train")
     return ["\n".join(hints)] if hints else []

@@ -43,18 +43,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_patches(words: Sequence[str]) -> dict[str, int]:
-    """Return the patches of each split, from words such as ``train=8``, as `synthesize` takes it.
+    """Return the patches of each split, from words such as ``train=8``, for `synthesize`.
 
-    RequestError where a word is not SPLIT=N with N from 1, or where a split is named twice.
-    `synthesize` checks the names themselves.
+    RequestError if a word is not SPLIT=N, or a split is given twice.  `synthesize` checks the
+    names themselves.
     """
     patches: dict[str, int] = {}
     for word in words:
         match = re.fullmatch(r"([^=]*)=([0-9]{1,15})", word)
         if match is None or int(match[2]) == 0:
-            raise RequestError(f"{word!r}; SPLIT=N is needed, N from 1 on, such as train=8")
+            raise RequestError(
+                f"--patches {word!r}; it must be SPLIT=N with N of 1 or more, such as train=8"
+            )
         name = match[1]
         if name in patches:
-            raise RequestError(f"{word!r} comes after {name}={patches[name]}; name a split once")
+            raise RequestError(
+                f"--patches {word!r} comes after {name}={patches[name]}; give each split once"
+            )
         patches[name] = int(match[2])
     return patches

@@ -24,36 +24,45 @@ def can_hold(dtype: str, number: float | None) -> bool:
 def band_problems(band: Band) -> Iterator[tuple[str, str]]:
     """Yield each key of an array that is wrong, and what to say after the array's name."""
     if band.kind not in ("band", "label"):
-        yield "kind", f"has kind {band.kind!r}; 'band' or 'label' is needed"
+        yield "kind", f"has kind {band.kind!r}; kind must be 'band' or 'label'"
     if band.dtype not in DTYPES:
-        yield "dtype", f"is {band.dtype!r}; {', '.join(DTYPES)} are read"
+        yield "dtype", f"has dtype {band.dtype!r}; dtype must be one of {', '.join(DTYPES)}"
     if band.scale is not None and not (is_finite(band.scale) and band.scale):
-        yield "scale", f"has scale {band.scale!r}; a finite number but 0, or None, is needed"
+        yield (
+            "scale",
+            f"has scale {band.scale!r}; scale must be a finite number other than 0, or None",
+        )
     if not is_finite(band.offset):
-        yield "offset", f"has offset {band.offset!r}; a finite number is needed"
+        yield "offset", f"has offset {band.offset!r}; offset must be a finite number"
     if band.scale is None and band.offset:
-        yield "offset", f"has offset {band.offset!r} but no known scale, which would follow it"
+        yield "offset", f"has offset {band.offset!r} but an unknown scale (None); give both"
     if band.nodata is not None and not is_real(band.nodata):
-        yield "nodata", f"has nodata {band.nodata!r}; a number or None is needed"
+        yield "nodata", f"has nodata {band.nodata!r}; nodata must be a number or None"
     elif band.dtype in DTYPES and not can_hold(band.dtype, band.nodata):
         yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
     if band.wavelength is not None and not (is_finite(band.wavelength) and band.wavelength > 0):
-        yield "wavelength", f"has wavelength {band.wavelength!r}; nm above 0, or None, are needed"
+        yield (
+            "wavelength",
+            f"has wavelength {band.wavelength!r}; wavelength must be in nm, above 0, or None",
+        )
     if band.unit is not None and not isinstance(band.unit, str):
-        yield "unit", f"has unit {band.unit!r}; a text, or None, is needed"
+        yield "unit", f"has unit {band.unit!r}; unit must be a string, or None"
     if band.file is not None and not (_is_below(band.file) and _is_below(band.pattern)):
         yield (
             "file",
-            f"has file {band.file!r}; a name or pattern in the split's folder is needed",
+            f"has file {band.file!r}; file must be a name or pattern inside the split's folder",
         )
     if (band.channel is None) != (band.channels is None):
         key, other = ("channel", "channels") if band.channels is None else ("channels", "channel")
         yield key, f"has a {key} but no {other}; a stacked file needs both"
     elif band.channel is not None and band.channels is not None:
         if not is_whole(band.channels) or band.channels < 1:
-            yield "channels", f"has channels {band.channels!r}; a whole number from 1 on is needed"
+            yield (
+                "channels",
+                f"has channels {band.channels!r}; channels must be a whole number, 1 or more",
+            )
         elif not is_whole(band.channel) or not 0 <= band.channel < band.channels:
-            yield "channel", f"has channel {band.channel!r}; 0..{band.channels - 1} are there"
+            yield "channel", f"has channel {band.channel!r}; channel must be 0..{band.channels - 1}"
 
 
 def _is_below(file: Any) -> bool:
@@ -69,10 +78,12 @@ def check_shared_file(band: Band, others: Iterable[Band], file: object) -> None:
     for other in others:
         both = f"{other.name} and {band.name} are both in {file}"
         if band.channel is None or other.channel is None:
-            raise EntryError(f"{both}; each needs its channel and channels", "file", band.name)
+            raise EntryError(f"{both}; each needs a channel and channels", "file", band.name)
         for key in ("dtype", "channels"):
             one, two = getattr(other, key), getattr(band, key)
             if one != two:
                 raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)
         if band.channel == other.channel:
-            raise EntryError(f"{both}, as channel {band.channel}", "channel", band.name)
+            raise EntryError(
+                f"{both} as channel {band.channel}; channels must differ", "channel", band.name
+            )

@@ -48,7 +48,7 @@ def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> 
 _KAPPAMASK = _policies({1: 0, 4: 1, 3: 2, 2: 3}, cleared=(0, 5))
 _LABEL_MAPS = {
     "LABEL_manual_hq": _policies({0: 0, 1: 1, 2: 2, 3: 3}),
-    # 99: not labelled, under any policy.
+    # 99: not labeled, under any policy.
     "LABEL_manual_sc": _policies({0: 0, 1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3, 99: None}),
     "LABEL_sen2cor": _policies(
         {2: 0, 4: 0, 5: 0, 6: 0, 11: 0, 8: 1, 9: 1, 10: 2, 3: 3}, cleared=(0, 1, 7)
@@ -68,7 +68,7 @@ _LABEL_MAPS = {
 CARD_DIFFERS = {
     "LABEL_manual_sc": (
         "the card implies codes 0..3, and the files hold 0..6 and 99: under both policies 1 and 2 "
-        "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labelled, is ignored"
+        "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labeled, is ignored"
     ),
 }
 

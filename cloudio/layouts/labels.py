@@ -31,7 +31,9 @@ class LabelMap:
 
     def __init__(self, classes: Mapping[int, int | None], *, unlisted: int | None = None) -> None:
         if not isinstance(classes, Mapping):
-            raise RequestError(f"{classes!r} is no mapping of codes to classes")
+            raise RequestError(
+                f"classes={classes!r}; classes must be a mapping of codes to classes"
+            )
         self._classes = tuple(
             (check_whole("code", code), None if to is None else check_whole("class", to))
             for code, to in classes.items()
@@ -43,7 +45,7 @@ class LabelMap:
         """Probabilities 0..``top``: 1 from ``at`` on, 0 below; codes past ``top`` are ignored."""
         at, top = check_whole("threshold", at), check_whole("top", top)
         if not 0 < at <= top:
-            raise RequestError(f"threshold {at}; 1..{top} is needed")
+            raise RequestError(f"threshold={at}; threshold must be 1..{top}")
         return cls({code: int(code >= at) for code in range(top + 1)})
 
     @property
@@ -68,7 +70,7 @@ class LabelMap:
         table = make_class_lut(self, stored, dtype, ignore, name)
         if lost := self.beyond(stored):
             text = cannot_hold(name, stored, lost)
-            warn_once((text,), f"{text}: no pixel will be given their classes")
+            warn_once((text,), f"{text}, so no pixel gets their classes")
         return table
 
     def beyond(self, stored: np.dtype[Any]) -> list[int]:
@@ -127,7 +129,8 @@ def make_class_lut(
 def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
     """Return the beginning of a sentence about codes that an array's type cannot hold."""
     n_bytes, codes = np.dtype(stored).itemsize, ", ".join(map(str, lost))
-    return f"{name} is stored in {n_bytes} byte a pixel, which cannot hold the codes {codes}"
+    unit = "byte" if n_bytes == 1 else "bytes"
+    return f"{name} is stored in {n_bytes} {unit} per pixel, which cannot hold the codes {codes}"
 
 
 def make_raw_lut(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:

@@ -43,7 +43,7 @@ class Layout:
         if not isinstance(self.patch, tuple) or not (
             len(self.patch) == 2 and all(is_whole(n) and n >= 1 for n in self.patch)
         ):
-            raise EntryError(f"patch = {self.patch}; (height, width) is needed", "patch")
+            raise EntryError(f"patch = {self.patch}; patch must be (height, width)", "patch")
         _check_types(self)
         for what, first, extent, whole in (
             ("rows", self.valid.row, self.valid.height, self.patch[0]),
@@ -57,7 +57,9 @@ class Layout:
                 )
         names = [band.name for band in self.bands]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise EntryError(f"{', '.join(twice)} is in the layout twice", "name", twice[0])
+            raise EntryError(
+                f"{', '.join(twice)} is in the layout twice; names must differ", "name", twice[0]
+            )
         for band in self.bands:
             for key, reason in band_problems(band):
                 raise EntryError(f"{band.name} {reason}", key, band.name)
@@ -129,8 +131,10 @@ class Layout:
         if len(found) == 1:
             return found[0]
         if found:
-            raise RequestError(f"{asked!r} can be {' or '.join(found)} in {where}; name one")
-        raise RequestError(f"no array {asked!r}; {where} has {', '.join(names)}")
+            raise RequestError(
+                f"{asked!r} is ambiguous; in {where} it can be {' or '.join(found)}: give one"
+            )
+        raise RequestError(f"there is no array {asked!r}; {where} has {', '.join(names)}")
 
 
 def _check_types(layout: Layout) -> None:
@@ -139,15 +143,17 @@ def _check_types(layout: Layout) -> None:
     if not isinstance(valid, Window) or not all(
         is_whole(n) for n in (valid.row, valid.col, *valid.size)
     ):
-        raise EntryError(f"valid = {valid!r}; a Window of whole numbers is needed", "valid")
+        raise EntryError(f"valid = {valid!r}; valid must be a Window of whole numbers", "valid")
     if odd := [band for band in layout.bands if not isinstance(band, Band)]:
-        raise EntryError(f"bands holds {odd[0]!r}; a Band is needed", "bands")
+        raise EntryError(f"bands holds {odd[0]!r}; it must hold Bands", "bands")
     if isinstance(layout.prefixes, str):
-        raise EntryError(f"prefixes = {layout.prefixes!r}; a tuple of texts is needed", "prefixes")
+        raise EntryError(
+            f"prefixes = {layout.prefixes!r}; prefixes must be a tuple of strings", "prefixes"
+        )
     for preset, choices in layout.presets.items():
         if isinstance(choices, str) or any(isinstance(choice, str) for choice in choices):
             raise EntryError(
-                f"presets[{preset!r}] = {choices!r}; a tuple of tuples of names is needed",
+                f"presets[{preset!r}] = {choices!r}; it must be a tuple of tuples of names",
                 "presets",
             )
     for name, maps in layout.label_maps.items():
@@ -155,7 +161,7 @@ def _check_types(layout: Layout) -> None:
             isinstance(label_map, LabelMap) for label_map in maps.values()
         ):
             raise EntryError(
-                f"label_maps[{name!r}] = {maps!r}; a LabelMap for each policy is needed",
+                f"label_maps[{name!r}] = {maps!r}; it must map each policy to a LabelMap",
                 "label_maps",
             )
 

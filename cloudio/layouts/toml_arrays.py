@@ -14,7 +14,7 @@ def read_arrays(table: Table) -> list[Band]:
     given = table.check(ARRAY_KEYS, ("dtype",))
     if ("name" in given) == ("names" in given):
         found = "both 'name' and 'names'" if "name" in given else "neither 'name' nor 'names'"
-        raise table.error(f"[[arrays]] has {found}; one of them is needed", "names")
+        raise table.error(f"[[arrays]] has {found}; it must have one of them", "names")
     several = "names" in given
     names: list[str] = given["names"] if several else [given["name"]]
     channels, numbers = _channels(table, given, names)
@@ -46,7 +46,7 @@ def _wavelengths(
     several = "names" in given
     key, wrong = ("wavelengths", "wavelength") if several else ("wavelength", "wavelengths")
     if wrong in given:
-        message = f"{wrong} with {'names' if several else 'name'}; {key} is meant"
+        message = f"{wrong} with {'names' if several else 'name'}; write {key}"
         raise table.error(message, wrong)
     if key not in given:
         return [None] * len(names)
@@ -63,27 +63,25 @@ def _channels(
     if not stacked:
         for key in ("channel", "channels"):
             if key in given:
-                raise table.error(f"{key} with stacked = false; it is of a stacked file", key)
+                raise table.error(f"{key} with stacked = false; only a stacked file has {key}", key)
         return None, [None] * len(names)
     if "channel" not in given:
         if "channels" in given and given["channels"] != len(names):
             raise table.error(
-                f"channels = {given['channels']}, of which {len(names)} have names; 'channel', "
-                "which says which, is needed",
+                f"channels = {given['channels']}, but there are {len(names)} names; add 'channel', "
+                "the number of each",
                 "channels",
             )
         numbers: Sequence[int] = range(len(names))
     else:
         if "channels" not in given:
-            raise table.error("channel without 'channels', which is needed", "channel")
+            raise table.error("channel without channels; add 'channels', their number", "channel")
         numbers = given["channel"]
         numbers = _one_per_name(
             table, "channel", [numbers] if is_whole(numbers) else numbers, names
         )
     if len(names) > 1 and ("file" not in given or "{name}" in given["file"]):
-        raise table.error(
-            "names that are stacked are in one file; 'file' without {name} is needed", "file"
-        )
+        raise table.error("stacked names must be in one file; give a 'file' without {name}", "file")
     return given.get("channels", len(names)), numbers
 
 

@@ -16,19 +16,19 @@ def is_list_of(one: Callable[[Any], bool], x: Any, n: int | None = None) -> bool
     return isinstance(x, list) and all(map(one, x)) and (len(x) == n if n else x != [])
 
 
-TEXT: Requirement = is_text, "a text"
-TEXTS: Requirement = lambda x: is_list_of(is_text, x), "a list of texts"
+TEXT: Requirement = is_text, "a string that is not empty"
+TEXTS: Requirement = lambda x: is_list_of(is_text, x), "a list of strings"
 NUMBER: Requirement = is_real, "a number"
 WHOLE: Requirement = is_whole, "a whole number"
 TABLE: Requirement = lambda x: isinstance(x, dict), "a table"
-CLASS: Requirement = lambda x: is_whole(x) or x == "ignore", "a class, or 'ignore',"
+CLASS: Requirement = lambda x: is_whole(x) or x == "ignore", "a class or 'ignore'"
 
 LAYOUT_KEYS: dict[str, Requirement] = {
     "name": TEXT,
     "patch": (lambda x: is_list_of(is_whole, x, 2), "[height, width]"),
     "valid": (lambda x: is_list_of(is_whole, x, 4), "[row, column, height, width]"),
     "prefixes": TEXTS,
-    "arrays": (lambda x: is_list_of(TABLE[0], x), "a list of tables, [[arrays]],"),
+    "arrays": (lambda x: is_list_of(TABLE[0], x), "a list of tables, [[arrays]]"),
     "presets": TABLE,
     "aliases": TABLE,
     "label_maps": TABLE,
@@ -38,17 +38,17 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "names": TEXTS,
     "kind": (lambda x: x in ("band", "label"), "'band' or 'label'"),
     "dtype": TEXT,
-    "scale": (lambda x: is_real(x) or x == "unknown", "a number, or 'unknown',"),
+    "scale": (lambda x: is_real(x) or x == "unknown", "a number or 'unknown'"),
     "offset": NUMBER,
     "nodata": NUMBER,
-    "unit": (lambda x: isinstance(x, str), "a text"),
+    "unit": (lambda x: isinstance(x, str), "a string"),
     "wavelength": NUMBER,
     "wavelengths": (lambda x: is_list_of(is_real, x), "a list of numbers"),
     "file": TEXT,
     "stacked": (lambda x: isinstance(x, bool), "true or false"),
     "channel": (
         lambda x: is_whole(x) or is_list_of(is_whole, x),
-        "a whole number, or of names one each,",
+        "a whole number, or a list with one for each name",
     ),
     "channels": WHOLE,
 }

@@ -18,7 +18,8 @@ def read_label_maps(
     for array, policies in given.items():
         at = "label_maps", array
         if names[layout.array_name(array, names, *at)] != "label":
-            raise layout.error(f"{'.'.join(at)}: {array} is a band; kind = 'label' is needed", *at)
+            message = f"{'.'.join(at)}: {array} is a band; its kind must be 'label'"
+            raise layout.error(message, *at)
         layout.require(TABLE, policies, *at)
         maps[array] = {}
         for policy, values in policies.items():
@@ -32,11 +33,11 @@ def _label_map(table: Table) -> LabelMap:
     given = table.check(POLICY_KEYS)
     if ("classes" in given) == ("threshold" in given):
         found = "both 'classes' and" if "classes" in given else "neither 'classes' nor"
-        raise table.error(f"{table.title} has {found} 'threshold'; one of them is needed")
+        raise table.error(f"{table.title} has {found} 'threshold'; it must have one of them")
     odd = "unlisted" if "threshold" in given else "top"
     if odd in given:
         other = "classes" if odd == "unlisted" else "threshold"
-        raise table.error(f"{odd} goes with '{other}', which {table.title} has not", odd)
+        raise table.error(f"{odd} needs '{other}', which {table.title} does not have", odd)
     if "threshold" in given:
         try:
             return LabelMap.threshold(given["threshold"], top=given.get("top", 100))
@@ -45,9 +46,10 @@ def _label_map(table: Table) -> LabelMap:
     classes: dict[int, int | None] = {}
     for code, to in given["classes"].items():
         if not re.fullmatch(r"-?\d{1,18}", code, re.ASCII):
-            raise table.error(f"classes: code {code!r}; a whole number is needed", "classes", code)
+            message = f"classes: code {code!r}; codes must be whole numbers"
+            raise table.error(message, "classes", code)
         if int(code) in classes:
-            raise table.error(f"classes: code {int(code)} is there twice", "classes", code)
+            raise table.error(f"classes: code {int(code)} is listed twice", "classes", code)
         classes[int(code)] = _class(table.require(CLASS, to, "classes", code))
     return LabelMap(classes, unlisted=_class(given.get("unlisted", "ignore")))
 

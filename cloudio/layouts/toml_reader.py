@@ -69,7 +69,7 @@ def _presets(
 ) -> dict[str, tuple[tuple[str, ...], ...]]:
     names_or_lists: Requirement = (
         lambda x: is_list_of(is_text, x) or is_list_of(TEXTS[0], x),
-        "a list of names, or several such lists,",
+        "a list of names, or several such lists",
     )
     presets = {}
     for preset, bands in given.items():

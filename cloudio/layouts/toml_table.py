@@ -23,7 +23,7 @@ class Table:
     def array_name(self, name: str, names: Container[str], *at: str | int) -> str:
         """Return the name itself; LayoutError where ``names`` of all arrays lack it."""
         if name not in names:
-            raise self.error(f"{'.'.join(map(str, at))}: no array {name!r} in [[arrays]]", *at)
+            raise self.error(f"{'.'.join(map(str, at))}: [[arrays]] has no array {name!r}", *at)
         return name
 
     def inner(self, *at: str | int, title: str, values: Any) -> "Table":
@@ -45,16 +45,16 @@ class Table:
         """Return the value of a key; LayoutError where it is not what it must be."""
         if not requirement[0](value):
             key = ".".join(map(str, at))
-            raise self.error(f"{key} = {value!r}; {requirement[1]} is needed", *at)
+            raise self.error(f"{key} = {value!r}; {key} must be {requirement[1]}", *at)
         return value
 
     def check(self, keys: Mapping[str, Requirement], needed: Sequence[str] = ()) -> dict[str, Any]:
-        """Return the values; LayoutError where a key is unknown, wrong, or needed and not there."""
+        """Return the values; LayoutError if a key is unknown, wrong, or missing."""
         for key, value in self.values.items():
             if key not in keys:
-                raise self.error(f"no key {key!r}; {self.title} has {', '.join(keys)}", key)
+                raise self.error(f"unknown key {key!r}; {self.title} has {', '.join(keys)}", key)
             self.require(keys[key], value, key)
         for key in needed:
             if key not in self.values:
-                raise self.error(f"{self.title} has no {key!r}, which is needed")
+                raise self.error(f"{self.title} needs the key {key!r}")
         return dict(self.values)

@@ -33,12 +33,12 @@ class Augmentation:
         if symmetry is None:
             return cls(rows, cols, None)
         if not isinstance(symmetry, str) or symmetry not in SYMMETRIES:
-            raise RequestError(f"symmetry={symmetry!r}; 'd4', 'flip' or None is needed")
+            raise RequestError(f"symmetry={symmetry!r}; symmetry must be 'd4', 'flip' or None")
         height, width = reader.size
         if symmetry == "d4" and height != width:
             raise RequestError(
-                f"symmetry='d4' has quarter turns, for which a window must be square; it is "
-                f"{height} x {width} ('flip' takes any)"
+                f"symmetry='d4' has quarter turns, which need a square window; this one is "
+                f"{height} x {width}: use a square size, or symmetry='flip'"
             )
         return cls(rows, cols, SYMMETRIES[symmetry])
 
@@ -84,13 +84,15 @@ def _parse_crop(reader: Reader, crop: Any) -> Sequence[tuple[int, int] | None]:
     except ValueError:  # parts of different lengths
         origin = np.empty(0)
     if origin.shape != (2,) or origin.dtype.kind not in "iu":
-        raise RequestError(f"crop={crop!r}; 'random', 'center' or an origin (row, col) is needed")
+        raise RequestError(
+            f"crop={crop!r}; crop must be 'random', 'center' or an origin (row, col)"
+        )
     patch = reader.dataset.layout.patch
     last = [stored - side for side, stored in zip(reader.size, patch, strict=True)]
     if not all(0 <= x <= limit for x, limit in zip(origin, last, strict=True)):
         raise RequestError(
-            f"crop={crop!r}; a window of {reader.size[0]} x {reader.size[1]} fits a patch from "
-            f"(0, 0) to ({last[0]}, {last[1]})"
+            f"crop={crop!r}; a window of {reader.size[0]} x {reader.size[1]} must begin between "
+            f"(0, 0) and ({last[0]}, {last[1]})"
         )
     return [(int(x), 1) for x in origin]
 

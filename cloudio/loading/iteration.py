@@ -60,8 +60,8 @@ class BatchIterator(Iterator[Batch[A]]):
             raise StopIteration
         if os.getpid() != self._process:
             raise RequestError(
-                f"this iteration belongs to process {self._process}, where its thread is; begin "
-                "one in this process: iter(loader)"
+                f"this iteration was begun in process {self._process}, which has its thread; "
+                "begin one in this process with iter(loader)"
             )
         if len(self) == 0:
             self.close()

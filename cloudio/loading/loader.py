@@ -96,25 +96,29 @@ class Loader:
             self._index = None
         self.n_patches = len(reader) if self._index is None else len(self._index)
         if self.n_patches == 0:
-            raise RequestError("there are no patches to load")
+            raise RequestError("there are no patches to load; the data set or index is empty")
         self._sampler = Sampler(self.n_patches, self.shuffle, self.seed, self._index, augmentation)
         self.world_size = _count("world_size", world_size, 1)
         if self.world_size > self.n_patches:
-            raise RequestError(f"world_size={world_size}, but there are {self.n_patches} patches")
+            raise RequestError(
+                f"world_size={world_size}, but there are only {self.n_patches} patches"
+            )
         self.rank = _count("rank", rank, 0)
         if self.rank >= self.world_size:
-            raise RequestError(f"rank={rank}; 0..{self.world_size - 1} are needed")
+            raise RequestError(f"rank={rank}; rank must be 0..{self.world_size - 1}")
         self._shard = Shard(
             self.n_patches, self.batch_size, self.drop_last, self.rank, self.world_size
         )
         if len(self) == 0:
             raise RequestError(
-                f"drop_last=True leaves none of {self.n_patches} patches: batch_size="
-                f"{batch_size}, world_size={self.world_size}"
+                f"drop_last=True leaves no batch: {self.n_patches} patches, batch_size="
+                f"{batch_size}, world_size={self.world_size}; use a smaller batch_size"
             )
         self.prefetch = _count("prefetch", prefetch, 0)
         if allocate is not None and not callable(allocate):
-            raise RequestError(f"allocate={allocate!r}; a function of a number of bytes is needed")
+            raise RequestError(
+                f"allocate={allocate!r}; allocate must be a function that takes a number of bytes"
+            )
         self._allocate = allocate
         self._arrays = self._sample_arrays()
         self._progress = Progress(0, 0)
@@ -123,7 +127,7 @@ class Loader:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and name in self.__dict__:
-            raise AttributeError(f"{name} is decided when a loader is made; make another")
+            raise AttributeError(f"{name} cannot be changed; make another loader")
         super().__setattr__(name, value)
 
     # ---- an epoch ----------------------------------------------------------------------------
@@ -174,14 +178,14 @@ class Loader:
         if len(positions) and not (positions.min() >= 0 and positions.max() < self.n_patches):
             raise IndexError(
                 f"positions {positions.min()}..{positions.max()}; "
-                f"an epoch has 0..{self.n_patches - 1}"
+                f"an epoch has positions 0..{self.n_patches - 1}"
             )
         return self._sampler.samples(positions, epoch)
 
     def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
         """Return what batch k of this rank holds in a whole epoch; IndexError if there is none."""
         if not 0 <= operator.index(batch) < len(self):
-            raise IndexError(f"batch {batch}; an epoch has 0..{len(self) - 1}")
+            raise IndexError(f"batch {batch}; an epoch has batches 0..{len(self) - 1}")
         first = batch * self.batch_size
         last = min(first + self.batch_size, self._shard.n_samples(0))
         return self.samples(self._shard.positions(0, np.arange(first, last)), epoch)
@@ -303,11 +307,12 @@ def _allocate(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
         got, fits = type(memory).__name__, False
     if not fits:
         raise RequestError(
-            f"allocate({n_bytes}) gave {got}; that many are needed, writable and in one piece"
+            f"allocate({n_bytes}) returned {got}; it must return at least {n_bytes} writable, "
+            "contiguous bytes"
         )
     return memory
 
 
 def _count(what: str, value: Any, least: int) -> int:
-    needed = f"a whole number from {least} on"
+    needed = f"a whole number, {least} or more"
     return check_whole(what, value, least, 2**31 - 1, needed=needed)

@@ -17,7 +17,7 @@ def check_seed(seed: Any) -> int:
 
 
 def check_epoch(epoch: Any) -> int:
-    return check_whole("epoch", epoch, 0, 2**63 - 1, needed="a whole number from 0 on")
+    return check_whole("epoch", epoch, 0, 2**63 - 1, needed="a whole number, 0 or more")
 
 
 class Samples(NamedTuple):

@@ -34,24 +34,30 @@ def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
 def check_state(state: Any, own: Mapping[str, int]) -> tuple[int, int]:
     """Return the epoch and position of ``state``; RequestError if ``own`` is of other patches."""
     if not isinstance(state, Mapping) or not is_whole(state.get("version")):
-        raise RequestError(f"{state!r} is no state of a loader")
+        raise RequestError(f"{state!r} is not the state of a loader; state_dict() returns one")
     if state["version"] != VERSION:
         raise RequestError(
-            f"the state is of version {state['version']}; this cloudio reads {VERSION}"
+            f"the state has version {state['version']}; this cloudio reads version {VERSION}"
         )
     if state.keys() != own.keys() or not all(map(is_whole, state.values())):
-        raise RequestError(f"{state!r} is no state of a loader: {', '.join(own)} are needed")
+        raise RequestError(
+            f"{state!r} is not the state of a loader; it must have whole numbers for "
+            f"{', '.join(own)}"
+        )
     for name in ("seed", "shuffle", "patches"):
         if state[name] != own[name]:
             raise RequestError(
-                f"the state has {name}={state[name]}, this loader {name}={own[name]}"
+                f"the state has {name}={state[name]}, but this loader has {name}={own[name]}"
             )
     if state["data"] != own["data"]:
         raise RequestError(
-            f"the state is not of these {own['patches']} patches in this order: layout, "
+            f"the state belongs to {own['patches']} other patches, or to another order: layout, "
             "splits, metadata.csv, subset or index differ"
         )
     epoch, position = check_epoch(state["epoch"]), state["position"]
     if not 0 <= position <= own["patches"]:
-        raise RequestError(f"position={position} of {own['patches']} patches")
+        raise RequestError(
+            f"position={position}; with {own['patches']} patches position must be "
+            f"0..{own['patches']}"
+        )
     return epoch, int(position)

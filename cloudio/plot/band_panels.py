@@ -27,7 +27,9 @@ def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
     """Return the bands of each panel, three or one, from what the caller gives as ``bands``."""
     items = [bands] if isinstance(bands, str) else bands
     if not isinstance(items, Sequence) or not items:
-        raise RequestError(f"bands={bands!r}; a preset, a name or a sequence of these is needed")
+        raise RequestError(
+            f"bands={bands!r}; bands must be a preset, a name or a sequence of these"
+        )
     presets = ds.layout.presets
     if len(items) == 3 and all(isinstance(x, str) and x not in presets for x in items):
         items = [items]
@@ -36,7 +38,7 @@ def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
         names = ds.reader(item, scale=None, threads=1).bands
         if not isinstance(item, str):
             if len(names) not in (1, 3):
-                raise RequestError(f"bands has {item!r}; a panel shows one band or three")
+                raise RequestError(f"bands holds {item!r}; a panel must be one band or three")
             groups.append(names)
         elif len(names) == 3 and (item == "rgb" or _have_wavelengths(ds, names)):
             groups.append(names)

@@ -75,11 +75,13 @@ def patch(
     """
     numbers = resolve_index(index, len(ds))
     if not 1 <= len(numbers) <= _MOST_PATCHES:
-        raise RequestError(f"index has {len(numbers)} patches; 1 to {_MOST_PATCHES} can be shown")
+        raise RequestError(
+            f"index has {len(numbers)} patches; a figure can show 1 to {_MOST_PATCHES}"
+        )
     if columns is not None:
         columns = check_whole("columns", columns, 1)
     if figure is not None and not isinstance(figure, (Figure, SubFigure)):
-        raise RequestError(f"figure={figure!r}; a matplotlib Figure or SubFigure is needed")
+        raise RequestError(f"figure={figure!r}; figure must be a matplotlib Figure or SubFigure")
     if classes is None and ds.layout.name == CLOUDSEN12.name:
         classes = CLASSES
     options = FigureOptions(bands, labels, window, stretch, overlay, classes)

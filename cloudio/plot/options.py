@@ -27,14 +27,14 @@ class FigureOptions:
         check_bool("window", self.window)
         if not _is_stretch(self.stretch):
             raise RequestError(
-                f"stretch={self.stretch!r}; 'fixed', 'patch' or (low, high) is needed"
+                f"stretch={self.stretch!r}; stretch must be 'fixed', 'patch' or (low, high)"
             )
         if self.overlay is not None and not (is_finite(self.overlay) and 0 <= self.overlay <= 1):
-            raise RequestError(f"overlay={self.overlay!r}; 0..1 is needed, or None")
+            raise RequestError(f"overlay={self.overlay!r}; overlay must be from 0 to 1, or None")
         if isinstance(self.classes, str) or not all(
             isinstance(name, str) for name in self.classes or ()
         ):
-            raise RequestError(f"classes={self.classes!r}; a sequence of names is needed")
+            raise RequestError(f"classes={self.classes!r}; classes must be a sequence of names")
 
     def class_name(self, k: int) -> str:
         """Return the name of class ``k``."""

@@ -30,5 +30,5 @@ def format_of(path: str | os.PathLike[str]) -> str:
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         formats = ", .".join(FORMATS)
-        raise RequestError(f"{os.fspath(path)!r} ends in no format; .{formats} can be written")
+        raise RequestError(f"{os.fspath(path)!r}: the name must end in .{formats}")
     return kind

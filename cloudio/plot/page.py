@@ -77,7 +77,7 @@ class Page:
         if pixel <= 0:
             raise RequestError(
                 f"the figure is {self.width:.1f} x {self.height:.1f} inches; "
-                f"{n_down} x {self.n_across} panels need more"
+                f"{n_down} x {self.n_across} panels need a larger one"
             )
 
     def _measure(

@@ -117,7 +117,7 @@ class Collection:
         found = {split.arrays[name].dtype: split.name for split in self._splits}
         if len(found) > 1:
             each = ", ".join(f"{dtype} in {split}" for dtype, split in found.items())
-            raise RequestError(f"{name} is {each}; read these splits one by one")
+            raise RequestError(f"{name} is {each}; read these splits separately: ds.split(...)")
         return next(iter(found))
 
     def band(self, name: str) -> Band:
@@ -137,8 +137,8 @@ class Collection:
         """Return the array that ``name`` means, in any spelling; RequestError if not one."""
         if not isinstance(name, str):
             raise RequestError(
-                f"{name!r} is no name of an array; ds.reader() reads patches, ds.subset(index) "
-                "selects them"
+                f"{name!r} is not the name of an array; ds.reader() reads patches, and "
+                "ds.subset(index) selects them"
             )
         if not self.layout.matches(name, self.names):
             for split in self._splits:
@@ -164,7 +164,7 @@ class Collection:
                 return self._derive((split,), index)
             start = stop
         names = ", ".join(split.name for split in self._splits)
-        raise RequestError(f"no split {name!r}; {self.path} has {names}")
+        raise RequestError(f"there is no split {name!r}; {self.path} has {names}")
 
     def subset(self, index: Any = None, /, **where: Any) -> Self:
         """Return the patches of ``index``, in that order, as a data set.
@@ -177,8 +177,8 @@ class Collection:
         """
         if "index" in where:  # positions, or the column of that name?
             raise RequestError(
-                "subset(index=...) could mean two things; positions are the first argument, the "
-                'column is asked for by a mask: subset(ds.metadata["index"] == 7)'
+                "subset(index=...) is ambiguous; pass positions as the first argument, or select "
+                'by the column: subset(ds.metadata["index"] == 7)'
             )
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
@@ -198,9 +198,9 @@ class Collection:
         name = self.find(name)
         if len(self._splits) > 1 or self._index is not None:
             raise RequestError(
-                f"{name} is a view of one file, and this data set is "
-                + ("a subset of one" if len(self._splits) == 1 else "several splits")
-                + "; take ds.split(name) of the whole data set, or ds.reader"
+                f"ds[{name!r}] is a view of one file, but this data set is "
+                + ("a subset of a split" if len(self._splits) == 1 else "several splits")
+                + "; use ds.split(...) of the whole data set, or ds.reader"
             )
         return self.open_arrays(name)[0].array
 

@@ -69,14 +69,14 @@ def _reopen(
         toml, known = layout
         layout = Layout.from_toml(toml)
         if layout_digest(layout) != known:
-            raise LayoutError(f"{toml} now has another layout than when {path} was pickled")
+            raise LayoutError(f"{toml} has changed since {path} was pickled")
     # Not None: the folder may have a cloudio.toml by now.
     with suppressed():  # the process that pickled it has warned
         whole = open(path, layout=CLOUDSEN12 if layout is None else layout, io=io)
     splits = [split for split in whole._splits if split.name in counts]
     found = {split.name: split.n_patches for split in splits}
     if found != counts:
-        raise LayoutError(f"{path} now has patches {found}; it had {counts} when it was pickled")
+        raise LayoutError(f"{path} has patches {found}; it had {counts} when it was pickled")
     return Dataset(whole.path, whole.layout, splits, index=index, open_files=whole._open_files)
 
 
@@ -104,7 +104,7 @@ def open(
     layout does not have, sizes of another number of patches, arrays that a split lacks.
     """
     if io not in ("mmap", "pread", "auto"):
-        raise RequestError(f"io={io!r}; 'mmap', 'pread' or 'auto' is needed")
+        raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
     root, layout = _locate(path, layout)
     splits = find_splits(root, layout)
     if io == "auto":
@@ -138,12 +138,14 @@ def _locate(
     if isinstance(layout, (str, os.PathLike)):
         layout = _read_layout(Path(layout))
     if layout is not None and not isinstance(layout, Layout):
-        raise RequestError(f"layout={layout!r}; a cloudio.Layout is needed, or a TOML file")
+        raise RequestError(
+            f"layout={layout!r}; layout must be a cloudio.Layout or the path of a TOML file"
+        )
     root = Path(path)
     if not root.exists():
-        raise FileNotFoundError(f"no folder {root}")
+        raise FileNotFoundError(f"there is no folder {root}")
     if not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file; a folder of .dat or .npy files is needed")
+        raise NotADirectoryError(f"{root} is a file; give the folder of the .dat or .npy files")
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
     return root, _find_layout(root) if layout is None else layout
@@ -153,8 +155,10 @@ def _read_layout(path: Path) -> Layout:
     if path.is_file():
         return Layout.from_toml(path)
     if path.suffix.lower() == ".toml":
-        raise FileNotFoundError(f"no layout {path}")
-    raise RequestError(f"layout={os.fspath(path)!r}; a cloudio.Layout is needed, or a TOML file")
+        raise FileNotFoundError(f"there is no layout file {path}")
+    raise RequestError(
+        f"layout={os.fspath(path)!r}; layout must be a cloudio.Layout or the path of a TOML file"
+    )
 
 
 def _find_layout(root: Path) -> Layout:

@@ -17,7 +17,7 @@ def resolve_scales(
     """Return each band's scale and offset: ``x * scale + offset`` is the stored x in its unit."""
     if isinstance(scale, str):
         if scale != "reflectance":
-            raise RequestError(f"scale={scale!r}; 'reflectance', None or numbers are needed")
+            raise RequestError(f"scale={scale!r}; scale must be 'reflectance', None or numbers")
         scales = [_layout_scale(dataset, name) for name in bands]
         offsets = [dataset.band(name).offset * a for name, a in zip(bands, scales, strict=True)]
     else:
@@ -30,8 +30,8 @@ def _layout_scale(dataset: Collection, name: str) -> float:
     band = dataset.band(name)
     if band.scale is None:
         raise RequestError(
-            f"the scale of {name} is not known: it is {band.dtype}, and {dataset.layout.name} "
-            "has no such array; pass scale="
+            f"the scale of {name} is unknown: it is stored as {band.dtype}, and the layout "
+            f"{dataset.layout.name} has no such array; pass scale="
         )
     return band.scale
 
@@ -48,12 +48,13 @@ def resolve_factors(
     for option, value in options.items():
         if value is not None and not (option == "scale" and value == "reflectance"):
             raise RequestError(
-                f"{option}={value!r} with dtype={dtype!r}, which means numbers as stored"
+                f"{option}={value!r} with dtype={dtype!r}, which reads numbers as stored; leave "
+                f"{option} out, or read a float dtype"
             )
     for name in bands:
         if dataset.dtype(name) != np.dtype(dtype):
             raise RequestError(
-                f"{name} is stored as {dataset.dtype(name)}, not {dtype}; "
+                f"{name} is stored as {dataset.dtype(name)}, not as {dtype}; "
                 "dtype='float32' reads any band"
             )
     return None
@@ -62,14 +63,16 @@ def resolve_factors(
 def _fold(
     dataset: Collection, bands: Sequence[str], scale: Any, mean: Any, std: Any
 ) -> tuple[list[float], list[float]]:
-    """Compute the factors in float64; RequestError where float32 cannot hold one."""
+    """Compute the factors in float64; RequestError if float32 cannot hold one."""
     scales, offsets = resolve_scales(dataset, bands, scale)
     means = per_band("mean", 0.0 if mean is None else mean, len(bands))
     stds = per_band("std", 1.0 if std is None else std, len(bands))
     if not all(x > 0 for x in stds):
-        raise RequestError(f"std={std!r}; numbers above 0 are needed")
+        raise RequestError(f"std={std!r}; std must be numbers above 0")
     factors = [a / s for a, s in zip(scales, stds, strict=True)]
     summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
     if overflows_float32(factors + summands):
-        raise RequestError(f"scale={scale!r}, mean={mean!r}, std={std!r} overflow float32")
+        raise RequestError(
+            f"scale={scale!r}, mean={mean!r} and std={std!r} give factors that overflow float32"
+        )
     return factors, summands

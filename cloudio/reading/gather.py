@@ -112,7 +112,7 @@ def remap(
     (codes,) = _bands([array])
     stored, dtype = codes.dtype, parse_label_dtype(dtype)
     if stored.kind not in "iu" or stored.itemsize > 2:
-        raise RequestError(f"array is {stored}; codes of one or two bytes are needed")
+        raise RequestError(f"array has dtype {stored}; it must hold codes of one or two bytes")
     classes = _table(table, 256**stored.itemsize, dtype)
     patch = codes.shape[1], codes.shape[2]
     size = patch if size is None else parse_size(size, patch)
@@ -135,16 +135,16 @@ def _bands(arrays: Any) -> list[np.ndarray]:
     if isinstance(arrays, np.ndarray):
         if arrays.ndim != 4:
             raise RequestError(
-                f"arrays has shape {arrays.shape}; one array is (patch, band, row, column), "
-                "or give a sequence of arrays (patch, row, column)"
+                f"arrays has shape {arrays.shape}; it must be one array (patch, band, row, "
+                "column), or a sequence of arrays (patch, row, column)"
             )
         arrays = [arrays[:, k] for k in range(arrays.shape[1])]
     if not isinstance(arrays, Sequence) or not len(arrays):
-        raise RequestError(f"arrays={arrays!r}; a sequence of arrays is needed")
+        raise RequestError(f"arrays={arrays!r}; arrays must be a sequence of arrays")
     for k, band in enumerate(arrays):
         if not isinstance(band, np.ndarray) or band.ndim != 3 or 0 in band.shape[1:]:
             what = f"of shape {band.shape}" if isinstance(band, np.ndarray) else type(band).__name__
-            raise RequestError(f"arrays[{k}] is {what}; an array (patch, row, column) is needed")
+            raise RequestError(f"arrays[{k}] is {what}; it must be an array (patch, row, column)")
         if not band.dtype.isnative:
             raise RequestError(
                 f"arrays[{k}] is {band.dtype.str}, of another byte order than this machine's; "
@@ -159,30 +159,35 @@ def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -
         scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
         offsets = per_band("offset", 0.0 if offset is None else offset, len(bands))
         if overflows_float32(scales + offsets):
-            raise RequestError(f"scale={scale!r}, offset={offset!r} overflow float32")
+            raise RequestError(f"scale={scale!r} or offset={offset!r} overflows float32")
         return {"scale": scales, "offset": offsets, "to": dtype}
     for option, value in (("scale", scale), ("offset", offset)):
         if value is not None:
-            raise RequestError(f"{option}={value!r} with dtype={dtype!r}, numbers as stored")
+            raise RequestError(
+                f"{option}={value!r} with dtype={dtype!r}, which gives numbers as stored; leave "
+                f"{option} out, or use a float dtype"
+            )
     if other := [band.dtype for band in bands if band.dtype != numpy_dtype(dtype)]:
-        raise RequestError(f"an array is {other[0]}, not {dtype}; a float dtype reads any")
+        raise RequestError(
+            f"an array has dtype {other[0]}, not {dtype}; dtype='float32' reads any array"
+        )
     return {"scale": None, "offset": None}
 
 
 def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
     if isinstance(table, (LabelMap, Mapping)):
         raise RequestError(
-            f"table is a {type(table).__name__}, which need not name every code; "
-            "LabelMap(...).table(array.dtype, dtype, ignore, name) makes a total table of one"
+            f"table is a {type(table).__name__}; it must be an array with a class for every code: "
+            "LabelMap(...).table(array.dtype, dtype, ignore, name) makes one"
         )
     try:
         classes = np.asarray(table)
     except ValueError as error:  # rows of different lengths
-        raise RequestError(f"table is no array of classes: {error}") from None
+        raise RequestError(f"table must be an array of classes: {error}") from None
     if classes.shape != (n_codes,) or classes.dtype.kind not in "iu":
         raise RequestError(
-            f"table has shape {classes.shape} and type {classes.dtype}; {n_codes} whole numbers "
-            "are needed, a class for every code"
+            f"table has shape {classes.shape} and dtype {classes.dtype}; it must be {n_codes} "
+            "whole numbers, a class for every code"
         )
     limits = np.iinfo(dtype)
     if classes.min() < limits.min or classes.max() > limits.max:

@@ -20,12 +20,12 @@ def parse_index(index: Any, n_patches: int) -> np.ndarray:
     if numbers.ndim == 1:
         return numbers
     if numbers.ndim > 1:
-        raise RequestError(f"index has shape {numbers.shape}; one dimension is needed")
+        raise RequestError(f"index has shape {numbers.shape}; it must have one dimension")
     return numbers.reshape(1)
 
 
 def resolve_index(index: Any, n_patches: int) -> np.ndarray:
-    """Return ``index`` as numbers 0..n_patches - 1; IndexError where one is out of range."""
+    """Return ``index`` as numbers 0..n_patches - 1; IndexError if one is out of range."""
     numbers = parse_index(index, n_patches)
     kernels.resolve(numbers, n_patches)
     return numbers
@@ -40,7 +40,9 @@ def resolve_index_or_mask(index: Any, n_patches: int) -> np.ndarray:
     if mask.dtype != np.bool_:
         return resolve_index(index, n_patches)
     if mask.shape != (n_patches,):
-        raise RequestError(f"the mask has shape {mask.shape}; ({n_patches},) is needed")
+        raise RequestError(
+            f"the mask has shape {mask.shape}; it must be ({n_patches},), one value per patch"
+        )
     return np.flatnonzero(mask)
 
 
@@ -69,7 +71,7 @@ def parse_origin(origin: Any, n: int) -> np.ndarray:
     """Return ``origin`` as int64, (2,) or (n, 2)."""
     numbers = whole_numbers("origin", origin)
     if numbers.shape != (2,) and numbers.shape != (n, 2):
-        raise RequestError(f"origin has shape {numbers.shape}; (2,) or ({n}, 2) is needed")
+        raise RequestError(f"origin has shape {numbers.shape}; it must be (2,) or ({n}, 2)")
     return numbers
 
 
@@ -80,5 +82,5 @@ def parse_symmetry(symmetry: Any, n: int) -> np.ndarray:
     """Return ``symmetry`` as int64, () or (n,)."""
     numbers = whole_numbers("symmetry", symmetry)
     if numbers.shape != () and numbers.shape != (n,):
-        raise RequestError(f"symmetry has shape {numbers.shape}; one number or ({n},) is needed")
+        raise RequestError(f"symmetry has shape {numbers.shape}; it must be one number, or ({n},)")
     return numbers

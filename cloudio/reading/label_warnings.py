@@ -63,33 +63,33 @@ def warn_about_labels(
 
 
 def _warn_about_dtype(label: LabelRequest) -> None:
-    """Warn where files have another type than the layout's; a band then has no known scale."""
+    """Warn if files have another type than the layout's; a band then has no known scale."""
     known = label.layout.band(label.name)
     if known is not None and label.dtype != known.dtype:
         warn_once(
             (label.folder, "type", label.name),
-            f"{label.name} is {label.dtype} by the sizes of its files, where {label.layout.name} "
-            f"has {known.dtype}; read as {label.dtype}, in which codes may mean something else: "
-            "look at those it holds, and give a map if they do",
+            f"{label.name} is {label.dtype} by the sizes of its files, but {known.dtype} in "
+            f"{label.layout.name}. It is read as {label.dtype}, whose codes may have other "
+            "meanings: check which codes occur, and give a map if they differ",
         )
 
 
 # ---- codes ---------------------------------------------------------------------------------------
 
-# How much of each split is looked at: this many patches, and rows of each.
+# How much of each split is sampled: this many patches, and rows of each.
 _N_PATCHES, _N_ROWS = 4, 2
 
 
 def _warn_about_codes(label: LabelRequest) -> None:
-    """Warn where files have a type that cannot hold the label's codes: they may hold nothing.
+    """Warn if files have a type that cannot hold the label's codes; they may be empty.
 
-    Only such files are sampled, because these reads cost time that nobody asked for.
+    Only such files are sampled, because these reads take time.
     """
     matter = label.folder, "codes", label.name
-    meant = next(iter(label.policies.values()), label.label_map)
-    if meant is None or was_warned(matter):
+    default = next(iter(label.policies.values()), label.label_map)
+    if default is None or was_warned(matter):
         return
-    lost = meant.beyond(label.dtype)
+    lost = default.beyond(label.dtype)
     lost_own = [] if label.label_map is None else label.label_map.beyond(label.dtype)
     if not lost and not lost_own:
         return
@@ -98,24 +98,24 @@ def _warn_about_codes(label: LabelRequest) -> None:
     if blank:
         warn_once(
             matter,
-            f"{cannot_hold(label.name, label.dtype, lost or lost_own)}, and is 0 wherever it was "
-            f"looked at in {', '.join(blank)} ({_N_ROWS} rows of up to {_N_PATCHES} patches): "
-            "every pixel becomes one class, whatever the image shows; read another label, unless "
-            f"'cloudio verify {label.folder}' finds more in it",
+            f"{cannot_hold(label.name, label.dtype, lost or lost_own)}. All sampled pixels of "
+            f"{', '.join(blank)} ({_N_ROWS} rows of up to {_N_PATCHES} patches) are 0, so that "
+            "every pixel becomes one class, whatever the image shows. Read another label, unless "
+            f"'cloudio verify {label.folder}' finds other codes in it",
         )
     elif lost_own:
         warn_once(
             matter,
-            f"{cannot_hold(label.name, label.dtype, lost_own)}: no pixel will be given their "
-            "classes; give a map of the codes that it holds, or read another label",
+            f"{cannot_hold(label.name, label.dtype, lost_own)}, so no pixel gets their classes. "
+            "Give a map of the codes that occur, or read another label",
         )
 
 
 def _constant_code(array: OpenArray, valid: Window) -> int | None:
     """Return the code that sampled rows of the valid window all hold, or None.
 
-    None too where the file cannot be read: a read reports that.  Touches no mapping, so a file
-    that is cut meanwhile cannot kill the process.
+    It is None too if the file cannot be read; a read reports that.  No mapping is touched, so that
+    a file that is cut meanwhile cannot kill the process.
     """
     _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
     first = b""
@@ -146,7 +146,7 @@ def _sample_rows(n_stored: int, height: int) -> Iterable[tuple[int, int]]:
 
 
 def _warn_about_policy(label: LabelRequest) -> None:
-    """Warn of a label named alone where published maps disagree about its codes."""
+    """Warn of a label named without a policy if the published maps disagree about its codes."""
     matter, policies = (label.folder, "policy", label.name), label.policies
     if not label.by_name or not policies or was_warned(matter):
         return
@@ -158,13 +158,13 @@ def _warn_about_policy(label: LabelRequest) -> None:
         return
     warn_once(
         matter,
-        f"{label.name} by its name alone follows {first!r}: {text}; "
-        f"labels={{{label.name!r}: {first!r}}} says that this is meant",
+        f"{label.name} is named without a policy and follows {first!r}: {text}. "
+        f"To confirm, write labels={{{label.name!r}: {first!r}}}",
     )
 
 
 def _disagreement(policies: Mapping[str, LabelMap]) -> str:
-    """Return which codes become what under each policy; "" where all agree on all."""
+    """Return which codes become what under each policy; "" if all policies agree."""
     listed = sorted({code for label_map in policies.values() for code in label_map.classes})
     found: dict[tuple[int | None, ...], list[int]] = {}
     for code in listed:
@@ -194,9 +194,9 @@ def _warn_about_probability(label: LabelRequest) -> None:
         at, top = found
         warn_once(
             matter,
-            f"{label.name} read as stored is a probability 0..{top}, not a class: compare it with "
-            f"a threshold, not with 1; LabelMap.threshold({at}), or its name alone, gives classes "
-            "0 and 1",
+            f"{label.name} is read as stored: it holds probabilities 0..{top}, not classes. "
+            f"Compare them with a threshold, not with 1; LabelMap.threshold({at}), or the label's "
+            "name alone, gives classes 0 and 1",
         )
 
 
@@ -208,8 +208,9 @@ def _warn_about_padding(
     n_padding = n_pixels - min(size[0], valid[0]) * min(size[1], valid[1])
     warn_once(
         (folder, "padding", *names),
-        f"{', '.join(names)} read as stored in windows of {size[0]} x {size[1]}, where "
-        f"{valid[0]} x {valid[1]} pixels are valid: at least {n_padding:,} pixels of each "
-        f"({percent(n_padding / n_pixels)}) are padding and come out with the code that is stored "
-        "there, a 0 as clear; size=None leaves the padding out, a map or policy makes it ignore",
+        f"{', '.join(names)} are read as stored in windows of {size[0]} x {size[1]}, but only "
+        f"{valid[0]} x {valid[1]} pixels of a patch are valid. At least {n_padding:,} pixels of "
+        f"each window ({percent(n_padding / n_pixels)}) are padding and keep the code stored "
+        "there; a 0 looks like clear. size=None reads no padding, and with a map or policy "
+        "padding becomes ignore",
     )

@@ -1,6 +1,6 @@
 """Checks of the options that readers and `gather` share: types, layouts, sizes, limits and fills.
 
-Each function returns the checked value.  RequestError says what was given and what is needed.
+Each function returns the checked value, or raises RequestError.
 """
 
 import math
@@ -26,7 +26,8 @@ def parse_image_dtype(dtype: Any) -> str:
     # Names need no numpy, which knows bfloat16 only where ml_dtypes is imported.
     if isinstance(dtype, str) and dtype in _IMAGE_DTYPES:
         return str(dtype)
-    return dtype_name("dtype", dtype, _IMAGE_DTYPES, "a float, or as stored, ")
+    note = f" ({', '.join(STORED_DTYPES)} give numbers as stored)"
+    return dtype_name("dtype", dtype, _IMAGE_DTYPES, note)
 
 
 def parse_label_dtype(dtype: Any) -> np.dtype[Any]:
@@ -35,7 +36,7 @@ def parse_label_dtype(dtype: Any) -> np.dtype[Any]:
 
 def check_layout(layout: Any) -> str:
     if layout not in LAYOUTS:
-        raise RequestError(f"layout={layout!r}; {' or '.join(map(repr, LAYOUTS))} is needed")
+        raise RequestError(f"layout={layout!r}; layout must be {' or '.join(map(repr, LAYOUTS))}")
     return str(layout)
 
 
@@ -43,13 +44,16 @@ def check_layout(layout: Any) -> str:
 
 
 def parse_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
-    """Return (height, width); RequestError where such a window does not fit a patch."""
+    """Return (height, width); RequestError if such a window does not fit into a patch."""
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(is_whole(side) for side in pair):
-        raise RequestError(f"size={size!r}; a whole number or (height, width) is needed")
+        raise RequestError(f"size={size!r}; size must be a whole number or (height, width)")
     height, width = patch
     if not (1 <= pair[0] <= height and 1 <= pair[1] <= width):
-        raise RequestError(f"size={size!r}; 1 x 1 to {height} x {width} pixels are needed")
+        raise RequestError(
+            f"size={size!r}; the stored patch is {height} x {width}, so size must be from 1 x 1 "
+            f"to {height} x {width}"
+        )
     return int(pair[0]), int(pair[1])
 
 
@@ -59,22 +63,22 @@ def parse_clip(clip: Any) -> tuple[float | None, float | None]:
         return None, None
     pair = tuple(clip) if isinstance(clip, (tuple, list, np.ndarray)) else ()
     if len(pair) != 2 or not all(x is None or (is_real(x) and not math.isnan(x)) for x in pair):
-        raise RequestError(f"clip={clip!r}; (lowest, highest) is needed, numbers or None")
+        raise RequestError(f"clip={clip!r}; clip must be (lowest, highest), each a number or None")
     low, high = (None if limit is None else float(limit) for limit in pair)
     for limit in (low, high):
         if limit is not None and math.isfinite(limit) and overflows_float32([limit]):
             raise RequestError(f"clip={clip!r} overflows float32")
     if low is not None and high is not None and low > high:
-        raise RequestError(f"clip={clip!r} is reversed; (lowest, highest) is needed")
+        raise RequestError(f"clip={clip!r} is reversed; clip must be (lowest, highest)")
     return low, high
 
 
 def parse_fill(fill: Any, dtype: str) -> float | None:
-    """Return the number; RequestError where ``dtype`` cannot hold it."""
+    """Return the number; RequestError if ``dtype`` cannot hold it."""
     if fill is None:
         return None
     if not is_real(fill):
-        raise RequestError(f"fill={fill!r}; a number is needed")
+        raise RequestError(f"fill={fill!r}; fill must be a number")
     if math.isfinite(fill) and abs(fill) > _LARGEST[dtype]:
         raise RequestError(f"fill={fill!r} overflows {dtype}")
     return float(fill)
@@ -84,5 +88,6 @@ def check_ignore(ignore: Any, dtype: np.dtype[Any]) -> None:
     limits = np.iinfo(dtype)
     if not is_whole(ignore) or not limits.min <= ignore <= limits.max:
         raise RequestError(
-            f"ignore={ignore!r} is no {dtype}; label_dtype='int64' holds any whole number"
+            f"ignore={ignore!r}; ignore must be a whole number that {dtype} holds; "
+            "label_dtype='int64' holds any"
         )

@@ -46,12 +46,12 @@ def kernel_buffer(image: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def allocate_image(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Return an uninitialized, aligned image; RequestError where numpy lacks the type."""
+    """Return an uninitialized, aligned image; RequestError if numpy lacks the type."""
     stored = numpy_dtype(dtype)
     if dtype == "bfloat16" and stored == _BITS:
         raise RequestError(
-            "arrays of bfloat16 need the package ml_dtypes: pip install 'cloudio[bfloat16]'; "
-            "without it pass out= with an image of uint16, which gets the bits, or use "
+            "numpy arrays of bfloat16 need the package ml_dtypes: pip install 'cloudio[bfloat16]'; "
+            "without it, pass out= with an image of uint16, which gets the bits, or use "
             "cloudio.torch"
         )
     return allocate_aligned(shape, stored)
@@ -74,22 +74,24 @@ def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Non
 
 
 def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse what is no writable, contiguous array of that shape and type."""
+    """Raise RequestError unless that is a writable, contiguous array of this shape and type."""
     if not isinstance(array, np.ndarray):
-        raise RequestError(f"out: {what} is {type(array).__name__}; a numpy array is needed")
+        raise RequestError(f"out: {what} is {type(array).__name__}; it must be a numpy array")
     if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
-        raise RequestError(f"out: {what} is {array.shape} {array.dtype}; {shape} {dtype} is needed")
+        raise RequestError(
+            f"out: {what} is {array.shape} {array.dtype}; it must be {shape} {dtype}"
+        )
     flags = array.flags
     if not flags.c_contiguous:
         raise RequestError(f"out: {what} has strides {array.strides}; it must be contiguous")
     if not flags.writeable:
-        raise RequestError(f"out: {what} is read-only")
+        raise RequestError(f"out: {what} is read-only; it must be writable")
 
 
 def check_not_mapped(outs: Iterable[Any], files: Iterable[int | str | Path | None]) -> None:
-    """Refuse an output that is mapped from one of the files that are read.
+    """Raise RequestError if an output is mapped from one of the files that are read.
 
-    ``files`` are descriptors or paths.  np.memmap tells its file; a bare mmap object does not.
+    ``files`` are descriptors or paths.  np.memmap knows its file; a bare mmap object does not.
     """
     if not (names := list(filter(None, map(mapped_file, outs)))):
         return
@@ -97,7 +99,9 @@ def check_not_mapped(outs: Iterable[Any], files: Iterable[int | str | Path | Non
     for name in names:
         status = _status(name)
         if status is not None and any(os.path.samestat(status, other) for other in read):
-            raise RequestError(f"out is mapped from {name}, which is read")
+            raise RequestError(
+                f"out is mapped from {name}, which this call reads; give other memory"
+            )
 
 
 def mapped_file(array: Any) -> str | None:
@@ -110,7 +114,7 @@ def mapped_file(array: Any) -> str | None:
 
 
 def _status(file: int | str | Path | None) -> os.stat_result | None:
-    """Return None for a file that is gone: nobody else can find it by that name."""
+    """Return the status of a file; None if it is gone, because then no name leads to it."""
     try:
         return None if file is None else os.stat(file)
     except FileNotFoundError:
@@ -160,9 +164,11 @@ class BatchArrays:
         if not isinstance(out, tuple):
             out = (out, None)
         if self._valid is not None and len(out) != 4:
-            raise RequestError(f"out is a tuple of {len(out)}; a MaskedBatch is needed")
+            raise RequestError(f"out is a tuple of {len(out)}; it must be a MaskedBatch")
         if self._valid is None and len(out) not in (2, 3):
-            raise RequestError(f"out is a tuple of {len(out)}; a Batch or (image, label) is needed")
+            raise RequestError(
+                f"out is a tuple of {len(out)}; it must be a Batch or (image, label)"
+            )
         image, label, valid = out[0], out[1], None if self._valid is None else out[3]
         if self._native:
             check_out("image", image, (n, *self._image_shape), self._dtype)
@@ -172,7 +178,7 @@ class BatchArrays:
             shape, dtype = self._label
             check_out("label", label, (n, *shape), dtype)
         elif label is not None:
-            raise RequestError("out has a label, but this reader reads none")
+            raise RequestError("out has a label, but this reader reads no labels")
         if self._valid is not None:
             check_out("valid", valid, (n, *self._valid), _UINT8)
         check_not_mapped((image, label, valid), self._files)

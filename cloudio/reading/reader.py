@@ -245,7 +245,7 @@ class Reader:
         `read` takes it as ``out``.  Its ``index`` is all zeros, and stays so.
         """
         if operator.index(n) < 0:
-            raise RequestError(f"n = {n}; 0 or more samples")
+            raise RequestError(f"n={n}; n must be 0 or more samples")
         image, label, valid = self._allocate(n)
         index = np.zeros(n, np.int64)
         if valid is None:
@@ -321,7 +321,9 @@ class Reader:
 
 def check_reader(reader: Any) -> None:
     if not isinstance(reader, Reader):
-        raise RequestError(f"{type(reader).__name__} is no Reader; ds.reader(...) makes one")
+        raise RequestError(
+            f"reader is a {type(reader).__name__}; it must be a Reader, as ds.reader(...) returns"
+        )
 
 
 def with_settings(reader: Reader, **changes: Any) -> Reader:

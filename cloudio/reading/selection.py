@@ -18,9 +18,11 @@ def select_bands(dataset: Collection, bands: Any) -> tuple[str, ...]:
     """Return the arrays that ``bands`` names: a preset, a name, or a sequence of these."""
     names = [bands] if isinstance(bands, str) else bands
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise RequestError(f"bands={bands!r}; a preset, a name or a sequence of names is needed")
+        raise RequestError(
+            f"bands={bands!r}; bands must be a preset, a name, or a sequence of names"
+        )
     if not names:
-        raise RequestError("bands is empty; name at least one")
+        raise RequestError("bands is empty; give at least one band")
     selected: list[str] = []
     for name in names:
         choices = dataset.layout.presets.get(name)
@@ -77,9 +79,11 @@ def _parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
     elif isinstance(labels, Sequence) and all(isinstance(name, str) for name in labels):
         named = [(name, _DEFAULT) for name in labels]
     else:
-        raise RequestError(f"labels={labels!r}; a name, names, or a mapping of names is needed")
+        raise RequestError(
+            f"labels={labels!r}; labels must be a name, a sequence of names, or a mapping of names"
+        )
     if not named:
-        raise RequestError("labels is empty; name at least one, or None for no labels")
+        raise RequestError("labels is empty; give at least one label, or None for no labels")
     rules: dict[str, Any] = {}
     for name, rule in named:
         array = dataset.find(name)
@@ -93,14 +97,16 @@ def _parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
 
 def _label_map(dataset: Collection, array: str, rule: Any) -> LabelMap | None:
     if dataset.dtype(array).kind == "f":
-        raise RequestError(f"{array} is {dataset.dtype(array)}; label codes are whole numbers")
+        raise RequestError(
+            f"{array} is stored as {dataset.dtype(array)}; a label must hold whole numbers"
+        )
     if rule is None or isinstance(rule, LabelMap):
         return rule
     policies = dataset.layout.label_maps.get(array, {})
     if not isinstance(rule, str) or rule not in policies:
-        there = ", ".join(map(repr, policies)) or "no policy"
+        known = ", ".join(map(repr, policies)) or "none"
         raise RequestError(
-            f"{array} under {rule!r}; there is {there}: or give a LabelMap, a mapping of codes "
-            "to classes, or None for codes as stored"
+            f"{array} has no policy {rule!r}; its policies: {known}. Give one of them, a LabelMap, "
+            "a mapping of codes to classes, or None for codes as stored"
         )
     return policies[rule]

@@ -13,18 +13,21 @@ from ..storage.conditions import column_text, find_column
 
 
 def parse_shares(shares: Any) -> dict[str, Fraction]:
-    """Return shares as exact fractions of their decimal digits, which sum to 1, by sorted name."""
+    """Return shares as exact fractions of their decimal digits, by sorted name; they sum to 1."""
     if not isinstance(shares, Mapping) or not shares:
-        raise RequestError(f"shares={shares!r}; a share for each split is needed: {{'train': 0.8}}")
+        raise RequestError(
+            f"shares={shares!r}; shares must map each split to its share, such as "
+            "{'train': 0.8, 'val': 0.2}"
+        )
     for name, share in shares.items():
         if not isinstance(name, str) or not name:
-            raise RequestError(f"no split can be called {name!r}; a name is needed")
+            raise RequestError(f"{name!r} cannot name a split; give a string that is not empty")
         if not is_number(share) or not 0 < share < 1e18:
-            raise RequestError(f"shares[{name!r}] = {share!r}; a number above 0 is needed")
+            raise RequestError(f"shares[{name!r}]={share!r}; a share must be a number above 0")
     exact = {name: Fraction(repr(float(shares[name]))) for name in sorted(shares)}
     total = sum(exact.values(), Fraction(0))
     if abs(total - 1) > Fraction(1, 10**6):
-        raise RequestError(f"the shares sum to {float(total):.10g}; 1 is needed")
+        raise RequestError(f"the shares sum to {float(total):.10g}; they must sum to 1")
     return {name: share / total for name, share in exact.items()}
 
 
@@ -37,12 +40,14 @@ def text_columns(ds: Dataset, names: Any) -> dict[str, list[str]]:
     if isinstance(names, str):
         names = (names,)
     if names is not None and not isinstance(names, (list, tuple, set, frozenset)):
-        raise RequestError(f"{names!r} names no columns; a name is needed, names, or None")
+        raise RequestError(
+            f"columns {names!r}; they must be the name of a column, a list of names, or None"
+        )
     return {name: column_text(find_column(ds.metadata, name, ds.path)) for name in names or ()}
 
 
 def stratum_values(ds: Dataset, stratify: Any) -> list[str]:
-    """Return the value of each patch, as text; "" for all of them without ``stratify``."""
+    """Return the value of each patch as text; "" for every patch without ``stratify``."""
     if stratify is None:
         return [""] * len(ds)
     if isinstance(stratify, str):
@@ -50,12 +55,12 @@ def stratum_values(ds: Dataset, stratify: Any) -> list[str]:
     try:
         values = np.asarray(stratify)
     except ValueError as error:  # rows of different lengths
-        raise RequestError(f"stratify is no array of values: {error}") from None
+        raise RequestError(f"stratify cannot be made an array: {error}") from None
     if values.dtype.kind == "O" and all(isinstance(value, str) for value in values.flat):
-        values = values.astype(str)  # of pandas
+        values = values.astype(str)  # pandas keeps strings as objects
     if values.shape != (len(ds),) or values.dtype.kind not in "biufUM":
         raise RequestError(
-            f"stratify is {values.shape} {values.dtype}; a column is needed, or an array with "
-            f"a number, a date or a text for each of {len(ds)} patches"
+            f"stratify has shape {values.shape} and dtype {values.dtype}; it must be the name of "
+            f"a column, or an array with a number, date or string for each of {len(ds)} patches"
         )
     return column_text(values)

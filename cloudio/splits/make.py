@@ -39,11 +39,11 @@ def make_splits(
     row.  The order of rows decides only between equal rows, and where there is no metadata.
     """
     if not isinstance(ds, Dataset):
-        raise RequestError(f"{ds!r} is no data set; cloudio.open(path) makes one")
+        raise RequestError(f"ds={ds!r}; ds must be a Dataset, which cloudio.open(path) returns")
     exact_shares = parse_shares(shares)
     seed = parse_seed(seed)
     if not len(ds):
-        raise RequestError("there are no patches to split")
+        raise RequestError("there are no patches to split; the data set is empty")
     columns, values = text_columns(ds, group), stratum_values(ds, stratify)
     group_of = connect(ds, columns.values())
     groups = describe(ds, group_of, columns, values, seed)
@@ -52,8 +52,9 @@ def make_splits(
     for name, share in splits.shares.items():
         if not share.n_patches:
             warnings.warn(
-                f"{name} gets no patch; it was to have {share.asked:g} of {len(ds)} patches, which "
-                f"are in {splits.n_groups} groups of up to {splits.largest}",
+                f"{name} gets no patch, although its share is {share.asked:g} of {len(ds)}: the "
+                f"patches are in {splits.n_groups} groups of up to {splits.largest}, which stay "
+                "whole",
                 CloudioWarning,
                 stacklevel=2,
             )

@@ -14,19 +14,43 @@ from .provenance import Provenance
 from .result import Result, Table, format_rate
 from .serialize import ints_from_plain, label_map_from_plain
 
-#: CloudSEN12's paper tabulates these classes of each detector, against all others.
+#: The classes that CloudSEN12's paper compares, each with all others.
 _PAPER_CLASSES = {"cloud": (1, 2), "cloud shadow": (3,)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Agreement(Result):
-    """How the classes of one label agree with those of a reference, pixel by pixel.
+    """The confusion matrix of one label and a reference label, and the rates computed from it.
 
-    ``matrix`` counts pixels: rows are the reference's classes, columns the source's.
-    ``per_patch`` is (patch, reference, source), or None where it was not asked for.  Pixels that
-    either map ignores are in neither.  They are counted in ``ignored``, ``ignored_by_reference``
-    and ``ignored_by_source``.  ``predictable``: for each class, whether the source's map can give
-    it.  A rate with nothing to divide by is NaN.
+    `cloudio.stats.agreement` returns it.  ``print`` shows the matrix and the rates as tables.
+
+    Attributes
+    ----------
+    source : str
+        The array of the label that is compared.
+    reference : str
+        The array of the label that it is compared with.
+    source_map, reference_map : LabelMap
+        The map from stored codes to classes of each label.
+    names : tuple of str
+        The name of each class.
+    predictable : tuple of bool
+        For each class, whether the source's map can produce it.
+    matrix : ndarray of int64, (reference class, source class)
+        Pixels of the valid window: rows are the reference's classes, columns the source's.
+        Read-only.
+    per_patch : ndarray of int64, (patch, reference class, source class), or None
+        The matrix of each patch; None unless ``per_patch=True`` was given.  Read-only.
+    ignored : int
+        Pixels that either map ignores.  They are not in ``matrix``.
+    ignored_by_reference, ignored_by_source : int
+        Pixels that each map ignores.
+    of : Provenance
+        The patches, arrays and window that were counted.
+
+    Notes
+    -----
+    A rate whose denominator is 0 is NaN.
     """
 
     file_keys: ClassVar[Mapping[str, str]] = {"predictable": "says"}
@@ -46,62 +70,94 @@ class Agreement(Result):
 
     @property
     def says(self) -> tuple[bool, ...]:
-        """The name that `predictable` had at first."""
+        """The first name of `predictable`, kept for old code."""
         return self.predictable
 
     @property
     def producers_accuracy(self) -> np.ndarray:
-        """(class,): of the reference's pixels, the share that the source has too; recall."""
+        """The producer's accuracy (recall) of each class, (class,) float64.
+
+        It is the share of the reference's pixels of a class that have this class in the source.
+        """
         return ratio(self.matrix.diagonal(), self.matrix.sum(axis=1))
 
     @property
     def users_accuracy(self) -> np.ndarray:
-        """(class,): of the source's pixels, the share that the reference has too; precision."""
+        """The user's accuracy (precision) of each class, (class,) float64.
+
+        It is the share of the source's pixels of a class that have this class in the reference.
+        """
         return ratio(self.matrix.diagonal(), self.matrix.sum(axis=0))
 
     @property
     def f1(self) -> np.ndarray:
+        """The F1 score of each class, (class,) float64."""
         return ratio(2 * self.matrix.diagonal(), self.matrix.sum(axis=0) + self.matrix.sum(axis=1))
 
     @property
     def iou(self) -> np.ndarray:
-        """(class,): intersection over union, the Jaccard index."""
+        """The intersection over union (Jaccard index) of each class, (class,) float64."""
         both = self.matrix.diagonal()
         return ratio(both, self.matrix.sum(axis=0) + self.matrix.sum(axis=1) - both)
 
     @property
     def overall_accuracy(self) -> float:
+        """The share of the pixels of ``matrix`` that have the same class in both labels."""
         return float(ratio(self.matrix.trace(), self.matrix.sum()))
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean of the producer's accuracies of the classes that the reference has."""
+        """The mean producer's accuracy of the classes that occur in the reference."""
         return float(_balanced_accuracy(self.matrix[None])[0])
 
     @property
     def balanced_per_patch(self) -> np.ndarray:
-        """(patch,): `balanced_accuracy` of each patch; NaN where all pixels are ignored."""
+        """The balanced accuracy of each patch, (patch,) float64.
+
+        It is NaN where all pixels of a patch are ignored.  Without ``per_patch=True`` it raises
+        RequestError.
+        """
         if self.per_patch is None:
-            raise RequestError("patches were not counted one by one; per_patch=True does")
+            raise RequestError(
+                "this agreement has no counts per patch; agreement(..., per_patch=True) has"
+            )
         return _balanced_accuracy(self.per_patch)
 
     @property
     def kappa(self) -> float:
-        """Cohen's kappa: the agreement beyond what the shares of the classes alone would give."""
+        """Cohen's kappa: the agreement beyond what the shares of the classes give by chance.
+
+        It is NaN where both labels have one and the same class in all pixels.
+        """
         total = self.matrix.sum()
         rows, columns = ratio(self.matrix.sum(axis=1), total), ratio(self.matrix.sum(axis=0), total)
         chance = float(rows @ columns)
         return (self.overall_accuracy - chance) / (1 - chance) if chance != 1 else math.nan
 
     def merged(self, groups: Mapping[str, Sequence[int]]) -> "Agreement":
-        """Return the agreement of merged classes: new name -> the numbers that become one class.
+        """Return the agreement after classes are merged into groups.
 
-        Each class must be in one group.
+        Parameters
+        ----------
+        groups : mapping of str to sequence of int
+            The name of each new class, and the numbers of the classes that become it.  Every class
+            must be in exactly one group.
+
+        Returns
+        -------
+        Agreement
+            With the new classes in ``names``, ``predictable``, ``matrix`` and ``per_patch``.
+
+        Raises
+        ------
+        RequestError
+            If a class is in no group or in several.
         """
         members = [int(number) for numbers in groups.values() for number in numbers]
         if sorted(members) != list(range(len(self.names))):
             raise RequestError(
-                f"groups have classes {members}; each of 0..{len(self.names) - 1} is needed once"
+                f"the groups have classes {members}; each of 0..{len(self.names) - 1} must be in "
+                "exactly one group"
             )
         merge = np.zeros((len(groups), len(self.names)), np.int64)
         for k, numbers in enumerate(groups.values()):
@@ -116,9 +172,29 @@ class Agreement(Result):
         )
 
     def binary(self, positive: int | Sequence[int], name: str | None = None) -> "Agreement":
-        """Return the agreement of two classes: 1 is ``positive``, together, and 0 all others.
+        """Return the agreement of two classes: some classes together (1) against all others (0).
 
-        ``binary((1, 2))`` is cloud against the rest, ``binary((3,))`` cloud shadow.
+        Parameters
+        ----------
+        positive : int or sequence of int
+            The classes that become class 1.
+        name : str, optional
+            The name of class 1.  By default the names of ``positive``, joined with " + ".
+
+        Returns
+        -------
+        Agreement
+            Class 0 is named "other".
+
+        Raises
+        ------
+        RequestError
+            If ``positive`` holds a number that is no class, or holds one twice.
+
+        Notes
+        -----
+        With the four classes of CloudSEN12, ``binary((1, 2))`` compares cloud, thick or thin, with
+        everything else, and ``binary((3,))`` cloud shadow.
         """
         if isinstance(positive, int):
             positive = (positive,)
@@ -160,7 +236,19 @@ class Agreement(Result):
 
     @classmethod
     def side_by_side(cls, results: Sequence[Any]) -> list[Table | str]:
-        """A row for each detector; no number where its map cannot give the classes."""
+        """Return the parts of ``str()`` for several agreements: one table, a row for each source.
+
+        Parameters
+        ----------
+        results : sequence of Agreement
+            Agreements with the same reference.
+
+        Returns
+        -------
+        list of Table or str
+            A heading, the table and its legend.  A cell is "-" if the source's map cannot produce
+            the classes.
+        """
         groups = _PAPER_CLASSES if all(one.names == CLASSES for one in results) else {}
         rows = [("source", *(f"{name} {rate}" for name in groups for rate in ("PA", "UA", "BOA")))]
         rows[0] += ("all BOA", "kappa", "ignored")
@@ -200,7 +288,7 @@ class Agreement(Result):
 
 
 def _balanced_accuracy(matrices: np.ndarray) -> np.ndarray:
-    """(matrix,): the mean of the producer's accuracies that are not NaN."""
+    """Return (matrix,): the mean of the producer's accuracies that are not NaN."""
     rates = ratio(matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=2))
     known = ~np.isnan(rates)
     return ratio(np.where(known, rates, 0).sum(axis=1), known.sum(axis=1))

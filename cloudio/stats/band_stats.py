@@ -15,7 +15,15 @@ from .serialize import floats_from_plain, ints_from_plain
 
 
 class Histogram(NamedTuple):
-    """How often (``counts``) each stored number (``values``, ascending) occurs among the data."""
+    """The stored numbers that occur among the data of a band, and how often.
+
+    Attributes
+    ----------
+    values : ndarray of int64, (number,)
+        Stored numbers in ascending order, before scale and offset.  Read-only.
+    counts : ndarray of int64, (number,)
+        The number of pixels with each of them.  Read-only.
+    """
 
     values: np.ndarray
     counts: np.ndarray
@@ -23,12 +31,31 @@ class Histogram(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BandStats(Result):
-    """Statistics of bands: each array is (band,), in the order of ``names``.
+    """Count, extremes, mean, standard deviation and percentiles of bands.
 
-    Data are pixels that are neither NaN nor the band's no-data number.  ``count`` is the number of
-    data, ``n_nodata`` and ``n_nan`` count the other pixels.  ``std`` divides by ``count``.
-    ``percentiles`` is (band, percent).  Without data all of them are NaN.  They describe
-    ``x * scale + offset`` of the stored number x; ``histograms`` count x, None for bands of floats.
+    `cloudio.stats.bands` returns it.  ``print`` shows it as tables.  All arrays are read-only.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The bands; every array has them on its first axis, in this order.
+    count : ndarray of int64, (band,)
+        Pixels with data: neither NaN nor the band's no-data number.
+    n_nodata, n_nan : ndarray of int64, (band,)
+        Pixels that hold the no-data number, and pixels that are NaN.
+    min, max, mean, std : ndarray of float64, (band,)
+        Of the pixels with data, in scaled units; NaN if there are none.  ``std`` divides by
+        ``count``, as numpy does by default.
+    percents : tuple of float
+        The percentages of ``percentiles``.
+    percentiles : ndarray of float64, (band, percent)
+        Percentiles of the pixels with data, in scaled units; NaN if there are none.
+    scale, offset : ndarray of float64, (band,)
+        Scaled units are ``x * scale + offset`` of the stored number x.
+    histograms : tuple of Histogram or None
+        The counts of the stored numbers of each band; None for bands of floats.
+    of : Provenance
+        The patches, arrays and window that were counted.
     """
 
     names: tuple[str, ...]
@@ -48,15 +75,36 @@ class BandStats(Result):
 
     @property
     def nodata(self) -> np.ndarray:
-        """(band,): the share of pixels that are no data or NaN; NaN where there are no pixels."""
+        """The share of pixels without data (no-data number or NaN), (band,) float64.
+
+        It is NaN where there are no pixels at all.
+        """
         without = self.n_nodata + self.n_nan
         return ratio(without, without + self.count)
 
     def select(self, names: str | Sequence[str]) -> "BandStats":
-        """Return the statistics of some bands, in that order: for a reader of just these."""
+        """Return the statistics of some of the bands.
+
+        Parameters
+        ----------
+        names : str or sequence of str
+            Names as in ``self.names``, in the order needed.
+
+        Returns
+        -------
+        BandStats
+            With these bands in this order.  ``of`` names only these arrays.
+
+        Raises
+        ------
+        RequestError
+            If a name is not in ``self.names``.
+        """
         names = (names,) if isinstance(names, str) else names
         if missing := [name for name in names if name not in self.names]:
-            raise RequestError(f"no {', '.join(missing)}; there is {', '.join(self.names)}")
+            raise RequestError(
+                f"no band {', '.join(missing)}; these are statistics of {', '.join(self.names)}"
+            )
         which = [self.names.index(name) for name in names]
         columns: dict[str, Any] = {
             field.name: frozen(getattr(self, field.name)[which])

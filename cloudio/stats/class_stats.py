@@ -22,10 +22,26 @@ WEIGHTS = ("balanced", "inverse", "median", "effective")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassStats(Result):
-    """Pixels of each class of a label: ``per_patch`` is (patch, class), ``counts`` their sum.
+    """The pixels of each class of a label, per patch and in all.
 
-    ``classes`` are 0, 1, ... under a map.  Without one (``label_map`` None) they are the codes that
-    occur.  ``ignored_per_patch`` is (patch,): the pixels that the map ignores.
+    `cloudio.stats.classes` returns it.  ``print`` shows it as a table.  All arrays are read-only.
+
+    Attributes
+    ----------
+    label : str
+        The array that was counted.
+    label_map : LabelMap or None
+        The map from codes to classes; None if codes were counted as stored.
+    classes : ndarray of int64, (class,)
+        With a map 0, 1, ...; without one the codes that occur, ascending.
+    names : tuple of str
+        The name of each class: CloudSEN12's under its own maps, else the number.
+    per_patch : ndarray of int64, (patch, class)
+        The pixels of each class in the valid window of each patch.
+    ignored_per_patch : ndarray of int64, (patch,)
+        The pixels that the map ignores.
+    of : Provenance
+        The patches, array and window that were counted.
     """
 
     label: str
@@ -38,33 +54,38 @@ class ClassStats(Result):
 
     @property
     def counts(self) -> np.ndarray:
-        """(class,): pixels."""
+        """The pixels of each class in all patches, (class,) int64."""
         return np.asarray(self.per_patch.sum(axis=0))
 
     @property
     def ignored(self) -> int:
+        """The pixels that the map ignores, in all patches."""
         return int(self.ignored_per_patch.sum())
 
     @property
     def share(self) -> np.ndarray:
-        """(class,): of the pixels that are not ignored; NaN where all are."""
+        """The share of each class among the pixels that are not ignored, (class,) float64.
+
+        It is NaN if all pixels are ignored.
+        """
         return ratio(self.counts, self.counts.sum())
 
     @property
     def share_per_patch(self) -> np.ndarray:
-        """(patch, class): `share` of each patch."""
+        """The `share` of each class in each patch, (patch, class) float64."""
         return ratio(self.per_patch, self.per_patch.sum(axis=1, keepdims=True))
 
     @property
     def images(self) -> np.ndarray:
-        """(class,): patches that have at least one pixel of it."""
+        """The number of patches with at least one pixel of each class, (class,) int64."""
         return np.asarray(np.count_nonzero(self.per_patch, axis=0))
 
     @property
     def dominant(self) -> np.ndarray:
-        """(patch,): the class with most pixels, the first of equals; -1 where all are ignored.
+        """The class with the most pixels of each patch, (patch,) int64.
 
-        Splits can be stratified by it.
+        Of equal counts the first class is taken.  It is -1 if all pixels of a patch are ignored.
+        `cloudio.make_splits` takes the array as ``stratify``.
         """
         if not len(self.classes):
             return np.full(len(self.per_patch), -1)
@@ -72,25 +93,46 @@ class ClassStats(Result):
         return np.where(self.per_patch.any(axis=1), most, -1)
 
     def weights(self, how: str = "balanced", *, beta: float | None = None) -> np.ndarray:
-        """(class,): a weight for each class of a loss, by one of the usual formulas.
+        """Return a weight for each class, for the loss of a training.
 
-        With n pixels in all, c of a class and k classes that occur:
+        Parameters
+        ----------
+        how : {"balanced", "inverse", "median", "effective"}
+            The formula; see Notes.
+        beta : float, optional
+            The parameter of ``"effective"``, from 0 to below 1: required there, refused elsewhere.
 
-        - ``"balanced"``: n / (k c), scikit-learn's ``class_weight``;
-        - ``"inverse"``: n / c, inverse frequency;
-        - ``"median"``: median frequency balancing (Eigen and Fergus 2015), m / f, where f is c
-          over the pixels of the patches that have the class, and m the median of all f;
-        - ``"effective"``: effective number of samples (Cui et al. 2019), (1 - beta) / (1 - beta^c),
-          scaled so that the sum is k.  ``beta`` must be given: neighboring pixels are much alike,
-          and below 1 - 1 / c all classes weigh the same.
+        Returns
+        -------
+        ndarray of float64, (class,)
+            A new array.  The weight of a class that does not occur is 0.
 
-        A class that does not occur weighs 0, and is not among the k.  It has no pixel to weigh in
-        these patches.  Where it has one in others, an infinite weight would make the loss infinite.
+        Raises
+        ------
+        RequestError
+            If ``how`` is unknown, or ``beta`` is missing, out of range or not used by the formula.
+
+        Notes
+        -----
+        With n pixels in all, c pixels of a class and k classes that occur, the weight is
+
+        - ``"balanced"``: n / (k c), as scikit-learn's ``class_weight``;
+        - ``"inverse"``: n / c, the inverse frequency;
+        - ``"median"``: m / f, median frequency balancing (Eigen and Fergus 2015).  f is c divided
+          by the pixels of the patches that have the class, and m is the median of all f;
+        - ``"effective"``: (1 - beta) / (1 - beta^c), the effective number of samples (Cui et al.
+          2019), scaled so that the weights sum to k.  ``beta`` has no default: neighboring pixels
+          are alike, and with beta below 1 - 1 / c all classes get about the same weight.
+
+        A class that does not occur is not counted in k.  Its weight is 0 and not infinite, because
+        an infinite weight makes the loss infinite where other patches have a pixel of the class.
         """
         if how not in WEIGHTS:
-            raise RequestError(f"weights {how!r}; {', '.join(map(repr, WEIGHTS))} are known")
+            raise RequestError(f"how={how!r}; how must be one of {', '.join(map(repr, WEIGHTS))}")
         if (how == "effective") != (beta is not None):
-            raise RequestError(f"beta={beta!r} with weights {how!r}; 'effective' alone needs it")
+            raise RequestError(
+                f"beta={beta!r} with how={how!r}; 'effective' needs beta, the others take none"
+            )
         occurs = self.counts > 0
         counts = self.counts[occurs].astype(np.float64)
         if how == "effective":
@@ -140,9 +182,10 @@ class ClassStats(Result):
 
 
 def _effective_weights(counts: np.ndarray, beta: Any) -> np.ndarray:
+    """Return the weights of the classes that occur; they sum to the number of these classes."""
     if not is_number(beta) or not 0 <= beta < 1:
-        raise RequestError(f"beta={beta!r}; a number from 0 on and below 1 is needed")
-    # 1 - beta^c, without the digits that 1 takes away; 0^c is 0.
+        raise RequestError(f"beta={beta!r}; beta must be a number from 0 to below 1")
+    # 1 - beta^c, without the rounding of beta^c near 1; 0^c is 0.
     inverse = -np.expm1(counts * math.log(beta)) if beta else np.ones(len(counts))
     weights: np.ndarray = (1 - beta) / inverse
     return weights * (len(weights) / weights.sum()) if len(weights) else weights

@@ -59,12 +59,16 @@ def class_lut(
     possible = possible_classes(label_map, ignore)
     if wrong := [k for k in possible if not 0 <= k < MAX_CLASSES]:
         raise RequestError(
-            f"{name}: class {wrong[0]}; 0..{MAX_CLASSES - 1} are counted, and ignore={ignore}"
+            f"the map of {name} gives class {wrong[0]}; classes must be 0..{MAX_CLASSES - 1}, "
+            f"or ignore={ignore}"
         )
     n_possible = max(possible, default=-1) + 1
     n = n_possible if n_classes is None else n_classes
     if n < n_possible:
-        raise RequestError(f"{name} has classes 0..{n_possible - 1}; n_classes={n} is too few")
+        raise RequestError(
+            f"n_classes={n}; {name} has classes 0..{n_possible - 1}, so n_classes must be at "
+            f"least {n_possible}"
+        )
     table = make_class_lut(label_map, ds.dtype(name), np.dtype(np.int64), ignore, name)
     return ClassLut(np.arange(n), np.where(table == ignore, n, table).astype(np.uint8))
 
@@ -72,7 +76,7 @@ def class_lut(
 def code_lut(ds: Dataset, name: str, threads: int, advance: Advance) -> ClassLut:
     """Return the table of a label as stored: every code is a class, in ascending order.
 
-    For codes of two bytes a pass over the label finds out which there are.
+    If codes have two bytes, one pass over the label finds those that occur.
     """
     dtype = ds.dtype(name)
     stored = np.arange(256**dtype.itemsize).astype(f"u{dtype.itemsize}")
@@ -81,8 +85,8 @@ def code_lut(ds: Dataset, name: str, threads: int, advance: Advance) -> ClassLut
         stored = stored[counts.histogram > 0]
         if len(stored) > MAX_CLASSES:
             raise RequestError(
-                f"{name} holds {len(stored):,} codes; at most {MAX_CLASSES} are counted, under a "
-                "map"
+                f"{name} holds {len(stored):,} codes; at most {MAX_CLASSES} can be counted as "
+                "stored: give it a map"
             )
     codes = stored.view(dtype).astype(np.int64)
     order = np.argsort(codes)

@@ -65,27 +65,57 @@ def agreement(
     threads: int | None = None,
     progress: bool = False,
 ) -> Agreement | ResultSet[Agreement]:
-    """Compare the classes of a label with a reference's, pixel by pixel of the valid window.
+    """Return the confusion matrix of one or more labels and a reference label.
 
-    ``source`` and ``reference`` are as ``labels`` of `Reader`, without codes as stored;
-    ``reference`` is one label.  Pixels that either map ignores are left out, and counted.  For one
-    name the result is an `Agreement`, else a `ResultSet` with one for each source, which prints
-    them side by side.  ``per_patch``: count each patch on its own too, some ten times as slow.
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to count.
+    source : str, sequence of str, or mapping
+        The label or labels to compare, as ``labels`` of `Reader`: names, or a mapping of names to
+        policies or maps.  Codes as stored (None) are refused, because they are no classes.
+    reference : str or mapping
+        One label to compare with, given the same way.
+    n_classes : int, optional
+        The number of classes, 1 to 255.  By default as many as each map can produce.
+    ignore : int
+        The class that means "ignored" in the maps.  Pixels that either map ignores are not in the
+        matrix; they are counted apart.
+    per_patch : bool
+        Whether to keep the matrix of each patch too.  It takes about ten times as long.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+    progress : bool
+        Whether to show a progress bar on stderr.
 
-    A detector gets every class wrong that its map cannot give: one that knows cloud and clear finds
-    no thin cloud and no shadow of its reference.  Merge classes first: ``.binary((1, 2))`` is
-    cloud, thick or thin, against the rest, as CloudSEN12's paper compares detectors,
-    ``.binary((3,))`` is cloud shadow, and ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` any other
-    grouping.
+    Returns
+    -------
+    Agreement or ResultSet of Agreement
+        An `Agreement` if ``source`` is one name, else a `ResultSet` with one for each source.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
+    TruncatedError, OSError
+        If a file has become shorter, or cannot be read.
+
+    Notes
+    -----
+    Pixels are those of the valid window.  If a detector's map cannot produce a class, all of the
+    reference's pixels of that class count as errors: a detector of cloud and clear sky finds no
+    thin cloud and no shadow.  Merge classes first.  ``.binary((1, 2))`` compares cloud, thick or
+    thin, with everything else, as CloudSEN12's paper does.  ``.binary((3,))`` compares cloud
+    shadow. ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` makes any other groups.
     """
     if len(reference_maps := resolve_label_maps(ds, reference)) != 1:
-        raise RequestError(f"reference={reference!r}; one label is needed")
+        raise RequestError(f"reference={reference!r}; reference must be one label")
     ((against, reference_map),) = reference_maps.items()
     source_maps = resolve_label_maps(ds, source)
     threads = resolve_threads(threads)
     check_class_options(ignore, n_classes)
     if against in source_maps:
-        raise RequestError(f"{against} is both source and reference; name another source")
+        raise RequestError(f"{against} is both source and reference; give another source")
     maps = _without_raw({against: reference_map, **source_maps})
     luts = {name: class_lut(ds, name, to, n_classes, ignore) for name, to in maps.items()}
     total = sum(
@@ -106,10 +136,13 @@ def agreement(
 
 
 def _without_raw(maps: Mapping[str, LabelMap | None]) -> dict[str, LabelMap]:
-    """Return the maps; RequestError where a label is asked for as stored."""
+    """Return the maps; RequestError if a label has none and would be counted as stored."""
     found = {name: to for name, to in maps.items() if to is not None}
     if raw := [name for name in maps if name not in found]:
-        raise RequestError(f"{raw[0]} as stored; a map to the classes of the other is needed")
+        raise RequestError(
+            f"{raw[0]} has no map (None); give it a policy or a map to the classes of the other "
+            "label"
+        )
     return found
 
 
@@ -122,7 +155,7 @@ def _agreement(
     counts: np.ndarray,
     per_patch: np.ndarray | None,
 ) -> Agreement:
-    """Return the agreement of a reference and a source; the last class of counts is ignored."""
+    """Return the agreement of a reference and a source; the last class of ``counts`` is ignored."""
     reference, source = labels
     n = len(counts) - 1
     by_reference, by_source = int(counts[n].sum()), int(counts[:, n].sum())

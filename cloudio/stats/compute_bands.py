@@ -34,25 +34,54 @@ def bands(
     threads: int | None = None,
     progress: bool = False,
 ) -> BandStats:
-    """Compute count, extremes, mean, deviation and percentiles of bands, over all pixels with data.
+    """Return count, extremes, mean, standard deviation and percentiles of bands.
 
-    ``bands`` and ``scale`` are those of `Reader`, and so are the units: ``mean`` and ``std`` of
-    the result are what ``ds.reader(bands, mean=, std=)`` takes.  Data are the pixels of ``window``,
-    by default the valid one, that are neither NaN nor the band's no-data number.
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to count.
+    bands : str or sequence of str
+        The bands, as ``bands`` of `Reader`: a preset, a name, or a sequence of these.
+    percentiles : sequence of float
+        Percentages from 0 to 100.  For bands of floats they take a second pass over the files;
+        ``()`` avoids it.
+    scale : "reflectance", None, float or sequence of float
+        The units, as ``scale`` of `Reader`: the array's own, numbers as stored, or these factors.
+    window : Window, optional
+        The pixels of each stored patch to count.  By default the valid window.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+    progress : bool
+        Whether to show a progress bar on stderr.
 
-    Of whole numbers everything is exact.  Mean and deviation are rounded once.  Extremes and
-    percentiles are those of numpy, bit for bit, on ``stored.astype(float64) * scale + offset``.
-    Of floats, extremes and percentiles are those of numpy too; ``percentiles`` take a second pass.
-    Mean and deviation of floats are computed for each patch, and put together without rounding.
-    Threads and the order of patches change nothing.  An infinite pixel makes mean and deviation
-    what numpy makes them.  A band without data is NaN throughout.
+    Returns
+    -------
+    BandStats
+        ``mean`` and ``std`` are in the units of a reader with the same ``scale``, so
+        ``ds.reader(bands, mean=stats.mean, std=stats.std)`` takes them.
 
-    RequestError where an argument is wrong; TruncatedError and OSError as `Reader.read`.
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
+    TruncatedError, OSError
+        If a file has become shorter, or cannot be read.
+
+    Notes
+    -----
+    Data are the pixels that are neither NaN nor the band's no-data number.  A band without data
+    gets NaN everywhere.  For bands of whole numbers, extremes and percentiles are numpy's on
+    ``stored.astype(float64) * scale + offset``, bit for bit; mean and standard deviation are exact
+    and rounded once.  For bands of floats, extremes and percentiles are numpy's too; mean and
+    standard deviation are computed per patch and combined without rounding.  An infinite pixel
+    makes them what numpy makes them.  Neither threads nor the order of patches change a result.
     """
     names = select_bands(ds, bands)
     scales, offsets = resolve_scales(ds, names, scale)
     if not all(scales) or overflows_float32(scales + offsets):
-        raise RequestError(f"scale={scale!r}; numbers but 0 that float32 can hold are needed")
+        raise RequestError(
+            f"scale={scale!r}; scale must be numbers other than 0 that float32 can hold"
+        )
     percents = _check_percentiles(percentiles)
     window = ds.valid_window if window is None else _check_window(window, ds.layout.patch)
     threads = resolve_threads(threads)
@@ -93,6 +122,7 @@ class _Request(NamedTuple):
     offset: float
 
     def in_units(self, stored: np.ndarray) -> np.ndarray:
+        """Return stored numbers in units of ``x * scale + offset``, float64."""
         numbers = np.asarray(stored, np.float64) * self.scale
         return numbers + self.offset if self.offset else numbers
 
@@ -161,7 +191,7 @@ def _float_stats(
     stats |= {"min": float(low), "max": float(high)}
     stats |= _percentiles(n, percents, at_ranks, request)
     if len(infinite := ends[np.isinf(ends)]):
-        # As numpy has it: the sum of both infinities, and the distance from one, are NaN.
+        # As in numpy: the sum of both infinities is NaN, and so is the distance from one.
         return stats | {"mean": float(infinite[0]) + float(infinite[-1])}
     mean, variance = moments.moments_of_parts(
         *(patches[entry] for entry in ("data", "center", "mean", "m2"))
@@ -170,6 +200,7 @@ def _float_stats(
 
 
 def _without_data(percents: Sequence[float]) -> dict[str, Any]:
+    """Return the statistics of a band without data."""
     return {
         "count": 0,
         "n_nodata": 0,
@@ -203,7 +234,7 @@ def _mean_and_std(mean: Fraction, variance: Fraction, request: _Request) -> dict
 
 def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
     """Return how often each stored number occurs among the data."""
-    # By their bits the negative ones are the upper half.
+    # In the order of the bits, negative numbers are the upper half.
     first = int(np.iinfo(counts.dtype).min)
     ascending = np.roll(counts.histogram, -first)
     positions = np.flatnonzero(ascending != 0)
@@ -220,10 +251,12 @@ def _check_percentiles(percentiles: Any) -> tuple[float, ...]:
         percents = tuple(float(percent) for percent in percentiles)
     except (TypeError, ValueError):
         percents = (np.nan,)
-    if isinstance(percentiles, (str, bytes)):  # whose characters are numbers too
+    if isinstance(percentiles, (str, bytes)):  # "12" would be read as 1 and 2
         percents = (np.nan,)
     if not all(0 <= percent <= 100 for percent in percents):
-        raise RequestError(f"percentiles={percentiles!r}; a sequence of numbers 0..100 is needed")
+        raise RequestError(
+            f"percentiles={percentiles!r}; percentiles must be a sequence of numbers 0..100"
+        )
     return percents
 
 
@@ -239,5 +272,6 @@ def _check_window(window: Any, patch: tuple[int, int]) -> Window:
         ):
             return Window(*map(int, numbers))
     raise RequestError(
-        f"window={window!r}; a Window inside a patch of {patch[0]} x {patch[1]} is needed"
+        f"window={window!r}; window must be a Window inside the stored patch of "
+        f"{patch[0]} x {patch[1]}"
     )

@@ -57,12 +57,40 @@ def classes(
     threads: int | None = None,
     progress: bool = False,
 ) -> ClassStats | ResultSet[ClassStats]:
-    """Count the pixels of each class within the valid window, per patch and in all.
+    """Return the pixels of each class of one or more labels, per patch and in all.
 
-    ``labels`` and ``ignore`` are those of `Reader`: a name, several, or a mapping from names to a
-    policy, a `LabelMap`, a mapping of codes, or None for codes as stored.  ``n_classes``: the
-    number of classes; None means as many as the map can give.  For one name the result is a
-    `ClassStats`, else a `ResultSet` with one for each label.
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to count.
+    labels : str, sequence of str, or mapping
+        The labels, as ``labels`` of `Reader`: a name, names, or a mapping of names to a policy, a
+        `LabelMap`, a mapping of codes, or None for codes as stored.
+    n_classes : int, optional
+        The number of classes, 1 to 255.  By default as many as the map can produce.  Not used
+        for codes as stored.
+    ignore : int
+        The class that means "ignored" in the maps.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    ClassStats or ResultSet of ClassStats
+        A `ClassStats` if ``labels`` is one name, else a `ResultSet` with one for each label.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong, or a label holds more than 255 codes and has no map.
+    TruncatedError, OSError
+        If a file has become shorter, or cannot be read.
+
+    Notes
+    -----
+    Pixels are those of the valid window.  A label gives the same warnings as in a reader.
     """
     maps = resolve_label_maps(ds, labels)
     threads = resolve_threads(threads)
@@ -71,7 +99,7 @@ def classes(
         name: None if to is None else class_lut(ds, name, to, n_classes, ignore)
         for name, to in maps.items()
     }
-    # Codes of two bytes take a pass of their own, which finds out which there are.
+    # If codes have two bytes, a first pass finds those that occur.
     n_passes = {name: 1 + (to is None and ds.dtype(name).itemsize > 1) for name, to in maps.items()}
     total = sum(scan.bytes_to_read(ds, name) * n for name, n in n_passes.items())
     results: dict[str, ClassStats] = {}
@@ -93,7 +121,7 @@ def _class_stats(
     # The pass has no columns beyond the largest number in the table.
     columns = np.zeros((len(ds), max(n + 1, class_counts.shape[1])), np.int64)
     columns[:, : class_counts.shape[1]] = class_counts
-    # Of codes as stored, those that occur.
+    # Codes as stored: keep those that occur.
     keep = columns[:, :n].any(axis=0) if label_map is None else slice(None)
     numbers = lut.classes[keep]
     return ClassStats(

@@ -13,10 +13,22 @@ from ..reading.dataset import Dataset
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which patches, arrays and window were counted; not the values of their pixels.
+    """The patches, arrays and window that a result was counted from, but not their pixel values.
 
-    ``splits`` are numbers of patches.  ``index`` is a digest of which patches they are.
-    ``arrays``: name -> element type.
+    Attributes
+    ----------
+    layout : str
+        The name of the layout.
+    patch : tuple of int
+        (height, width) of a stored patch, in pixels.
+    window : Window
+        The pixels of each patch that were counted.
+    splits : mapping of str to int
+        The number of patches of each split.
+    index : str
+        A digest of the patch numbers, 16 hexadecimal digits of SHA-256.
+    arrays : mapping of str to str
+        The element type of each array, by name.
     """
 
     layout: str
@@ -28,6 +40,22 @@ class Provenance:
 
     @classmethod
     def of(cls, ds: Dataset, arrays: Sequence[str], window: Window | None = None) -> "Provenance":
+        """Return the provenance of a result counted from these arrays of a data set.
+
+        Parameters
+        ----------
+        ds : Dataset
+            The patches that were counted.
+        arrays : sequence of str
+            The arrays that were counted.
+        window : Window, optional
+            The pixels that were counted.  By default the valid window.
+
+        Returns
+        -------
+        Provenance
+            What `fits` compares.
+        """
         index = np.arange(len(ds), dtype=np.int64)
         stored = ds.stored_index(index) if ds.is_subset else index
         return cls(
@@ -41,11 +69,35 @@ class Provenance:
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "Provenance":
+        """Return the provenance that ``entries`` describe.
+
+        Parameters
+        ----------
+        entries : mapping
+            Its part of the parsed JSON of a result.
+
+        Returns
+        -------
+        Provenance
+            Equal to the one that was saved.
+        """
         window = Window(**entries["window"])
         return cls(**(dict(entries) | {"patch": tuple(entries["patch"]), "window": window}))
 
     def fits(self, ds: Dataset) -> bool:
-        """Whether a data set has these patches and arrays, by number, name and type."""
+        """Return whether a data set has the same patches and arrays.
+
+        Parameters
+        ----------
+        ds : Dataset
+            The data set to compare.
+
+        Returns
+        -------
+        bool
+            True if layout, splits, patch numbers, and names and types of the arrays are
+            equal.  Pixel values are not compared.
+        """
         if not all(name in ds.names for name in self.arrays):
             return False
         return Provenance.of(ds, list(self.arrays), self.window) == self

@@ -23,10 +23,13 @@ _KINDS: dict[str, "type[Result]"] = {}
 
 
 class Result:
-    """A result of `cloudio.stats`.  Results are equal where every number is, NaN and NaN too."""
+    """The base of the results of `cloudio.stats`.
+
+    Two results are equal if every number is; NaN equals NaN.
+    """
 
     of: Provenance
-    #: What a file says that it holds: the name of the class, or the one that it had at first.
+    #: The kind that files name: the class, or the name that it had at first.
     kind: ClassVar[str]
     #: Fields that are named differently in files, because they had that name at first.
     file_keys: ClassVar[Mapping[str, str]] = {}
@@ -36,33 +39,90 @@ class Result:
         _KINDS[cls.kind] = cls
 
     def fits(self, ds: Dataset) -> bool:
-        """Whether it was counted from these patches and arrays, by number, name and type.
+        """Return whether the result was counted from the same patches and arrays as ``ds`` has.
 
-        Not by their pixels: other files of the same sizes fit too.
+        Parameters
+        ----------
+        ds : Dataset
+            The data set to compare.
+
+        Returns
+        -------
+        bool
+            True if patch numbers, and names and types of the arrays are equal.  Pixel values are
+            not compared: other files of the same sizes fit too.
         """
         return self.of.fits(ds)
 
     def json(self) -> str:
-        """Everything, for `load`: floats come back bit for bit, NaN and infinities as texts."""
+        """Return the result as JSON.
+
+        Returns
+        -------
+        str
+            `load` reads it from a file, and every float comes back bit for bit.  NaN and infinities
+            are strings in it.
+        """
         return json.dumps(to_plain(self), allow_nan=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `json` to a file; RequestError where a file exists that holds no result."""
+        """Write the result as JSON to a file, which `load` reads.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.  One that already holds a result of `cloudio.stats` is replaced.
+
+        Raises
+        ------
+        RequestError
+            If the file exists and holds something else.
+        OSError
+            If the file cannot be written.
+        """
         check_savable(path)
         write_file(path, self.json(), force=True)
 
     def tables(self) -> list[Table | str]:
-        """The parts of ``str()``: tables and lines of text."""
+        """Return the parts of ``str()``.
+
+        Returns
+        -------
+        list of Table or str
+            Each is a line of text, or a pair: the rows, and which columns hold numbers.
+        """
         raise NotImplementedError
 
     @classmethod
     def side_by_side(cls, results: Sequence[Any]) -> list[Table | str]:
-        """The parts of ``str()`` for several results of this kind."""
+        """Return the parts of ``str()`` for several results of this kind.
+
+        Parameters
+        ----------
+        results : sequence of Result
+            Results of one class.
+
+        Returns
+        -------
+        list of Table or str
+            The parts of each, one after another.
+        """
         return [table for result in results for table in result.tables()]
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> Any:
-        """The result of which `to_plain` made ``entries``."""
+        """Return the result that ``entries`` describe.
+
+        Parameters
+        ----------
+        entries : mapping
+            The parsed JSON of `json`.
+
+        Returns
+        -------
+        Result
+            Equal to the one that was saved.
+        """
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -84,12 +144,12 @@ class Result:
 
 
 def format_number(number: float) -> str:
-    """Five digits; "-" for NaN."""
+    """Return a number with five digits; "-" for NaN."""
     return "-" if math.isnan(number) else f"{number:.5g}"
 
 
 def format_rate(rate: float) -> str:
-    """Three decimals; "-" for NaN."""
+    """Return a rate with three decimals; "-" for NaN."""
     return "-" if math.isnan(rate) else f"{rate:.3f}"
 
 
@@ -98,7 +158,15 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
-    """Results by name, which print, save and compare as one."""
+    """Several results by name; they print, save and compare as one.
+
+    It is a read-only mapping: ``results["LABEL_fmask"]`` is one result.
+
+    Attributes
+    ----------
+    parts : mapping of str to Result
+        The results, in the order in which they print.
+    """
 
     parts: Mapping[str, R]
 
@@ -115,7 +183,18 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
         return f"<cloudio.stats.ResultSet: {', '.join(self.parts)}>"
 
     def fits(self, ds: Dataset) -> bool:
-        """Whether every part does."""
+        """Return whether every result was counted from the same patches and arrays as ``ds`` has.
+
+        Parameters
+        ----------
+        ds : Dataset
+            The data set to compare.
+
+        Returns
+        -------
+        bool
+            True if `fits` of every result is.
+        """
         return all(part.fits(ds) for part in self.values())
 
     def tables(self) -> list[Table | str]:
@@ -133,11 +212,29 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Return the result that `save` wrote; RequestError where a file holds none."""
+    """Return the result that ``save`` wrote to a file.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    BandStats, ClassStats, Agreement or ResultSet
+        Equal to the result that was saved, NaN and infinities included.
+
+    Raises
+    ------
+    RequestError
+        If the file holds no result of `cloudio.stats`.
+    OSError
+        If the file cannot be read.
+    """
     try:
         return _from_plain(json.loads(Path(path).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} holds no statistics of cloudio ({error})") from None
+        raise RequestError(f"{path} does not hold statistics that save() wrote ({error})") from None
 
 
 def _from_plain(entries: Any) -> Any:
@@ -145,15 +242,15 @@ def _from_plain(entries: Any) -> Any:
 
 
 def check_savable(path: str | os.PathLike[str]) -> None:
-    """Raise where `Result.save` cannot write a file: RequestError where another one is there.
+    """Raise the error that `Result.save` would raise for this path, before the result is computed.
 
-    A file that `Result.save` wrote is replaced.
+    A file that `Result.save` wrote can be replaced; RequestError if another file exists.
     """
     path = Path(path)
     if path.is_file():
         starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
         if not any(_head(path).startswith(start) for start in starts):
-            raise RequestError(f"{path} is there already, and holds no statistics")
+            raise RequestError(f"{path} exists and holds no statistics; give another file name")
     check_writable(path, force=True)
 
 

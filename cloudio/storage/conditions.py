@@ -19,9 +19,13 @@ _CONTENTS = {"i": "whole numbers", "f": "numbers", "M": "dates", "U": "text"}
 def find_column(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np.ndarray:
     """Return the column of that name; RequestError, which names all columns, if there is none."""
     if not metadata:
-        raise RequestError(f"no column {name!r}; {where} has no metadata.csv in every split")
+        raise RequestError(
+            f"there is no column {name!r}; not every split of {where} has a metadata.csv"
+        )
     if not isinstance(name, str) or name not in metadata:
-        raise RequestError(f"no column {name!r}; the metadata of {where} has {', '.join(metadata)}")
+        raise RequestError(
+            f"there is no column {name!r}; the metadata of {where} has {', '.join(metadata)}"
+        )
     return metadata[name]
 
 

@@ -26,14 +26,15 @@ class Diagnostic(NamedTuple):
 
 # What changes numbers without an error, in the order of what it costs; and what to do.
 _ADVICE: dict[Subject, str] = {
-    "patches": "if that is so, half of every number is read as another",
+    "patches": "if the files hold the smaller number, every pixel is read wrongly",
     "type": (
-        "read by that type, and a band without a scale of its own, so that reader(...) wants "
-        "scale=; if the files were not converted, they are cut, exchanged or of another data set"
+        "cloudio reads the type that it found, but knows no scale for such a band: pass scale= to "
+        "reader(...). If nobody converted the files, they are cut, exchanged, or belong to "
+        "another data set"
     ),
     "missing": (
-        "over all splits these arrays are not there, and a preset may mean others in their place "
-        "(rgb those of L2A); ds.split(name) has what its split has"
+        "the data set as a whole does not have these arrays, and a preset may use others instead "
+        "(rgb those of L2A); ds.split(name) has all arrays of its split"
     ),
 }
 _SHOWN = 3  # sentences of one subject in a warning
@@ -51,13 +52,15 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
             for file in split.left_out
         )
         if split.ambiguity is not None:
-            text = f"{split.ambiguity}; a {split.csv.name} with a row per patch would tell"
+            text = f"{split.ambiguity}; a {split.csv.name} with a row per patch decides it"
             found.append(Diagnostic("patches", f"{split.name}: {text}"))
         if missing := everywhere.difference(split.arrays):
-            text = f"{split.name}: no {', '.join(sorted(missing))}, which others have"
+            text = (
+                f"{split.name}: there is no {', '.join(sorted(missing))}, which other splits have"
+            )
             found.append(Diagnostic("missing", text))
         if metadata and not split.metadata:
-            text = f"{split.name}: no {METADATA_CSV}, which others have"
+            text = f"{split.name}: there is no {METADATA_CSV}, which other splits have"
             found.append(Diagnostic("metadata", text))
     # Channels of one file have the same diagnostics.
     return list(dict.fromkeys(found))
@@ -68,12 +71,12 @@ def _diagnose_types(split: Split, layout: Layout) -> list[Diagnostic]:
     known = {band.name: band.dtype for band in layout.bands}
     found = []
     for name, array in split.arrays.items():
-        file, told_by = f"{split.name}: {array.path.name}", "header" if array.start else "size"
+        file, source = f"{split.name}: {array.path.name}", "header" if array.start else "size"
         if name not in known:
-            text = f"is not an array of {layout.name}; taken as {array.dtype} by its {told_by}"
+            text = f"is not an array of {layout.name}; by its {source} it is read as {array.dtype}"
             found.append(Diagnostic("unknown", f"{file} {text}"))
         elif array.dtype != known[name]:
-            text = f"is {array.dtype} by its {told_by}, where {layout.name} has {known[name]}"
+            text = f"is {array.dtype} by its {source}, but {known[name]} in {layout.name}"
             found.append(Diagnostic("type", f"{file} {text}"))
     return found
 
@@ -90,7 +93,7 @@ def warn_about_files(path: Path, splits: Sequence[Split], layout: Layout) -> Non
     lines = []
     for subject, advice in _ADVICE.items():
         if texts := [each.text for each in costly if each.subject == subject]:
-            more = f"; and {len(texts) - _SHOWN} more so" if len(texts) > _SHOWN else ""
+            more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
             lines.append(f"\n- {'; '.join(texts[:_SHOWN])}{more}: {advice}.")
     if lines:
         count = counted(len(costly), "warning")

@@ -70,7 +70,7 @@ def scan_folder(root: Path, layout: Layout) -> tuple[list[Split], list[FileProbl
 
 def _nothing_in(files: FolderFiles) -> LayoutError:
     left_out = "".join(f"; left out: {file.path} {file.reason}" for file in files.left_out)
-    message = f"no .dat or .npy files in {files.folder}, nor in folders in it{left_out}"
+    message = f"there are no .dat or .npy files in {files.folder} or its sub-folders{left_out}"
     return LayoutError(message, path=files.folder)
 
 
@@ -83,7 +83,7 @@ def _split(
     has_no_rows = files.csv.exists() and not n_rows and not problems
     inspected = _inspect_files(files, layout, problems)
     if has_no_rows:
-        reason = "has no rows; it needs one per patch, or not to be there"
+        reason = "has no rows; write a row per patch, or remove the file"
         problems.append(FileProblem("metadata", files.csv, LayoutError.about(files.csv, reason)))
     n_patches, arrays, misfits = infer_arrays(inspected, layout, n_rows, files.csv)
     if n_rows and misfits:
@@ -121,7 +121,7 @@ def _inspect_files(
         *_arrays_by_stem(files, layout),
     ):
         if name in paths:
-            both = f"{path} and {paths[name]} are both {name}"
+            both = f"{path} and {paths[name]} are both {name}; keep one of them"
             problems.append(FileProblem("doubled", path, LayoutError(both, path=path)))
             continue
         band, others = layout.band(name), bands.setdefault(path, {})
@@ -162,7 +162,7 @@ def _arrays_by_pattern(
         path = found[1] if found else files.folder / str(band.file)
         error = LayoutError(
             f"{layout.where(band.name, 'file')}file = {band.file!r} of {band.name} matches "
-            f"{what} in {files.folder}; one file is needed",
+            f"{what} in {files.folder}; it must match exactly one file",
             path=path,
         )
         kind = "doubled" if found else "missing"

@@ -16,10 +16,10 @@ from ..errors import (
     read_error,
 )
 
-_ANEW = "open the data set anew"
+_REOPEN = "open the data set again"
 _MODIFIED = (
-    "the file was written to while it was in use: what was read may be neither old nor new; "
-    f"{_ANEW}"
+    "the file was written to while it was in use, so the pixels read may be old, new or mixed; "
+    f"{_REOPEN}"
 )
 
 
@@ -27,8 +27,8 @@ _MODIFIED = (
 class FileProblem:
     """Why a file or folder is refused: ``error`` is what `cloudio.open` raises.
 
-    ``kind`` says what is wrong with ``path``: one of the checks in verification/check_table.py.
-    ``patches`` are those that the file does not hold whole; ``arrays`` those that it was to hold.
+    ``kind`` is one of the checks in verification/check_table.py, about ``path``.  ``patches`` are
+    those that the file does not hold completely; ``arrays`` are those that it should hold.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class FileProblem:
 
 
 def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
-    """Return the error of a fault that the kernels met: file, patch or -1, offset, code."""
+    """Return the error for a fault of the kernels: file, patch or -1, offset, code."""
     file, number, begin, code = fault
     patch, offset = (number, begin) if number >= 0 else (None, None)
     if code == kernels.TRUNCATED:
@@ -59,33 +59,35 @@ def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:
 def truncated_error(
     path: Path, found: int, needed: int, patch: int | None = None, offset: int | None = None
 ) -> TruncatedError:
-    """Return the error of a file of ``found`` bytes that held ``needed``."""
-    now = f"holds {found:,} bytes" if found < needed else "held less for a while"
+    """Return the error of a file that has ``found`` bytes and had ``needed``."""
+    now = f"holds {found:,} bytes" if found < needed else "was shorter for a while"
     reason = f"{now}; it held {needed:,} when the data set was opened{_position(patch, offset)}"
     return TruncatedError.about(path, reason, patch=patch, offset=offset)
 
 
 def refused_error(error: OSError, path: Path) -> ReadError:
-    """Return the error of a file that the system does not open or map, with a way out."""
+    """Return the error of a file that the system does not open or map, with what to do."""
     code, reason = error.errno or 0, error.strerror or str(error)
     if code in (errno.EMFILE, errno.ENFILE):
         whose = "this process" if code == errno.EMFILE else "this machine"
         reason = (
-            f"{whose} may open no more files{_limit()}; a reader needs one for each array of each "
-            "split. Close data sets that are no longer needed, or raise the limit (ulimit -n)"
+            f"{whose} cannot open more files{_limit()}; a reader opens one for each array of each "
+            "split. Close data sets that you no longer use, or raise the limit (ulimit -n)"
         )
     elif code == errno.ENODEV:
-        reason = "its file system maps no files; io='pread' reads them"
+        reason = (
+            "its file system does not support memory mapping; open the data set with io='pread'"
+        )
     return read_error(code, reason, path)
 
 
 def closed_error(path: Path, named: Path | None = None) -> RequestError:
     """Return the error of a closed file; the message names ``named``, such as its folder."""
-    return RequestError(f"{named or path} is closed; {_ANEW}", path=path)
+    return RequestError(f"{named or path} is closed; {_REOPEN}", path=path)
 
 
 def request_error(error: ValueError) -> RequestError:
-    """Return the error of what the kernels refuse, with the path of a file that is closed."""
+    """Return the RequestError for a ValueError of the kernels; a closed file's has its path."""
     return RequestError(str(error), path=getattr(error, "path", None))
 
 
@@ -98,7 +100,7 @@ def _position(patch: int | None, offset: int | None) -> str:
 def _size(file: core_files.File) -> int:
     try:
         return file.size()
-    except (OSError, ValueError):  # it was removed or closed meanwhile
+    except (OSError, ValueError):  # removed or closed in the meantime
         return 0
 
 
@@ -107,4 +109,4 @@ def _limit() -> str:
         import resource
     except ImportError:  # Windows
         return ""
-    return f" than {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
+    return f" than the limit of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"

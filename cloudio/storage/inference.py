@@ -28,12 +28,12 @@ def infer_arrays(
     files = [file for file in files if file.path not in odd]
     if not files:
         return 0, {}, problems
-    n_patches, told_by = _n_patches(files, layout, n_rows, csv)
+    n_patches, source = _n_patches(files, layout, n_rows, csv)
     if not n_patches:
         return 0, {}, [*problems, _no_patch(files[0], layout)]
     found: dict[str, ArrayFile] = {}
     for file in files:
-        arrays = _arrays(file, layout, n_patches, told_by)
+        arrays = _arrays(file, layout, n_patches, source)
         if isinstance(arrays, FileProblem):
             problems.append(arrays)
         else:
@@ -52,15 +52,15 @@ def _odd_shape(file: InspectedFile, layout: Layout) -> str | None:
 def _n_patches(
     files: Sequence[InspectedFile], layout: Layout, n_rows: int, csv: Path
 ) -> tuple[int, str]:
-    """Return the number of patches, and what tells it."""
+    """Return the number of patches, and what it follows from, with its verb."""
     if n_rows:
-        return n_rows, f"the rows of {csv.name}"
+        return n_rows, f"{csv.name} has"
     for file in files:
         if file.header is not None:
-            return file.header.shape[0], f"the header of {file.path.name}"
+            return file.header.shape[0], f"{file.path.name} has"
     n_patches = _n_patches_by_size(files, layout)
     agreed = sum(file.fits(n_patches, layout) for file in files)
-    return n_patches, f"{agreed} of {len(files)} files"
+    return n_patches, f"{agreed} of {len(files)} files have"
 
 
 def _n_patches_by_size(files: Sequence[InspectedFile], layout: Layout) -> int:
@@ -87,20 +87,20 @@ def _no_patch(file: InspectedFile, layout: Layout) -> FileProblem:
     return file.problem(
         "cut" if file.size < needed else "too-long",
         f"holds {file.size:,} bytes, and no file here holds a whole number of "
-        f"patches of {layout.patch[0]} x {layout.patch[1]}: one of {file.dtypes[0]}"
-        f"{_stack(file)} needs {needed:,}",
+        f"patches of {layout.patch[0]} x {layout.patch[1]}; a patch of {file.dtypes[0]}"
+        f"{_stack(file)} has {needed:,} bytes",
     )
 
 
 def _arrays(
-    file: InspectedFile, layout: Layout, n_patches: int, told_by: str
+    file: InspectedFile, layout: Layout, n_patches: int, source: str
 ) -> dict[str, ArrayFile] | FileProblem:
     if file.header is not None:
         shape = file.header.shape
         if shape[0] == n_patches:
             return file.arrays(shape, file.header.dtype, file.header.start)
         kind, missing = missing_patches(shape[0], n_patches, n_patches)
-        reason = f"has shape {shape}; there are {n_patches:,} patches, by {told_by}"
+        reason = f"has shape {shape}; it must have {n_patches:,} patches, as {source}"
         return file.problem(kind, reason, missing)
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size in fitting:
@@ -111,8 +111,8 @@ def _arrays(
     sizes = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
     return file.problem(
         kind,
-        f"holds {file.size:,} bytes; {n_patches:,} patches of {layout.patch[0]} x "
-        f"{layout.patch[1]}{_stack(file)}, by {told_by}, need {sizes}",
+        f"holds {file.size:,} bytes; it must hold {sizes}, for {n_patches:,} patches of "
+        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)}, as {source}",
         missing,
     )
 
@@ -136,6 +136,6 @@ def find_ambiguity(files: Sequence[InspectedFile], layout: Layout, n_patches: in
         if file.size == file.n_bytes(half, layout, dtype)
     }
     return (
-        f"taken for {n_patches:,} patches by the sizes of the files, which {half:,} of "
-        f"{' and '.join(sorted(types))} would have too"
+        f"the files are read as {n_patches:,} patches, but their sizes also fit {half:,} patches "
+        f"of {' and '.join(sorted(types))}"
     )

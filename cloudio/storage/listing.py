@@ -79,10 +79,10 @@ def list_splits(
         if not files and (own or not files.by_pattern or name not in SPLITS):
             continue
         if own and not splits:
-            both = f"{root} has files of its own beside the split {folder}"
+            both = f"{root} has array files beside the split {folder}; move them into a split"
             problems.append(FileProblem("folder", root, LayoutError(both, path=root)))
         if name in splits:
-            both = f"{folder} and {splits[name].folder} are both the split {name!r}"
+            both = f"{folder} and {splits[name].folder} are both the split {name!r}; rename one"
             twice = LayoutError(both, path=folder)
             problems.append(FileProblem("folder", folder, twice, split=name))
             continue
@@ -105,7 +105,7 @@ def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> Fol
         if reason := _not_an_array(path, layout, files.headers):
             left_out.append(LeftOut(path, reason))
         elif path.stem in files.by_stem:
-            both = f"{path} and {files.by_stem[path.stem]} have the same name"
+            both = f"{path} and {files.by_stem[path.stem]} are the same array; keep one of them"
             error = LayoutError(both, path=path)
             problems.append(FileProblem("doubled", path, error, split=split_name(folder.name)))
         else:
@@ -150,13 +150,13 @@ def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[st
         csv = files.folder / f"{name}_{METADATA_CSV}"
         by_stem = splits.setdefault(name, replace(files, by_stem={}, csv=csv)).by_stem
         if match[2] in by_stem:
-            both = f"{path} and {by_stem[match[2]]} are both {match[2]} of {name}"
+            both = f"{path} and {by_stem[match[2]]} are both {match[2]} of {name}; keep one of them"
             problems.append(FileProblem("doubled", path, LayoutError(both, path=path), split=name))
             continue
         by_stem[match[2]] = path
     if len(splits) > 1 and files.csv.exists():
         reason = (
-            f"is beside the splits {', '.join(splits)}; each needs its own, "
+            f"is beside the splits {', '.join(splits)}; each split needs its own file, "
             f"such as {next(iter(splits.values())).csv.name}"
         )
         error = LayoutError.about(files.csv, reason)

@@ -35,7 +35,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
             _refuse_other_separators(path, names)
             for row in filter(None, lines):
                 if len(row) != len(names):
-                    reason = f"{len(row)} fields; the header has {len(names)}"
+                    reason = f"{len(row)} fields, but the header has {len(names)}"
                     raise LayoutError.about(path, reason, line=lines.line_num)
                 rows.append(row)
         except csv.Error as error:
@@ -45,7 +45,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     if len(names) > 1 and not names[-1] and not any(row[-1] for row in rows):
         del names[-1]
     if twice := [name for k, name in enumerate(names) if name in names[:k]]:
-        raise LayoutError.about(path, f"names a column twice: {', '.join(map(repr, twice))}")
+        raise LayoutError.about(path, f"has a column twice: {', '.join(map(repr, twice))}")
     return {name: [row[k] for row in rows] for k, name in enumerate(names)}
 
 
@@ -53,7 +53,7 @@ def _refuse_other_separators(path: Path, names: list[str]) -> None:
     """Raise LayoutError where the header is one name that looks like several."""
     for mark, separator in _SEPARATORS.items():
         if len(names) == 1 and mark in names[0]:
-            reason = f"is separated by {separator} ({mark!r}); commas are needed"
+            reason = f"is separated by {separator} ({mark!r}); it must be separated by commas"
             raise LayoutError.about(path, reason)
 
 

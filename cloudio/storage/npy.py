@@ -51,25 +51,27 @@ def read_header(path: Path) -> Header:
     if dtype.hasobject:
         raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
     if dtype.name not in DTYPES:
-        raise LayoutError.about(path, f"is {dtype}; {', '.join(DTYPES)} are read: save it anew")
+        reason = f"is {dtype}; cloudio reads {', '.join(DTYPES)}: save it again as one of these"
+        raise LayoutError.about(path, reason)
     little = np.dtype(dtype.newbyteorder("<").str)
     if dtype != little:
         raise LayoutError.about(path, f"is big-endian ({dtype.str}); {_save_as(little.str)}")
     if fortran:
-        way_out = "save it anew, numpy.save(path, numpy.ascontiguousarray(array))"
-        raise LayoutError.about(path, f"is in Fortran order; {way_out}")
+        remedy = "save it again: numpy.save(path, numpy.ascontiguousarray(array))"
+        raise LayoutError.about(path, f"is in Fortran order; {remedy}")
     if size != header.needed:
         error = HeaderSizeError.about(
             path,
-            f"holds {size:,} bytes; its header, {dtype} of {shape}, needs {header.needed:,}",
+            f"holds {size:,} bytes; by its header ({dtype}, shape {shape}) it must hold "
+            f"{header.needed:,}",
         )
         error.header = header
         raise error
     if header.start % dtype.itemsize:
         raise LayoutError.about(
             path,
-            f"has its first pixel at byte {header.start}, no multiple of {dtype.itemsize}; "
-            "save it anew with numpy.save",
+            f"has its first pixel at byte {header.start}, which is not a multiple of "
+            f"{dtype.itemsize}; save it again with numpy.save",
         )
     return header
 
@@ -86,11 +88,12 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
         }.get((major, minor))
         parsed = None if read is None else read(file)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
-        raise LayoutError.about(path, f"is no .npy file: {error}") from None
+        raise LayoutError.about(path, f"is not a .npy file: {error}") from None
     if parsed is None:
-        raise LayoutError.about(path, f"is .npy version {major}.{minor}; 1.0, 2.0, 3.0 are read")
+        reason = f"is .npy version {major}.{minor}; cloudio reads 1.0, 2.0 and 3.0"
+        raise LayoutError.about(path, reason)
     return parsed
 
 
 def _save_as(dtype: str) -> str:
-    return f"save it anew, numpy.save(path, array.astype({dtype!r}))"
+    return f"save it again: numpy.save(path, array.astype({dtype!r}))"

@@ -67,7 +67,7 @@ def synthesize(
 def _check_patches(patches: Mapping[str, int]) -> dict[str, int]:
     if not isinstance(patches, Mapping) or not patches:
         raise RequestError(
-            f"patches={patches!r}; a number for each split is needed: {{'train': 8}}"
+            f"patches={patches!r}; patches must map each split to a number, such as {{'train': 8}}"
         )
     counts = {
         _check_name(name): check_whole(f"patches[{name!r}]", n, 1) for name, n in patches.items()
@@ -75,15 +75,19 @@ def _check_patches(patches: Mapping[str, int]) -> dict[str, int]:
     seen: dict[str, str] = {}
     for name in counts:
         if seen.setdefault(split_name(name), name) != name:
-            raise RequestError(f"{name!r} and {seen[split_name(name)]!r} name the same split")
+            raise RequestError(
+                f"{name!r} and {seen[split_name(name)]!r} are names of the same split; give one"
+            )
     return counts
 
 
 def _check_name(name: object) -> str:
-    """Return the name; RequestError where it could be a path, or hidden, or is empty."""
+    """Return the name; RequestError if it could be a path, or is hidden or empty."""
     if isinstance(name, str) and name.isprintable() and re.fullmatch(r"(?!\.)[^/\\]+", name):
         return name
-    raise RequestError(f"no split can be called {name!r}; the name of a folder is needed")
+    raise RequestError(
+        f"{name!r} cannot name a split; it must be the name of a folder, without / or a leading dot"
+    )
 
 
 def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
@@ -91,10 +95,14 @@ def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
     if arrays is None:
         return list(CLOUDSEN12.bands)
     if isinstance(arrays, str) or not len(arrays):
-        raise RequestError(f"arrays={arrays!r}; a sequence of names is needed, or None for all")
+        raise RequestError(
+            f"arrays={arrays!r}; arrays must be a sequence of names, or None for all"
+        )
     names = [band.name for band in CLOUDSEN12.bands]
     if unknown := [name for name in arrays if name not in names]:
-        raise RequestError(f"no array {unknown[0]!r}; {CLOUDSEN12.name} has {', '.join(names)}")
+        raise RequestError(
+            f"there is no array {unknown[0]!r}; {CLOUDSEN12.name} has {', '.join(names)}"
+        )
     return [band for band in CLOUDSEN12.bands if band.name in arrays]
 
 
@@ -103,16 +111,17 @@ def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
 
 @contextmanager
 def _enough_room(n_bytes: int, path: Path) -> Iterator[None]:
-    """Raise OSError that says how much is needed, where the disk is or becomes too full."""
+    """Raise OSError, with the bytes that are needed, if the disk is or becomes too full."""
     free = shutil.disk_usage(path.parent).free
     if free < n_bytes:
-        raise OSError(errno.ENOSPC, f"{n_bytes:,} bytes are needed; {free:,} are free", str(path))
+        why = f"the disk is too full: {n_bytes:,} bytes are needed, {free:,} are free"
+        raise OSError(errno.ENOSPC, why, str(path))
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        why = f"{n_bytes:,} bytes are needed; the disk was full before, and nothing is kept"
+        why = f"the disk became full: {n_bytes:,} bytes are needed; nothing is kept"
         raise OSError(error.errno, why, str(path)) from error
 
 

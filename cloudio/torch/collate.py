@@ -24,8 +24,8 @@ def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
     if len(kinds) != 1 or not issubclass(kinds[0], (Batch, MaskedBatch)):
         names = " and ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
         raise RequestError(
-            f"{type(batch).__name__} of {names}; a Batch is needed, or a list of samples as a "
-            "Reader or a Dataset gives them"
+            f"{type(batch).__name__} of {names}; collate takes a Batch, or a list of samples of a "
+            "Reader or Dataset"
         )
     return cast(Batch[Any], kinds[0](*map(_stack, zip(*batch, strict=True))))
 

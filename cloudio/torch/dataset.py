@@ -81,16 +81,19 @@ class Dataset(data.Dataset):
         difference, where the state is of another seed, size or version.
         """
         own = self.state_dict()
-        needed = f"no state of a Dataset: {', '.join(own)} are needed"
+        wrong = (
+            f"{state!r} is not the state of a Dataset; it must have whole numbers for "
+            f"{', '.join(own)}"
+        )
         if not isinstance(state, Mapping) or "version" not in state:
-            raise RequestError(f"{state!r} is {needed}")
+            raise RequestError(wrong)
         for name in ("version", "seed", "patches"):
             if name in state and state[name] != own[name]:
                 raise RequestError(
-                    f"the state has {name}={state[name]}, this Dataset {name}={own[name]}"
+                    f"the state has {name}={state[name]}, but this Dataset has {name}={own[name]}"
                 )
         if state.keys() != own.keys() or not all(map(is_whole, state.values())):
-            raise RequestError(f"{state!r} is {needed}")
+            raise RequestError(wrong)
         epoch, cell = check_epoch(state["epoch"]), self._epoch_cell()
         if not cell[1]:
             cell[0] = epoch

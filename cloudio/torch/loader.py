@@ -57,21 +57,21 @@ class Loader(loader.Loader):
         **options: Any,
     ) -> None:
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
-            raise RequestError(f"scale_on={scale_on!r}; 'cpu' or 'device' is needed")
+            raise RequestError(f"scale_on={scale_on!r}; scale_on must be 'cpu' or 'device'")
         self.device = None if device is None else _parse_device(device)
         self.pin_memory, self.scale_on = check_bool("pin_memory", pin_memory), scale_on
         if self.pin_memory:
             if options.get("allocate") is not None:
-                raise RequestError("pin_memory=True makes memory itself; leave out allocate")
+                raise RequestError("pin_memory=True allocates memory itself; leave out allocate")
             if not _has_accelerator():
                 raise RequestError(
-                    "pin_memory=True, but torch finds no device here that could copy from "
-                    "pinned memory"
+                    "pin_memory=True, but torch finds no device that copies from pinned memory; "
+                    "leave pin_memory out"
                 )
             if scale_on == "device" and (self.device is None or self.device.type == "cpu"):
                 raise RequestError(
-                    "pin_memory=True with scale_on='device', but no device: what the CPU scales is "
-                    "not pinned; scale_on='cpu' is needed, or a device"
+                    "pin_memory=True with scale_on='device' needs a device: batches that the CPU "
+                    "scales are not pinned; pass device= or scale_on='cpu'"
                 )
         check_reader(reader)
         self._set_scaling(reader)

@@ -18,20 +18,21 @@ def stored_reader(reader: Reader) -> Reader:
     """Return a reader of the same pixels as stored; RequestError if `Scaling` cannot scale them."""
     if reader.factors is None:
         raise RequestError(
-            f"scale_on='device' with dtype={reader.dtype_name!r}, which means numbers as stored"
+            f"scale_on='device' with dtype={reader.dtype_name!r}: there is nothing to scale, "
+            "because this dtype reads numbers as stored"
         )
     types = {name: reader.dataset.dtype(name).name for name in reader.bands}
     first = reader.bands[0]
     for name, dtype in types.items():
         if dtype not in STORED_DTYPES:
             raise RequestError(
-                f"scale_on='device', but {name} is stored as {dtype}; {', '.join(STORED_DTYPES)} "
-                "can be scaled there, scale_on='cpu' scales any"
+                f"scale_on='device', but {name} is stored as {dtype}; the device scales "
+                f"{', '.join(STORED_DTYPES)}, and scale_on='cpu' any type"
             )
         if dtype != types[first]:
             raise RequestError(
                 f"scale_on='device', but {first} is stored as {types[first]} and {name} as "
-                f"{dtype}; one type is needed, scale_on='cpu' takes any"
+                f"{dtype}; the device needs one type for all bands, scale_on='cpu' does not"
             )
     off = dict.fromkeys(("scale", "mean", "std", "clip", "fill"))
     return with_settings(reader, dtype=types[first], **off)

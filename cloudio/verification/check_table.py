@@ -10,7 +10,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 class Check(NamedTuple):
-    """``title`` says what is wrong, ``advice`` what to do.
+    """What a check looks for: ``title`` says what is wrong, ``advice`` what to do.
 
     The name of a check is public: it is in reports, in JSON and in docs/checks.md.
     """
@@ -20,67 +20,71 @@ class Check(NamedTuple):
     advice: str
 
 
-_ANEW = "copy or download it anew"
+_AGAIN = "copy or download it again"
 CHECKS: dict[str, Check] = {
     # files: by names, sizes and metadata.csv alone
-    "unreadable": Check("error", "files that cannot be read", f"{_ANEW}, or remove it"),
-    "cut": Check("error", "files that end before their last patch", f"{_ANEW}"),
+    "unreadable": Check("error", "files that cannot be read", f"{_AGAIN}, or remove it"),
+    "cut": Check("error", "files that end before their last patch", f"{_AGAIN}"),
     "too-long": Check(
         "error",
-        "files that hold more than the patches there are",
-        "find out what the rest is: two files joined, or one of another type or shape",
+        "files that are longer than their patches",
+        "find out what the rest is: two files joined, or another type or shape",
     ),
     "shape": Check(
-        "error", ".npy files of another shape", "describe it in a layout, or save it anew"
+        "error", ".npy files of another shape", "describe it in a layout, or save it again"
     ),
-    "doubled": Check("error", "two files of one array", "keep the one that is right"),
-    "folder": Check("error", "folders that are no split", "move what does not belong there"),
+    "doubled": Check("error", "two files for one array", "keep the right one"),
+    "folder": Check("error", "folders that are not a split", "move the files into splits"),
     "missing": Check(
-        "warning", "arrays that are not there", "copy them, or read the splits one by one"
+        "warning", "arrays that are missing in a split", "copy them, or read the splits separately"
     ),
     "incomplete": Check(
         "note",
-        "groups of arrays that lack a few",
-        "copy them; or name the arrays you read, for the name of the group is refused",
+        "groups of arrays of which some are missing",
+        "copy them, or name each array that you read; the name of the group is refused",
     ),
     "unknown": Check(
         "note",
         "files that the layout does not know",
         "correct the name, or describe it in a layout: its type was guessed from its size",
     ),
-    "left-out": Check("note", "files that are no patches, and left out", "nothing, if they are"),
+    "left-out": Check(
+        "note", "files that hold no patches and are left out", "nothing to do, if that is right"
+    ),
     "type": Check(
         "warning",
         "arrays of another type than the layout's",
-        "no scale is known of them: give reader(scale=...), or describe them in a layout; "
-        "np.memmap of the layout's type reads them without an error, and wrongly",
+        "their scale is unknown: pass reader(scale=...), or describe them in a layout; "
+        "np.memmap of the layout's type reads wrong numbers without an error",
     ),
     "label-type": Check(
         "note",
         "labels of another type than the layout's",
-        "cloudio reads them; np.memmap of the layout's type would read each code as two",
+        "nothing to do in cloudio; np.memmap of the layout's type reads each code as two",
     ),
     "ambiguous": Check(
         "warning",
         "sizes that allow two numbers of patches",
-        "put a metadata.csv with a row per patch beside the files; a full verify looks at pixels",
+        "put a metadata.csv with a row per patch beside the files; a full verify checks the pixels",
     ),
     "holes": Check(
         "warning",
-        "patches that were never written to the disk, wholly or in part, and read as zeros",
-        f"{_ANEW}, unless it was made by a tool that leaves out zeros (cp --sparse)",
+        "patches that were not written to the disk completely, and read as zeros",
+        f"{_AGAIN}, unless a tool that leaves out zeros made it (cp --sparse)",
     ),
-    "metadata": Check("error", "metadata.csv that cannot be used", "correct it, or copy it anew"),
+    "metadata": Check("error", "metadata.csv that cannot be used", "correct it, or copy it again"),
     "rows": Check(
         "error",
-        "metadata.csv with a row too many or too few",
-        "correct it: row k describes patch k, and from some row on it no longer does",
+        "metadata.csv with too many or too few rows",
+        "correct it: row k must describe patch k",
     ),
-    "no-metadata": Check("warning", "splits without metadata.csv, which others have", "copy it"),
+    "no-metadata": Check(
+        "warning", "splits without metadata.csv, which other splits have", "copy it"
+    ),
     "columns": Check(
         "warning",
         "columns of metadata.csv that another split has",
-        "add them: ds.metadata leaves out what is not in every split",
+        "add them: ds.metadata has only columns that are in every split",
     ),
     "index": Check(
         "warning",
@@ -89,16 +93,16 @@ CHECKS: dict[str, Check] = {
     ),
     "shared-roi": Check(
         "warning",
-        "places that are in several splits",
-        "a model has seen the ground it is tested on: make splits that keep roi_id whole",
+        "places that occur in several splits",
+        "the test is not independent of the training: make splits that keep roi_id whole",
     ),
     "shared-scene": Check(
         "warning",
-        "satellite scenes that are in several splits",
-        "a model has seen the sky it is tested on: make splits that keep s2_id whole",
+        "satellite scenes that occur in several splits",
+        "the test is not independent of the training: make splits that keep s2_id whole",
     ),
     # pixels: every byte
-    "read": Check("error", "arrays that could not be read to their end", f"{_ANEW}"),
+    "read": Check("error", "arrays that could not be read to their end", f"{_AGAIN}"),
     "halves": Check(
         "error",
         "float32 files that are read as two-byte numbers",
@@ -106,34 +110,34 @@ CHECKS: dict[str, Check] = {
     ),
     "byte-order": Check(
         "error",
-        "numbers whose bytes are in the other order",
-        "write them anew, little-endian: array.byteswap()",
+        "numbers in the wrong byte order",
+        "write them again, little-endian: array.byteswap()",
     ),
     "frame": Check(
         "warning",
-        "valid pixels that lie elsewhere than in the valid window",
+        "valid pixels in another place than the valid window",
         "describe the data set in a layout with its own window (valid)",
     ),
     "frame-value": Check(
         "note",
-        "padding of another value than 0",
-        "nothing, where patches are read within the valid window, as they are by default",
+        "padding with another value than 0",
+        "nothing to do if you read within the valid window, which is the default",
     ),
     "codes": Check(
         "warning",
-        "label codes outside their map",
-        "give a LabelMap that lists them, if they mean something",
+        "label codes that their map does not list",
+        "give a LabelMap that lists them, if they have a meaning",
     ),
-    "unlabelled": Check("note", "pixels that are not labeled", "nothing: they are ignored"),
+    "unlabelled": Check("note", "pixels that are not labeled", "nothing to do: they are ignored"),
     "label-empty": Check(
         "warning",
         "patches without a labeled pixel",
-        "leave them out: ds.subset(...); a model learns nothing from them",
+        "leave them out with ds.subset(...): a model learns nothing from them",
     ),
     "label-zeros": Check(
         "warning",
         "labels that are 0 in every pixel of every patch",
-        "do not train on it: this is a placeholder, and 0 often means clear; take another label",
+        "do not train on it: this is a placeholder, and 0 often means clear; use another label",
     ),
     "label-constant": Check(
         "warning",
@@ -143,54 +147,58 @@ CHECKS: dict[str, Check] = {
     "label-binary": Check(
         "warning",
         "probabilities in percent that are only 0 and 1",
-        "it is a mask: a threshold makes all of it 0, so give LabelMap({0: 0, 1: 1})",
+        "this is a mask, and a threshold makes all of it 0: give LabelMap({0: 0, 1: 1})",
     ),
     "constant": Check(
-        "warning", "patches of one value", "leave them out, or find out what overwrote them"
+        "warning",
+        "patches with one value in every pixel",
+        "leave them out, or find out what overwrote them",
     ),
     "saturated": Check(
         "warning",
         "patches with many pixels at the largest number of their type",
-        "what was brighter is lost: mask them, or take the product anew as uint16 or float32",
+        "brighter values are lost: mask them, or get the product again as uint16 or float32",
     ),
     "negative": Check(
         "warning",
         "reflectance below zero",
-        "find out whether it is no data, needs an offset in the layout, or is uint16 read as int16",
+        "find out if they are no data, need an offset in the layout, or are uint16 read as int16",
     ),
     "nodata": Check(
         "warning",
-        "patches that are partly no data",
-        "reader(fill=...) replaces it and valid=True masks it; else its number enters every mean",
+        "patches with some pixels without data",
+        "reader(fill=...) replaces and valid=True masks them; else their number enters every mean",
     ),
     "empty": Check(
         "warning",
         "patches without data",
-        "leave them out: ds.subset(...), or reader(fill=..., valid=True)",
+        "leave them out with ds.subset(...), or use reader(fill=..., valid=True)",
     ),
     "nan": Check(
         "warning",
         "patches with pixels that are NaN",
-        "reader(fill=...) replaces no data of the layout: describe them there as nodata = nan",
+        "reader(fill=...) replaces them; if NaN means no data, write nodata = nan in a layout",
     ),
     "infinite": Check(
-        "warning", "patches with infinite pixels", "reader(clip=...), or write them anew"
+        "warning",
+        "patches with infinite pixels",
+        "reader(clip=...) limits them; or write them again",
     ),
     "duplicate": Check(
         "warning",
-        "patches that are there more than once",
-        "keep one: between splits it is a leak, within one a weight",
+        "patches that occur more than once",
+        "keep one: between splits a copy is a leak, within a split it counts twice",
     ),
     "copied": Check(
         "error",
-        "arrays that hold the same bytes as another",
-        f"{_ANEW}: one is a copy of the other",
+        "arrays with the same bytes as another array",
+        f"{_AGAIN}: one is a copy of the other",
     ),
     # against a manifest
-    "manifest-missing": Check("error", "arrays of the manifest that are gone", f"{_ANEW}"),
-    "manifest-new": Check("note", "files that the manifest does not have", "write a new manifest"),
+    "manifest-missing": Check("error", "arrays of the manifest that are missing", f"{_AGAIN}"),
+    "manifest-new": Check("note", "files that are not in the manifest", "write a new manifest"),
     "manifest-size": Check(
-        "error", "files of another size or type than in the manifest", f"{_ANEW}"
+        "error", "files of another size or type than in the manifest", f"{_AGAIN}"
     ),
-    "manifest-bytes": Check("error", "bytes that are not those of the manifest", f"{_ANEW}"),
+    "manifest-bytes": Check("error", "bytes that differ from the manifest", f"{_AGAIN}"),
 }

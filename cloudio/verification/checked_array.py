@@ -1,4 +1,4 @@
-"""One array of one split, as the checks of pixels see it."""
+"""One array of one split, with everything that the checks of pixels need."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from .report import Finding, make_finding
 
 @dataclass(frozen=True)
 class CheckedArray:
-    """An array with everything that is known of it, resolved once.
+    """An array of a split, resolved once.
 
     ``dataset`` is the data set of its split alone.  ``band`` is the layout's row, corrected by what
     the file says.  ``file`` is the name in findings.
@@ -60,7 +60,7 @@ class CheckedArray:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it holds reflectance or other floats, in which one value throughout is odd."""
+        """Whether it holds reflectance or other floats, which vary from pixel to pixel."""
         return self.band.wavelength is not None or self.band.dtype == "float32"
 
     @cached_property

@@ -42,7 +42,7 @@ def check_every_byte(
     threads: int,
     advance: Advance,
 ) -> tuple[list[Finding], Checksums]:
-    """Return ``findings`` with what pixels add, and the checksums of all arrays that were read.
+    """Return the findings of files and pixels, and the checksums of all arrays that were read.
 
     Pixels also settle some of ``findings``, which then are left out.
     """
@@ -73,7 +73,7 @@ def check_every_byte(
 
 @dataclass
 class _SplitResult:
-    """``checksums`` of each array; ``pictures`` are those by which patches are compared."""
+    """Findings and ``checksums`` of the arrays of a split; patches are compared by ``pictures``."""
 
     findings: list[Finding] = field(default_factory=list)
     checksums: dict[str, np.ndarray] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance
         checksums = records["checksum"].copy()
         result.checksums[array.name] = checksums
         if _is_picture(array.layout, array.band):
-            # Patches of one value are equal by nature.
+            # Patches of one value are equal without being copies.
             varies = (records["minimum"] != records["maximum"]) & (records["data"] > 0)
             result.pictures[array.name] = checksums * varies
     return result
@@ -101,9 +101,9 @@ def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance
 def _settle(
     findings: list[Finding], split: Split, result: _SplitResult
 ) -> tuple[list[Finding], bool]:
-    """Return the findings that stay once pixels are known, and whether the split is misread.
+    """Return the findings that remain when pixels are known, and whether the split is misread.
 
-    Of a misread split the number of patches is wrong, and nothing else can be judged.
+    A misread split has a wrong number of patches, so its other findings mean nothing.
     """
     misread = [f for f in result.findings if f.check == "halves"]
     most_are_misread = not split.metadata and 2 * len(misread) > len(split.arrays)
@@ -117,7 +117,7 @@ def _settle(
 
 
 def _is_about_size(finding: Finding) -> bool:
-    """Whether a flat file does not fit the number of patches; a .npy file has a header for that."""
+    """Return whether a flat file does not fit the number of patches; .npy files have a header."""
     return finding.check in ("cut", "too-long") and not finding.file.lower().endswith(".npy")
 
 
@@ -145,9 +145,9 @@ def _check_array(
 
 
 def _is_picture(layout: Layout, band: Band) -> bool:
-    """Whether patches that agree in an array, and in all others like it, are the same patch.
+    """Return whether equal patches of this array, and all arrays like it, are copies.
 
-    Radar, terrain and land cover of a place can be the same on other days; reflectance cannot.
+    Radar, terrain and land cover of a place can be equal on other days; reflectance cannot.
     """
     if any(known.wavelength is not None for known in layout.bands):
         return band.wavelength is not None
@@ -155,7 +155,7 @@ def _is_picture(layout: Layout, band: Band) -> bool:
 
 
 def _read_error(array: CheckedArray, error: Exception) -> Finding:
-    """Return the finding of an array that could not be read, with the patch where it is known."""
+    """Return the finding of an array that could not be read, with the patch if it is known."""
     patch = error.patch if isinstance(error, CloudioError) else None
     patches = [] if patch is None else [patch]
     return make_finding("read", array.split.name, array.file, patches, error_reason(error))

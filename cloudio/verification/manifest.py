@@ -29,8 +29,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the manifest of a data set.
 
-    ``checksums``: (split, array) -> a number for each patch, 16 digits in the manifest.  Of an
-    array without them the entry has "".
+    ``checksums``: (split, array) -> a number for each patch, 16 digits in the manifest.  An array
+    without them has "" there.
     """
     arrays = [
         {
@@ -80,9 +80,9 @@ def entry_key(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def write_manifest(path: Path, manifest: Mapping[str, Any], *, force: bool = False) -> None:
-    """Write a manifest, all of it or nothing; of a link, what it leads to.
+    """Write a manifest, all of it or nothing; a link is followed.
 
-    Arrays without checksums, which could not be read, are left out.  FileExistsError where a file
+    Arrays without checksums, which could not be read, are left out.  FileExistsError if a file
     exists by now, without ``force``.
     """
     manifest = {**manifest, "arrays": [e for e in manifest["arrays"] if e["checksums"]]}
@@ -90,13 +90,13 @@ def write_manifest(path: Path, manifest: Mapping[str, Any], *, force: bool = Fal
 
 
 def check_target(path: Path, *, force: bool = False, against: Path | None = None) -> None:
-    """Raise, before a long pass, where a manifest cannot be written or would replace another file.
+    """Raise, before a long pass, if a manifest cannot be written or would replace another file.
 
-    ``force``: it may replace one, but never ``against``, the manifest that is compared with.
+    With ``force`` it may replace a file, but never ``against``, the manifest to compare with.
     """
     if against is not None and _is_same_file(path, against):
         raise RequestError(
-            f"manifest={os.fspath(path)!r} is what is compared with; name another file"
+            f"manifest={os.fspath(path)!r} is the file to compare with; give another file name"
         )
     check_writable(path, force=force)
 

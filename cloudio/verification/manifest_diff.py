@@ -14,7 +14,7 @@ from .report import Finding, make_finding
 def compare(
     before: Mapping[str, Any], now: Mapping[str, Any], findings: Sequence[Finding], root: Path
 ) -> Iterator[Finding]:
-    """Report what differs between two manifests of ``root``, but for files with ``findings``."""
+    """Report what differs between two manifests of ``root``, except files with ``findings``."""
     reported = {
         (f.split, f.file) for f in findings if f.severity == "error" or f.check == "missing"
     }
@@ -27,15 +27,15 @@ def compare(
             if key in new:
                 yield from _compare_entries(entry, new[key])
             elif section == "arrays" or not (root / entry["file"]).exists():
-                yield _entry_finding("manifest-missing", entry, "it is not there")
+                yield _entry_finding("manifest-missing", entry, "the file is missing")
         for key, entry in new.items():
             if key not in old:
-                yield _entry_finding("manifest-new", entry, "it is new")
+                yield _entry_finding("manifest-new", entry, "the file is new")
 
 
 def _compare_entries(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Finding]:
     if old["bytes"] != new["bytes"]:
-        message = f"{new['bytes']:,} bytes; there were {old['bytes']:,}"
+        message = f"{new['bytes']:,} bytes; it had {old['bytes']:,}"
         yield _entry_finding("manifest-size", new, message)
     elif old.get("dtype") != new.get("dtype"):
         message = f"{new.get('dtype')}; it was {old.get('dtype')}"
@@ -51,7 +51,7 @@ def _compare_checksums(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
     if not len(now):  # not read
         return
     if len(before) != len(now):
-        message = f"{len(now):,} patches; there were {len(before):,}"
+        message = f"{len(now):,} patches; it had {len(before):,}"
         yield _entry_finding("manifest-size", new, message)
     elif len(patches := np.flatnonzero(before != now)):
         yield _entry_finding("manifest-bytes", new, "other bytes", patches.tolist())

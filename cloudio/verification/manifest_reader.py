@@ -15,24 +15,29 @@ _METADATA_ENTRY = _ENTRY | {"sha256": str}
 
 
 def read_manifest(path: Path, layout: str) -> dict[str, Any]:
-    """Return the manifest of a data set of that layout; RequestError where the file is none."""
+    """Return the manifest of a data set of that layout; RequestError if the file is none."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8
-        raise RequestError(f"{path} is no manifest: {error}") from None
+    except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
+        raise RequestError(f"{path} is not a manifest: {error}") from None
     if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(
         "cloudio manifest"
     ):
-        raise RequestError(f"{path} is no manifest; cloudio verify --manifest FILE writes one")
+        raise RequestError(f"{path} is not a manifest; cloudio verify --manifest FILE writes one")
     if manifest["format"] != FORMAT:
-        raise RequestError(f"{path} is a {manifest['format']!r}; this cloudio reads {FORMAT!r}")
+        raise RequestError(
+            f"{path} has the format {manifest['format']!r}; this cloudio reads {FORMAT!r}"
+        )
     if manifest.get("checksum") != CHECKSUM:
         raise RequestError(
-            f"{path} has checksums of {manifest.get('checksum')!r}; this cloudio has {CHECKSUM!r}: "
-            "compare with the version that wrote it, or write a new one"
+            f"{path} has checksums of the kind {manifest.get('checksum')!r}, but this cloudio "
+            f"computes {CHECKSUM!r}; use the version that wrote it, or write a new manifest"
         )
     if manifest.get("layout") != layout:
-        raise RequestError(f"{path} is of the layout {manifest.get('layout')!r}, not {layout!r}")
+        raise RequestError(
+            f"{path} is the manifest of a data set of the layout {manifest.get('layout')!r}, "
+            f"not {layout!r}"
+        )
     for section, types in (("arrays", _ARRAY_ENTRY), ("metadata", _METADATA_ENTRY)):
         if fault := _find_fault(manifest.get(section), types):
             raise RequestError(f"{path}: {section}{fault}")
@@ -42,21 +47,21 @@ def read_manifest(path: Path, layout: str) -> dict[str, Any]:
 def _find_fault(entries: Any, types: Mapping[str, type]) -> str | None:
     """Return what is wrong with a list of entries, and where; None if nothing is."""
     if not isinstance(entries, list):
-        return " is missing, or no list"
+        return " is missing, or is not a list"
     keys: set[tuple[str, str]] = set()
     for k, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            return f"[{k}] is no entry"
+            return f"[{k}] is not an entry"
         for key, kind in types.items():
             value = entry.get(key)
             if not isinstance(value, kind) or isinstance(value, bool):
-                return f"[{k}] has no {key!r} that is {kind.__name__}"
+                return f"[{k}] needs {key!r} of type {kind.__name__}"
             if isinstance(value, int) and value < 0:
-                return f"[{k}] has {value} {key}"
+                return f"[{k}] has {key}={value}; it must be 0 or more"
         if "checksums" in types and not _are_checksums(entry["checksums"], entry["patches"]):
-            return f"[{k}]: checksums are no 16 digits a patch"
+            return f"[{k}]: checksums must be 16 hexadecimal digits per patch"
         if entry_key(entry) in keys:
-            return f"[{k}]: {' '.join(entry_key(entry))} is there twice"
+            return f"[{k}]: {' '.join(entry_key(entry))} occurs twice"
         keys.add(entry_key(entry))
     return None
 

@@ -54,7 +54,10 @@ def verify(
     n_threads = resolve_threads(threads)
     if manifest is not None:
         if not full:
-            raise RequestError(f"manifest={manifest!r} with full=False; checksums need every byte")
+            raise RequestError(
+                f"manifest={os.fspath(manifest)!r} with full=False; a manifest has checksums of "
+                "every byte, so use full=True (no --quick)"
+            )
         other = None if against is None else Path(against)
         check_target(Path(manifest), force=force, against=other)
     ds, splits, problems = open_partial(path, layout=layout)

@@ -123,7 +123,9 @@ def test_without_a_path_it_says_how_to_make_one(capsys):
 
 @pytest.mark.parametrize("rounds", [0, -1, True, 2.0])
 def test_bad_rounds_are_refused(cold_folder, rounds):
-    with pytest.raises(cloudio.RequestError, match=r"rounds=.*; a whole number from 1 on"):
+    with pytest.raises(
+        cloudio.RequestError, match=r"rounds=.*; rounds must be a whole number, 1 or more"
+    ):
         cold.run(cold_folder, rounds=rounds)
 
 

@@ -182,12 +182,12 @@ def test_patches_that_are_read_again_fit_the_memory(consumed, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--train", "--rounds", "0"], "rounds=0; a whole number from 1 on"),
-        (["--train", "--batch", "0"], "batch=0; a whole number from 1 on"),
-        (["--train", "--compute", "-1"], "compute=-1.0; milliseconds, 0 or more, are needed"),
-        (["--train", "--compute", "nan"], "compute=nan; milliseconds"),
+        (["--train", "--rounds", "0"], "rounds=0; rounds must be a whole number, 1 or more"),
+        (["--train", "--batch", "0"], "batch=0; batch must be a whole number, 1 or more"),
+        (["--train", "--compute", "-1"], "compute=-1.0; compute must be milliseconds, 0 or more"),
+        (["--train", "--compute", "nan"], "compute=nan; compute must be milliseconds"),
         (["--train", "--size", "41"], "41"),
-        (["--size", "32"], "--size, --batch and --compute are options of --train"),
+        (["--size", "32"], "--size, --batch and --compute need --train"),
     ],
 )
 def test_bad_arguments_are_refused(train_folder, capsys, words, message):

@@ -79,7 +79,7 @@ def test_dataset_lists_what_is_unusual(tmp_path):
 
 def test_info_of_nothing_is_a_sentence(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err == f"cloudio: no folder {tmp_path / 'none'}\n"
+    assert capsys.readouterr().err == f"cloudio: there is no folder {tmp_path / 'none'}\n"
     with pytest.raises(cloudio.LayoutError, match=r"no \.dat or \.npy files"):
         info.describe(tmp_path)
 
@@ -152,4 +152,4 @@ def test_a_folder_of_an_older_form_keeps_only_what_is_there(tmp_path):
 def test_a_layout_is_of_a_folder(option, capsys):
     assert main(["info", *option]) == 2
     err = capsys.readouterr().err
-    assert err == "cloudio: --toml and --layout need a folder; give its path\n"
+    assert err == "cloudio: --toml and --layout need a data set; give its path\n"

@@ -42,14 +42,26 @@ def test_info_alone_tells_what_a_bug_report_needs(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["info", "nowhere"], "cloudio: no folder nowhere"),
-        (["synth", "{tmp}"], "cloudio: .* is there already"),
-        (["synth", "{tmp}/x", "--patches", "train=0"], "cloudio: 'train=0'; SPLIT=N is needed"),
-        (["synth", "{tmp}/x", "--seed", "-1"], "cloudio: seed=-1; a whole number"),
-        (["bench", "nowhere"], "cloudio: no folder nowhere"),
-        (["bench", "{tmp}", "--rounds", "0"], "cloudio: rounds=0; a whole number"),
-        (["bench", "{tmp}", "--threads", "0"], "cloudio: threads=0; a whole number"),
-        (["info", "{tmp}"], r"cloudio: no \.dat or \.npy files in"),
+        (["info", "nowhere"], "cloudio: there is no folder nowhere"),
+        (["synth", "{tmp}"], "cloudio: .* exists already; give the path of a new folder"),
+        (
+            ["synth", "{tmp}/x", "--patches", "train=0"],
+            "cloudio: --patches 'train=0'; it must be SPLIT=N",
+        ),
+        (
+            ["synth", "{tmp}/x", "--seed", "-1"],
+            "cloudio: seed=-1; seed must be a whole number, 0 or more",
+        ),
+        (["bench", "nowhere"], "cloudio: there is no folder nowhere"),
+        (
+            ["bench", "{tmp}", "--rounds", "0"],
+            "cloudio: rounds=0; rounds must be a whole number, 1 or more",
+        ),
+        (
+            ["bench", "{tmp}", "--threads", "0"],
+            "cloudio: threads=0; threads must be a whole number, 1 or more",
+        ),
+        (["info", "{tmp}"], r"cloudio: there are no \.dat or \.npy files in"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, words, message):
@@ -101,7 +113,7 @@ def test_a_data_set_with_something_unusual_says_so(tmp_path, capsys):
         tmp_path, 1, cloudio.CLOUDSEN12, names=names, dtypes={"LABEL_manual_hq": "int16"}
     )
     assert main(["info", str(tmp_path)]) == 0
-    assert "LABEL_manual_hq.dat is int16 by its size, where CloudSEN12 has uint8" in (
+    assert "LABEL_manual_hq.dat is int16 by its size, but uint8 in CloudSEN12" in (
         capsys.readouterr().out
     )
 

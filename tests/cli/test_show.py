@@ -77,7 +77,7 @@ def test_show_replaces_a_file_only_when_forced(small, folder, capsys):
     (folder / "x.png").write_text("mine")
     assert show(small, "--index", 0, "-o", "x.png") == 2
     told = capsys.readouterr().err
-    assert told == "cloudio: x.png is there already; force=True or --force replaces it\n"
+    assert told == "cloudio: x.png exists already; force=True or --force replaces it\n"
     assert (folder / "x.png").read_text() == "mine"
     assert show(small, "--index", 0, "-o", "x.png", "--force") == 0
     png_size((folder / "x.png").read_bytes())
@@ -96,20 +96,26 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
     ("words", "message"),
     [
         (["--index", "5"], "index[0] = 5; there are 5 patches"),
-        (["--index", "0:6"], "--index 0:6; there are 5 patches"),
-        (["--index", "two"], "--index 'two'; numbers are needed, or a range such as 0:6"),
-        (["--index", "3:3"], "--index 3:3 names no patch"),
+        (["--index", "0:6"], "--index 0:6 ends too late; there are 5 patches"),
+        (["--index", "two"], "--index 'two'; it must be a number, or a range such as 0:6"),
+        (["--index", "3:3"], "--index 3:3 selects no patch"),
         (["--index", "0", "--bands", "B99"], "no array 'B99'"),
         (["--index", "0", "--labels", "hq,nope"], "no array 'nope'"),
-        (["--index", "0", "--labels", "hq", "--policy", "x"], "LABEL_hq under 'x'; there is"),
+        (
+            ["--index", "0", "--labels", "hq", "--policy", "x"],
+            "LABEL_hq has no policy 'x'; its policies:",
+        ),
         (["--index", "0", "--split", "test"], "no split 'test'"),
-        (["--index", "0", "--stretch", "0,x"], "--stretch '0,x'; fixed, patch or LOW,HIGH"),
+        (
+            ["--index", "0", "--stretch", "0,x"],
+            "--stretch '0,x'; it must be fixed, patch or LOW,HIGH",
+        ),
         (
             ["--index", "0", "-o", "x.gif"],
-            "'x.gif' ends in no format; .png, .jpg, .jpeg, .pdf",
+            "'x.gif': the name must end in .png, .jpg, .jpeg, .pdf",
         ),
-        (["--index", "0", "-o", "picture"], "'picture' ends in no format"),
-        (["--index", "0", "-o", "no/x.png"], "no to write x.png in"),
+        (["--index", "0", "-o", "picture"], "'picture': the name must end in .png"),
+        (["--index", "0", "-o", "no/x.png"], "x.png cannot be written: there is no folder"),
     ],
 )
 def test_what_show_cannot_do_is_one_sentence(small, folder, capsys, words, message):

@@ -326,10 +326,14 @@ def test_once_warm_the_memory_that_loaders_make_themselves_is_used_again(
 @pytest.mark.parametrize(
     ("allocate", "error", "says"),
     [
-        (lambda n: bytearray(n - 1), RequestError, r"allocate\(1152\) gave 1151 bytes; that many"),
-        (bytes, RequestError, r"allocate\(1152\) gave read-only, 1152 bytes"),
-        (lambda n: None, RequestError, r"allocate\(1152\) gave NoneType"),
-        (lambda n: np.empty((n, 2), np.uint8)[:, 0], RequestError, r"writable and in one piece"),
+        (
+            lambda n: bytearray(n - 1),
+            RequestError,
+            r"allocate\(1152\) returned 1151 bytes; it must return at least 1152",
+        ),
+        (bytes, RequestError, r"allocate\(1152\) returned read-only, 1152 bytes"),
+        (lambda n: None, RequestError, r"allocate\(1152\) returned NoneType"),
+        (lambda n: np.empty((n, 2), np.uint8)[:, 0], RequestError, r"writable, contiguous bytes"),
         (lambda n: 1 / 0, ZeroDivisionError, r"division"),
         (lambda n: next(iter(())), RuntimeError, r"allocate raised StopIteration"),
     ],
@@ -448,7 +452,7 @@ def test_a_lease_is_of_a_pool_and_of_memory_that_can_be_written():
         Lease(None, 0, bytearray(8))
     with pytest.raises(BufferError):
         Lease(pool, 0, b"12345678")
-    with pytest.raises(ValueError, match="7 bytes were allocated; 8 are needed"):
+    with pytest.raises(ValueError, match="7 bytes were allocated; it must be 8"):
         Lease(pool, 0, bytearray(7))
     assert pool.n_free == 0
     assert pool.returned.empty()

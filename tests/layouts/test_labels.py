@@ -106,7 +106,9 @@ def test_qa60_of_two_bytes_knows_its_bits():
 def test_qa60_of_one_byte_warns_where_the_reader_is_made(tmp_path):
     builders.write_split(tmp_path, 2, CLOUDSEN12, names=["L1C_B4", "LABEL_qa60"])
     ds = cloudio.open(tmp_path)
-    words = r"LABEL_qa60 is stored in 1 byte a pixel, which cannot hold the codes 1024, 2048, 3072"
+    words = (
+        r"LABEL_qa60 is stored in 1 byte per pixel, which cannot hold the codes 1024, 2048, 3072"
+    )
     with pytest.warns(UserWarning, match=words) as caught:
         ds.reader("B4", "qa60")
     assert [seen.filename for seen in caught] == [__file__]
@@ -147,7 +149,7 @@ def test_minus_one_is_255_in_a_byte_and_65535_in_two():
 
 @pytest.mark.parametrize("lost", [256, -129, 1024, 10**30, -(10**30)])
 def test_a_code_that_the_array_cannot_hold_warns_and_is_left_out(lost):
-    with pytest.warns(UserWarning, match=f"LABEL_x .* cannot hold the codes {lost}: no pixel"):
+    with pytest.warns(UserWarning, match=f"LABEL_x .* cannot hold the codes {lost}, so no pixel"):
         table = table_of(LabelMap({lost: 1, 2: 2}))
     assert np.flatnonzero(table != 255).tolist() == [2]
 
@@ -238,12 +240,12 @@ def test_a_map_shows_how_to_make_it_again():
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ([1, 2], r"\[1, 2\] is no mapping of codes to classes"),
-        ({1.0: 0}, "code=1.0; a whole number is needed"),
-        ({True: 0}, "code=True; a whole number is needed"),
-        ({"1": 0}, "code='1'; a whole number is needed"),
-        ({1: 0.5}, "class=0.5; a whole number is needed"),
-        ({1: False}, "class=False; a whole number is needed"),
+        ([1, 2], r"classes=\[1, 2\]; classes must be a mapping of codes to classes"),
+        ({1.0: 0}, "code=1.0; code must be a whole number"),
+        ({True: 0}, "code=True; code must be a whole number"),
+        ({"1": 0}, "code='1'; code must be a whole number"),
+        ({1: 0.5}, "class=0.5; class must be a whole number"),
+        ({1: False}, "class=False; class must be a whole number"),
     ],
 )
 def test_a_map_of_anything_but_whole_numbers_is_refused(entries, words):
@@ -252,7 +254,7 @@ def test_a_map_of_anything_but_whole_numbers_is_refused(entries, words):
 
 
 def test_an_unlisted_class_is_a_whole_number():
-    with pytest.raises(RequestError, match="class='ignore'; a whole number is needed"):
+    with pytest.raises(RequestError, match="class='ignore'; class must be a whole number"):
         LabelMap({}, unlisted="ignore")
 
 
@@ -268,13 +270,13 @@ def test_a_threshold_may_have_another_top():
 
 @pytest.mark.parametrize("at", [0, -1, 101])
 def test_a_threshold_outside_its_range_is_refused(at):
-    with pytest.raises(RequestError, match=rf"threshold {at}; 1\.\.100 is needed"):
+    with pytest.raises(RequestError, match=rf"threshold={at}; threshold must be 1\.\.100"):
         LabelMap.threshold(at)
 
 
 @pytest.mark.parametrize("at", [0.4, 40.0, "40", True, None])
 def test_a_threshold_is_percent_and_no_fraction(at):
-    with pytest.raises(RequestError, match=f"threshold={at!r}; a whole number is needed"):
+    with pytest.raises(RequestError, match=f"threshold={at!r}; threshold must be a whole number"):
         LabelMap.threshold(at)
 
 

@@ -41,7 +41,7 @@ def test_editors_may_end_lines_and_begin_files_as_they_do(tmp_path, start, end):
 def test_tables_in_one_line_are_read(tmp_path):
     text = 'name = "X"\npatch = [4, 6]\narrays = [{ name = "a", dtype = "int16" },'
     assert Layout.from_toml(toml(tmp_path, text + "]\n")).bands == (Band("a"),)
-    with refusal(LayoutError, "my.toml, line 3: dtype: b is 'i2'"):
+    with refusal(LayoutError, "my.toml, line 3: dtype: b has dtype 'i2'; dtype must be one of"):
         Layout.from_toml(toml(tmp_path, text + '\n{ name = "b", dtype = "i2" }]\n'))
 
 
@@ -49,91 +49,246 @@ def test_tables_in_one_line_are_read(tmp_path):
     ("old", "new", "line", "words"),
     [
         # keys
-        ("scale = 1e-4", "scael = 1e-4", 15, "no key 'scael'; [[arrays]] has name, names, kind, "),
-        ("prefixes", "prefix", 5, "no key 'prefix'; a layout has name, patch, valid, prefixes"),
-        ("unlisted = 1", "other = 1", 64, "no key 'other'; [label_maps.water.both] has classes, "),
-        ("top = 10", "tip = 10", 70, "no key 'tip'; [label_maps.percent.low] has classes, "),
-        ("[presets]", "[preset]", 53, "no key 'preset'; a layout has"),
+        (
+            "scale = 1e-4",
+            "scael = 1e-4",
+            15,
+            "unknown key 'scael'; [[arrays]] has name, names, kind, ",
+        ),
+        (
+            "prefixes",
+            "prefix",
+            5,
+            "unknown key 'prefix'; a layout has name, patch, valid, prefixes",
+        ),
+        (
+            "unlisted = 1",
+            "other = 1",
+            64,
+            "unknown key 'other'; [label_maps.water.both] has classes, ",
+        ),
+        ("top = 10", "tip = 10", 70, "unknown key 'tip'; [label_maps.percent.low] has classes, "),
+        ("[presets]", "[preset]", 53, "unknown key 'preset'; a layout has"),
         # missing
-        ('name = "Whole"', "", 1, "a layout has no 'name', which is needed"),
-        ("patch = [40, 48]", "", 1, "a layout has no 'patch', which is needed"),
-        ('dtype = "uint16"', "", 7, "[[arrays]] has no 'dtype', which is needed"),
-        ('name = "height"', "", 33, "[[arrays]] has neither 'name' nor 'names'; one of them is"),
+        ('name = "Whole"', "", 1, "a layout needs the key 'name'"),
+        ("patch = [40, 48]", "", 1, "a layout needs the key 'patch'"),
+        ('dtype = "uint16"', "", 7, "[[arrays]] needs the key 'dtype'"),
+        (
+            'name = "height"',
+            "",
+            33,
+            "[[arrays]] has neither 'name' nor 'names'; it must have one of them",
+        ),
         ('name = "height"', 'name = "a"\nnames = ["b"]', 35, "[[arrays]] has both 'name' and"),
         ("threshold = 50", "", 69, "[label_maps.percent.half] has neither 'classes' nor 'thresh"),
         ("threshold = 50", "threshold = 50, classes = {}", 69, "has both 'classes' and 'thresh"),
         # kinds of values
-        ('"Whole"', "3", 2, "name = 3; a text is needed"),
-        ('"Whole"', '""', 2, "name = ''; a text is needed"),
-        ("patch = [40, 48]", "patch = 40", 3, "patch = 40; [height, width] is needed"),
-        ("patch = [40, 48]", "patch = [40, 48, 1]", 3, "patch = [40, 48, 1]; [height, width] is"),
-        ("patch = [40, 48]", "patch = [40.0, 48]", 3, "patch = [40.0, 48]; [height, width] is"),
-        ("[1, 2, 35, 41]", "[1, 2]", 4, "valid = [1, 2]; [row, column, height, width] is needed"),
-        ('["S2_", "S1_"]', '"S2_"', 5, "prefixes = 'S2_'; a list of texts is needed"),
-        ('kind = "label"', 'kind = "mask"', 41, "kind = 'mask'; 'band' or 'label' is needed"),
-        ('scale = "unknown"', "scale = true", 31, "scale = True; a number, or 'unknown', is"),
-        ('scale = "unknown"', 'scale = "x"', 31, "scale = 'x'; a number, or 'unknown', is needed"),
-        ("offset = -1000", 'offset = "-1000"', 16, "offset = '-1000'; a number is needed"),
-        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0; a number is needed"),
-        ("nodata = nan", 'nodata = "nan"', 23, "nodata = 'nan'; a number is needed"),
-        ("stacked = true", "stacked = 3", 13, "stacked = 3; true or false is needed"),
-        ("channel = [0, 2]", 'channel = "a"', 29, "channel = 'a'; a whole number, or of names"),
-        ("channels = 3", "channels = [3]", 28, "channels = [3]; a whole number is needed"),
-        ("wavelengths = [496.6", "wavelengths = 3 #", 17, "wavelengths = 3; a list of numbers is"),
-        ("wavelength = 1.5", "unit = 1", 37, "unit = 1; a text is needed"),
-        ('names = ["red", "blue"]', "names = [1]", 26, "names = [1]; a list of texts is needed"),
-        ('file = "rgb.dat"', "file = 1", 27, "file = 1; a text is needed"),
+        ('"Whole"', "3", 2, "name = 3; name must be a string that is not empty"),
+        ('"Whole"', '""', 2, "name = ''; name must be a string that is not empty"),
+        ("patch = [40, 48]", "patch = 40", 3, "patch = 40; patch must be [height, width]"),
+        (
+            "patch = [40, 48]",
+            "patch = [40, 48, 1]",
+            3,
+            "patch = [40, 48, 1]; patch must be [height, width]",
+        ),
+        (
+            "patch = [40, 48]",
+            "patch = [40.0, 48]",
+            3,
+            "patch = [40.0, 48]; patch must be [height, width]",
+        ),
+        (
+            "[1, 2, 35, 41]",
+            "[1, 2]",
+            4,
+            "valid = [1, 2]; valid must be [row, column, height, width]",
+        ),
+        ('["S2_", "S1_"]', '"S2_"', 5, "prefixes = 'S2_'; prefixes must be a list of strings"),
+        ('kind = "label"', 'kind = "mask"', 41, "kind = 'mask'; kind must be 'band' or 'label'"),
+        (
+            'scale = "unknown"',
+            "scale = true",
+            31,
+            "scale = True; scale must be a number or 'unknown'",
+        ),
+        (
+            'scale = "unknown"',
+            'scale = "x"',
+            31,
+            "scale = 'x'; scale must be a number or 'unknown'",
+        ),
+        ("offset = -1000", 'offset = "-1000"', 16, "offset = '-1000'; offset must be a number"),
+        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0; nodata must be a number"),
+        ("nodata = nan", 'nodata = "nan"', 23, "nodata = 'nan'; nodata must be a number"),
+        ("stacked = true", "stacked = 3", 13, "stacked = 3; stacked must be true or false"),
+        (
+            "channel = [0, 2]",
+            'channel = "a"',
+            29,
+            "channel = 'a'; channel must be a whole number, or a list with one for",
+        ),
+        ("channels = 3", "channels = [3]", 28, "channels = [3]; channels must be a whole number"),
+        (
+            "wavelengths = [496.6",
+            "wavelengths = 3 #",
+            17,
+            "wavelengths = 3; wavelengths must be a list of numbers",
+        ),
+        (
+            'names = ["red", "blue"]',
+            "names = [1]",
+            26,
+            "names = [1]; names must be a list of strings",
+        ),
+        (
+            "wavelength = 1.5",
+            "unit = 1",
+            37,
+            "unit = 1; unit must be a string",
+        ),
+        ('file = "rgb.dat"', "file = 1", 27, "file = 1; file must be a string that is not empty"),
         # values that cannot be
         ("[1, 2, 35, 41]", "[1, 2, 40, 41]", 4, "valid: the valid window has rows 1..40; the pa"),
-        ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); (height, width) is needed"),
-        ('"float32"', '"float64"', 22, "dtype: S1_VV is 'float64'; uint8, int8, uint16, int16"),
-        ("scale = 1e-4", "scale = 0", 15, "scale: S2_B2 has scale 0.0; a finite number but 0"),
-        ("offset = -1000", "offset = inf", 16, "offset: S2_B2 has offset inf; a finite number"),
+        ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); patch must be (height, width)"),
+        (
+            '"float32"',
+            '"float64"',
+            22,
+            "dtype: S1_VV has dtype 'float64'; dtype must be one of uint8, int8, uint16",
+        ),
+        (
+            "scale = 1e-4",
+            "scale = 0",
+            15,
+            "scale: S2_B2 has scale 0.0; scale must be a finite number other than 0, or",
+        ),
+        (
+            "offset = -1000",
+            "offset = inf",
+            16,
+            "offset: S2_B2 has offset inf; offset must be a finite number",
+        ),
         (
             'scale = "unknown"',
             'scale = "unknown"\noffset = 1',
             32,
             "offset: red has offset 1.0 but",
         ),
-        ("wavelength = 1.5", "wavelength = 0", 37, "wavelength: height has wavelength 0.0; nm"),
-        ('"labels.dat"', '"../labels.dat"', 45, "file: water has file '../labels.dat'; a name or"),
-        ("channel = 1\n", "channel = 2\n", 43, "channel: water has channel 2; 0..1 are there"),
-        ("channel = [0, 2]", "channel = [0, 3]", 29, "channel: blue has channel 3; 0..2 are there"),
-        ("channel = [0, 2]", "channel = [1, 1]", 29, "channel: red and blue are both in rgb.dat, "),
+        (
+            "wavelength = 1.5",
+            "wavelength = 0",
+            37,
+            "wavelength: height has wavelength 0.0; wavelength must be in nm",
+        ),
+        (
+            '"labels.dat"',
+            '"../labels.dat"',
+            45,
+            "file: water has file '../labels.dat'; file must be a name or pattern",
+        ),
+        (
+            "channel = 1\n",
+            "channel = 2\n",
+            43,
+            "channel: water has channel 2; channel must be 0..1",
+        ),
+        (
+            "channel = [0, 2]",
+            "channel = [0, 3]",
+            29,
+            "channel: blue has channel 3; channel must be 0..2",
+        ),
+        (
+            "channel = [0, 2]",
+            "channel = [1, 1]",
+            29,
+            "channel: red and blue are both in rgb.dat as channel 1; channels must",
+        ),
         ('name = "height"', 'name = "red"', 34, "red is in the layout twice"),
         ('"S2_B3", "S2_B4"', '"S2_B3", "S2_B3"', 8, "S2_B3 is in the layout twice"),
         # things that do not go together
         ("[0, 2]", "[0, 1, 2]", 29, "channel has 3 entries; there are 2 names"),
-        ("channel = [0, 2]", "", 28, "channels = 3, of which 2 have names; 'channel', which says"),
-        ("channels = 3\n", "", 28, "channel without 'channels', which is needed"),
+        (
+            "channel = [0, 2]",
+            "",
+            28,
+            "channels = 3, but there are 2 names; add 'channel', the number of each",
+        ),
+        ("channels = 3\n", "", 28, "channel without channels; add 'channels'"),
         ("stacked = true\n", "stacked = false\nchannel = 0\n", 14, "channel with stacked = false"),
-        ('file = "*_S2.npy"', "", 7, "names that are stacked are in one file; 'file' without {na"),
-        ('"*_S2.npy"', '"{name}.npy"', 12, "names that are stacked are in one file; 'file' wi"),
+        ('file = "*_S2.npy"', "", 7, "names must be in one file; give a 'file' without {name}"),
+        (
+            '"*_S2.npy"',
+            '"{name}.npy"',
+            12,
+            "names must be in one file; give a 'file' without {name}",
+        ),
         ("[496.6, 560, 664.5]", "[496.6]", 17, "wavelengths has 1 entries; there are 3 names"),
-        ("wavelength = 1.5", "wavelengths = [1]", 37, "wavelengths with name; wavelength is meant"),
-        ("wavelengths = [496.6", "wavelength = 1#", 17, "wavelength with names; wavelengths is"),
+        ("wavelength = 1.5", "wavelengths = [1]", 37, "wavelengths with name; write wavelength"),
+        ("wavelengths = [496.6", "wavelength = 1#", 17, "wavelength with names; write wavelengths"),
         # what is said of arrays
-        ('["S1_VV"]]', '["VV"]]', 55, "presets.some: no array 'VV' in [[arrays]]"),
-        ('[["red", "blue"], ["S1_VV"]]', "[]", 55, "presets.some = []; a list of names, or sev"),
-        ('dem = "height"', 'dem = "heigth"', 58, "aliases.dem: no array 'heigth' in [[arrays]]"),
-        ('dem = "height"', "dem = 1", 58, "aliases.dem = 1; a text is needed"),
+        ('["S1_VV"]]', '["VV"]]', 55, "presets.some: [[arrays]] has no array 'VV'"),
+        (
+            '[["red", "blue"], ["S1_VV"]]',
+            "[]",
+            55,
+            "presets.some = []; presets.some must be a list of names, or several",
+        ),
+        ('dem = "height"', 'dem = "heigth"', 58, "aliases.dem: [[arrays]] has no array 'heigth'"),
+        (
+            'dem = "height"',
+            "dem = 1",
+            58,
+            "aliases.dem = 1; aliases.dem must be a string that is not empty",
+        ),
         ("[label_maps.water.flood]", "[label_maps.red.x]", 60, "label_maps.red: red is a band; "),
-        ("[label_maps.water.flood]", "[label_maps.w.x]", 60, "label_maps.w: no array 'w' in [[arr"),
-        ('-1 = "ignore"', '-1 = "ignor"', 61, "classes.-1 = 'ignor'; a class, or 'ignore', is ne"),
-        ('-1 = "ignore"', "x = 1", 61, "classes: code 'x'; a whole number is needed"),
-        ('-1 = "ignore"', "01 = 1", 61, "classes: code 1 is there twice"),
-        ("\n0 = 0\n", "\n0 = 0\n7 = 1.5\n", 67, "classes.7 = 1.5; a class, or 'ignore', is needed"),
-        ("unlisted = 1", 'unlisted = "clear"', 64, "unlisted = 'clear'; a class, or 'ignore', is"),
-        ("threshold = 3,", "threshold = 11,", 70, "threshold 11; 1..10 is needed"),
-        ("threshold = 50", "threshold = 0.5", 69, "threshold = 0.5; a whole number is needed"),
+        (
+            "[label_maps.water.flood]",
+            "[label_maps.w.x]",
+            60,
+            "label_maps.w: [[arrays]] has no array 'w'",
+        ),
+        (
+            '-1 = "ignore"',
+            '-1 = "ignor"',
+            61,
+            "classes.-1 = 'ignor'; classes.-1 must be a class or 'ignore'",
+        ),
+        ('-1 = "ignore"', "x = 1", 61, "classes: code 'x'; codes must be whole numbers"),
+        ('-1 = "ignore"', "01 = 1", 61, "classes: code 1 is listed twice"),
+        (
+            "\n0 = 0\n",
+            "\n0 = 0\n7 = 1.5\n",
+            67,
+            "classes.7 = 1.5; classes.7 must be a class or 'ignore'",
+        ),
+        (
+            "unlisted = 1",
+            'unlisted = "clear"',
+            64,
+            "unlisted = 'clear'; unlisted must be a class or 'ignore'",
+        ),
+        ("threshold = 3,", "threshold = 11,", 70, "threshold=11; threshold must be 1..10"),
+        (
+            "threshold = 50",
+            "threshold = 0.5",
+            69,
+            "threshold = 0.5; threshold must be a whole number",
+        ),
         (
             "half = {",
             "half = { unlisted = 1,",
             69,
-            "unlisted goes with 'classes', which [label",
+            "unlisted needs 'classes', which [label_maps.percent.half] does not",
         ),
-        ("unlisted = 1", "top = 1", 64, "top goes with 'threshold', which [label_maps.water.both"),
-        ("half = { threshold = 50 }", "half = 50", 69, "label_maps.percent.half = 50; a table is"),
+        ("unlisted = 1", "top = 1", 64, "top needs 'threshold', which [label_maps.water.both"),
+        (
+            "half = { threshold = 50 }",
+            "half = 50",
+            69,
+            "label_maps.percent.half = 50; label_maps.percent.half must be a",
+        ),
         # syntax
         ('"Whole"', '"Whole', 2, "'name = \"Whole'"),
         ("scale = 1e-4", "scale = ", 15, "Invalid value: 'scale ="),
@@ -151,7 +306,7 @@ def test_a_fault_is_told_with_file_line_and_key(tmp_path, old, new, line, words)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
-    with refusal(LayoutError, "my.toml, line 1: a layout has no 'name', which is needed"):
+    with refusal(LayoutError, "my.toml, line 1: a layout needs the key 'name'"):
         Layout.from_toml(toml(tmp_path, ""))
     (tmp_path / "my.toml").write_bytes(b"name = '\xff'")
     with refusal(LayoutError, tmp_path / "my.toml", "is not UTF-8"):
@@ -166,7 +321,7 @@ def test_a_pattern_is_refused_with_its_line_and_key(tmp_path):
     (tmp_path / "data" / "rgb.dat").unlink()
     with refusal(
         LayoutError,
-        f"{path}, line 27: file = 'rgb.dat' of red matches nothing in {tmp_path / 'data'}; one ",
+        f"{path}, line 27: file = 'rgb.dat' of red matches nothing in {tmp_path / 'data'}; it must",
     ):
         cloudio.open(tmp_path / "data", layout=path)
     write_whole(tmp_path / "data", marker="2")

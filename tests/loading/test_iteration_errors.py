@@ -49,12 +49,12 @@ def test_a_data_set_that_was_closed_is_an_error_of_the_caller(folder):
     iteration = iter(loader)
     next(iteration)
     ds.close()
-    with pytest.raises(cloudio.RequestError, match=r"is closed; open the data set anew") as caught:
+    with pytest.raises(cloudio.RequestError, match=r"is closed; open the data set again") as caught:
         for _ in iteration:
             pass
     assert caught.value.__notes__ == ["while a batch of epoch 0 was built"]
     assert soon(lambda: not threads())
-    with pytest.raises(cloudio.RequestError, match=r"is closed; open the data set anew"):
+    with pytest.raises(cloudio.RequestError, match=r"is closed; open the data set again"):
         next(iter(loader))
 
 

@@ -139,7 +139,7 @@ FORKS = """
         try:
             next(iteration)
         except cloudio.RequestError as error:
-            ok = f"this iteration belongs to process {os.getppid()}" in str(error)
+            ok = f"this iteration was begun in process {os.getppid()}" in str(error)
         ok = ok and len(iteration) == 12 - len(batches)
         if k % 3 == 0:
             del iteration

@@ -189,7 +189,7 @@ def test_samples_can_be_drawn_in_any_order_and_of_any_epoch(reader):
     for got, parts in zip(samples, zip(*one_by_one, strict=True), strict=True):
         assert np.array_equal(got, np.concatenate(parts))
     assert loader.samples([]).index.tolist() == []
-    with pytest.raises(RequestError, match=r"epoch=-1; a whole number"):
+    with pytest.raises(RequestError, match=r"epoch=-1; epoch must be a whole number"):
         loader.samples([0], epoch=-1)
     loader.set_epoch(9)
     assert np.array_equal(loader.samples([5, 0, 5]).origin, samples.origin)
@@ -220,14 +220,14 @@ def test_a_batch_holds_the_samples_of_its_number(reader, drop_last):
             told = loader.samples_of(k)
             assert batch.index.tolist() == told.index.tolist()
             assert np.array_equal(batch.image, reader.read(*told).image)
-        with pytest.raises(IndexError, match=rf"batch {len(loader)}; an epoch has 0\.\."):
+        with pytest.raises(IndexError, match=rf"batch {len(loader)}; an epoch has batches 0\.\."):
             loader.samples_of(len(loader))
 
 
 @pytest.mark.parametrize("name", ["batch_size", "seed", "reader", "rank", "prefetch", "n_patches"])
 def test_what_was_decided_stays(reader, name):
     loader = cloudio.Loader(reader, 4)
-    with pytest.raises(AttributeError, match=f"{name} is decided when a loader is made"):
+    with pytest.raises(AttributeError, match=f"{name} cannot be changed; make another loader"):
         setattr(loader, name, 2)
     loader.note = 1
     loader.note = 2

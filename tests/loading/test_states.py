@@ -165,7 +165,9 @@ def test_states_of_other_parts_of_a_data_set_are_refused(ds, folder):
         (ds, {"index": [1, 3]}, state(ds, index=[3, 1])),
         (ds, {"index": [1, 3]}, state(ds, index=[1, 2])),
     ):
-        with pytest.raises(RequestError, match=r"the state is not of these \d+ patches in this"):
+        with pytest.raises(
+            RequestError, match=r"the state belongs to \d+ other patches, or to another"
+        ):
             takes(part, of, **settings)
 
 
@@ -183,24 +185,30 @@ GOOD = {"version": 1, "seed": 3, "shuffle": 1, "patches": N, "epoch": 2, "positi
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"version": 2}, r"the state is of version 2; this cloudio reads 1"),
-        ({"version": "1"}, r"is no state of a loader"),
-        ({"version": None}, r"is no state of a loader"),
-        ({"seed": 4}, r"the state has seed=4, this loader seed=3"),
-        ({"shuffle": 0}, r"the state has shuffle=0, this loader shuffle=1"),
-        ({"patches": 24}, r"the state has patches=24, this loader patches=23"),
+        ({"version": 2}, r"the state has version 2; this cloudio reads version 1"),
+        ({"version": "1"}, r"is not the state of a loader"),
+        ({"version": None}, r"is not the state of a loader"),
+        ({"seed": 4}, r"the state has seed=4, but this loader has seed=3"),
+        ({"shuffle": 0}, r"the state has shuffle=0, but this loader has shuffle=1"),
+        ({"patches": 24}, r"the state has patches=24, but this loader has patches=23"),
         (
             {"data": 5},
-            r"the state is not of these 23 patches in this order: layout, splits, metadata",
+            r"the state belongs to 23 other patches, or to another order: layout, splits, metadata",
         ),
-        ({"epoch": -1}, r"epoch=-1; a whole number from 0 on is needed"),
-        ({"epoch": 2**63}, r"epoch=9223372036854775808; a whole"),
-        ({"position": -1}, r"position=-1 of 23 patches"),
-        ({"position": 24}, r"position=24 of 23 patches"),
-        ({"position": 8.0}, r"is no state of a loader: version, seed, shuffle, patches, data"),
-        ({"position": True}, r"is no state of a loader: version"),
-        ({"seed": None}, r"is no state of a loader: version"),
-        ({"more": 1}, r"is no state of a loader: version"),
+        ({"epoch": -1}, r"epoch=-1; epoch must be a whole number, 0 or more"),
+        ({"epoch": 2**63}, r"epoch=9223372036854775808; epoch must be a whole number"),
+        ({"position": -1}, r"position=-1; with 23 patches position must be 0..23"),
+        ({"position": 24}, r"position=24; with 23 patches position must be 0..23"),
+        (
+            {"position": 8.0},
+            r"is not the state of a loader; it must have whole numbers for version, seed",
+        ),
+        (
+            {"position": True},
+            r"is not the state of a loader; it must have whole numbers for version",
+        ),
+        ({"seed": None}, r"is not the state of a loader; it must have whole numbers for version"),
+        ({"more": 1}, r"is not the state of a loader; it must have whole numbers for version"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(reader, changed, says):
@@ -217,7 +225,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(reader, change
 @pytest.mark.parametrize("state", [None, 3, [], {}, "state", [("version", 1)], {"epoch": 0}])
 def test_what_is_no_state_is_refused(reader, state):
     loader = cloudio.Loader(reader, 4)
-    with pytest.raises(RequestError, match=r"is no state of a loader"):
+    with pytest.raises(RequestError, match=r"is not the state of a loader"):
         loader.load_state_dict(state)
 
 
@@ -226,7 +234,10 @@ def test_a_state_that_lacks_something_is_refused(reader):
     for name in list(loader.state_dict())[1:]:
         state = loader.state_dict()
         del state[name]
-        with pytest.raises(RequestError, match=r"is no state of a loader: version, seed"):
+        with pytest.raises(
+            RequestError,
+            match=r"is not the state of a loader; it must have whole numbers for version, seed",
+        ):
             loader.load_state_dict(state)
 
 

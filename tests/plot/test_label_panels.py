@@ -124,7 +124,9 @@ def test_no_warning_about_what_the_panel_shows(small):
         plot.patch(ds, 0, labels={"sc": None, "percent": None}, window=True)
         assert caught == []
         ds.reader("L1C", {"percent": None})
-        assert ["read as stored is a probability" in str(said.message) for said in caught] == [True]
+        assert [
+            "is read as stored: it holds probabilities" in str(said.message) for said in caught
+        ] == [True]
 
 
 def test_probabilities_past_the_top_are_no_heat(tmp_path):

@@ -11,7 +11,7 @@ def test_save_replaces_a_file_only_when_forced(small, tmp_path):
     figure = plot.patch(small[1], 0)
     path = tmp_path / "x.png"
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match=r"x\.png is there already; force=True or --force"):
+    with pytest.raises(FileExistsError, match=r"x\.png exists already; force=True or --force"):
         plot.save(figure, path)
     assert path.read_text() == "mine"
     plot.save(figure, path, force=True)

@@ -201,12 +201,12 @@ def test_a_file_that_is_read_is_not_written(tmp_path):
     np.arange(128, dtype=np.float32).tofile(tmp_path / "a")
     source = np.memmap(tmp_path / "a", np.float32, "r", shape=(2, 8, 8))
     out = np.memmap(tmp_path / "a", np.float32, "r+", shape=(1, 1, 8, 8))
-    with pytest.raises(RequestError, match=r"out is mapped from .*a, which is read"):
+    with pytest.raises(RequestError, match=r"out is mapped from .*a, which this call reads"):
         cloudio.gather([source[:, ::-1]], [1], out=out, scale=10.0)
     np.zeros(128, np.uint8).tofile(tmp_path / "b")
     codes = np.memmap(tmp_path / "b", np.uint8, "r", shape=(2, 8, 8))
     label = np.memmap(tmp_path / "b", np.uint8, "r+", shape=(1, 8, 8))
-    with pytest.raises(RequestError, match=r"out is mapped from .*b, which is read"):
+    with pytest.raises(RequestError, match=r"out is mapped from .*b, which this call reads"):
         cloudio.remap(codes, [1], [1] * 256, out=label)
     assert source[0, 0, 1] == 1
     assert not codes.any()
@@ -226,10 +226,14 @@ I16 = np.zeros((3, 8, 9), np.int16)
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [
-        ([], {}, r"arrays=\[\]; a sequence of arrays is needed"),
-        (5, {}, "arrays=5; a sequence of arrays"),
-        (I16, {}, r"arrays has shape \(3, 8, 9\); one array is \(patch, band, row, column\)"),
-        ([I16, 3], {}, r"arrays\[1\] is int; an array \(patch, row, column\)"),
+        ([], {}, r"arrays=\[\]; arrays must be a sequence of arrays"),
+        (5, {}, "arrays=5; arrays must be a sequence of arrays"),
+        (
+            I16,
+            {},
+            r"arrays has shape \(3, 8, 9\); it must be one array \(patch, band, row, column\), or",
+        ),
+        ([I16, 3], {}, r"arrays\[1\] is int; it must be an array \(patch, row, column\)"),
         ([I16[0]], {}, r"arrays\[0\] is of shape \(8, 9\)"),
         ([I16[:, :0]], {}, r"arrays\[0\] is of shape \(3, 0, 9\)"),
         (
@@ -238,26 +242,46 @@ I16 = np.zeros((3, 8, 9), np.int16)
             r"arrays\[0\] is >i2, of another byte order .* array.astype\('<i2'\)",
         ),
         ([I16[:, :, ::2]], {}, r"strides \(144, 18, 4\); pixels of a row must be contiguous, 2"),
-        ([I16.astype("f8")], {}, "format d; uint8, int8, int16, uint16 or float32"),
+        (
+            [I16.astype("f8")],
+            {},
+            "format d; it must be uint8, int8, int16, uint16 or float32 in this",
+        ),
         ([I16, I16[:, :4]], {}, "patches of 4 x 9; the first has 8 x 9"),
         ([I16, I16[:2]], {}, "2 patches; the first has 3"),
-        ([I16], {"size": 10}, "size=10; 1 x 1 to 8 x 9 pixels"),
+        ([I16], {"size": 10}, "size=10; the stored patch is 8 x 9, so size must be from"),
         ([I16], {"origin": (1, 0), "size": (8, 9)}, r"origin = \(1, 0\)"),
-        ([I16], {"scale": [1, 2]}, r"scale has shape \(2,\); there are 1 bands"),
-        ([I16], {"scale": float("inf")}, "scale=inf; finite numbers"),
-        ([I16], {"scale": 1e39}, r"scale=1e\+39, offset=None overflow float32"),
-        ([I16], {"offset": [1e39]}, r"offset=\[1e\+39\] overflow float32"),
-        ([I16], {"scale": "2"}, "scale='2'; a number or one per band"),
-        ([I16], {"offset": "x"}, "offset='x'; a number or one per band"),
-        ([I16], {"symmetry": 1, "size": (8, 9)}, "a quarter turn, for which a window must be"),
-        ([I16], {"dtype": "int32"}, "dtype='int32'; a float, or as stored, float32, float16"),
-        ([I16], {"dtype": "uint16"}, "an array is int16, not uint16"),
+        (
+            [I16],
+            {"scale": [1, 2]},
+            r"scale has shape \(2,\), but there are 1 band; give one number, or",
+        ),
+        ([I16], {"scale": float("inf")}, "scale=inf; scale must be finite"),
+        ([I16], {"scale": 1e39}, r"scale=1e\+39 or offset=None overflows float32"),
+        ([I16], {"offset": [1e39]}, r"offset=\[1e\+39\] overflows float32"),
+        ([I16], {"scale": "2"}, "scale='2'; scale must be a number, or one number per band"),
+        ([I16], {"offset": "x"}, "offset='x'; offset must be a number, or one number per band"),
+        (
+            [I16],
+            {"symmetry": 1, "size": (8, 9)},
+            "a quarter turn, which needs a square window; this one is 8 x 9",
+        ),
+        (
+            [I16],
+            {"dtype": "int32"},
+            "dtype='int32'; dtype must be one of float32, float16, bfloat16, int16, uint16",
+        ),
+        ([I16], {"dtype": "uint16"}, "an array has dtype int16, not uint16; dtype='float32'"),
         ([I16], {"dtype": "int16", "scale": 2.0}, "scale=2.0 with dtype='int16'"),
         ([I16], {"dtype": "int16", "offset": 2.0}, "offset=2.0 with dtype='int16'"),
-        ([I16, I16.view("u2")], {"dtype": "int16"}, "an array is uint16, not int16"),
-        ([I16], {"layout": "CHW"}, "layout='CHW'; 'NCHW' or 'NHWC'"),
+        (
+            [I16, I16.view("u2")],
+            {"dtype": "int16"},
+            "an array has dtype uint16, not int16; dtype='float32'",
+        ),
+        ([I16], {"layout": "CHW"}, "layout='CHW'; layout must be 'NCHW' or 'NHWC'"),
         ([I16], {"out": np.zeros((1, 8, 9), "f4")}, r"out: image is \(1, 8, 9\) float32"),
-        ([I16], {"out": I16[:1, None]}, r"image is \(1, 1, 8, 9\) int16; .* float32 is needed"),
+        ([I16], {"out": I16[:1, None]}, r"image is \(1, 1, 8, 9\) int16; it must be .* float32"),
         ([I16], {"out": I16[:1, None], "dtype": "int16"}, "overlaps an array that is read"),
         ([I16], {"threads": 0}, "threads=0"),
     ],
@@ -270,18 +294,48 @@ def test_an_impossible_gather_is_refused(arrays, options, message):
 @pytest.mark.parametrize(
     ("array", "table", "options", "message"),
     [
-        (I16.astype("u1"), np.zeros(255), {}, r"shape \(255,\) and type float64; 256 whole"),
+        (
+            I16.astype("u1"),
+            np.zeros(255),
+            {},
+            r"shape \(255,\) and dtype float64; it must be 256 whole numbers, a",
+        ),
         (I16.astype("u1"), [0] * 255, {}, r"table has shape \(255,\) .* a class for every code"),
-        (I16, [0] * 256, {}, "65536 whole numbers are needed"),
-        (I16.astype("u1"), {0: 1}, {}, "table is a dict, which need not name every code"),
-        (I16.astype("u1"), LabelMap({0: 1}), {}, r"a LabelMap, .* LabelMap\(...\).table\(array"),
+        (I16, [0] * 256, {}, "it must be 65536 whole numbers"),
+        (
+            I16.astype("u1"),
+            {0: 1},
+            {},
+            "table is a dict; it must be an array with a class for every code:",
+        ),
+        (
+            I16.astype("u1"),
+            LabelMap({0: 1}),
+            {},
+            "a LabelMap; it must be an array with a class for every code:",
+        ),
         (I16.astype("u1"), [300] * 256, {}, "table has classes 300..300; uint8 holds 0..255"),
         (I16.astype("u1"), [-1] * 256, {}, "table has classes -1..-1"),
-        (I16.astype("u1"), [[1], [2, 3]], {}, "table is no array of classes"),
-        (I16.astype("f4"), [0] * 256, {}, "array is float32; codes of one or two bytes"),
-        (I16.astype("u1"), [0] * 256, {"dtype": "int32"}, "label_dtype='int32'; uint8, int64"),
+        (
+            I16.astype("u1"),
+            [[1], [2, 3]],
+            {},
+            "table must be an array of classes: setting an array",
+        ),
+        (
+            I16.astype("f4"),
+            [0] * 256,
+            {},
+            "array has dtype float32; it must hold codes of one or two bytes",
+        ),
+        (
+            I16.astype("u1"),
+            [0] * 256,
+            {"dtype": "int32"},
+            "label_dtype='int32'; label_dtype must be one of uint8, int64",
+        ),
         (I16.astype("u1")[0], [0] * 256, {}, r"arrays\[0\] is of shape \(8, 9\)"),
-        (I16.astype("u1"), [0] * 256, {"out": I16[:1]}, "label is .* int16; .* uint8 is needed"),
+        (I16.astype("u1"), [0] * 256, {"out": I16[:1]}, "label is .* int16; it must be .* uint8"),
     ],
 )
 def test_an_impossible_remap_is_refused(array, table, options, message):

@@ -66,10 +66,10 @@ def test_qa60_of_zeros_is_warned_of_under_any_map(all_labels, labels):
     ds = cloudio.open(all_labels)
     (text,) = warned(lambda: ds.reader("B4", labels))
     assert text == (
-        "LABEL_qa60 is stored in 1 byte a pixel, which cannot hold the codes 1024, 2048, 3072, and "
-        "is 0 wherever it was looked at in train, val (2 rows of up to 4 patches): every pixel "
-        "becomes one class, whatever the image shows; read another label, unless "
-        f"'cloudio verify {all_labels}' finds more in it"
+        "LABEL_qa60 is stored in 1 byte per pixel, which cannot hold the codes 1024, 2048, 3072. "
+        "All sampled pixels of train, val (2 rows of up to 4 patches) are 0, so that every pixel "
+        "becomes one class, whatever the image shows. Read another label, unless "
+        f"'cloudio verify {all_labels}' finds other codes in it"
     )
     assert warned(lambda: ds.reader("B4", "qa60")) == []
     assert warned(lambda: cloudio.open(all_labels).split("val").reader("B4", "qa60")) == []
@@ -82,7 +82,7 @@ def test_qa60_that_holds_codes_in_one_split_is_warned_of_in_the_other(tmp_path):
     ds = cloudio.open(tmp_path)
     assert warned(lambda: ds.split("train").reader("B4", {"qa60": None})) == []
     (text,) = warned(lambda: ds.reader("B4", {"qa60": None}))
-    assert "is 0 wherever it was looked at in val (" in text
+    assert "All sampled pixels of val (2 rows of up to 4 patches) are 0" in text
 
 
 def test_qa60_that_is_the_same_code_all_over_but_not_zero_is_no_placeholder(tmp_path):
@@ -99,7 +99,7 @@ def test_the_padding_is_not_looked_at(tmp_path):
     codes[1:510, 1:510] = 0
     codes.tofile(tmp_path / "LABEL_qa60.dat")
     (text,) = warned(lambda: cloudio.open(tmp_path).reader("B4", "qa60"))
-    assert "is 0 wherever" in text
+    assert "All sampled pixels of" in text
 
 
 def test_rows_are_looked_at_in_patches_all_over_a_stacked_file(tmp_path):
@@ -116,7 +116,7 @@ def test_rows_are_looked_at_in_patches_all_over_a_stacked_file(tmp_path):
     ds = cloudio.open(tmp_path, layout=layout)
     texts = warned(lambda: ds.reader(["full"], ["full", "empty"], scale=1))
     assert [text.split(" is stored")[0] for text in texts] == ["full", "empty"]
-    assert ["wherever" in text for text in texts] == [False, True]
+    assert ["All sampled pixels" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
@@ -131,7 +131,7 @@ def test_a_file_that_is_cut_or_gone_meanwhile_is_for_reading_to_tell(tmp_path, i
             assert warned(lambda: ds.reader("B4", {"qa60": None})) == []
             warn.reset()
         (text,) = warned(lambda: ds.reader("B4", "qa60"))
-        assert text.endswith("holds, or read another label")
+        assert text.endswith("occur, or read another label")
 
 
 POLICIES = {
@@ -140,7 +140,7 @@ POLICIES = {
     "kappamask_L2A": "the codes 0, 5: ignored under 'card', class 0 under 'authors'",
     "manual_sc": (
         "the card implies codes 0..3, and the files hold 0..6 and 99: under both policies 1 and 2 "
-        "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labelled, is ignored"
+        "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labeled, is ignored"
     ),
 }
 
@@ -149,8 +149,8 @@ POLICIES = {
 def test_a_label_by_its_name_alone_is_warned_of_where_published_maps_disagree(all_labels, name):
     ds = cloudio.open(all_labels)
     expected = [
-        f"LABEL_{name} by its name alone follows 'card': {POLICIES[name]}; "
-        f"labels={{'LABEL_{name}': 'card'}} says that this is meant"
+        f"LABEL_{name} is named without a policy and follows 'card': {POLICIES[name]}. "
+        f"To confirm, write labels={{'LABEL_{name}': 'card'}}"
         for _ in range(name in POLICIES)
     ]
     assert warned(lambda: ds.reader("B4", [name])) == expected
@@ -175,10 +175,10 @@ def test_policies_of_any_layout_are_compared_by_what_they_list(tmp_path):
     )  # fmt: skip
     (text,) = warned(lambda: cloudio.open(tmp_path, layout=layout).reader("B2", "hq"))
     assert text == (
-        "LABEL_hq by its name alone follows 'one': the code 1: class 1 under 'one', class 2 under "
-        "'two', class 2 under 'three'; the code 2: ignored under 'one', class 0 under 'two', class "
-        "0 under 'three'; the code 3: ignored under 'one', class 1 under 'two', class 0 under "
-        "'three'; labels={'LABEL_hq': 'one'} says that this is meant"
+        "LABEL_hq is named without a policy and follows 'one': the code 1: class 1 under 'one', "
+        "class 2 under 'two', class 2 under 'three'; the code 2: ignored under 'one', class 0 "
+        "under 'two', class 0 under 'three'; the code 3: ignored under 'one', class 1 under 'two', "
+        "class 0 under 'three'. To confirm, write labels={'LABEL_hq': 'one'}"
     )
 
 
@@ -189,8 +189,9 @@ def test_a_probability_as_stored_is_warned_of(all_labels, name, at):
     ds = cloudio.open(all_labels)
     (text,) = warned(lambda: ds.reader("B4", {name: None}))
     assert text == (
-        f"LABEL_{name} read as stored is a probability 0..100, not a class: compare it with a "
-        f"threshold, not with 1; LabelMap.threshold({at}), or its name alone, gives classes 0 and 1"
+        f"LABEL_{name} is read as stored: it holds probabilities 0..100, not classes. Compare them "
+        f"with a threshold, not with 1; LabelMap.threshold({at}), or the label's name alone, gives "
+        "classes 0 and 1"
     )
     assert warned(lambda: ds.reader("B4", {name: None})) == []
 
@@ -218,10 +219,10 @@ def test_codes_as_stored_in_whole_patches_are_warned_of(all_labels, size, n_padd
     (text,) = warned(lambda: ds.reader("B4", labels, size=size))
     height, width = (size, size) if isinstance(size, int) else size
     assert text == (
-        f"LABEL_manual_hq, LABEL_fmask read as stored in windows of {height} x {width}, where "
-        f"509 x 509 pixels are valid: at least {n_padding:,} pixels of each ({share}) are padding "
-        "and come out with the code that is stored there, a 0 as clear; size=None leaves the "
-        "padding out, a map or policy makes it ignore"
+        f"LABEL_manual_hq, LABEL_fmask are read as stored in windows of {height} x {width}, but "
+        f"only 509 x 509 pixels of a patch are valid. At least {n_padding:,} pixels of each window "
+        f"({share}) are padding and keep the code stored there; a 0 looks like clear. size=None "
+        "reads no padding, and with a map or policy padding becomes ignore"
     )
     # As many as say that it is so.
     codes = ds.reader("B4", {"manual_hq": {0: 1, 1: 1, 2: 1, 3: 1}}, size=size, ignore=0)
@@ -238,8 +239,9 @@ def test_labels_of_another_type_are_warned_of_when_read(tmp_path):
         warn.reset()
         (text,) = warned(lambda labels=labels: ds.reader("B2", labels, label_dtype="int64"))
         assert text == (
-            "LABEL_hq is int16 by the sizes of its files, where Small has uint8; read as int16, in "
-            "which codes may mean something else: look at those it holds, and give a map if they do"
+            "LABEL_hq is int16 by the sizes of its files, but uint8 in Small. It is read as int16, "
+            "whose codes may have other meanings: check which codes occur, and give a map if they "
+            "differ"
         )
         assert warned(lambda: ds.reader("B2", "hq")) == []
 
@@ -254,4 +256,4 @@ def test_the_real_data_warns_of_what_is_there(realdata):
         "LABEL_kappamask_L2A",
     }  # fmt: skip
     assert len(texts) == 5
-    assert "is 0 wherever it was looked at in train, val, test (" in "".join(texts)
+    assert "All sampled pixels of train, val, test (" in "".join(texts)

@@ -124,7 +124,7 @@ def test_a_mask_says_where_every_band_is_valid(small):
     sample = reader[4]
     assert (sample.valid.shape, sample.index) == ((40, 48), 4)
     assert reader.read([1], out=reader.allocate(1)).valid.shape == (1, 40, 48)
-    with pytest.raises(RequestError, match="out is a tuple of 2; a MaskedBatch is needed"):
+    with pytest.raises(RequestError, match="out is a tuple of 2; it must be a MaskedBatch"):
         reader.read([4, 1], out=(image, label))
     stored = dataset.reader("L1C", dtype="int16", size=8, valid=True).read([0], (0, 0))
     assert stored.valid[0].tolist() == [[0] * 8] + [[0, 0, 1, 1, 1, 1, 1, 1]] * 7

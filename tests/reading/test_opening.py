@@ -77,7 +77,9 @@ def test_metadata_of_an_older_copy_belongs_to_one_split(tmp_path):
     write_split(tmp_path, 2, names=["train_B02"])
     assert len(open_small(tmp_path).metadata["index"]) == 2
     write_split(tmp_path, 2, names=["val_B02"], metadata=False)
-    with raises(LayoutError, "metadata.csv is beside the splits train, val; each needs its own, "):
+    with raises(
+        LayoutError, "metadata.csv is beside the splits train, val; each split needs its own file, "
+    ):
         open_small(tmp_path)
     (tmp_path / "metadata.csv").rename(tmp_path / "train_metadata.csv")
     write_metadata(tmp_path / "val_metadata.csv", 2, seed=9)
@@ -111,7 +113,9 @@ def test_the_names_of_the_card_are_known_on_disk_and_in_requests(tmp_path):
 
 def test_an_ambiguous_name_lists_the_choices(ds):
     for ask in (ds.__getitem__, ds.find, ds.band, ds.dtype, ds.reader):
-        with raises(RequestError, "'b04' can be L1C_B4 or L2A_B4 in", ds.path, "name one"):
+        with raises(
+            RequestError, "'b04' is ambiguous; in", ds.path, "it can be L1C_B4 or L2A_B4: give one"
+        ):
             ask("b04")
 
 
@@ -122,9 +126,11 @@ def test_an_unknown_name_lists_what_there_is(ds):
 
 @pytest.mark.parametrize("name", [0, -1, slice(2), None, np.int64(0), ("L1C_B2", 0)])
 def test_subscripts_of_a_data_set_are_arrays_and_not_patches(ds, name):
-    with raises(RequestError, "is no name of an array; ds.reader() reads patches, ds.subset"):
+    with raises(
+        RequestError, "is not the name of an array; ds.reader() reads patches, and ds.subset"
+    ):
         ds[name]
-    with raises(RequestError, "is no name of an array"):
+    with raises(RequestError, "is not the name of an array"):
         list(ds)
 
 
@@ -139,8 +145,8 @@ def test_an_array_that_one_split_lacks_differs_from_one_that_is_nowhere(tmp_path
         ds.reader("B3")
     assert ds.split("train").names == ("L1C_B2", "L1C_B3")
     assert ds.warnings == (
-        "val: no L1C_B3, which others have",
-        "test: no L1C_B3, which others have",
+        "val: there is no L1C_B3, which other splits have",
+        "test: there is no L1C_B3, which other splits have",
     )
 
 
@@ -170,7 +176,7 @@ def test_endings_in_upper_case_are_files_too(tmp_path):
     assert open_small(tmp_path)["B2"].tobytes() == arrays["L1C_B2"].tobytes()
     write_split(tmp_path, 1, names=["B2"])
     if len(os.listdir(tmp_path)) == 3:
-        with raises(LayoutError, "B2.dat", "B2.DAT", "have the same name"):
+        with raises(LayoutError, "B2.dat", "B2.DAT", "are the same array; keep one of them"):
             open_small(tmp_path)
 
 

@@ -35,7 +35,9 @@ def test_out_must_not_be_mapped_from_a_file_that_is_read(tmp_path):
     own = np.memmap(tmp_path / "S1_VV.dat", np.float32, "r+", shape=shape)
     for out in (own, own[:2], (own, None)):
         n = len(out[0]) if isinstance(out, tuple) else len(out)
-        with pytest.raises(RequestError, match=r"out is mapped from .*S1_VV\.dat, which is read"):
+        with pytest.raises(
+            RequestError, match=r"out is mapped from .*S1_VV\.dat, which this call reads"
+        ):
             reader.read(range(n), out=out)
     assert oracle.same_bits(np.array(own[:, 0]), arrays["S1_VV"])
     other = np.memmap(tmp_path / "other.dat", np.float32, "w+", shape=shape)
@@ -56,14 +58,17 @@ def wrong_outs():
     locked.flags.writeable = False
     wide = np.zeros((2, 4, 8, 18), np.float32)[..., ::2]
     return {
-        "image of 3 samples": ((np.zeros((3, 4, 8, 9), "f4"), label), r"\(2, 4, 8, 9\) float32 is"),
-        "float64": ((image.astype("f8"), label), "image is .* float64; .* float32 is needed"),
-        "big-endian": ((image.astype(">f4"), label), "float32 is needed"),
+        "image of 3 samples": (
+            (np.zeros((3, 4, 8, 9), "f4"), label),
+            r"it must be \(2, 4, 8, 9\) float32",
+        ),
+        "float64": ((image.astype("f8"), label), "image is .* float64; it must be .* float32"),
+        "big-endian": ((image.astype(">f4"), label), "it must be .* float32"),
         "strided": ((wide, label), "strides .*; it must be contiguous"),
         "read-only": ((locked, label), "image is read-only"),
-        "label of int64": ((image, label.astype("i8")), r"label is .* int64; .* uint8 is needed"),
+        "label of int64": ((image, label.astype("i8")), r"label is .* int64; it must be .* uint8"),
         "label missing": (image, "label is NoneType"),
-        "no array": (([1, 2], label), "image is list; a numpy array is needed"),
+        "no array": (([1, 2], label), "image is list; it must be a numpy array"),
         "one too many": ((image, label, None, None), "out is a tuple of 4"),
     }
 
@@ -81,7 +86,7 @@ def test_a_wrong_out_is_refused_and_not_written(reader, case):
 def test_an_out_with_a_label_that_is_not_read_is_refused(small):
     reader = small[0].reader(L1C)
     batch = reader.allocate(1)
-    with pytest.raises(RequestError, match="out has a label, but this reader reads none"):
+    with pytest.raises(RequestError, match="out has a label, but this reader reads no labels"):
         reader.read([0], out=(batch.image, np.zeros((1, 35, 41), np.uint8)))
 
 

@@ -60,14 +60,14 @@ def test_whole_numbers_of_any_width_are_taken(reader, dtype):
 
 @pytest.mark.parametrize("index", [[True, 2], (1, np.True_), [0, False]])
 def test_true_and_false_among_numbers_are_no_patches(reader, index):
-    with pytest.raises(RequestError, match="index holds True or False; whole numbers are needed"):
+    with pytest.raises(RequestError, match="index holds True or False; it must hold whole numbers"):
         reader.read(index)
     with pytest.raises(RequestError, match="origin holds True or False"):
         reader.read([0, 1], [(0, 0), index])
 
 
 def test_rows_of_different_lengths_are_no_origin(reader):
-    with pytest.raises(RequestError, match="origin is no array of whole numbers"):
+    with pytest.raises(RequestError, match="origin must be an array of whole numbers"):
         reader.read([0, 1], [(1, 2), (3,)])
 
 
@@ -117,7 +117,9 @@ def test_threads_come_from_the_environment(small, monkeypatch):
     assert small[0].reader()._threads == 3
     assert small[0].reader(threads=1)._threads == 1
     monkeypatch.setenv("CLOUDIO_THREADS", "many")
-    with pytest.raises(RequestError, match="CLOUDIO_THREADS='many'; a whole number"):
+    with pytest.raises(
+        RequestError, match="CLOUDIO_THREADS='many'; CLOUDIO_THREADS must be a whole number"
+    ):
         small[0].reader()
     monkeypatch.delenv("CLOUDIO_THREADS")
     assert small[0].reader()._threads >= 1

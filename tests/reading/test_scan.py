@@ -303,7 +303,7 @@ def test_what_cannot_be_counted_is_refused(folder):
         scan.count_array(ds, "B_f32", class_lut=np.zeros(65536, np.uint8))
     with pytest.raises(cloudio.RequestError, match="buckets is for an array of floats"):
         scan.count_lower_halves(ds, "B_i16", np.array([3]))
-    with pytest.raises(cloudio.RequestError, match="the pairs of two of one byte a pixel"):
+    with pytest.raises(cloudio.RequestError, match="only one array, or two of one byte per pixel"):
         scan.count_pairs(ds, "B_u8", "B_i16")
     with pytest.raises(cloudio.RequestError, match="threads=0"):
         scan.count_array(ds, "B_u8", threads=0)
@@ -354,9 +354,9 @@ def test_the_kernel_proves_its_tables(folder):
         "counts": np.zeros(255, np.int64),
         "classes": np.zeros((2, 9), np.int64),
     }.items():
-        with pytest.raises(ValueError, match="is needed"):
+        with pytest.raises(ValueError, match="it must be"):
             count(**{what: wrong})
-        with pytest.raises(ValueError, match="contiguous int64 is needed"):
+        with pytest.raises(ValueError, match="it must be contiguous int64"):
             count(**{what: wrong.astype(np.int32)})
         if what != "records":
             with pytest.raises(TypeError):
@@ -365,7 +365,7 @@ def test_the_kernel_proves_its_tables(folder):
         kernels.run([plan], [np.zeros((2, 4, 8), np.uint8)], index, origin, None, 1)
     with pytest.raises(TypeError):
         kernels.count(None, *good.values(), index, origin, 4, 8, 2)
-    with pytest.raises(ValueError, match="does not fit a patch"):
+    with pytest.raises(ValueError, match="does not fit into a patch"):
         kernels.count(plan, *good.values(), index, origin, 4, 9, 2)
     with pytest.raises(IndexError, match=r"index\[0\] = 2"):
         kernels.count(plan, *good.values(), index + 2, origin, 4, 8, 2)

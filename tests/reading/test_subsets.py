@@ -103,18 +103,18 @@ def test_the_index_of_a_subset_is_its_own(ds, root):
         ([8], IndexError, "index[0] = 8; there are 8 patches"),
         ([0, -9], IndexError, "index[1] = -9; there are 8 patches"),
         (np.array([2**64 - 1], np.uint64), IndexError, "18446744073709551615; there are 8"),
-        ([True, False], RequestError, "the mask has shape (2,); (8,) is needed"),
-        (np.ones(9, bool), RequestError, "the mask has shape (9,); (8,) is needed"),
-        (np.ones((8, 1), bool), RequestError, "the mask has shape (8, 1); (8,) is needed"),
-        (True, RequestError, "the mask has shape (); (8,) is needed"),
-        ([True, 1, 0], RequestError, "index holds True or False; whole numbers are needed"),
-        ([0.0], RequestError, "index is of float64; whole numbers are needed"),
-        (["train"], RequestError, "index is of <U5; whole numbers are needed"),
-        ("train", RequestError, "index is of <U5; whole numbers are needed"),
+        ([True, False], RequestError, "the mask has shape (2,); it must be (8,)"),
+        (np.ones(9, bool), RequestError, "the mask has shape (9,); it must be (8,)"),
+        (np.ones((8, 1), bool), RequestError, "the mask has shape (8, 1); it must be (8,)"),
+        (True, RequestError, "the mask has shape (); it must be (8,)"),
+        ([True, 1, 0], RequestError, "index holds True or False; it must hold whole numbers"),
+        ([0.0], RequestError, "index has dtype float64; it must hold whole numbers"),
+        (["train"], RequestError, "index has dtype <U5; it must hold whole numbers"),
+        ("train", RequestError, "index has dtype <U5; it must hold whole numbers"),
         (None, RequestError, "subset() needs an index, a mask, or a condition on the metadata"),
-        ([None], RequestError, "index is of object; whole numbers are needed"),
-        ([[0, 1]], RequestError, "index has shape (1, 2); one dimension is needed"),
-        ([[0], [1, 2]], RequestError, "index is no array of whole numbers"),
+        ([None], RequestError, "index has dtype object; it must hold whole numbers"),
+        ([[0, 1]], RequestError, "index has shape (1, 2); it must have one dimension"),
+        ([[0], [1, 2]], RequestError, "index must be an array of whole numbers"),
     ],
 )
 def test_an_index_that_names_no_patches_is_refused(ds, index, error, words):
@@ -141,7 +141,7 @@ def test_a_mask_picks_the_patches_where_it_is_true(ds, root):
     assert stored(part.subset([True, False, True, False])) == expected(root, [7, 7])
     assert len(ds.subset(np.zeros(8, bool))) == 0
     assert len(ds.subset([]).subset(np.zeros(0, bool))) == 0
-    with raises(RequestError, "index is of bool; whole numbers are needed"):
+    with raises(RequestError, "index has dtype bool; it must hold whole numbers"):
         ds.reader("B2").read(mask)
 
 
@@ -173,7 +173,7 @@ def test_the_column_index_picks_by_its_values_and_never_is_a_row_number(ds, root
         assert stored(part) == expected(root, rows)
         again = part.reader("B2", scale=None, dtype="int16").read(range(len(rows)))
         assert np.array_equal(again.image, reader.read(rows).image)
-    with raises(RequestError, "subset(index=...) could mean two things; positions are the first"):
+    with raises(RequestError, "subset(index=...) is ambiguous; pass positions as the first"):
         ds.subset(index=numbers[0])
 
 
@@ -209,7 +209,9 @@ def test_a_condition_that_makes_no_sense_is_refused(ds, where, words):
 
 def test_conditions_need_metadata(tmp_path):
     write_split(tmp_path / "train", 1, names=["B2"], metadata=False)
-    with raises(RequestError, "no column 'roi_id';", "has no metadata.csv in every split"):
+    with raises(
+        RequestError, "there is no column 'roi_id'; not every split of", "has a metadata.csv"
+    ):
         open_small(tmp_path).subset(roi_id="ROI_0001")
 
 
@@ -246,7 +248,7 @@ def test_a_split_without_metadata_takes_it_from_the_whole_and_says_so(tmp_path):
     ds = open_small(tmp_path)
     assert ds.metadata == {}
     assert ds.subset([0]).metadata == {}
-    assert ds.warnings == ("val: no metadata.csv, which others have",)
+    assert ds.warnings == ("val: there is no metadata.csv, which other splits have",)
     assert len(ds.split("train").metadata["index"]) == 1
     assert ds.split("train").warnings == ()
 

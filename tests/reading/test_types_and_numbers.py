@@ -26,10 +26,10 @@ def test_bands_already_scaled_are_float32_of_unknown_scale(tmp_path, metadata):
     assert ds["B2"].tobytes() == arrays["L1C_B2"].tobytes()
     assert ds.band("B2").scale is None
     assert ds.warnings == (
-        f"{tmp_path.name}: B2.dat is float32 by its size, where Small has int16",
-        f"{tmp_path.name}: B3.dat is float32 by its size, where Small has int16",
+        f"{tmp_path.name}: B2.dat is float32 by its size, but int16 in Small",
+        f"{tmp_path.name}: B3.dat is float32 by its size, but int16 in Small",
     )
-    with raises(RequestError, "the scale of L1C_B2 is not known", "float32", "scale="):
+    with raises(RequestError, "the scale of L1C_B2 is unknown", "float32", "scale="):
         ds.reader(["B2", "VV"])
     image = ds.reader(["B2", "VV"], size=(40, 48), scale=1).read([1, 0]).image
     for band, name in enumerate(("L1C_B2", "S1_VV")):
@@ -44,7 +44,7 @@ def test_labels_of_two_bytes_are_read_as_such(tmp_path):
     ds = open_small(tmp_path)
     assert ds.dtype("hq") == np.int16
     assert ds.band("hq").kind == "label"
-    with pytest.warns(UserWarning, match="LABEL_hq is int16 by the sizes .* Small has uint8"):
+    with pytest.warns(UserWarning, match="LABEL_hq is int16 by the sizes .* uint8 in Small"):
         reader = ds.reader("B2", "hq", size=(40, 48))
     label = reader.read([2]).label[0]
     expected = np.full((40, 48), 255)
@@ -73,11 +73,11 @@ def test_an_array_the_layout_does_not_know_has_the_type_of_its_size(
     assert ds[stem].dtype == dtype
     assert ds[stem].tobytes() == arrays[stem].tobytes()
     assert ds.warnings[0] == (
-        f"{tmp_path.name}: {stem}.dat is not an array of Small; taken as {dtype} by its size"
+        f"{tmp_path.name}: {stem}.dat is not an array of Small; by its size it is read as {dtype}"
     )
     # Without metadata.csv, two patches of wider types would have the same sizes.
     assert len(ds.warnings) == (1 if metadata or dtype == "float32" else 2)
-    with raises(RequestError, f"the scale of {stem} is not known", "scale="):
+    with raises(RequestError, f"the scale of {stem} is unknown", "scale="):
         ds.reader(stem)
 
 
@@ -92,14 +92,14 @@ def test_scaled_bands_that_pass_for_twice_as_many_patches_are_warned_of(tmp_path
     assert len(ds) == 4
     types = "float32 and int16" if labels else "float32"
     assert ds.warnings == (
-        f"{tmp_path.name}: taken for 4 patches by the sizes of the files, which 2 of {types} would "
-        "have too; a metadata.csv with a row per patch would tell",
+        f"{tmp_path.name}: the files are read as 4 patches, but their sizes also fit 2 patches of "
+        f"{types}; a metadata.csv with a row per patch decides it",
     )
     write_metadata(tmp_path / "metadata.csv", 2)
     ds = open_small(tmp_path)
     assert len(ds) == 2
     assert ds.dtype("B2") == np.float32
-    assert not any("taken for" in said for said in ds.warnings)
+    assert not any("sizes also fit" in said for said in ds.warnings)
 
 
 def test_a_folder_that_may_not_be_read_is_no_split_unless_it_is_called_one(tmp_path, monkeypatch):
@@ -148,15 +148,15 @@ def test_files_that_disagree_are_named_by_size(tmp_path, odd):
     fit = "5,760 (uint8) or 11,520 (int16)" if odd == "hq" else "11,520 (int16) or 23,040 (float32)"
     with raises(
         LayoutError,
-        f"{tmp_path / odd}.dat holds 19,200 bytes; 3 patches of 40 x 48, by 4 of 5 files, ",
-        f"need {fit}",
+        f"{tmp_path / odd}.dat holds 19,200 bytes; it must hold {fit}, ",
+        "for 3 patches of 40 x 48, as 4 of 5 files have",
     ):
         open_small(tmp_path)
 
 
 def test_two_files_that_disagree_do_not_pretend_to_a_majority(tmp_path):
     write_zeros(tmp_path, B2=6 * PATCH, B3=10 * PATCH)
-    with raises(LayoutError, "B3.dat holds 19,200 bytes; 3 patches", "by 1 of 2 files, need"):
+    with raises(LayoutError, "B3.dat holds 19,200 bytes; it must hold", "as 1 of 2 files have"):
         open_small(tmp_path)
 
 
@@ -165,8 +165,8 @@ def test_metadata_outweighs_the_files(tmp_path):
     write_metadata(tmp_path / "metadata.csv", 5)
     with raises(
         LayoutError,
-        "B2.dat holds 11,520 bytes; 5 patches of 40 x 48, by the rows of metadata.csv, ",
-        "need 19,200 (int16) or 38,400 (float32)",
+        "B2.dat holds 11,520 bytes; it must hold 19,200 (int16) or 38,400 (float32), ",
+        "for 5 patches of 40 x 48, as metadata.csv has",
     ):
         open_small(tmp_path)
 
@@ -175,7 +175,7 @@ def test_metadata_outweighs_the_files(tmp_path):
 def test_metadata_without_rows_is_refused(tmp_path, content):
     write_split(tmp_path, 3, names=["B2"])
     (tmp_path / "metadata.csv").write_text(content, encoding="utf-8")
-    with raises(LayoutError, tmp_path, "metadata.csv has no rows; it needs one per patch"):
+    with raises(LayoutError, tmp_path, "metadata.csv has no rows; write a row per patch"):
         open_small(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_a_size_that_fits_no_type_is_named_with_what_a_patch_needs(tmp_path, siz
     with raises(
         LayoutError,
         f"{tmp_path / 'B2.dat'} holds {size:,} bytes, and no file here holds a whole number of ",
-        "patches of 40 x 48: one of int16 needs 3,840",
+        "patches of 40 x 48; a patch of int16 has 3,840 bytes",
     ):
         open_small(tmp_path)
 
@@ -193,7 +193,9 @@ def test_a_size_that_fits_no_type_is_named_with_what_a_patch_needs(tmp_path, siz
 def test_a_stack_of_bands_in_one_file_is_not_taken_for_one_band(tmp_path):
     write_split(tmp_path, 2, names=["B2", "B3"])
     np.zeros((2, 13, 40, 48), "<i2").tofile(tmp_path / "stack.dat")
-    with raises(LayoutError, "stack.dat holds 99,840 bytes; 2 patches of 40 x 48"):
+    with raises(
+        LayoutError, "stack.dat holds 99,840 bytes; it must hold", "for 2 patches of 40 x 48"
+    ):
         open_small(tmp_path)
 
 

@@ -42,7 +42,7 @@ def test_values_in_several_splits_are_found_with_their_patches():
     ]
     assert part.split("train").metadata["roi_id"].tolist() == ["b", "a", "c"]
     with pytest.raises(
-        RequestError, match=r"^no column 'tile'; the metadata of somewhere has roi_"
+        RequestError, match=r"^there is no column 'tile'; the metadata of somewhere has roi_"
     ):
         shared(ds, ["tile"])
 

@@ -30,7 +30,8 @@ def test_shares_that_groups_allow_are_met_exactly():
 
 def test_a_split_without_patches_is_empty_with_a_warning():
     words = (
-        r"^val gets no patch; it was to have 0.0535 of 3 patches, which are in 3 groups of up to 1$"
+        r"^val gets no patch, although its share is 0\.0535 of 3: the patches are in 3 groups "
+        r"of up to 1, which stay whole$"
     )
     with pytest.warns(cloudio.CloudioWarning, match=words) as caught:
         splits = make_splits(

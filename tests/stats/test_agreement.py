@@ -96,9 +96,13 @@ def test_agreement_of_labels_of_two_bytes(data):
     ("source", "reference", "message"),
     [
         ("hq", "hq", "hq is both source and reference"),
-        ({"found": None}, "hq", "found as stored; a map to the classes of the other is needed"),
-        ("found", {"hq": None}, "hq as stored; a map"),
-        ("found", ["hq", "half"], r"reference=\['hq', 'half'\]; one label is needed"),
+        (
+            {"found": None},
+            "hq",
+            r"found has no map \(None\); give it a policy or a map to the classes of the other",
+        ),
+        ("found", {"hq": None}, r"hq has no map \(None\); give it a policy"),
+        ("found", ["hq", "half"], r"reference=\['hq', 'half'\]; reference must be one label"),
         ("found", "manual_hq", "no array 'manual_hq'"),
     ],
 )
@@ -108,13 +112,17 @@ def test_labels_that_cannot_be_compared_are_refused(data, source, reference, mes
 
 
 def test_rates_per_patch_need_per_patch(data):
-    with pytest.raises(RequestError, match="not counted one by one; per_patch=True does"):
+    with pytest.raises(
+        RequestError, match=r"no counts per patch; agreement\(..., per_patch=True\) has"
+    ):
         _ = stats.agreement(data[0], "half", "hq").balanced_per_patch
 
 
 def test_groups_need_each_class_once(data):
     found = stats.agreement(data[0], "found", "hq")
-    with pytest.raises(RequestError, match=r"groups have classes \[0, 1\]; each of 0..3 is needed"):
+    with pytest.raises(
+        RequestError, match=r"the groups have classes \[0, 1\]; each of 0..3 must be in exactly one"
+    ):
         found.merged({"a": (0, 1)})
     with pytest.raises(RequestError, match=r"groups have classes \[0, 1, 2, 3, 4\]"):
         found.binary((4,))

@@ -165,7 +165,7 @@ def test_a_reader_normalizes_with_mean_and_std(data):
     assert np.array_equal(swapped.mean, found.mean[::-1])
     assert np.array_equal(swapped.percentiles, found.percentiles[::-1])
     assert swapped == stats.bands(ds, ["offset", "i16"])
-    with pytest.raises(RequestError, match="no B9; there is i16, offset"):
+    with pytest.raises(RequestError, match="no band B9; these are statistics of i16, offset"):
         found.select(["B9"])
 
 
@@ -190,19 +190,31 @@ def test_a_preset_means_its_bands_and_a_band_may_come_twice(data):
     ("arguments", "message"),
     [
         ({"bands": "B99"}, r"no array 'B99'"),
-        ({"percentiles": 50}, r"percentiles=50; a sequence of numbers 0\.\.100"),
-        ({"percentiles": "50"}, r"percentiles='50'; a sequence"),
-        ({"percentiles": [101]}, r"percentiles=\[101\]; a sequence"),
-        ({"percentiles": [np.nan]}, r"percentiles=\[nan\]; a sequence"),
-        ({"scale": 0}, r"scale=0; numbers but 0"),
-        ({"scale": 1e40}, r"scale=1e\+40; numbers but 0 that float32"),
-        ({"scale": "dB"}, r"scale='dB'; 'reflectance', None or numbers"),
-        ({"scale": [1, 2, 3]}, r"scale has shape \(3,\); there are 1 bands"),
-        ({"window": (0, 0, 3, 3)}, r"window=\(0, 0, 3, 3\); a Window inside a patch of 20 x 18"),
-        ({"window": Window(0, 0, 21, 3)}, r"a Window inside a patch of 20 x 18 is needed"),
-        ({"window": Window(0, -1, 2, 3)}, r"a Window inside a patch"),
-        ({"window": Window(0, 0, 0, 3)}, r"a Window inside a patch"),
-        ({"threads": 0}, r"threads=0; a whole number from 1 on"),
+        (
+            {"percentiles": 50},
+            r"percentiles=50; percentiles must be a sequence of numbers 0\.\.100",
+        ),
+        ({"percentiles": "50"}, "percentiles='50'; percentiles must be a sequence of"),
+        ({"percentiles": [101]}, r"percentiles=\[101\]; percentiles must be a sequence of"),
+        ({"percentiles": [np.nan]}, r"percentiles=\[nan\]; percentiles must be a sequence of"),
+        ({"scale": 0}, r"scale=0; scale must be numbers other than 0"),
+        ({"scale": 1e40}, r"scale=1e\+40; scale must be numbers other than 0 that float32"),
+        ({"scale": "dB"}, "scale='dB'; scale must be 'reflectance', None or numbers"),
+        (
+            {"scale": [1, 2, 3]},
+            r"scale has shape \(3,\), but there are 1 band; give one number, or one per band",
+        ),
+        (
+            {"window": (0, 0, 3, 3)},
+            r"window=\(0, 0, 3, 3\); window must be a Window inside the stored patch of 20 x 18",
+        ),
+        (
+            {"window": Window(0, 0, 21, 3)},
+            r"window must be a Window inside the stored patch of 20 x 18",
+        ),
+        ({"window": Window(0, -1, 2, 3)}, r"window must be a Window inside the stored patch"),
+        ({"window": Window(0, 0, 0, 3)}, r"window must be a Window inside the stored patch"),
+        ({"threads": 0}, "threads=0; threads must be a whole number, 1 or more"),
     ],
 )
 def test_wrong_arguments_are_refused(data, arguments, message):

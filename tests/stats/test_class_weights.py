@@ -59,11 +59,19 @@ def test_weights_without_pixels_are_0():
 @pytest.mark.parametrize(
     ("how", "beta", "message"),
     [
-        ("other", None, "weights 'other'; 'balanced', 'inverse', 'median', 'effective' are known"),
-        ("effective", None, "beta=None with weights 'effective'; 'effective' alone needs it"),
-        ("balanced", 0.9, r"beta=0\.9 with weights 'balanced'"),
-        ("effective", 1, r"beta=1; a number from 0 on and below 1 is needed"),
-        ("effective", "x", r"beta='x'; a number"),
+        (
+            "other",
+            None,
+            "how='other'; how must be one of 'balanced', 'inverse', 'median', 'effective'",
+        ),
+        (
+            "effective",
+            None,
+            "beta=None with how='effective'; 'effective' needs beta, the others take none",
+        ),
+        ("balanced", 0.9, r"beta=0\.9 with how='balanced'; 'effective' needs beta, the"),
+        ("effective", 1, r"beta=1; beta must be a number from 0 to below 1"),
+        ("effective", "x", r"beta='x'; beta must be a number"),
     ],
 )
 def test_wrong_weights_are_refused(how, beta, message):

@@ -33,7 +33,7 @@ def test_the_command_prints_the_first_preset_and_manual_hq(command, capsys, monk
     printed = capsys.readouterr()
     assert str(stats.bands(ds, "some")) in printed.out
     assert str(stats.classes(ds, "hq")) in printed.out
-    assert "also there: --bands floats, or --bands all" in printed.out
+    assert "count more bands with --bands floats, or --bands all" in printed.out
     assert "--split train" in printed.out
     assert ("bands:" in printed.err) == terminal
     assert "bands:" not in printed.out
@@ -61,15 +61,21 @@ def test_the_command_counts_and_saves_what_it_is_told_to(command, capsys, tmp_pa
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--bands", "i16", "--no-bands"], "--bands and --no-bands exclude each other"),
-        (["--labels", "hq", "--no-labels"], "--labels and --no-labels exclude each other"),
+        (
+            ["--bands", "i16", "--no-bands"],
+            "--bands and --no-bands contradict each other; give one of them",
+        ),
+        (
+            ["--labels", "hq", "--no-labels"],
+            "--labels and --no-labels contradict each other; give one of them",
+        ),
         (["--reference", "hq"], "--reference needs --agreement"),
         (["--no-bands", "--no-labels"], "nothing to count in"),
-        (["--labels", "i16"], "i16 under 'card'; there is no policy"),
+        (["--labels", "i16"], "i16 has no policy 'card'; its policies: none"),
         (["--agreement", "found"], "no array 'manual_hq'"),
         (["--split", "test"], "no split 'test'"),
         (["--percentiles", "a"], r"percentiles=\['a'\]"),
-        (["-o", "{path}/train/i16.dat"], "i16.dat is there already, and holds no statistics"),
+        (["-o", "{path}/train/i16.dat"], "i16.dat exists and holds no statistics"),
         (["-o", "{path}/none/x.json"], "no folder"),
     ],
 )
@@ -97,7 +103,7 @@ def test_bands_of_unknown_scale_are_left_out_and_named(command, tmp_path, capsys
     words = ["stats", str(tmp_path / "data"), *command[1][1:], "--no-labels", "--bands", "all"]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert "of unknown scale: own; --raw counts numbers as stored" in printed
+    assert "because their scale is unknown: own; --raw counts numbers as stored" in printed
     assert not re.search("^own ", printed, re.MULTILINE)
     assert main([*words, "--raw", "-o", str(tmp_path / "raw.json")]) == 0
     assert "unknown" not in capsys.readouterr().out
@@ -112,6 +118,6 @@ def test_warnings_are_printed_as_sentences(mini, capsys):
         assert main(words) == 0
     lines = capsys.readouterr().err.splitlines()
     assert any(
-        line.startswith("cloudio: warning: LABEL_qa60 is stored in 1 byte a pixel")
+        line.startswith("cloudio: warning: LABEL_qa60 is stored in 1 byte per pixel")
         for line in lines
     )

@@ -49,9 +49,14 @@ def test_agreement_equals_scikit_learn(mini):
 
 
 def test_labels_named_alone_give_the_warnings_of_a_reader(mini):
-    with pytest.warns(cloudio.CloudioWarning, match="LABEL_sen2cor by its name alone follows"):
+    with pytest.warns(
+        cloudio.CloudioWarning,
+        match="LABEL_sen2cor is named without a policy and follows",
+    ):
         stats.classes(mini, "sen2cor")
-    with pytest.warns(cloudio.CloudioWarning, match="LABEL_kappamask_L1C by its name alone"):
+    with pytest.warns(
+        cloudio.CloudioWarning, match="LABEL_kappamask_L1C is named without a policy"
+    ):
         stats.agreement(mini, "kappamask_L1C")
 
 

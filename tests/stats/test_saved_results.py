@@ -44,14 +44,14 @@ def test_only_files_with_statistics_are_replaced(data, tmp_path):
     found = stats.classes(data[0], "hq")
     path = tmp_path / "L1C_B4.dat"
     path.write_bytes(b"\0" * 100)
-    with pytest.raises(RequestError, match=r"L1C_B4.dat is there already, and holds no statistics"):
+    with pytest.raises(RequestError, match=r"L1C_B4.dat exists and holds no statistics"):
         found.save(path)
     assert path.read_bytes() == b"\0" * 100
     with pytest.raises(FileNotFoundError, match="no folder"):
         found.save(tmp_path / "no" / "x.json")
     for text in ("", "[]", '{"kind": "Car"}', '{"kind": "ClassStats"}'):
         path.write_text(text)
-        with pytest.raises(RequestError, match="holds no statistics of cloudio"):
+        with pytest.raises(RequestError, match="does not hold statistics that save"):
             stats.load(path)
 
 

@@ -55,9 +55,9 @@ def test_close_gives_back_every_descriptor_and_mapping_whoever_has_readers(folde
         # Nothing to be read needs no file.
         assert reader.read([]).image.shape == (0, 2, 9, 9)
     for part in parts:
-        with pytest.raises(RequestError, match="is closed; open the data set anew"):
+        with pytest.raises(RequestError, match="is closed; open the data set again"):
             part.reader(["B0"])
-    with pytest.raises(RequestError, match="train is closed; open the data set anew"):
+    with pytest.raises(RequestError, match="train is closed; open the data set again"):
         ds.split("train")["B1"]
     assert len(ds) == 8
     with small(folder, io) as anew:
@@ -152,10 +152,10 @@ def test_a_file_that_was_opened_while_its_data_set_was_closed_is_closed(folder, 
     monkeypatch.setattr(open_files, "open_file", slowly)
     source = ds.split("val").open_arrays("B0")[0]
     assert opened[0].closed
-    with pytest.raises(RequestError, match=r"B0\.dat is closed; open the data set anew"):
+    with pytest.raises(RequestError, match=r"B0\.dat is closed; open the data set again"):
         source.array  # noqa: B018
     for again in (lambda: ds.split("val")["B0"], lambda: ds.split("val").reader(["B0"])):
-        with pytest.raises(RequestError, match="val is closed; open the data set anew"):
+        with pytest.raises(RequestError, match="val is closed; open the data set again"):
             again()
 
 
@@ -244,7 +244,10 @@ def test_at_the_limit_of_descriptors_an_error_says_so_and_others_go_on(folder, i
         number, name, words = line.split("|")
         assert int(number) == errno.EMFILE
         assert Path(name).parent.parent == folder[0]
-        assert f"this process may open no more files than {int(limit):,}; a reader needs" in words
+        assert (
+            f"this process cannot open more files than the limit of {int(limit):,}; a reader opens"
+            in words
+        )
     assert lines[3].split("|")[1].endswith("train/B0.dat")
 
 
@@ -299,7 +302,7 @@ def test_a_pickle_keeps_how_files_are_read_and_given_back(folder, io):
 
 
 def test_a_wrong_choice_of_io_or_evict_is_refused(folder):
-    with pytest.raises(RequestError, match="io='read'; 'mmap', 'pread' or 'auto' is needed"):
+    with pytest.raises(RequestError, match="io='read'; io must be 'mmap', 'pread' or 'auto'"):
         small(folder, "read")
-    with pytest.raises(RequestError, match="evict=1; True or False is needed"):
+    with pytest.raises(RequestError, match="evict=1; evict must be True or False"):
         small(folder).reader(["B0"], evict=1)

@@ -28,14 +28,14 @@ def test_what_is_unusual_about_files_is_told_at_open_once_for_a_path(tmp_path):
     texts, ds = warnings_and_result(lambda: cloudio.open(tmp_path, layout=SMALL))
     assert texts == [
         f"{tmp_path}: 5 warnings about its files; ds.warnings lists all.\n"
-        "- train: B2.dat is float32 by its size, where Small has int16; train: B3.dat is float32 "
-        "by its size, where Small has int16; train: B4.dat is float32 by its size, where Small "
-        "has int16; and 1 more so: read by that type, and a band without a scale of its own, so "
-        "that reader(...) wants scale=; if the files were not converted, they are cut, exchanged "
-        "or of another data set.\n"
-        "- val: no L1C_B4, own, which others have: over all splits these arrays are not there, and "
-        "a preset may mean others in their place (rgb those of L2A); ds.split(name) has what its "
-        "split has."
+        "- train: B2.dat is float32 by its size, but int16 in Small; train: B3.dat is float32 by "
+        "its size, but int16 in Small; train: B4.dat is float32 by its size, but int16 in Small; "
+        "and 1 more: cloudio reads the type that it found, but knows no scale for such a band: "
+        "pass scale= to reader(...). If nobody converted the files, they are cut, exchanged, or "
+        "belong to another data set.\n"
+        "- val: there is no L1C_B4, own, which other splits have: the data set as a whole does not "
+        "have these arrays, and a preset may use others instead (rgb those of L2A); ds.split(name) "
+        "has all arrays of its split."
     ]
     assert len(ds.warnings) == 6
     assert all(warning in "".join(texts) for warning in ds.warnings[:3])
@@ -52,7 +52,7 @@ def test_what_changes_no_number_is_listed_and_not_told(tmp_path):
     texts, ds = warnings_and_result(lambda: cloudio.open(tmp_path, layout=SMALL))
     assert texts == []
     assert [warning.split(": ")[1].split()[0] for warning in ds.warnings] == [
-        "own.dat", "left", "own.dat", "no",
+        "own.dat", "left", "own.dat", "there",
     ]  # fmt: skip
 
 
@@ -83,14 +83,14 @@ def test_float32_that_passes_for_int16_is_told_and_int16_is_not(tmp_path, files,
     for name, array in files.items():
         array.astype(array.dtype.newbyteorder("<")).tofile(tmp_path / f"{name}.dat")
     texts, ds = warnings_and_result(lambda: cloudio.open(tmp_path, layout=SMALL))
-    taken = f"{tmp_path.name}: taken for 4 patches by the sizes of the files, which 2 of "
+    taken = f"{tmp_path.name}: the files are read as 4 patches, but their sizes also fit 2 patches"
     assert [f"{tmp_path}: 1 warning" in text and taken in text for text in texts] == [True] * told
-    assert all(text.endswith("half of every number is read as another.") for text in texts)
+    assert all(text.endswith("the smaller number, every pixel is read wrongly.") for text in texts)
     assert (len(ds), len(ds.warnings)) == (4, 1)
     write_metadata(tmp_path / "metadata.csv", len(next(iter(files.values()))))
     warn.reset()
     texts = warned(lambda: cloudio.open(tmp_path, layout=SMALL))
-    assert not any("taken for" in text for text in texts)
+    assert not any("sizes also fit" in text for text in texts)
 
 
 def test_a_pickle_says_nothing_again(tmp_path, all_labels):
@@ -131,7 +131,7 @@ def test_info_lists_what_open_warns_of_and_does_not_warn(tmp_path, capsys):
     (path / "val" / "L1C_B3.dat").unlink()
     assert warned(lambda: main(["info", str(path)])) == []
     out, err = capsys.readouterr()
-    assert out.endswith("val: no L1C_B3, which others have\n")
+    assert out.endswith("val: there is no L1C_B3, which other splits have\n")
     assert err == ""
 
 

@@ -59,9 +59,9 @@ def test_a_row_of_empty_fields_is_a_row(read):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a,b\n1,2\n3\n", "metadata.csv, line 3: 1 fields; the header has 2"),
-        ("a,b\n1,2,3\n", "metadata.csv, line 2: 3 fields; the header has 2"),
-        ('a,b\n"1\n1",2\n\n3,4,\n', "metadata.csv, line 5: 3 fields; the header has 2"),
+        ("a,b\n1,2\n3\n", "metadata.csv, line 3: 1 fields, but the header has 2"),
+        ("a,b\n1,2,3\n", "metadata.csv, line 2: 3 fields, but the header has 2"),
+        ('a,b\n"1\n1",2\n\n3,4,\n', "metadata.csv, line 5: 3 fields, but the header has 2"),
         ('a,b\n1,"2\n3,4\n', "metadata.csv, line 3: unexpected end of data"),
         ('a,b\n"1"x,2\n', "metadata.csv, line 2: ',' expected after '\"'"),
     ],
@@ -72,7 +72,7 @@ def test_a_broken_row_is_refused_with_its_line(read, text, words):
 
 
 def test_a_column_named_twice_is_refused(read):
-    with pytest.raises(LayoutError, match=r"metadata.csv names a column twice: 'a', ''$"):
+    with pytest.raises(LayoutError, match=r"metadata\.csv has a column twice: 'a', ''$"):
         read("a,b,,a,,c\n1,2,3,4,5,6\n")
 
 
@@ -95,7 +95,7 @@ def test_spaces_after_commas_and_around_names_are_no_part_of_them(read):
         "roi_id": ["ROI 1", "ROI 2"],
         "geometry": ["POINT(1, 2)", " x"],
     }
-    with pytest.raises(LayoutError, match=r"names a column twice: 'a'$"):
+    with pytest.raises(LayoutError, match=r"has a column twice: 'a'$"):
         read("a, a\n1,2\n")
 
 
@@ -103,7 +103,7 @@ def test_a_comma_at_the_end_of_each_line_makes_no_column(read):
     assert read("a,b,\n1,2,\n3,4,\n") == {"a": ["1", "3"], "b": ["2", "4"]}
     assert read("a,b,\n1,2,\n3,4,5\n") == {"a": ["1", "3"], "b": ["2", "4"], "": ["", "5"]}
     assert read(",b\n0,x\n") == {"": ["0"], "b": ["x"]}  # as pandas writes its own index
-    with pytest.raises(LayoutError, match=r"line 2: 2 fields; the header has 3"):
+    with pytest.raises(LayoutError, match="line 2: 2 fields, but the header has 3"):
         read("a,b,\n1,2\n")
 
 
@@ -115,13 +115,13 @@ def test_other_separators_than_commas_are_refused_by_name(read, mark, separator)
     with pytest.raises(LayoutError) as caught:
         read(text)
     assert str(caught.value).endswith(
-        f"metadata.csv is separated by {separator}; commas are needed"
+        f"metadata.csv is separated by {separator}; it must be separated by commas"
     )
     assert read(f"a,b{mark}c\n1,2{mark}3\n") == {"a": ["1"], f"b{mark}c": [f"2{mark}3"]}
 
 
 def test_decimal_commas_are_a_field_too_many_or_text(read):
-    with pytest.raises(LayoutError, match=r"line 2: 3 fields; the header has 2"):
+    with pytest.raises(LayoutError, match="line 2: 3 fields, but the header has 2"):
         read("a,b\n1,5,x\n")
     column = typed_column(read('a,b\n"1,5",x\n')["a"])
     assert column.tolist() == ["1,5"]

@@ -58,11 +58,11 @@ def test_a_header_of_another_type_is_right_and_warns(tmp_path):
     np.save(tmp_path / "hq.npy", np.ones((2, H, W), np.int16))
     ds = cloudio.open(tmp_path, layout=SMALL)
     assert ds.warnings == (
-        f"{tmp_path.name}: L1C_B2.npy is uint16 by its header, where Small has int16",
-        f"{tmp_path.name}: hq.npy is int16 by its header, where Small has uint8",
+        f"{tmp_path.name}: L1C_B2.npy is uint16 by its header, but int16 in Small",
+        f"{tmp_path.name}: hq.npy is int16 by its header, but uint8 in Small",
     )
     assert ds.band("B2") == Band("L1C_B2", dtype="uint16", scale=None, wavelength=496.6)
-    with refusal(RequestError, "the scale of L1C_B2 is not known", "uint16"):
+    with refusal(RequestError, "the scale of L1C_B2 is unknown", "uint16"):
         ds.reader("B2")
     with pytest.warns(UserWarning, match="LABEL_hq is int16"):
         reader = ds.reader("B2", "hq", scale=1)
@@ -93,21 +93,24 @@ def misaligned(file):
     [
         (
             big_endian,
-            ["is big-endian (>i2); save it anew, numpy.save(path, array.astype('<i2'))"],
+            ["is big-endian (>i2); save it again: numpy.save(path, array.astype('<i2'))"],
         ),
-        (fortran, ["is in Fortran order; save it anew, numpy.save(path, numpy.ascontig"]),
-        (objects, ["holds Python objects; save it anew, numpy.save(path, array.astype("]),
-        (misaligned, ["has its first pixel at byte 75, no multiple of 2; save it anew"]),
+        (fortran, ["is in Fortran order; save it again: numpy.save(path, numpy.ascontig"]),
+        (objects, ["holds Python objects; save it again: numpy.save(path, array.astype("]),
+        (
+            misaligned,
+            ["has its first pixel at byte 75, which is not a multiple of 2; save it again"],
+        ),
         *(
             (
                 lambda file, dtype=dtype: np.save(file, np.zeros((2, H, W), dtype)),
-                [f"is {dtype}; uint8, int8, uint16, int16, float32 are read: save it anew"],
+                [f"is {dtype}; cloudio reads uint8, int8, uint16, int16, float32: save it again"],
             )
             for dtype in ("bool", "int32", "int64", "float16", "float64", "complex64", "uint32")
         ),
         (
             lambda file: np.save(file, np.zeros((2, H, W), [("a", "i2")])),
-            ["is [('a', '<i2')]; uint8, int8, uint16, int16, float32 are read"],
+            ["is [('a', '<i2')]; cloudio reads uint8, int8, uint16, int16, float32"],
         ),
         (
             lambda file: np.save(file, np.zeros((2, W, H), "i2")),
@@ -132,9 +135,12 @@ def misaligned(file):
             lambda file: np.save(file, np.zeros((0, H, W), "i2")),
             ["has shape (0, 40, 48): no patches"],
         ),
-        (lambda file: file.write_bytes(b"x" * 7680), ["is no .npy file: the magic string"]),
-        (lambda file: file.write_bytes(b"\x93NUMPY"), ["is no .npy file: EOF"]),
-        (lambda file: file.write_bytes(b"\x93NUMPY\x04\x00"), ["is .npy version 4.0; 1.0, 2.0, "]),
+        (lambda file: file.write_bytes(b"x" * 7680), ["is not a .npy file: the magic string"]),
+        (lambda file: file.write_bytes(b"\x93NUMPY"), ["is not a .npy file: EOF"]),
+        (
+            lambda file: file.write_bytes(b"\x93NUMPY\x04\x00"),
+            ["is .npy version 4.0; cloudio reads 1.0, 2.0 "],
+        ),
         (lambda file: file.write_bytes(b""), ["is empty"]),
         (lambda file: file.mkdir(), ["is not a regular file"]),
     ],
@@ -151,7 +157,8 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path, more):
     os.truncate(tmp_path / "B2.npy", 128 + 7680 + more)
     with refusal(
         LayoutError,
-        f"B2.npy holds {7808 + more:,} bytes; its header, int16 of (2, 40, 48), needs 7,808",
+        f"B2.npy holds {7808 + more:,} bytes; by its header (int16, shape (2, 40, 48)) it must "
+        "hold 7,808",
     ):
         cloudio.open(tmp_path, layout=SMALL)
 
@@ -159,7 +166,12 @@ def test_a_header_that_lies_about_the_size_is_refused(tmp_path, more):
 def test_npy_and_flat_files_of_one_array_are_refused(tmp_path):
     write_split(tmp_path, 2, names=["B2"])
     np.save(tmp_path / "B2.npy", np.zeros((2, H, W), "i2"))
-    with refusal(LayoutError, tmp_path / "B2.npy", tmp_path / "B2.dat", "have the same name"):
+    with refusal(
+        LayoutError,
+        tmp_path / "B2.npy",
+        tmp_path / "B2.dat",
+        "are the same array; keep one of them",
+    ):
         cloudio.open(tmp_path, layout=SMALL)
     (tmp_path / "B2.npy").rename(tmp_path / "L1C_B02.npy")
     with refusal(LayoutError, "L1C_B02.npy and", "B2.dat are both L1C_B2"):
@@ -169,16 +181,22 @@ def test_npy_and_flat_files_of_one_array_are_refused(tmp_path):
 def test_headers_that_disagree_are_refused(tmp_path):
     np.save(tmp_path / "B2.npy", np.zeros((2, H, W), "i2"))
     np.save(tmp_path / "B3.npy", np.zeros((3, H, W), "i2"))
-    words = "has shape (3, 40, 48); there are 2 patches, by the header of B2.npy"
+    words = "has shape (3, 40, 48); it must have 2 patches, as B2.npy has"
     with refusal(LayoutError, tmp_path / "B3.npy", words):
         cloudio.open(tmp_path, layout=SMALL)
     write_split(tmp_path, 3, names=[])
-    with refusal(LayoutError, "B2.npy has shape (2, 40, 48); there are 3 patches, by the rows of"):
+    with refusal(
+        LayoutError, "B2.npy has shape (2, 40, 48); it must have 3 patches, as metadata.csv has"
+    ):
         cloudio.open(tmp_path, layout=SMALL)
     (tmp_path / "metadata.csv").unlink()
     (tmp_path / "B3.npy").unlink()
     write_split(tmp_path, 3, names=["B3"], metadata=False)
-    with refusal(LayoutError, "B3.dat holds 11,520 bytes; 2 patches", "by the header of B2.npy"):
+    with refusal(
+        LayoutError,
+        "B3.dat holds 11,520 bytes; it must hold",
+        "2 patches of 40 x 48, as B2.npy has",
+    ):
         cloudio.open(tmp_path, layout=SMALL)
 
 
@@ -191,7 +209,7 @@ def test_an_unknown_npy_file_of_patches_is_an_array(tmp_path):
     assert ds["wind"].tobytes() == pixels("wind", (2, H, W), "float32").tobytes()
     assert ds.band("snow") == Band("snow", dtype="float32", scale=None)
     assert ds.warnings[0] == (
-        f"{tmp_path.name}: snow.npy is not an array of Small; taken as float32 by its header"
+        f"{tmp_path.name}: snow.npy is not an array of Small; by its header it is read as float32"
     )
 
 
@@ -207,8 +225,8 @@ def test_an_unknown_npy_file_without_patches_is_left_out_and_told(tmp_path):
     assert ds.names == ("L1C_B2",)
     folder = tmp_path / "train"
     assert ds.warnings == (
-        f"train: left out: {folder / 'mean.npy'} is float64; uint8, int8, uint16, int16, float32 "
-        "are read: save it anew",
+        f"train: left out: {folder / 'mean.npy'} is float64; cloudio reads uint8, int8, uint16, "
+        "int16, float32: save it again as one of these",
         f"train: left out: {folder / 'std.npy'} has shape (13,); Small needs (patches, 40, 48)",
     )
 

@@ -55,7 +55,7 @@ def test_a_folder_of_a_pattern_is_one_split(tmp_path):
 
 def test_a_pattern_that_matches_no_file_or_two_is_refused(tmp_path):
     layout = layout_of(Band("a", file="*_{name}.dat"), Band("B2"))
-    words = f"file = '*_{{name}}.dat' of a matches nothing in {tmp_path}; one file is needed"
+    words = f"file = '*_{{name}}.dat' of a matches nothing in {tmp_path}; it must match exactly one"
     with refusal(LayoutError, words):
         cloudio.open(tmp_path, layout=layout)
     write_split(tmp_path, 2, names=["B2"])
@@ -81,12 +81,15 @@ def test_two_patterns_that_find_one_file_are_refused(tmp_path):
     np.zeros((2, 3, H, W), "i2").tofile(tmp_path / "S2.dat")
     one, two, three = stack()
     for changed, words in (
-        ({"file": "S?.dat", "channel": 0}, "B2 and B3 are both in {}, as channel 0"),
+        (
+            {"file": "S?.dat", "channel": 0},
+            "B2 and B3 are both in {} as channel 0; channels must differ",
+        ),
         ({"file": "S?.dat", "channels": 4}, "B2 and B3 are both in {}, but their channels is 3"),
         ({"file": "S?.dat", "dtype": "uint16"}, "both in {}, but their dtype is int16 and uint16"),
         (
             {"file": "S?.dat", "channel": None, "channels": None},
-            "B2 and B3 are both in {}; each needs its channel and channels",
+            "B2 and B3 are both in {}; each needs a channel and channels",
         ),
     ):
         layout = layout_of(one, dataclasses.replace(two, **changed), three)

@@ -90,7 +90,7 @@ def test_what_is_there_is_refused_and_left_as_it_is(tmp_path, what):
     if what == "folder":
         (path / "file").write_text("mine")
     before = contents(tmp_path)
-    with pytest.raises(FileExistsError, match="taken is there already"):
+    with pytest.raises(FileExistsError, match="taken exists already"):
         write_tiny(path)
     assert contents(tmp_path) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
@@ -100,14 +100,16 @@ def test_what_is_there_is_refused_and_left_as_it_is(tmp_path, what):
 def test_what_appears_meanwhile_is_left_as_it_is(tmp_path, monkeypatch):
     path = tmp_path / "made"
     monkeypatch.setattr(writer, "_write_split", lambda *_: path.mkdir())
-    with pytest.raises(FileExistsError, match="made is there already"):
+    with pytest.raises(FileExistsError, match="made exists already"):
         write_tiny(path)
     assert [*tmp_path.iterdir()] == [path]
     assert not [*path.iterdir()]
 
 
 def test_a_missing_parent_is_named_and_not_made(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to make made in"):
+    with pytest.raises(
+        FileNotFoundError, match=r"made cannot be made: there is no folder .*nowhere"
+    ):
         write_tiny(tmp_path / "nowhere" / "made")
     assert not [*tmp_path.iterdir()]
 
@@ -115,7 +117,11 @@ def test_a_missing_parent_is_named_and_not_made(tmp_path):
 @pytest.mark.parametrize(
     ("error", "raised", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), OSError, "bytes are needed; the disk"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            OSError,
+            "bytes are needed; nothing is kept",
+        ),
         (OSError(errno.EIO, "Input/output error"), OSError, "Input/output error"),
         (KeyboardInterrupt("stopped"), KeyboardInterrupt, "stopped"),
     ],
@@ -145,7 +151,7 @@ def test_too_little_room_is_told_before_anything_is_written(tmp_path, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(writer, "new_folder", None)
     with pytest.raises(
-        OSError, match=r"526,336 bytes are needed; 54,321 are free: .*made"
+        OSError, match=r"the disk is too full: 526,336 bytes are needed, 54,321 are free: .*made"
     ) as caught:
         write_tiny(tmp_path / "made")
     assert caught.value.errno == errno.ENOSPC
@@ -184,27 +190,30 @@ def test_progress_is_shown_only_where_asked_for(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"patches": {}}, r"patches=\{\}; a number for each split is needed"),
-        ({"patches": [("train", 1)]}, "a number for each split"),
-        ({"patches": {"train": 0}}, r"patches\['train'\]=0; a whole number from 1 on is needed"),
-        ({"patches": {"train": -3}}, "=-3; a whole number from 1"),
-        ({"patches": {"train": True}}, "=True; a whole number from 1"),
-        ({"patches": {"train": 2.0}}, "=2.0; a whole number from 1"),
-        ({"patches": {"../x": 1}}, "no split can be called '../x'; the name of a folder is needed"),
-        ({"patches": {"": 1}}, "no split can be called ''"),
-        ({"patches": {5: 1}}, "no split can be called 5"),
-        ({"patches": {".x": 1}}, "no split can be called '.x'"),
+        ({"patches": {}}, r"patches=\{\}; patches must map each split to a number"),
+        ({"patches": [("train", 1)]}, "a number, such as {'train': 8}"),
+        (
+            {"patches": {"train": 0}},
+            r"patches\['train'\]=0; patches\['train'\] must be a whole number, 1 or more",
+        ),
+        ({"patches": {"train": -3}}, "=-3; patches\\['train'\\] must be a whole number, 1 or"),
+        ({"patches": {"train": True}}, "=True; patches\\['train'\\] must be a whole number, 1 or"),
+        ({"patches": {"train": 2.0}}, r"=2.0; patches\['train'\] must be a whole number, 1 or"),
+        ({"patches": {"../x": 1}}, "'../x' cannot name a split; it must be the name of a folder"),
+        ({"patches": {"": 1}}, "'' cannot name a split"),
+        ({"patches": {5: 1}}, "5 cannot name a split"),
+        ({"patches": {".x": 1}}, "'.x' cannot name a split"),
         (
             {"patches": {"train": 1, "high_train": 1}},
-            "'high_train' and 'train' name the same split",
+            "'high_train' and 'train' are names of the same split; give one",
         ),
-        ({"seed": -1}, "seed=-1; a whole number from 0 on is needed"),
+        ({"seed": -1}, "seed=-1; seed must be a whole number, 0 or more"),
         ({"seed": True}, "seed=True"),
         ({"seed": 1.5}, "seed=1.5"),
         ({"seed": None}, "seed=None"),
         ({"arrays": ["L1C_B1", "B04"]}, "no array 'B04'; CloudSEN12 has L1C_B1, L1C_B2"),
-        ({"arrays": "L1C_B4"}, "arrays='L1C_B4'; a sequence of names is needed"),
-        ({"arrays": []}, r"arrays=\[\]; a sequence of names is needed"),
+        ({"arrays": "L1C_B4"}, "arrays='L1C_B4'; arrays must be a sequence of names"),
+        ({"arrays": []}, r"arrays=\[\]; arrays must be a sequence of names"),
     ],
 )
 def test_a_bad_request_is_refused_before_anything_is_written(tmp_path, options, message):

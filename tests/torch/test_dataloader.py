@@ -75,7 +75,7 @@ def test_samples_that_a_wrapper_hands_on_are_stacked(reader):
 @pytest.mark.parametrize(
     ("given", "of"),
     [
-        ([], "list of nothing; a Batch is needed, or a list of samples as a Reader"),
+        ([], "list of nothing; collate takes a Batch, or a list of samples of a Reader"),
         ([(1, 2), (3, 4)], "list of tuple; "),
         ([[1], {}], "list of dict and list; "),
         ({"image": 1}, "dict of nothing; "),

@@ -324,7 +324,7 @@ def test_a_crop_is_kept_as_numbers(reader):
     ("change", "message"),
     [
         ({"crop": "middle"}, "^crop='middle'; "),
-        ({"symmetry": "d8"}, "^symmetry='d8'; 'd4', 'flip' or None is needed$"),
+        ({"symmetry": "d8"}, "^symmetry='d8'; symmetry must be 'd4', 'flip' or None$"),
         ({"seed": -1}, "^seed=-1; "),
     ],
 )
@@ -334,10 +334,13 @@ def test_impossible_arguments_are_refused(reader, change, message):
 
 
 def test_other_things_than_readers_epochs_and_patches_are_refused(ds, dataset):
-    with pytest.raises(RequestError, match=r"^Dataset is no Reader; ds.reader\(...\) makes one$"):
+    with pytest.raises(
+        RequestError,
+        match=r"^reader is a Dataset; it must be a Reader, as ds\.reader\(\.\.\.\) returns$",
+    ):
         cloudio.torch.Dataset(ds)
     dataset.set_epoch(3)
-    with pytest.raises(RequestError, match=r"^epoch=-1; a whole number from 0 on is needed$"):
+    with pytest.raises(RequestError, match=r"^epoch=-1; epoch must be a whole number, 0 or more$"):
         dataset.set_epoch(-1)
     assert dataset.epoch == 3
     with pytest.raises(IndexError, match=r"^index\[1\] = 7; there are 7 patches"):
@@ -361,19 +364,27 @@ def test_a_state_is_the_epoch_of_what_is_read(reader):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 7}, "^the state has seed=7, this Dataset seed=6$"),
-        ({"patches": 8}, "^the state has patches=8, this Dataset patches=7$"),
-        ({"version": 2, "more": 1}, "^the state has version=2, this Dataset version=1$"),
-        ({"more": 1}, "is no state of a Dataset: version, seed, patches, epoch are needed$"),
-        ({"epoch": 1.5}, "is no state of a Dataset: version, seed, patches, epoch are needed$"),
-        ({"epoch": -1}, "^epoch=-1; a whole number from 0 on is needed$"),
+        ({"seed": 7}, "^the state has seed=7, but this Dataset has seed=6$"),
+        ({"patches": 8}, "^the state has patches=8, but this Dataset has patches=7$"),
+        ({"version": 2, "more": 1}, "^the state has version=2, but this Dataset has version=1$"),
+        (
+            {"more": 1},
+            "is not the state of a Dataset; it must have whole numbers for "
+            "version, seed, patches, epoch$",
+        ),
+        (
+            {"epoch": 1.5},
+            "is not the state of a Dataset; it must have whole numbers for "
+            "version, seed, patches, epoch$",
+        ),
+        ({"epoch": -1}, "^epoch=-1; epoch must be a whole number, 0 or more$"),
     ],
 )
 def test_a_state_of_something_else_is_refused(dataset, change, message):
     state = dataset.state_dict() | change
     with pytest.raises(RequestError, match=message):
         dataset.load_state_dict(state)
-    with pytest.raises(RequestError, match=r"^\[\] is no state of a Dataset"):
+    with pytest.raises(RequestError, match=r"^\[\] is not the state of a Dataset"):
         dataset.load_state_dict([])
     assert dataset.epoch == 0
 

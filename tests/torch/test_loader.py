@@ -111,15 +111,15 @@ def test_a_tensor_on_another_device_is_copied_there_but_its_index(reader):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale_on": "gpu"}, r"^scale_on='gpu'; 'cpu' or 'device' is needed$"),
+        ({"scale_on": "gpu"}, r"^scale_on='gpu'; scale_on must be 'cpu' or 'device'$"),
         ({"scale_on": True}, "^scale_on=True; "),
-        ({"pin_memory": 1}, "^pin_memory=1; True or False is needed$"),
+        ({"pin_memory": 1}, "^pin_memory=1; pin_memory must be True or False$"),
         ({"device": "attic"}, "^device='attic' cannot be used: Expected one of cpu, "),
         ({"device": "hpu"}, r"^device='hpu' cannot be used: No module named 'torch.hpu'$"),
         ({"device": 1.5}, r"^device=1.5 cannot be used: device\(\) received an invalid"),
         (
             {"pin_memory": True, "allocate": bytearray},
-            "^pin_memory=True makes memory itself; leave out allocate$",
+            "^pin_memory=True allocates memory itself; leave out allocate$",
         ),
     ],
 )
@@ -131,7 +131,9 @@ def test_impossible_arguments_are_refused(reader, options, message):
 def test_what_needs_a_device_is_refused_without(reader, monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RequestError, match=r"^pin_memory=True, but torch finds no device here"):
+    with pytest.raises(
+        RequestError, match=r"^pin_memory=True, but torch finds no device that copies"
+    ):
         cloudio.torch.Loader(reader, 2, pin_memory=True)
     with pytest.raises(RequestError, match=r"^device='cuda', but torch finds no CUDA devices$"):
         cloudio.torch.Loader(reader, 2, device="cuda")
@@ -144,14 +146,16 @@ def test_what_needs_a_device_is_refused_without(reader, monkeypatch):
 @pytest.mark.parametrize("device", [None, "cpu"])
 def test_what_the_cpu_scales_cannot_be_pinned(reader, monkeypatch, device):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    with pytest.raises(RequestError, match=r"^pin_memory=True with scale_on='device', but no dev"):
+    with pytest.raises(RequestError, match=r"^pin_memory=True with scale_on='device' needs a dev"):
         cloudio.torch.Loader(reader, 2, pin_memory=True, scale_on="device", device=device)
 
 
 def test_arguments_of_the_loader_are_checked_as_there(reader):
-    with pytest.raises(RequestError, match=r"^batch_size=0; a whole number from 1 on is needed$"):
+    with pytest.raises(
+        RequestError, match=r"^batch_size=0; batch_size must be a whole number, 1 or more$"
+    ):
         cloudio.torch.Loader(reader, 0)
-    with pytest.raises(RequestError, match=r"^list is no Reader"):
+    with pytest.raises(RequestError, match=r"^reader is a list; it must be a Reader"):
         cloudio.torch.Loader([], 2, scale_on="device")
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
         cloudio.torch.Loader(reader, 2, colour=1)

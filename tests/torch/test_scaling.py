@@ -63,12 +63,16 @@ def test_factors_are_those_that_pixels_are_multiplied_by(ds):
 @pytest.mark.parametrize(
     ("bands", "dtype", "message"),
     [
-        ("L1C", "int16", "^scale_on='device' with dtype='int16', which means numbers as stored$"),
-        ("S1", "float32", "but S1_VV is stored as float32; int16, uint16, uint8 can be scaled"),
+        (
+            "L1C",
+            "int16",
+            "^scale_on='device' with dtype='int16': there is nothing to scale, because",
+        ),
+        ("S1", "float32", "but S1_VV is stored as float32; the device scales int16, uint16, uint8"),
         (
             ["EXTRA_depth", "EXTRA_cover"],
             "float16",
-            "but EXTRA_depth is stored as uint16 and EXTRA_cover as uint8; one type is needed",
+            "but EXTRA_depth is stored as uint16 and EXTRA_cover as uint8; the device needs one",
         ),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path):
     path = tmp_path / "mine"
     path.write_text("mine")
     for call in (check_writable, lambda path: write_file(path, "yours")):
-        with pytest.raises(FileExistsError, match="mine is there already; force=True or --force"):
+        with pytest.raises(FileExistsError, match="mine exists already; force=True or --force"):
             call(path)
     assert path.read_text() == "mine"
     check_writable(path, force=True)
@@ -53,7 +53,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, li
     monkeypatch.setattr(files, "check_writable", late)
     if not links:
         monkeypatch.setattr(os, "link", no_link)
-    with pytest.raises(FileExistsError, match="late is there already"):
+    with pytest.raises(FileExistsError, match="late exists already"):
         write_file(path, "yours")
     assert path.read_text() == "mine"
     assert names(tmp_path) == ["late"]
@@ -98,7 +98,7 @@ def test_the_content_is_on_the_disk_before_it_has_the_name(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("force", [True, False])
 def test_a_folder_is_no_file(tmp_path, force):
-    with pytest.raises(RequestError, match="is a folder; a file is needed"):
+    with pytest.raises(RequestError, match="is a folder; give the path of a file"):
         write_file(tmp_path, "", force=force)
 
 
@@ -107,13 +107,15 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", os.devnull):
         for force in (True, False):
-            with pytest.raises(RequestError, match="is no regular file; one is needed"):
+            with pytest.raises(RequestError, match="is not a regular file; give the path of one"):
                 write_file(path, "", force=force)
     assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_missing_folder_is_named_and_not_made(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to write x in"):
+    with pytest.raises(
+        FileNotFoundError, match=r"x cannot be written: there is no folder .*nowhere"
+    ):
         write_file(tmp_path / "nowhere" / "x", "")
     assert not names(tmp_path)
 
@@ -157,7 +159,7 @@ def test_a_new_folder_appears_at_the_end(tmp_path):
     assert names(tmp_path) == ["made"]
     assert names(tmp_path / "made") == ["x"]
     with (
-        pytest.raises(FileExistsError, match="made is there already; it is left as it is"),
+        pytest.raises(FileExistsError, match="made exists already; give the path of a new folder"),
         new_folder(tmp_path / "made"),
     ):
         pass

@@ -48,10 +48,10 @@ def test_a_whole_number_comes_back_as_one_of_python():
 @pytest.mark.parametrize(
     ("given", "limits", "message"),
     [
-        (0, (1,), "n=0; a whole number from 1 on is needed"),
-        (5, (1, 4), r"n=5; a whole number 1\.\.4 is needed"),
-        (1.0, (), r"n=1\.0; a whole number is needed"),
-        (True, (0,), "n=True; a whole number from 0 on is needed"),
+        (0, (1,), "n=0; n must be a whole number, 1 or more"),
+        (5, (1, 4), r"n=5; n must be a whole number from 1 to 4"),
+        (1.0, (), r"n=1\.0; n must be a whole number"),
+        (True, (0,), "n=True; n must be a whole number, 0 or more"),
     ],
 )
 def test_what_was_given_and_what_is_needed_are_told(given, limits, message):
@@ -60,12 +60,12 @@ def test_what_was_given_and_what_is_needed_are_told(given, limits, message):
 
 
 def test_the_caller_may_say_what_is_needed():
-    with pytest.raises(RequestError, match=r"^seed=-1; a seed is needed$"):
+    with pytest.raises(RequestError, match=r"^seed=-1; seed must be a seed$"):
         check_whole("seed", -1, 0, needed="a seed")
 
 
 @pytest.mark.parametrize("given", [0, 1, None, "True", np.int8(1)])
 def test_only_a_bool_is_a_bool(given):
     assert check_bool("shuffle", np.True_) is True
-    with pytest.raises(RequestError, match=r"shuffle=.*; True or False is needed"):
+    with pytest.raises(RequestError, match=r"shuffle=.*; shuffle must be True or False"):
         check_bool("shuffle", given)

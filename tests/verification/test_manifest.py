@@ -74,7 +74,7 @@ def test_another_size_or_type_is_reported(with_manifest):
         assert [(f.check, f.split, f.file) for f in reported] == [
             ("manifest-size", "val", "LABEL_manual_hq.dat")
         ]
-        assert reported[0].message == f"{4 * SIDE * SIDE:,} bytes; there were {2 * SIDE * SIDE:,}"
+        assert reported[0].message == f"{4 * SIDE * SIDE:,} bytes; it had {2 * SIDE * SIDE:,}"
 
 
 def test_a_missing_and_a_new_array_are_reported(with_manifest):

@@ -17,22 +17,25 @@ from cloudio.verification import verify as verify_module
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("no JSON", "is no manifest: Expecting value"),
-        ([1], "is no manifest; cloudio verify --manifest FILE writes one"),
-        ({"format": None}, "is no manifest; cloudio verify"),
-        ({"format": "cloudio manifest 9"}, "is a 'cloudio manifest 9'; this cloudio reads"),
-        ({"checksum": "crc"}, "has checksums of 'crc'; this cloudio has"),
-        ({"layout": "Other"}, "is of the layout 'Other', not 'Tiny'"),
-        ({"arrays": None}, "arrays is missing, or no list"),
-        ({"arrays": [7]}, r"arrays\[0\] is no entry"),
-        ({"metadata": [{}]}, r"metadata\[0\] has no 'split' that is str"),
-        (("bytes", True), r"arrays\[1\] has no 'bytes' that is int"),
-        (("bytes", -4), r"arrays\[1\] has -4 bytes"),
-        (("patches", 2), r"arrays\[1\]: checksums are no 16 digits a patch"),
-        (("checksums", ""), r"arrays\[1\]: checksums are no 16 digits a patch"),
-        (("array", "L1C_B2"), r"arrays\[2\]: train L1C_B2 is there twice"),
-        ("bytes", r"arrays\[1\] has no 'bytes' that is int"),
-        ("checksums", r"arrays\[1\]: checksums are no 16 digits a patch"),
+        ("no JSON", "is not a manifest: Expecting value"),
+        ([1], "is not a manifest; cloudio verify --manifest FILE writes one"),
+        ({"format": None}, "is not a manifest; cloudio verify"),
+        (
+            {"format": "cloudio manifest 9"},
+            "has the format 'cloudio manifest 9'; this cloudio reads",
+        ),
+        ({"checksum": "crc"}, "has checksums of the kind 'crc', but this cloudio computes"),
+        ({"layout": "Other"}, "is the manifest of a data set of the layout 'Other', not 'Tiny'"),
+        ({"arrays": None}, "arrays is missing, or is not a list"),
+        ({"arrays": [7]}, r"arrays\[0\] is not an entry"),
+        ({"metadata": [{}]}, r"metadata\[0\] needs 'split' of type str"),
+        (("bytes", True), r"arrays\[1\] needs 'bytes' of type int"),
+        (("bytes", -4), r"arrays\[1\] has bytes=-4; it must be 0 or more"),
+        (("patches", 2), r"arrays\[1\]: checksums must be 16 hexadecimal digits per patch"),
+        (("checksums", ""), r"arrays\[1\]: checksums must be 16 hexadecimal digits per patch"),
+        (("array", "L1C_B2"), r"arrays\[2\]: train L1C_B2 occurs twice"),
+        ("bytes", r"arrays\[1\] needs 'bytes' of type int"),
+        ("checksums", r"arrays\[1\]: checksums must be 16 hexadecimal digits per patch"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_refused(with_manifest, change, message):
@@ -40,7 +43,7 @@ def test_a_file_that_is_no_manifest_is_refused(with_manifest, change, message):
     held = json.loads(manifest.read_text(encoding="utf-8"))
     if change == "no JSON":
         manifest.write_text("{", encoding="utf-8")
-        message = "is no manifest: Expecting"
+        message = "is not a manifest: Expecting"
     else:
         if isinstance(change, dict):
             held |= change
@@ -60,11 +63,13 @@ def test_wrong_paths_are_refused_before_the_pass(with_manifest, monkeypatch):
     monkeypatch.setattr(scan, "count_array", None)
     with pytest.raises(FileNotFoundError):
         verify_tiny(path, against=manifest.with_name("gone"))
-    with pytest.raises(FileNotFoundError, match=r"no folder .* to write m in"):
+    with pytest.raises(FileNotFoundError, match=r"m cannot be written: there is no folder"):
         verify_tiny(path, manifest=path / "gone" / "m")
-    with pytest.raises(RequestError, match="is a folder; a file is needed"):
+    with pytest.raises(RequestError, match="is a folder; give the path of a file"):
         verify_tiny(path, manifest=path)
-    with pytest.raises(RequestError, match="with full=False; checksums need every byte"):
+    with pytest.raises(
+        RequestError, match="with full=False; a manifest has checksums of every byte, so use"
+    ):
         verify_tiny(path, manifest=manifest, full=False)
 
 
@@ -75,7 +80,9 @@ def test_a_manifest_never_replaces_the_one_it_is_compared_with(with_manifest, mo
     link.symlink_to(manifest)
     monkeypatch.setattr(scan, "count_array", None)
     for one, other in ((manifest, manifest), (link, manifest), (manifest, link)):
-        with pytest.raises(RequestError, match="is what is compared with; name another file"):
+        with pytest.raises(
+            RequestError, match="is the file to compare with; give another file name"
+        ):
             verify_tiny(path, manifest=one, against=other, force=True)
     assert manifest.read_bytes() == before
 
@@ -85,7 +92,7 @@ def test_an_existing_file_is_replaced_only_with_force(with_manifest, monkeypatch
     manifest.write_text("mine", encoding="utf-8")
     with monkeypatch.context() as patched:
         patched.setattr(scan, "count_array", None)
-        with pytest.raises(FileExistsError, match="is there already; force=True or --force repl"):
+        with pytest.raises(FileExistsError, match="exists already; force=True or --force repl"):
             verify_tiny(path, manifest=manifest)
     assert manifest.read_text(encoding="utf-8") == "mine"
     assert verify_tiny(path, manifest=manifest, force=True).ok
@@ -101,7 +108,7 @@ def test_a_file_that_appears_during_the_pass_is_not_replaced(tiny, tmp_path, mon
         return describe(*given)
 
     monkeypatch.setattr(verify_module, "describe", late)
-    with pytest.raises(FileExistsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         verify_tiny(tiny, manifest=manifest)
     assert manifest.read_text(encoding="utf-8") == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "tiny"]
@@ -121,7 +128,7 @@ def test_a_link_is_followed_and_stays(with_manifest, tmp_path):
 def test_a_file_that_is_not_regular_is_not_replaced(tiny, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", os.devnull):
-        with pytest.raises(RequestError, match="is no regular file; one is needed"):
+        with pytest.raises(RequestError, match="is not a regular file; give the path of one"):
             verify_tiny(tiny, manifest=path, force=True)
     assert (tmp_path / "pipe").is_fifo()
 
@@ -156,4 +163,4 @@ def test_the_command_writes_and_compares(with_manifest, tmp_path, capsys):
     assert main([*command, "--against", str(again)]) == 1
     assert "L1C_B4.dat  0  other bytes" in capsys.readouterr().out
     assert main([*command, "--against", str(layout)]) == 2
-    assert "is no manifest" in capsys.readouterr().err
+    assert "is not a manifest" in capsys.readouterr().err

@@ -16,8 +16,15 @@ def message_of(path, planted, **options):
 @pytest.mark.parametrize(
     ("planted", "message"),
     [
-        ("a_file_is_cut", "holds 24,476 bytes; 3 patches of 64 x 64, by the rows of metadata.csv"),
-        ("a_file_is_cut_and_nothing_else_counts_the_patches", "3 patches of 64 x 64, by 9 of 10"),
+        (
+            "a_file_is_cut",
+            "holds 24,476 bytes; it must hold 24,576 (int16) or 49,152 (float32), "
+            "for 3 patches of 64 x 64, as metadata.csv has",
+        ),
+        (
+            "a_file_is_cut_and_nothing_else_counts_the_patches",
+            "3 patches of 64 x 64, as 9 of 10 files have",
+        ),
         ("metadata_has_a_row_too_few", "2 rows; the files hold 3 patches"),
         ("the_padding_of_an_array_is_elsewhere", "lie at rows 0..60, columns 0..60; the layout "),
         ("the_padding_of_an_array_is_elsewhere", "says rows 1..61, columns 1..61"),
@@ -27,7 +34,7 @@ def message_of(path, planted, **options):
         ("a_band_is_saturated", "32767: 2.69% of a patch"),
         ("radar_has_a_stripe_of_no_data", "-99: 13.11% of a patch"),
         ("a_patch_is_in_two_splits", "the same in all 5 bands: train 1; val 0"),
-        ("qa60_is_there", "code 0 in every pixel; it could not hold its codes 1024, 2048"),
+        ("qa60_is_there", "code 0 in every pixel; its type cannot hold the codes 1024, 2048"),
         ("reflectance_is_negative", "below zero: 0.0269% of a patch, down to -1"),
         ("a_band_is_a_copy_of_another", "the same as L1C_B4.dat"),
         ("a_place_is_in_two_splits", "1 roi_id also in val: ROI_0"),
@@ -52,4 +59,4 @@ def test_many_patches_of_one_value_each_are_one_finding(tiny):
     array[:, INNER, INNER] = np.array([1, 2.5, 3], "f4")[:, None, None]
     (finding,) = verify_tiny(tiny).findings
     assert (finding.check, finding.patches) == ("constant", ALL)
-    assert finding.message == "constant, of 3 values such as 1, 2.5, 3"
+    assert finding.message == "one value per patch; 3 values, such as 1, 2.5, 3"

@@ -15,7 +15,7 @@ from ...storage.discovery import Split
 from ..file_names import array_file_name, without_channel
 from ..report import Finding, make_finding
 
-# Tools that leave out zeros look at 4 KiB to this many bytes at once.
+# Tools that leave out zeros check blocks of 4 KiB up to this size.
 _SPARSE_BLOCK = 64 << 10
 
 
@@ -44,23 +44,23 @@ def check_holes(split: Split, layout: Layout) -> Iterator[Finding]:
 
 
 def patches_in_holes(array: ArrayFile, band: Band | None) -> list[int]:
-    """Return which patches lie in holes; none where the system cannot tell.
+    """Return which patches lie in holes; none if the system does not know holes.
 
-    An eighth of a patch must be missing, so that a few rows of zeros do not count.  Where zeros are
-    natural, as in labels and land cover, holes count only if other zeros of the file are written:
-    some tools that copy files leave all of them out.
+    An eighth of a patch must be missing, so that a few rows of zeros do not count.  In labels and
+    land cover zeros are natural, and some copying tools leave out all zeros: there, holes count
+    only if other zeros of the file are written.
     """
     is_measured = band is not None and (band.wavelength is not None or band.dtype == "float32")
     try:
         status = array.path.stat()
-        # A compressed file has fewer blocks too, which is why the holes themselves are looked up.
+        # A compressed file has fewer blocks too, so the holes themselves are looked up.
         if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:
             return []
         with open(array.path, "rb") as file:
             holes = list(_find_holes(file.fileno(), status.st_size))
             if holes and not is_measured and not _has_written_zeros(file, holes, status.st_size):
                 return []
-    except OSError:  # the file may not be read, or its file system knows no holes
+    except OSError:  # no permission to read, or a file system without holes
         return []
     patch_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
     missing: Counter[int] = Counter()
@@ -72,7 +72,7 @@ def patches_in_holes(array: ArrayFile, band: Band | None) -> list[int]:
 
 
 def _has_written_zeros(file: IO[bytes], holes: Sequence[tuple[int, int]], size: int) -> bool:
-    """Whether zeros are written where a tool that leaves them out would not have written them."""
+    """Return whether the file has written zeros that a tool like cp --sparse would leave out."""
     begins = [0, *(end for _, end in holes)]
     for begin, end in zip(begins, [*(begin for begin, _ in holes), size], strict=True):
         for block in range(-(-begin // _SPARSE_BLOCK), end // _SPARSE_BLOCK):

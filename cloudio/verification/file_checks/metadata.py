@@ -21,19 +21,19 @@ def check_metadata(splits: Sequence[Split], problems: Sequence[FileProblem]) -> 
             others = ", ".join(other.name for other in with_metadata)
             yield make_finding("no-metadata", split.name, file, (), f"only {others} have it")
         if split.metadata and (lacking := sorted(columns.difference(split.metadata))):
-            yield make_finding("columns", split.name, file, (), f"no {', '.join(lacking)}")
+            yield make_finding("columns", split.name, file, (), f"it lacks {', '.join(lacking)}")
         index = split.metadata.get("index", [])
         repeated = {number for number, n in Counter(index).items() if n > 1}
         if rows := [row for row, number in enumerate(index) if number in repeated]:
             shown = f"{', '.join(sorted(repeated)[:3])}{' ...' if len(repeated) > 3 else ''}"
-            message = f"index {shown} more than once"
+            message = f"index {shown} occurs more than once"
             yield make_finding("index", split.name, file, rows, message)
     for column, check in _LEAK_CHECKS.items():
         yield from _check_leaks(with_metadata, column, check)
 
 
 def _check_leaks(splits: Sequence[Split], column: str, check: str) -> Iterator[Finding]:
-    """Report values of a column that patches of several splits have; empty fields are none."""
+    """Report values of a column that several splits have; empty fields are no values."""
     rows_of_value: dict[str, dict[str, list[int]]] = {}
     for split in splits:
         for row, value in enumerate(split.metadata.get(column, [])):

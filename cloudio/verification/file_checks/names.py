@@ -27,7 +27,7 @@ def check_names(
         for name, array in split.arrays.items():
             if layout.band(name) is None:
                 file = array_file_name(array, split.folder)
-                yield make_finding("unknown", split.name, file, (), f"taken as {array.dtype}")
+                yield make_finding("unknown", split.name, file, (), f"read as {array.dtype}")
         for left_out in split.left_out:
             file = left_out.path.relative_to(split.folder).as_posix()
             yield make_finding("left-out", split.name, file, (), left_out.reason)
@@ -46,7 +46,7 @@ def _missing(
 
 
 def _incomplete(names: set[str], layout: Layout) -> Iterator[Finding]:
-    """Report groups of which more than half is present: with fewer, few bands are wanted.
+    """Report groups of which more than half is present; a smaller part is likely a choice.
 
     Groups that are part of a larger one are left out, such as the three colors of all bands.
     """
@@ -57,7 +57,7 @@ def _incomplete(names: set[str], layout: Layout) -> Iterator[Finding]:
             is_part = any(set(group) < other for other in groups)
             if lacking and len(lacking) * 2 < len(group) and not is_part:
                 n_present = len(group) - len(lacking)
-                message = f"{preset} has {n_present} of {len(group)} arrays: no "
+                message = f"{preset} has {n_present} of {len(group)} arrays; it lacks "
                 yield make_finding("incomplete", "", "", (), message + ", ".join(lacking))
 
 
@@ -69,7 +69,7 @@ def check_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
             if band is None or array.dtype == band.dtype:
                 continue
             by = "header" if array.start else "size"
-            message = f"{array.dtype} by its {by}; {layout.name} has {band.dtype}"
+            message = f"{array.dtype} by its {by}, but {band.dtype} in {layout.name}"
             check = "label-type" if band.kind == "label" else "type"
             file = array_file_name(array, split.folder)
             yield make_finding(check, split.name, file, (), message)

@@ -20,7 +20,7 @@ def check_problems(
     for problem in problems:
         folder = folders.get(problem.split) or _split_folder(problem, root)
         path = problem.path.relative_to(folder if problem.path.is_relative_to(folder) else root)
-        # Other files of the split that are named are named as in findings.
+        # Findings name files relative to the folder of their split.
         message = problem.reason.replace(f"{folder}{os.sep}", "")
         patches: Iterable[int] = problem.patches
         if problem.kind == "rows":

@@ -9,7 +9,7 @@ from ...reading.scan import ArrayCounts
 from ..checked_array import CheckedArray
 from ..report import Finding
 
-# A few pixels at the top of a type are glints and hot spots; a hundredth of a patch is not.
+# A few pixels at the largest number are glints and hot spots; a hundredth of a patch is not.
 _MIN_SATURATED = 0.01
 
 
@@ -51,7 +51,7 @@ def _check_reflectance(array: CheckedArray, counts: ArrayCounts) -> Iterator[Fin
 def _check_share(
     array: CheckedArray, check: str, n_pixels: np.ndarray, kind: str, more: str = ""
 ) -> Iterator[Finding]:
-    """Report patches of which ``n_pixels`` are of a kind, with their share of a patch."""
+    """Report patches with ``n_pixels`` of a kind, and their share of a patch."""
     patches = np.flatnonzero(n_pixels)
     if not len(patches):
         return
@@ -62,9 +62,9 @@ def _check_share(
 
 
 def _is_among_data(counts: ArrayCounts, nodata: float | None) -> bool:
-    """Whether the no-data number is as frequent as the whole numbers next to it.
+    """Return whether the no-data number is as frequent as the whole numbers next to it.
 
-    Then it is a number among others, such as an elevation of -99 m beside -98 and -100.
+    If so, it is data too, such as an elevation of -99 m beside -98 and -100.
     """
     if counts.dtype.kind == "f" or nodata is None or nodata != nodata:
         return False
@@ -74,7 +74,7 @@ def _is_among_data(counts: ArrayCounts, nodata: float | None) -> bool:
 
 
 def _check_constant(array: CheckedArray, records: np.ndarray) -> Iterator[Finding]:
-    """Report patches of one value, where that is odd: in what is measured, not in land cover."""
+    """Report patches of one value in measured arrays; in land cover they are natural."""
     is_constant = (records["minimum"] == records["maximum"]) & (
         2 * records["data"] >= array.n_pixels
     )
@@ -88,5 +88,5 @@ def _check_constant(array: CheckedArray, records: np.ndarray) -> Iterator[Findin
         message = f"every pixel is {values[0]:g}"
     else:
         first = ", ".join(f"{value:g}" for value in values[:3])
-        message = f"constant, of {len(values):,} values such as {first}"
+        message = f"one value per patch; {len(values):,} values, such as {first}"
     yield from array.found("constant", patches, message)

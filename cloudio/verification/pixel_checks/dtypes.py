@@ -1,6 +1,6 @@
 """Arrays that are read as the wrong element type, or in the wrong byte order.
 
-The distribution of numbers tells: their high bytes take few values, their low bytes take many.
+The distribution of bytes shows it: high bytes have few values, low bytes have many.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from ..report import Finding
 
 _N_SAMPLED = 3  # patches of an array
 _MIN_SHARE = 0.99  # of pixels that must look plausible
-# Read in the wrong byte order, a patch is so many times as rough; real reflectance is 1.7 to 12.
+# A patch in the wrong byte order is this many times as rough; real reflectance has 1.7 to 12.
 _MIN_ROUGHNESS_RATIO = 1.5
 # The entropy of the low byte exceeds that of the high byte by this; real reflectance has 2 to 6.
 _MIN_ENTROPY_GAP = 1.0
 
 
 def check_dtype(array: CheckedArray) -> Iterator[Finding]:
-    """Report patches that are not of the type, or byte order, that they are read as."""
+    """Report arrays that are read as the wrong type or in the wrong byte order."""
     sampled = [array.read_patch(k) for k in sample_numbers(array.n_patches, _N_SAMPLED)]
     varied = [patch for patch in sampled if (patch != patch[0, 0]).any()]
     if not varied:
@@ -33,16 +33,16 @@ def check_dtype(array: CheckedArray) -> Iterator[Finding]:
         message = f"read as {array.dtype}, but its pixels look like {kind}"
         yield from array.found("halves", every_patch, message)
     elif array.band.kind == "band" and all(map(looks_byte_swapped, varied)):
-        message = f"{array.dtype} looks like noise as it is read, but not in the other byte order"
+        message = f"read as {array.dtype} it looks like noise; in the other byte order it does not"
         yield from array.found("byte-order", every_patch, message)
 
 
 def looks_misread(patch: np.ndarray) -> bool:
-    """Whether a patch read as two-byte numbers is float32, or read as bytes is int16.
+    """Return whether a patch read as two-byte numbers is float32, or read as bytes is int16.
 
-    The second half of a float32 has its sign and exponent, which take few values.  The first half
-    has the rest of the digits, as random as the numbers are exact.  Neighboring pixels are alike.
-    Whole numbers up to 255 in two bytes have only zeros in the second byte.
+    The second half of a float32 has sign and exponent, and few values, because neighboring pixels
+    are alike.  The first half has the other digits, which look random.  Whole numbers up to 255 in
+    two bytes have only zeros in the second byte.
     """
     if patch.shape[1] % 2:
         return False
@@ -56,7 +56,7 @@ def looks_misread(patch: np.ndarray) -> bool:
 
 
 def looks_byte_swapped(patch: np.ndarray) -> bool:
-    """Whether a patch is in the other byte order."""
+    """Return whether a patch is in the other byte order."""
     swapped = np.ascontiguousarray(patch).byteswap()
     if patch.dtype.kind == "f":
         return _plausible(swapped) and not _plausible(patch)
@@ -71,7 +71,7 @@ def looks_byte_swapped(patch: np.ndarray) -> bool:
 
 
 def _plausible(floats: np.ndarray) -> bool:
-    """Whether they could be physical quantities: 0, or of a magnitude of 1e-6 to 1e6."""
+    """Return whether these can be physical quantities: 0, or of a magnitude of 1e-6 to 1e6."""
     finite = floats[np.isfinite(floats)]
     magnitudes = np.abs(finite[finite != 0])
     if not len(magnitudes):

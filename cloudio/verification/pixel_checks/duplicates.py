@@ -7,7 +7,7 @@ import numpy as np
 
 from ..report import Finding, format_ranges, make_finding
 
-#: Split -> array -> (patch,): checksums, 0 where a patch cannot tell that two are the same.
+#: Split -> array -> (patch,): checksums; 0 for patches of one value, which are not compared.
 Checksums = Mapping[str, Mapping[str, np.ndarray]]
 #: A patch: its split, and its number there.
 Place = tuple[str, int]
@@ -16,10 +16,10 @@ Place = tuple[str, int]
 def check_duplicates(
     checksums: Checksums, files: Mapping[tuple[str, str], str]
 ) -> Iterator[Finding]:
-    """Report patches and arrays whose bytes are those of another.
+    """Report patches and arrays with the same bytes as another.
 
     Patches of one split are compared in all of its arrays, patches of several splits in the arrays
-    that these share.  ``files``: the names of a split's array in findings.
+    that these splits share.  ``files``: (split, array) -> the file's name in findings.
     """
     checksums = {split: arrays for split, arrays in checksums.items() if arrays}
     for split, arrays in checksums.items():
@@ -51,7 +51,7 @@ def _duplicate(places: Sequence[Place], names: Sequence[str]) -> Finding:
 
 
 def _splits_to_compare(checksums: Checksums) -> list[tuple[str, ...]]:
-    """Return all splits together, each two that share more arrays than all do, and each alone."""
+    """Return the splits to compare: all together, pairs that share more arrays, and each alone."""
     if not checksums:
         return []
     shared = set.intersection(*map(set, checksums.values()))
@@ -75,7 +75,7 @@ def _equal_patches(checksums: Checksums, names: Sequence[str]) -> Iterator[list[
 
 
 def _are_reported(places: Sequence[Place], reported: Mapping[Place, set[int]]) -> bool:
-    """Whether one finding has all these places."""
+    """Return whether one finding has all these places."""
     return bool(set.intersection(*(reported.get(place, set()) for place in places)))
 
 

@@ -1,4 +1,4 @@
-"""What the label maps of a label say of its codes."""
+"""The codes of a label: which have a class, and the columns in which a pass counts them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ import numpy as np
 
 from ...layouts.labels import LabelMap
 
-# Classes are counted in 256 columns.  For codes of two bytes, column 255 is that of -1, and this
-# one counts all codes that have no column of their own.
+# Classes are counted in 256 columns.  For codes of two bytes, column 255 counts -1, and this one
+# counts all codes without a column of their own.
 _OTHER_COLUMN = 254
-# The first columns are those of the codes 0, 1, ...; so many are left for other listed codes.
+# The first columns count the codes 0, 1, ...; this many are left for other listed codes.
 _N_LISTED = 100
 
 
 @dataclass(frozen=True)
 class LabelCodes:
-    """What the maps of a label say of its codes, by the bits of a code read as unsigned.
+    """The codes of a label under its maps; a code is its bits read as unsigned.
 
-    The default map is that of the first of the ``policies``; readers follow it if nothing else is
-    asked for.  ``with_class`` are the codes that it gives a class, ``unlabeled`` the codes that it
-    lists without a class, ``not_storable`` those that the stored type cannot hold.  ``class_lut``
-    is for `scan.count_array`: it counts each code in a column, and ``columns`` says in which.
+    The default map is that of the first policy, which readers use by default.  ``with_class`` are
+    the codes that it gives a class, ``unlabeled`` the codes that it lists without a class,
+    ``not_storable`` the codes that the stored type cannot hold.  ``class_lut`` is for
+    `scan.count_array`: it gives each code the column in ``columns``.
     """
 
     policies: Mapping[str, LabelMap]
@@ -52,14 +52,14 @@ class LabelCodes:
         return next(iter(self.policies.values()), None)
 
     def column(self, code: int) -> int:
-        """The column in which a code is counted."""
+        """Return the column in which a code is counted."""
         return self.columns.get(code, _OTHER_COLUMN)
 
     def has_own_column(self, code: int) -> bool:
         return len(self.class_lut) == 256 or self.column(code) != _OTHER_COLUMN
 
     def advice(self, codes: Iterable[int]) -> str:
-        """What each policy does with codes that the default map does not list; what else to do."""
+        """Return what each policy does with codes that the default map does not list."""
         codes, n_codes = list(codes), len(self.class_lut)
         effects = []
         for policy, label_map in self.policies.items():
@@ -90,7 +90,7 @@ def as_signed(code: int, n_codes: int) -> int:
 
 
 def code_text(code: int, dtype: np.dtype[Any]) -> str:
-    """Return a code as people write it; the largest one with the -1 that it also is."""
+    """Return a code as text; the largest one with "(-1)", which has the same bits."""
     n_codes = 256**dtype.itemsize
     if dtype.kind == "i":
         return str(as_signed(code, n_codes))

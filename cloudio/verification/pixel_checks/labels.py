@@ -32,7 +32,7 @@ def check_label(
     if codes.default_map is None:
         return
     if codes.default_map.as_threshold and set(present) <= {0, 1}:
-        yield from array.found("label-binary", every_patch, "codes 0 and 1 alone")
+        yield from array.found("label-binary", every_patch, "only the codes 0 and 1")
         return
     yield from _check_codes(array, counts, codes, padding, present)
 
@@ -46,7 +46,7 @@ def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Ite
         return
     message = "code 0 in every pixel"
     if codes.not_storable:
-        message += f"; it could not hold its codes {', '.join(map(str, codes.not_storable))}"
+        message += f"; its type cannot hold the codes {', '.join(map(str, codes.not_storable))}"
     yield from array.found("label-zeros", every_patch, message)
 
 

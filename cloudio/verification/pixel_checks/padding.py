@@ -1,4 +1,4 @@
-"""Where patches have valid pixels, and what pads them: found in the pixels, not in the layout."""
+"""Where patches have valid pixels, and the value of their padding, as the pixels show it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ def _describe(window: Window) -> str:
 
 @dataclass(frozen=True)
 class ArrayPadding:
-    """What lies around the valid windows of an array's patches.
+    """The padding around the valid windows of an array's patches.
 
     ``all_nan`` and ``constant`` are (patch,): whether all of it is NaN, or one value.  ``minimum``
     is (patch,).  ``sampled``: the padding of some patches where it is not constant.
@@ -87,13 +87,13 @@ class ArrayPadding:
 
     @property
     def values_inside(self) -> frozenset[float]:
-        """Values of padding that lie in valid windows, it seems."""
+        """Values of padding that seem to lie inside valid windows."""
         is_inside = _union([self.inner, self.valid]) != self.inner
         return frozenset(p.value for p in self.sampled if p.value == p.value and is_inside)
 
 
 def measure_padding(array: CheckedArray, records: np.ndarray) -> ArrayPadding:
-    """Return what lies around the valid windows, by the records of a pass."""
+    """Return the padding around the valid windows, from the records of a pass."""
     layout, n = array.layout, len(records)
     valid, minimum = layout.valid, records["padding_minimum"]
     n_padding = layout.patch[0] * layout.patch[1] - valid.height * valid.width
@@ -109,7 +109,7 @@ def measure_padding(array: CheckedArray, records: np.ndarray) -> ArrayPadding:
 
 
 def check_padding(array: CheckedArray, padding: ArrayPadding) -> Iterator[Finding]:
-    """Report padding that holds valid pixels, and values that padding should not have."""
+    """Report padding that seems to hold valid pixels, and unusual values of padding."""
     layout, nodata = array.layout, array.band.nodata
     if padding.sampled:
         inner = padding.inner
@@ -138,7 +138,7 @@ def _is_nan(number: float | None) -> bool:
 
 
 def check_split_padding(arrays: Sequence[CheckedArray]) -> Iterator[Finding]:
-    """Report a split whose valid windows hold padding, the same in every measured array."""
+    """Report a split with the same padding inside the valid window in every measured array."""
     measured = [array for array in arrays if array.band.wavelength is not None] or [
         array for array in arrays if array.band.kind == "band" and array.band.dtype == "float32"
     ]
@@ -158,7 +158,7 @@ def check_split_padding(arrays: Sequence[CheckedArray]) -> Iterator[Finding]:
                 # Pixels without data are no padding.
                 is_padding = padding.value == padding.value and padding.value != array.band.nodata
                 windows.append(padding.inner if is_padding else valid)
-    except OSError:  # reported where all of the array is read
+    except OSError:  # reported when the whole array is read
         return
     inner = _union(windows)
     if inner is None or _union([inner, valid]) != valid or inner == valid:
