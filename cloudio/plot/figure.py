@@ -45,33 +45,63 @@ def patch(
     columns: int | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Figure:
-    """Return a figure of one patch, or of several: panels of bands, and one for each label.
+    """Return a figure of one or more patches: panels of bands, and one panel for each label.
 
-    ``index``: a number or numbers, as `Reader.read` takes them.  ``bands``: a name, a preset, or
-    three names for red, green and blue; or a sequence of such, each a panel.  A preset is one
-    panel where it is three bands of known wavelength, else one in gray for each band.  Land cover
-    of CloudSEN12 has its publishers' colors.  More than five panels of a patch are a grid.
-    ``labels``: as for a `Reader`, but probabilities given by name alone are a heat map; under a
-    policy or a map they are classes.  None for a label means codes as stored, as there.
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to choose from.
+    index : int or sequence of int
+        1 to 100 patches, as in `Reader.read`.
+    bands : str or sequence
+        A preset, a name, three names for red, green and blue, or a sequence of these, each a panel.
+        A preset of three bands of known wavelength is one panel in color; of other presets each
+        band is a gray panel.
+    labels : str, sequence of str, or mapping, optional
+        As ``labels`` of `Reader`, with one difference: a label of probabilities that is named
+        without a policy is shown as a heat map, not as classes.
+    window : bool
+        True shows the whole stored patch with the valid window outlined; False the valid window.
+    stretch : "fixed", "patch" or (low, high)
+        Which numbers are black and white; see Notes.  (low, high) is linear, in scaled units.
+    overlay : float, optional
+        The opacity of classes over the first panel, 0 to 1; class 0 is not covered.  A class is
+        drawn in tones of its color that show the details of the image; at 1 in the color
+        alone.  None shows classes without the image, class 0 too.
+    classes : sequence of str, optional
+        The names of the classes 0, 1, ...  By default `cloudio.CLASSES` for CloudSEN12, and numbers
+        for other layouts.
+    columns : int, optional
+        The number of patches side by side.
+    figure : Figure or SubFigure, optional
+        A matplotlib figure to draw into.  By default a new one that pyplot does not know, so that
+        it need not be closed.
 
-    ``stretch``: ``"fixed"`` gives a band the same brightness in every figure, so that figures
-    compare: reflectance 0..0.3 over three quarters of the brightness, so that dark ground can be
-    seen, and 0.3..1 over the rest, so that clouds do not saturate; a tenth of that around 1375 nm;
-    -30..0 for dB; fixed limits for the other bands of CloudSEN12.  A band without such limits is
-    stretched between percentiles 1 and 99 of up to 16 patches that are spread over ``ds``.
-    ``"patch"``: each band of each patch between its own percentiles.  (low, high): linear, in
-    scaled units.
-    ``overlay``: how opaque classes are over the first panel, 0..1; class 0 is left uncovered.  A
-    class is drawn in tones of its color, which show the details of the image; at 1 in the color
-    alone.  None: classes without the image, class 0 too.  ``classes``: names of the classes 0, 1,
-    ...; None means `CLASSES` for CloudSEN12, and numbers for other layouts.
+    Returns
+    -------
+    Figure
+        ``figure``, or the new figure; a notebook shows it.
 
-    ``window=True``: the whole stored patch with the valid window outlined; else the valid window.
-    ``columns``: patches side by side.  ``figure``: a Figure or SubFigure to draw into and return;
-    None makes one that pyplot does not know, so that there is nothing to close.  Row 0 is at the
-    top, axes count rows and columns of the stored patch, and no pixel is interpolated.
+    Raises
+    ------
+    RequestError
+        If an argument is wrong; nothing has been drawn then.
+    IndexError
+        If a patch does not exist.
 
-    RequestError or IndexError where an argument is wrong; nothing has been drawn then.
+    Notes
+    -----
+    ``stretch="fixed"`` gives a band the same brightness in every figure, so that figures can be
+    compared.  For reflectance, 0 to 0.3 takes three quarters of the brightness, so that dark ground
+    is visible, and 0.3 to 1 the rest, so that clouds do not saturate; around 1375 nm the limits are
+    a tenth of that.  For dB the limits are -30 and 0, and other bands of CloudSEN12 have fixed
+    limits too.  A band without limits is stretched between the percentiles 1 and 99 of up to 16
+    patches that are spread over ``ds``.  ``"patch"`` stretches each band of each patch between its
+    own percentiles 1 and 99.
+
+    Land cover of CloudSEN12 has the colors of its publishers.  More than five panels of a patch are
+    a grid.  Row 0 is at the top, axes count rows and columns of the stored patch, and pixels are
+    not interpolated.
     """
     numbers = resolve_index(index, len(ds))
     if not 1 <= len(numbers) <= _MOST_PATCHES:
@@ -135,7 +165,7 @@ def _make_panels(ds: Dataset, index: np.ndarray, options: FigureOptions) -> list
 
 
 def _inside(ds: Dataset, options: FigureOptions) -> np.ndarray:
-    """Return which pixels of what is shown of a patch lie in the valid window."""
+    """Return which pixels of the shown part of a patch lie in the valid window."""
     valid = ds.valid_window
     if not options.window:
         return np.ones(valid.size, bool)
@@ -145,7 +175,7 @@ def _inside(ds: Dataset, options: FigureOptions) -> np.ndarray:
 
 
 def _headings(ds: Dataset, index: np.ndarray) -> list[Heading]:
-    """Return for each patch its number, its split and its number there; and where and when."""
+    """Return the heading of each patch: its numbers in the data set and in its split; place, date."""
     known = [ds.metadata[name] for name in ("roi_id", "s2_date", "date") if name in ds.metadata]
     return [
         (

@@ -14,10 +14,25 @@ FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Write a figure in the format that the file's suffix names, one of `FORMATS`.
+    """Write a figure to a file, in the format of the file's suffix.
 
-    RequestError where the suffix names none; FileExistsError where the file exists, without
-    ``force``.  The file is written whole, once all is drawn, or not at all.
+    Parameters
+    ----------
+    figure : Figure
+        A figure of matplotlib.
+    path : str or path
+        The file; its suffix must be one of `FORMATS`.
+    force : bool
+        Whether to replace an existing file.
+
+    Raises
+    ------
+    RequestError
+        If the suffix is not one of `FORMATS`.
+    FileExistsError
+        If the file exists and ``force`` is False.
+    OSError
+        If the file cannot be written.  It is written completely or not at all.
     """
     kind = format_of(path)
     drawn = io.BytesIO()
@@ -26,7 +41,23 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Return the format of a file name; RequestError where the suffix names none of `FORMATS`."""
+    """Return the format of a file name, as `save` uses it.
+
+    Parameters
+    ----------
+    path : str or path
+        The file name.
+
+    Returns
+    -------
+    str
+        One of `FORMATS`.
+
+    Raises
+    ------
+    RequestError
+        If the suffix is not one of `FORMATS`.
+    """
     kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         formats = ", .".join(FORMATS)

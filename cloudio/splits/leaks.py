@@ -11,7 +11,17 @@ from .arguments import text_columns
 
 
 class Shared(NamedTuple):
-    """A value that occurs in several splits: split name -> patches, as that split counts them."""
+    """A value of the metadata that occurs in several splits.
+
+    Attributes
+    ----------
+    column : str
+        The column of the metadata.
+    value : str
+        The value, as text.
+    patches : dict of str to ndarray
+        Split name -> int64 numbers of the patches with that value, as `Dataset.split` counts them.
+    """
 
     column: str
     value: str
@@ -19,10 +29,28 @@ class Shared(NamedTuple):
 
 
 def shared(ds: Dataset, columns: str | Sequence[str] = ("roi_id", "s2_id")) -> list[Shared]:
-    """Return the values of these columns that occur in more than one split of a data set.
+    """Return the values of metadata columns that occur in more than one split.
 
-    They are ordered by column, then by value.  Patches are numbered as `Dataset.split` does.
-    Empty fields are no values, and spaces around a value do not count.
+    Parameters
+    ----------
+    ds : Dataset
+        A data set with several splits.
+    columns : str or sequence of str
+        Columns of the metadata.
+
+    Returns
+    -------
+    list of Shared
+        Ordered by column, then by value.  It is empty if no split shares a value with another.
+
+    Raises
+    ------
+    RequestError
+        If a column does not exist.
+
+    Notes
+    -----
+    Empty fields are not values, and spaces around a value do not count.
     """
     found = []
     for column, fields in text_columns(ds, columns).items():

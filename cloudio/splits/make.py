@@ -23,20 +23,44 @@ def make_splits(
     group: str | Sequence[str] | None = ("roi_id", "s2_id"),
     stratify: Any = None,
 ) -> Splits:
-    """Cut a data set into splits of these shares, which sum to 1, and keep groups of patches whole.
+    """Return splits with the given shares that keep groups of patches together.
 
-    Patches with an equal value in any column of ``group`` stay together, and so do patches that
-    are connected through others.  Empty fields connect nothing.  A patch that ``ds`` has twice
-    stays with itself.  ``group=None``: every patch on its own.  ``stratify``: a column, or an array
-    with a value per patch, of which every split shall have about the same shares.
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to split.
+    shares : mapping of str to float
+        The share of each split, above 0; they must sum to 1.
+    seed : int
+        From 0 to 2**64 - 1.  Another seed gives other splits.
+    group : str, sequence of str, or None
+        Columns of the metadata.  Patches with an equal value in any of these columns stay in one
+        split, and so do patches that are connected through others.  Empty fields connect nothing.
+        None: every patch is a group of its own.
+    stratify : str or array, optional
+        A column of the metadata, or an array with a number, date or string for each patch.  Every
+        split gets about the same share of each value.
 
+    Returns
+    -------
+    Splits
+        The patch numbers of each split.  ``print`` shows the shares.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong, a column does not exist, or there are no patches.
+
+    Notes
+    -----
     The number of patches of a split differs from its share by less than the size of the largest
-    group; the result says by how much.  No bound is promised for the shares of strata.  A split
-    that gets no patch is empty, with a warning.
+    group.  No bound is promised for the shares of ``stratify``.  A split that gets no patch is
+    empty, with a warning.  A patch that ``ds`` has twice stays in one split.
 
-    The same seed gives the same splits on every machine, and under any order of rows.  What decides
-    is the content of the columns of ``group``, and for patches without a value there, their whole
-    row.  The order of rows decides only between equal rows, and where there is no metadata.
+    The same seed gives the same splits on every machine and in any order of the rows of
+    metadata.csv.  The result follows from the columns of ``group``; patches without a value there
+    are identified by their whole row.  The order of rows only matters between equal rows, and
+    without metadata.
     """
     if not isinstance(ds, Dataset):
         raise RequestError(f"ds={ds!r}; ds must be a Dataset, which cloudio.open(path) returns")
@@ -68,7 +92,7 @@ def _result(
     assigned: Sequence[str],
     values: Sequence[str],
 ) -> Splits:
-    """Return the splits of the patches; ``assigned`` are those of the groups."""
+    """Return the splits of the patches; ``assigned`` is the split of each group."""
     split_of = [assigned[g] for g in group_of]
     names = np.array(split_of)
     index = {name: np.flatnonzero(names == name).astype(np.int64) for name in shares}

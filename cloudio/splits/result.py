@@ -9,7 +9,19 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The share of all patches that was asked for a split, and the share that it got."""
+    """The share of one split: as requested, and as it is.
+
+    Attributes
+    ----------
+    asked : float
+        The requested share of all patches.
+    got : float
+        The share that the split has.
+    n_patches : int
+        The number of patches of the split.
+    n_groups : int
+        The number of groups of the split.
+    """
 
     asked: float
     got: float
@@ -18,12 +30,21 @@ class Share:
 
 
 class Splits(Mapping[str, np.ndarray]):
-    """Split name -> the positions of its patches: int64, ascending, read-only.
+    """The patch numbers of each split: a read-only mapping of split name to array.
 
-    ``shares``: the share that each split was asked to have, and has.  ``n_groups``: the number of
-    groups of patches that were kept whole.  ``largest``: the number of patches of the largest
-    group.  ``strata``: value -> split name -> number of patches, empty without ``stratify``.
-    ``str()`` is a table.
+    `cloudio.make_splits` returns it.  Each array is int64, ascending and read-only;
+    `Dataset.subset` takes it.  ``print`` shows a table of the shares.
+
+    Parameters
+    ----------
+    index : mapping of str to ndarray
+        The patch numbers of each split.
+    shares : mapping of str to Share
+        The requested and the actual share of each split.
+    largest : int
+        The number of patches of the largest group.
+    strata : mapping of str to mapping
+        Value of ``stratify`` -> split name -> number of patches; empty without ``stratify``.
     """
 
     def __init__(
@@ -42,19 +63,23 @@ class Splits(Mapping[str, np.ndarray]):
 
     @property
     def n_groups(self) -> int:
+        """The number of groups of patches that were kept together."""
         return sum(share.n_groups for share in self.shares.values())
 
     def __getitem__(self, name: str) -> np.ndarray:
+        """Return the patch numbers of a split."""
         return self._index[name]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the splits."""
         return iter(self._index)
 
     def __len__(self) -> int:
+        """Return the number of splits."""
         return len(self._index)
 
     def __eq__(self, other: object) -> bool:
-        """Whether ``other`` is a mapping of the same names to the same positions."""
+        """Return whether ``other`` is a mapping of the same names to the same positions."""
         if not isinstance(other, Mapping):
             return NotImplemented
         return self.keys() == other.keys() and all(
@@ -85,7 +110,10 @@ class Splits(Mapping[str, np.ndarray]):
         return "\n".join(lines)
 
     def _largest_deviation(self) -> tuple[float, str, str]:
-        """The largest difference between a value's share of a split and of all; value, split."""
+        """Return the largest deviation of a value's share in a split from its share in all patches.
+
+        The value and the split come with it.
+        """
         n_patches = {name: share.n_patches for name, share in self.shares.items()}
         return max(
             (

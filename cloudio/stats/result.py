@@ -171,12 +171,15 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
     parts: Mapping[str, R]
 
     def __getitem__(self, name: str) -> R:
+        """Return the result of that name."""
         return self.parts[name]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
         return iter(self.parts)
 
     def __len__(self) -> int:
+        """Return the number of results."""
         return len(self.parts)
 
     def __repr__(self) -> str:

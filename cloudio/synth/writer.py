@@ -36,13 +36,35 @@ def synthesize(
     arrays: Sequence[str] | None = None,
     progress: bool = False,
 ) -> None:
-    """Write a data set in CloudSEN12's form: a folder of flat files per split, and metadata.csv.
+    """Write a synthetic data set with the files of CloudSEN12.
 
-    ``patches``: how many patches each split has, 24.6 MB each.  ``arrays``: which files to write;
-    None means all.  The same seed gives the same bytes.  Patch k of a split is the same whatever
-    else is written, and no place and no satellite scene occurs in two splits.  ``path`` must not
-    exist, and its parent folder must.  The folder appears when it is complete, and an error leaves
-    nothing behind.
+    Parameters
+    ----------
+    path : str or path
+        The folder to create.  It must not exist; its parent folder must.
+    patches : mapping of str to int
+        The number of patches of each split.  A patch has 24.6 MB with all arrays.
+    seed : int
+        From 0 on.  The same seed gives the same bytes on every machine.
+    arrays : sequence of str, optional
+        The arrays to write, by their names on disk.  By default all.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` exists.
+    RequestError
+        If another argument is wrong.
+    OSError
+        If the disk is too full or cannot be written.  Nothing is left behind.
+
+    Notes
+    -----
+    The folder appears when it is complete.  Patch k of a split is the same whatever else is
+    written. No place and no satellite scene occurs in two splits.  The data has known defects of
+    the release, such as a qa60 of zeros.
     """
     counts, bands = _check_patches(patches), _select_arrays(arrays)
     seed = check_whole("seed", seed, 0)

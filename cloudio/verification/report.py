@@ -18,12 +18,26 @@ _MAX_ROWS = 12
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """One thing that `cloudio.verify` found.
 
-    ``severity``: "error", the data cannot be trusted; "warning", it gives wrong numbers unless it
-    is handled; "note", worth knowing.  ``check``: its name in docs/checks.md.  ``split`` and
-    ``file``: where, "" where that is several; a channel of a stacked file is ``name[channel]``.
-    ``patches``: numbers in the split, where it is about some.
+    Attributes
+    ----------
+    severity : {"error", "warning", "note"}
+        "error": the data cannot be trusted.  "warning": it gives wrong numbers unless it is
+        handled. "note": worth knowing.
+    check : str
+        The name of the check; docs/checks.md lists them.
+    split : str
+        The split, or "" if it concerns several.
+    file : str
+        The file, relative to the split's folder, or "" if it concerns several.  A channel of a
+        stacked file is ``name[channel]``.
+    patches : tuple of int
+        Patch numbers in the split, if it concerns certain patches.
+    message : str
+        What was found.
+    advice : str
+        What to do.
     """
 
     severity: Severity
@@ -46,10 +60,26 @@ def make_finding(
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """The findings of `cloudio.verify`; ``str()`` is for people, ``json()`` for programs.
+    """The findings of `cloudio.verify`.  ``print`` shows them for people, `json` for programs.
 
-    ``findings``: the most severe first, then in the order of the checks.  ``full``: whether pixels
-    were read.  ``n_bytes`` were read, of ``n_files`` files with ``n_arrays`` arrays.
+    Attributes
+    ----------
+    path : Path
+        The folder of the data set.
+    layout : str
+        The name of its layout.
+    full : bool
+        Whether every byte was read.
+    splits : dict of str to int
+        The number of patches of each split.
+    n_arrays, n_files : int
+        The number of different arrays, and of files that hold them.
+    n_bytes : int
+        The number of bytes that were read; 0 without ``full``.
+    seconds : float
+        The time that it took.
+    findings : tuple of Finding
+        The most severe first, then in the order of the checks.
     """
 
     path: Path
@@ -64,11 +94,17 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether there is no finding at all."""
+        """Whether there are no findings at all, not even notes."""
         return not self.findings
 
     def json(self) -> str:
-        """Everything as JSON."""
+        """Return the report as JSON.
+
+        Returns
+        -------
+        str
+            An object with the attributes of the report and ``ok``.
+        """
         entries = asdict(self) | {"path": os.fspath(self.path), "ok": self.ok}
         return json.dumps(entries, indent=1)
 

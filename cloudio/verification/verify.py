@@ -1,7 +1,7 @@
-"""`cloudio.verify`: is a data set what it is taken for?
+"""`cloudio.verify`: run all checks on a data set and report what they find.
 
 Checks of files are in file_checks/, checks of pixels in pixel_checks/, the table of all checks in
-checks.py.
+check_table.py.
 """
 
 import os
@@ -38,17 +38,48 @@ def verify(
     threads: int | None = None,
     progress: bool = True,
 ) -> Report:
-    """Validate a data set: find what is wrong with it, or gives wrong numbers.
+    """Check a data set and return a report of everything that is wrong or unusual.
 
-    ``full``: read every byte of every array, once; else check names, sizes and metadata.csv alone.
-    ``layout`` is what `cloudio.open` takes.  What `cloudio.open` refuses is reported, and the rest
-    is checked.  ``manifest``: a file to write the sizes and checksums of all arrays to.  It is
-    written at the end, and replaces another file only with ``force``.  ``against``: such a file, to
-    compare with.  ``progress`` is shown on a terminal.
+    Parameters
+    ----------
+    path : str or path
+        A split folder, or a root whose sub-folders are splits.
+    full : bool
+        Whether to read every byte of every array, once.  Without it only names, sizes and
+        metadata.csv are checked.
+    layout : Layout, str or path, optional
+        The layout, as in `cloudio.open`.
+    manifest : str or path, optional
+        A file to write: the sizes and checksums of all arrays, as JSON.  It is written at the end
+        and needs ``full``.
+    against : str or path, optional
+        A manifest to compare with.
+    force : bool
+        Whether ``manifest`` may replace an existing file.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+    progress : bool
+        Whether to show a progress bar if stderr is a terminal.
 
-    Nothing else is written.  RequestError where a file is no manifest, where ``manifest`` comes
-    without ``full``, or is the file of ``against``.  OSError or LayoutError, as of `cloudio.open`,
-    where not even one array can be opened.  docs/checks.md lists the checks.
+    Returns
+    -------
+    Report
+        What was found.  Files that `cloudio.open` refuses are findings too, and the other files are
+        checked.
+
+    Raises
+    ------
+    RequestError
+        If ``manifest`` is given without ``full`` or is the file of ``against``, or ``against`` is
+        not a manifest of such a data set.
+    FileExistsError
+        If ``manifest`` exists and ``force`` is False.
+    LayoutError, OSError
+        If no array of the data set can be opened.
+
+    Notes
+    -----
+    Nothing is written except ``manifest``.  docs/checks.md lists the checks.
     """
     start = time.perf_counter()
     n_threads = resolve_threads(threads)
