@@ -8,32 +8,53 @@ from typing import Any
 from ..errors import RequestError
 from . import options
 
-HELP = "time the main job against numpy, on this machine"
+HELP = "measure how fast this machine reads, compared with numpy"
+USAGE = "[PATH] [options]"
+EXAMPLE = "cloudio bench data/ --rounds 3"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", nargs="?", type=Path, help="a data set (default: a temporary synthetic one)"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="a data set (default: a temporary synthetic one)",
     )
     parser.add_argument(
-        "--cold", action="store_true", help="read from the disk: evict every page before each run"
+        "--cold",
+        action="store_true",
+        help="evict every page before each run, so that reads come from the disk",
     )
     parser.add_argument(
-        "--train", action="store_true", help="loaders and DataLoaders, for a consumer that computes"
+        "--train",
+        action="store_true",
+        help="time loaders for a consumer that computes on every batch",
     )
-    parser.add_argument("--size", type=int, help="side of the crops (--train only; default: 224)")
-    parser.add_argument("--batch", type=int, help="samples of a batch (--train only; default: 32)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="side of the square crops (needs --train; default: 224)",
+    )
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="samples per batch (needs --train; default: 32)"
+    )
     parser.add_argument(
         "--compute",
         type=float,
         metavar="MS",
-        help="time the consumer takes for a batch (--train only; default: as long as a read)",
+        help="milliseconds that the consumer computes per batch (needs --train; default: as long "
+        "as a read takes)",
     )
     options.add_threads(parser)
     parser.add_argument(
-        "--rounds", type=int, help="how often each runs (default: 9; --cold 5, --train 3)"
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="number of runs of each candidate (default: 9; with --cold 5, with --train 3)",
     )
-    parser.add_argument("--json", action="store_true", help="print results as JSON")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``cloudio info``: what a data set holds, or, without a path, what this machine is."""
+"""``cloudio info``: what a data set has; without a path, facts about this machine."""
 
 import argparse
 import os
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from ..reading.dataset import Dataset
     from .inventory import ArraySummary
 
-HELP = "what a data set holds; without a path, what this machine is"
+HELP = "show what a data set has; without PATH, facts about this machine"
+USAGE = "[PATH] [options]"
+EXAMPLE = "cloudio info data/"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_dataset(parser, required=False)
     options.add_layout(parser)
     parser.add_argument(
-        "--toml", action="store_true", help="print a layout FILE that describes what was found"
+        "--toml", action="store_true", help="print a layout file (TOML) that describes the data set"
     )
 
 

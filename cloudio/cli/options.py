@@ -1,4 +1,4 @@
-"""Options that several commands have, and how lists are written in one word."""
+"""Options of several commands, and lists that are written in one word."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,8 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool = True) -> No
         "path",
         nargs=None if required else "?",
         type=Path,
-        help="a split folder, or a folder of splits",
+        metavar="PATH",
+        help="a split folder, or a folder whose sub-folders are splits",
     )
 
 
@@ -19,12 +20,18 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--layout",
         type=Path,
         metavar="FILE",
-        help="a TOML file that describes the arrays (default: the data set's cloudio.toml)",
+        help="a TOML file that describes the arrays (default: PATH/cloudio.toml if there is one, "
+        "else CloudSEN12)",
     )
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, help="threads to use (default: all CPUs)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="number of threads (default: CLOUDIO_THREADS, else one per CPU)",
+    )
 
 
 def split_at_commas(text: str) -> list[str]:

@@ -10,6 +10,8 @@ from ..errors import RequestError
 from . import options
 
 HELP = "write a picture of patches and their labels"
+USAGE = "PATH --index K [K ...] [options]"
+EXAMPLE = "cloudio show data/ --index 0:4 --labels manual_hq -o sheet.png"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +21,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="K",
-        help="which patches: 12, or 3 7 12, or 3,7,12, or 0:6 for the first six",
+        help="patches to show: 12, or 3 7 12, or 3,7,12, or 0:6 for the first six (required)",
     )
-    parser.add_argument("--split", help="count patches in this split (default: over all of them)")
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        help="count patches within this split (default: across all splits)",
+    )
     _add_content(parser)
     options.add_layout(parser)
     parser.add_argument(
@@ -29,9 +35,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="ends in .png, .jpg, .pdf or .svg (default: a .png here, named by the patches)",
+        help="a .png, .jpg, .pdf or .svg (default: a .png in this folder, named after the patches)",
     )
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 
 def _add_content(parser: argparse.ArgumentParser) -> None:
@@ -39,21 +45,44 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bands",
         default="rgb",
-        help="a preset, one band, three as red,green,blue, or several panels (default: rgb)",
+        help="a preset, a band, three bands as red,green,blue, or several panels, separated by "
+        "commas (default: rgb)",
     )
-    parser.add_argument("--labels", help="names, such as manual_hq,sen2cor (default: none)")
+    parser.add_argument(
+        "--labels",
+        metavar="NAMES",
+        help="labels, separated by commas, such as manual_hq,sen2cor (default: none)",
+    )
     parser.add_argument(
         "--policy",
-        help="how labels become classes; 'codes' shows them as stored (default: the layout's "
-        "first, and probabilities as they are)",
+        metavar="NAME",
+        help="the policy that makes classes of label codes; 'codes' shows codes as stored "
+        "(default: the layout's first policy; probabilities are not classified)",
     )
-    parser.add_argument("--classes", help="names of classes 0, 1, ... (default: CloudSEN12's)")
-    parser.add_argument("--window", action="store_true", help="outline the valid window")
     parser.add_argument(
-        "--stretch", default="fixed", help="fixed, patch, or LOW,HIGH (default: fixed)"
+        "--classes",
+        metavar="NAMES",
+        help="names of the classes 0, 1, ..., separated by commas (default: CloudSEN12's)",
     )
-    parser.add_argument("--flat", action="store_true", help="classes without the image below them")
-    parser.add_argument("--columns", type=int, help="patches side by side")
+    parser.add_argument(
+        "--window",
+        action="store_true",
+        help="show the whole stored patch, with the valid window outlined",
+    )
+    parser.add_argument(
+        "--stretch",
+        default="fixed",
+        help="fixed, patch, or LOW,HIGH in scaled units, such as 0,0.3 (default: fixed)",
+    )
+    parser.add_argument(
+        "--flat", action="store_true", help="show classes without the image below them"
+    )
+    parser.add_argument(
+        "--columns",
+        type=int,
+        metavar="N",
+        help="number of patches side by side (default: chosen to fit)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from ..reading.dataset import Dataset
     from ..stats import ResultSet
 
-HELP = "mean, deviation and percentiles of bands, pixels of classes, agreement of labels"
+HELP = "compute statistics of bands, class counts and label agreement"
+USAGE = "PATH [options]"
+EXAMPLE = "cloudio stats data/ --split train --bands rgb --percentiles 2,50,98"
 
 _LABEL = "manual_hq"
 
@@ -20,28 +22,40 @@ _LABEL = "manual_hq"
 def add_options(parser: argparse.ArgumentParser) -> None:
     names: dict[str, Any] = {"type": options.split_at_commas, "metavar": "NAMES"}
     options.add_dataset(parser)
-    parser.add_argument("--split", metavar="NAME", help="count in this split (default: in all)")
+    parser.add_argument(
+        "--split", metavar="NAME", help="count only this split (default: all splits)"
+    )
     parser.add_argument(
         "--bands",
         help="presets or bands, separated by commas, or 'all' (default: the first preset)",
         **names,
     )
-    parser.add_argument("--raw", action="store_true", help="numbers as stored, without scale")
-    parser.add_argument("--no-bands", action="store_true", help="leave bands out")
-    parser.add_argument("--labels", help="labels to count (default: manual_hq)", **names)
-    parser.add_argument("--no-labels", action="store_true", help="leave labels out")
-    parser.add_argument("--agreement", help="labels to compare with the reference", **names)
-    parser.add_argument("--reference", metavar="NAME", help="that label (default: manual_hq)")
+    parser.add_argument("--raw", action="store_true", help="use numbers as stored, not scaled")
+    parser.add_argument("--no-bands", action="store_true", help="count no bands")
+    parser.add_argument(
+        "--labels", help="labels to count, separated by commas (default: manual_hq)", **names
+    )
+    parser.add_argument("--no-labels", action="store_true", help="count no labels")
+    parser.add_argument(
+        "--agreement",
+        help="labels to compare with the reference, separated by commas (default: none)",
+        **names,
+    )
+    parser.add_argument(
+        "--reference", metavar="NAME", help="label to compare with (default: manual_hq)"
+    )
     parser.add_argument(
         "--percentiles",
         type=options.split_at_commas,
         metavar="PERCENTS",
-        help="such as 1,50,99, or 'none'",
+        help="percentiles of bands, such as 1,50,99, or 'none' (default: 1,2,5,25,50,75,95,98,99)",
     )
     options.add_layout(parser)
     options.add_threads(parser)
-    parser.add_argument("--json", action="store_true", help="print results as JSON")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write that JSON there")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="also write the results as JSON to FILE"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

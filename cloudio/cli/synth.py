@@ -9,19 +9,29 @@ from pathlib import Path
 
 from ..errors import RequestError
 
-HELP = "write a synthetic data set with CloudSEN12's files, and with the release's known defects"
+HELP = "write a synthetic data set with the files and the known defects of CloudSEN12"
+USAGE = "PATH [options]"
+EXAMPLE = "cloudio synth new-data/ --patches train=4 val=1"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help="the folder to create; it must not exist")
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="the folder to create; it must not exist"
+    )
     parser.add_argument(
         "--patches",
         nargs="+",
         metavar="SPLIT=N",
         default=["train=8", "val=2", "test=2"],
-        help="patches of each split, 24.6 MB each (default: train=8 val=2 test=2)",
+        help="number of patches of each split, 24.6 MB each (default: train=8 val=2 test=2)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        default=0,
+        help="the same seed gives the same bytes (default: 0)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,24 +6,29 @@ from pathlib import Path
 from . import options
 from .terminal import discard_output
 
-HELP = "validate a data set; the exit status is 1 if anything is found"
+HELP = "check a data set; the exit status is 1 if anything is found"
+USAGE = "PATH [options]"
+EXAMPLE = "cloudio verify data/ --quick"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_dataset(parser)
     parser.add_argument(
-        "--quick", action="store_true", help="check names, sizes and metadata.csv, but no pixels"
+        "--quick", action="store_true", help="check only names, sizes and metadata.csv, no pixels"
     )
     options.add_layout(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
-        "--manifest", type=Path, metavar="FILE", help="write sizes and checksums of all arrays"
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="write the sizes and checksums of all arrays to FILE",
     )
     parser.add_argument(
-        "--against", type=Path, metavar="FILE", help="compare with a file that --manifest wrote"
+        "--against", type=Path, metavar="FILE", help="compare with a FILE that --manifest wrote"
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace the manifest's file if it exists"
+        "--force", action="store_true", help="let --manifest replace an existing FILE"
     )
     options.add_threads(parser)
 

@@ -175,7 +175,7 @@ def _inside(ds: Dataset, options: FigureOptions) -> np.ndarray:
 
 
 def _headings(ds: Dataset, index: np.ndarray) -> list[Heading]:
-    """Return the heading of each patch: its numbers in the data set and in its split; place, date."""
+    """Return the heading of each patch: its number, split and number there; place and date."""
     known = [ds.metadata[name] for name in ("roi_id", "s2_date", "date") if name in ds.metadata]
     return [
         (

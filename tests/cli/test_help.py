@@ -1,0 +1,65 @@
+"""The help of every command: its usage and its example work as they are printed."""
+
+import argparse
+import importlib
+import shlex
+from functools import cache
+
+import pytest
+
+import cloudio
+from cloudio.cli import command, main
+
+EXAMPLES = {
+    name: importlib.import_module(f"cloudio.cli.{name}").EXAMPLE for name in command.COMMANDS
+}
+each_command = pytest.mark.parametrize("name", command.COMMANDS)
+
+
+@cache
+def parser_of(name: str) -> argparse.ArgumentParser:
+    parser = command._build_parser()
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return subparsers.choices[name]
+
+
+@each_command
+def test_help_has_usage_description_defaults_and_an_example(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(f"usage: cloudio {name} ")
+    assert EXAMPLES[name] in printed
+    assert EXAMPLES[name].startswith(f"cloudio {name} ")
+    for action in parser_of(name)._actions:
+        assert action.help, action.dest
+        takes_value = action.option_strings and action.nargs != 0 and not action.required
+        if takes_value and action.dest not in ("manifest", "against", "output"):
+            assert "default: " in action.help, action.dest
+
+
+@each_command
+def test_the_usage_has_the_path_before_options_that_take_several_words(name):
+    usage = parser_of(name).usage
+    words = usage.removeprefix(f"cloudio {name} ").split()
+    assert words[0].strip("[]") == "PATH"
+    for action in parser_of(name)._actions:
+        assert not action.required or (action.option_strings or ["PATH"])[0] in words
+    filled = {"PATH": "data", "[PATH]": "data", "K": "0", "[K": "1", "...]": "", "[options]": ""}
+    arguments = [filled.get(word, word) for word in words if filled.get(word, word)]
+    assert str(parser_of(name).parse_args(arguments).path) == "data"
+
+
+def test_every_example_is_understood():
+    for name, example in EXAMPLES.items():
+        assert parser_of(name).parse_args(shlex.split(example)[2:]), name
+
+
+def test_examples_do_their_work_on_synthetic_data(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cloudio.synthesize("data", {"train": 4})
+    for name, example in EXAMPLES.items():
+        if name != "bench":
+            assert main(shlex.split(example)[1:]) == 0, capsys.readouterr().err
+            assert capsys.readouterr().out
