@@ -10,10 +10,20 @@ image, label, index = reader.read([3, 1, 4])
 from typing import TYPE_CHECKING, Any
 
 try:
-    from ._core import kernels  # noqa: F401
+    # All of them: a build may be of an earlier state of the source.
+    from ._core import (  # noqa: F401
+        buffers,
+        executor,
+        files,
+        kernels,
+        plans,
+        pool,
+        runtime,
+        windows,
+    )
 except ImportError as error:
     raise ImportError(
-        f"the compiled module of cloudio cannot be imported from {__path__[0]} ({error}); in a "
+        f"the compiled modules of cloudio cannot be imported from {__path__[0]} ({error}); in a "
         "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
     ) from error
 
@@ -108,4 +118,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_LAZY_ROOMS, "__version__"})
+    import importlib.util
+
+    # help() and inspect read every name of this list.
+    needs = {"plot": "matplotlib", "torch": "torch"}
+    rooms = (
+        room for room in _LAZY_ROOMS if room not in needs or importlib.util.find_spec(needs[room])
+    )
+    return sorted({*__all__, *rooms, "__version__"})

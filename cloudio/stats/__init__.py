@@ -13,7 +13,7 @@ from .compute_classes import classes
 from .provenance import Provenance
 from .result import ResultSet, load
 
-#: The names that `Provenance` and `ResultSet` had at first.  They stay: code and pickles use them.
+#: The names that `Provenance` and `ResultSet` had at first.  They stay: users' code has them.
 Population = Provenance
 Several = ResultSet
 

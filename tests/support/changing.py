@@ -1,6 +1,6 @@
 """What readers return while a file of their data set changes: a stress program, and its counts.
 
-    python tests/changing.py --io pread --trials 1000 [--seed 0] [--json] [--folder /dev/shm]
+    python tests/support/changing.py --io pread --trials 1000 [--json] [--folder /dev/shm]
 
 A worker process reads batches in a loop; in the midst of one of them this process does something
 to one file.  The worker compares every batch that it gets without an error, bit for bit; what is
