@@ -84,7 +84,13 @@ __all__ = [
 
 
 def get_include() -> str:
-    """The folder of ``cloudio.h``, for Cython and C that use the row functions (docs/cython.md)."""
+    """Return the folder of ``cloudio.h``, for C and Cython code that uses the row functions.
+
+    Returns
+    -------
+    str
+        An absolute path; docs/cython.md shows how to use it.
+    """
     import os
 
     # Installed, the header lies in the package; in a checkout where it is written.

@@ -1,6 +1,6 @@
 """All errors and warnings of cloudio.
 
-IndexError, for the number of a patch that is out of range, is Python's.
+A patch number out of range is Python's own IndexError.
 """
 
 import os
@@ -11,9 +11,23 @@ from typing import Any, Self
 class CloudioError(Exception):
     """The base of all errors of cloudio.
 
-    ``path`` is the file that an error is about, ``patch`` the number of the patch within that
-    file, ``offset`` the first byte of it that is concerned, and ``reason`` the message without the
-    path.  Each is None where it is not known, or where the error is about no file.
+    Parameters
+    ----------
+    *args
+        The message, as of any exception; of a `ReadError` errno, reason and file name.
+    path : str or path, optional
+        The file that the error is about.
+    patch : int, optional
+        The number of the patch in that file.
+    offset : int, optional
+        The first byte of the file that is concerned.
+    reason : str, optional
+        The message without the path.
+
+    Notes
+    -----
+    ``path`` (a Path), ``patch``, ``offset`` and ``reason`` are attributes too.  Each is None if it
+    is unknown, or if the error is about no file.
     """
 
     path: Path | None = None
@@ -50,7 +64,26 @@ class CloudioError(Exception):
         patch: int | None = None,
         offset: int | None = None,
     ) -> Self:
-        """Make an error whose message is the path, the line if there is one, and the reason."""
+        """Return an error whose message is the path, the line if there is one, and the reason.
+
+        Parameters
+        ----------
+        path : str or path
+            The file that the error is about.
+        reason : str
+            The rest of the message.
+        line : int, optional
+            The line of a text file, counted from 1.
+        patch : int, optional
+            The number of the patch in the file.
+        offset : int, optional
+            The first byte of the file that is concerned.
+
+        Returns
+        -------
+        CloudioError
+            An error of the class on which the method is called.
+        """
         if line is not None:
             reason = f"line {line}: {reason}"
         message = f"{os.fspath(path)}{' ' if line is None else ', '}{reason}"
@@ -62,7 +95,7 @@ class LayoutError(CloudioError, ValueError):
 
 
 class RequestError(CloudioError, ValueError):
-    """A call asks for something that is not possible; nothing has been written."""
+    """An argument is wrong, or a call asks for something impossible; nothing has been written."""
 
 
 class ReadError(CloudioError, OSError):
@@ -70,22 +103,22 @@ class ReadError(CloudioError, OSError):
 
 
 class TruncatedError(ReadError):
-    """A file holds less than when it was opened."""
+    """A file has become shorter since it was opened."""
 
 
 class MissingFileError(ReadError, FileNotFoundError):
-    """A file is not there."""
+    """A file does not exist."""
 
 
 class FilePermissionError(ReadError, PermissionError):
-    """A file may not be read."""
+    """There is no permission to read a file."""
 
 
 class ReadTimeoutError(ReadError, TimeoutError):
-    """The system of a file, such as a server, did not answer in time."""
+    """The storage of a file, such as a server, did not answer in time."""
 
 
-# What `except PermissionError` and the like go on catching.
+# So that `except PermissionError` and the like catch these errors too.
 _KINDS: dict[type[OSError], type[ReadError]] = {
     FileNotFoundError: MissingFileError,
     PermissionError: FilePermissionError,
@@ -101,7 +134,7 @@ def read_error(
     patch: int | None = None,
     offset: int | None = None,
 ) -> ReadError:
-    """Make the error of the number ``code`` of the system, which says ``reason`` of a file."""
+    """Return the error of the system's number ``code``, with ``reason`` as the message."""
     kind = _KINDS.get(type(OSError(code, reason)), ReadError)
     name = os.fspath(path)
     return kind(code, reason, name, path=path, patch=patch, offset=offset, reason=reason)
@@ -117,4 +150,4 @@ def error_reason(error: Exception) -> str:
 
 
 class CloudioWarning(UserWarning):
-    """Numbers may not be what they seem; each is given once per process, data set and matter."""
+    """Numbers may not be what they seem; given once per process, data set and subject."""

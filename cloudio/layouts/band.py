@@ -13,9 +13,9 @@ DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
 
 
 class EntryError(LayoutError):
-    """One entry of a layout is wrong: ``key`` of ``array``, or of the layout where that is None.
+    """One entry of a layout is wrong: ``key`` of ``array``, or of the layout if that is None.
 
-    By these a TOML file finds its line.
+    The TOML reader finds the line of the entry by them.
     """
 
     def __init__(
@@ -28,7 +28,20 @@ class EntryError(LayoutError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rectangle of pixels of a patch: its first row and column, counted from 0, and its size."""
+    """A rectangle of pixels of a patch.
+
+    Parameters
+    ----------
+    row, col : int
+        The first row and column, counted from 0.
+    height, width : int
+        The size in pixels.
+
+    Examples
+    --------
+    >>> cloudio.Window(row=1, col=1, height=509, width=509).size
+    (509, 509)
+    """
 
     row: int
     col: int
@@ -37,23 +50,39 @@ class Window:
 
     @property
     def size(self) -> tuple[int, int]:
+        """The size as (height, width), in pixels."""
         return self.height, self.width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """One array of a layout, be it a band or a label.
+    """One array of a layout: a band or a label.
 
-    ``(x + offset) * scale`` is the stored number x in the array's unit (reflectance, dB, m, ...);
-    ``scale`` is None where that is not known.  ``nodata`` is the stored number that means none.
-    ``wavelength`` is the center in nm, of Sentinel-2A.  ``unit`` is the unit of the scaled numbers,
-    such as ``"dB"``: ``""`` for numbers without one, None where it is not known.
-
-    ``file`` is where the array lies: a file name or a glob pattern below the split's folder, in
-    which ``{name}`` stands for the array's name, and which exactly one file must match.  None
-    means ``<name>.dat`` or ``<name>.npy`` in any spelling, and that it need not be there.  The
-    array is all of its file, or ``channel`` k of the ``channels`` of one that is stacked as
-    (patch, channel, row, column).
+    Parameters
+    ----------
+    name : str
+        The name of the array.
+    kind : {"band", "label"}
+        Whether it holds measurements or codes of classes.
+    dtype : {"uint8", "int8", "uint16", "int16", "float32"}
+        The element type that files store.
+    scale, offset : float
+        ``(x + offset) * scale`` is the stored number x in ``unit``.  ``scale`` is None if it is
+        unknown.
+    nodata : float, optional
+        The stored number that means no data; NaN is possible.
+    wavelength : float, optional
+        The center wavelength in nm, for CloudSEN12 of Sentinel-2A.
+    file : str, optional
+        The file name below the split's folder, or a glob pattern that exactly one file must match;
+        ``{name}`` stands for the array's name.  By default ``<name>.dat`` or ``<name>.npy`` in any
+        spelling, and the file may be missing.
+    channel, channels : int, optional
+        The array is ``channel`` of ``channels`` in a stacked file (patch, channel, row,
+        column).  By default it is the whole file.
+    unit : str, optional
+        The unit of scaled numbers, such as ``"dB"``; "" for numbers without one, None if it is
+        unknown.
     """
 
     name: str
@@ -87,13 +116,13 @@ class Band:
 
     @property
     def pattern(self) -> str | None:
-        """``file`` with the array's name in its place."""
+        """The pattern ``file`` with the array's name filled in; None without ``file``."""
         return None if self.file is None else self.file.replace("{name}", glob.escape(self.name))
 
 
 @dataclass(frozen=True, slots=True)
 class LayoutFile:
-    """The file a layout was read from, and the line of each key of each array."""
+    """The TOML file of a layout, and the line of each key of each array."""
 
     path: Path
     lines: Mapping[tuple[str, str], int]

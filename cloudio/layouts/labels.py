@@ -19,12 +19,29 @@ _PERCENT = 10
 
 
 class LabelMap:
-    """Which class each stored code becomes.
+    """A map from stored label codes to classes.
 
-    ``classes`` maps codes to classes, or to None for the reader's ``ignore``; a code it does not
-    list becomes ``unlisted``, by default ``ignore`` too.  Codes are whole numbers as people write
-    them: in an array of one byte a pixel -1 and 255 are the same bits and so the same code.
-    Immutable, hashable, and equal to another with the same entries.
+    Parameters
+    ----------
+    classes : mapping of int to int or None
+        Code -> class; None means the reader's ``ignore``.  In an array of one byte per pixel, -1
+        and 255 are the same bits and so the same code.
+    unlisted : int, optional
+        The class of all other codes.  By default the reader's ``ignore``.
+
+    Raises
+    ------
+    RequestError
+        If a code or class is not a whole number.
+
+    Notes
+    -----
+    A map is immutable, hashable, and equal to another map with the same entries.
+
+    Examples
+    --------
+    >>> cloudio.LabelMap({0: 0, 1: 1, 2: 1, 9: None}).of(2)
+    1
     """
 
     __slots__ = ("_classes", "_unlisted")
@@ -42,7 +59,25 @@ class LabelMap:
 
     @classmethod
     def threshold(cls, at: int, *, top: int = 100) -> "LabelMap":
-        """Probabilities 0..``top``: 1 from ``at`` on, 0 below; codes past ``top`` are ignored."""
+        """Return a map of probabilities to two classes.
+
+        Parameters
+        ----------
+        at : int
+            Codes from ``at`` to ``top`` become class 1, codes from 0 to ``at - 1`` class 0.
+        top : int
+            The largest probability; other codes are ignored.
+
+        Returns
+        -------
+        LabelMap
+            A map that lists the codes 0 to ``top``.
+
+        Raises
+        ------
+        RequestError
+            Unless 0 < ``at`` <= ``top``.
+        """
         at, top = check_whole("threshold", at), check_whole("top", top)
         if not 0 < at <= top:
             raise RequestError(f"threshold={at}; threshold must be 1..{top}")
@@ -50,22 +85,45 @@ class LabelMap:
 
     @property
     def classes(self) -> dict[int, int | None]:
-        """The codes that are listed, and what they become."""
+        """The listed codes and their classes, in a new dict; None means ``ignore``."""
         return dict(self._classes)
 
     @property
     def unlisted(self) -> int | None:
-        """What every other code becomes; None for ``ignore``."""
+        """The class of every code that is not listed; None means ``ignore``."""
         return self._unlisted
 
     def table(
         self, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
     ) -> np.ndarray:
-        """Return the class of every code of ``stored``, by its bits read as unsigned.
+        """Return the class of every code as a look-up table.
 
-        256 or 65,536 entries of ``dtype``, for one or two bytes.  RequestError, naming the array,
-        where a class does not fit or two codes with the same bits differ; a warning where the map
-        lists a code that the array cannot hold, for then the array is not what the map is for.
+        Parameters
+        ----------
+        stored : dtype
+            The element type of the label array, of one or two bytes.
+        dtype : dtype
+            The element type of the classes.
+        ignore : int
+            The class of ignored codes.
+        name : str
+            The label's name, for messages.
+
+        Returns
+        -------
+        ndarray of ``dtype``, (256,) or (65536,)
+            By the bits of a code read as unsigned.
+
+        Raises
+        ------
+        RequestError
+            If a class does not fit ``dtype``, or two codes with the same bits have different
+            classes.
+
+        Notes
+        -----
+        A warning says if the map lists a code that ``stored`` cannot hold, because the array is
+        then not what the map is for.
         """
         table = make_class_lut(self, stored, dtype, ignore, name)
         if lost := self.beyond(stored):
@@ -74,20 +132,42 @@ class LabelMap:
         return table
 
     def beyond(self, stored: np.dtype[Any]) -> list[int]:
-        """Return the listed codes that an array of type ``stored`` cannot hold."""
+        """Return the listed codes that an array cannot hold.
+
+        Parameters
+        ----------
+        stored : dtype
+            The element type of the array.
+
+        Returns
+        -------
+        list of int
+            In the order of the map.
+        """
         n_codes = 256 ** np.dtype(stored).itemsize
         return [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
 
     @property
     def as_threshold(self) -> tuple[int, int] | None:
-        """The (at, top) from which `threshold` makes this map; None where it cannot."""
+        """The (at, top) with which `threshold` makes this map; None if it cannot."""
         top = len(self._classes) - 1
         at = sum(to == 0 for _, to in self._classes)
         made = top >= _PERCENT and 0 < at <= top and self == LabelMap.threshold(at, top=top)
         return (at, top) if made else None
 
     def of(self, code: int) -> int | None:
-        """Return what a code becomes; None for ``ignore``."""
+        """Return the class of a code.
+
+        Parameters
+        ----------
+        code : int
+            A code, as it is written in ``classes``.
+
+        Returns
+        -------
+        int or None
+            None means ``ignore``.
+        """
         return dict(self._classes).get(code, self._unlisted)
 
     def __eq__(self, other: object) -> bool:
@@ -106,7 +186,7 @@ class LabelMap:
 def make_class_lut(
     label_map: LabelMap, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
 ) -> np.ndarray:
-    """Return the table of a map, as `LabelMap.table` does, but without the warning."""
+    """Return the table of a map, as `LabelMap.table` does, without the warning."""
     n_codes = 256 ** np.dtype(stored).itemsize
     unlisted = ignore if label_map.unlisted is None else label_map.unlisted
     table = np.full(n_codes, check_class(unlisted, dtype, name), dtype)
@@ -134,7 +214,7 @@ def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
 
 
 def make_raw_lut(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.ndarray:
-    """Return the table that leaves codes as they are stored, read as the array's own type."""
+    """Return the table that keeps codes as stored, read as the array's own type."""
     codes = np.arange(256 ** np.dtype(stored).itemsize, dtype=f"u{np.dtype(stored).itemsize}")
     if np.dtype(dtype).itemsize < codes.itemsize:
         raise RequestError(
@@ -145,7 +225,7 @@ def make_raw_lut(stored: np.dtype[Any], dtype: np.dtype[Any], name: str) -> np.n
 
 
 def check_class(value: int, dtype: np.dtype[Any], name: str) -> int:
-    """Return the class itself; RequestError where ``dtype`` cannot hold it."""
+    """Return the class; RequestError if ``dtype`` cannot hold it."""
     limits = np.iinfo(dtype)
     if not limits.min <= value <= limits.max:
         raise RequestError(

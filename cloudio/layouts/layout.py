@@ -1,4 +1,4 @@
-"""A layout: what a data set looks like on disk, and how its names are found.
+"""A layout: how a data set is stored, and how the names of its arrays are found.
 
 cloudsen12.py has the tables of CloudSEN12, toml_reader.py reads tables from files, and
 storage/discovery.py finds the files of a folder.
@@ -19,14 +19,33 @@ from .labels import LabelMap
 
 @dataclass(frozen=True)
 class Layout:
-    """How patches lie in flat files, one per array and split.
+    """How the patches of a data set are stored: flat files, one for each array and split.
 
-    ``patch`` is the stored (height, width); ``valid`` the part of it that holds real pixels.  A
-    preset names bands in order, or several such lists, of which the first that is there is meant.
-    ``label_maps`` holds, for a label, its map under each policy.  ``aliases`` are other names of
-    arrays; ``prefixes`` the groups a name may leave out, in the order they are tried for files.
-    LayoutError where the window leaves the patch, an array is named twice or of another type than
-    uint8, int8, uint16, int16 and float32, or two arrays do not fit into one file.
+    Parameters
+    ----------
+    name : str
+        The name of the data set.
+    patch : tuple of int
+        (height, width) of a stored patch, in pixels.
+    valid : Window
+        The part of a stored patch that holds valid pixels.
+    bands : tuple of Band
+        The arrays, bands and labels, in the order of `Dataset.names`.
+    presets : mapping of str to tuple of tuple of str, optional
+        Names for lists of bands.  Of several lists the first whose bands all exist is used.
+    label_maps : mapping of str to mapping of str to LabelMap, optional
+        Label -> policy -> map.  The first policy is the default.
+    aliases : mapping of str to str, optional
+        Other names of arrays.
+    prefixes : tuple of str, optional
+        Groups of arrays that a name may leave out: ``"L1C_"`` lets ``"B4"`` mean L1C_B4.  For file
+        names they are tried in this order.
+
+    Raises
+    ------
+    LayoutError
+        If the window is not inside the patch, a name occurs twice, an array is wrong, or two arrays
+        cannot be in one file.
     """
 
     name: str
@@ -71,10 +90,24 @@ class Layout:
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> "Layout":
-        """The layout that a TOML file describes; docs/layouts.md has the format.
+        """Return the layout that a TOML file describes.
 
-        LayoutError, naming the file, the line and the key, where it describes none; OSError where
-        it cannot be read.
+        Parameters
+        ----------
+        path : str or path
+            The file; docs/layouts.md has the format.
+
+        Returns
+        -------
+        Layout
+            Equal to one that is written in Python.
+
+        Raises
+        ------
+        LayoutError
+            If the file describes no layout; the message has the line and the key.
+        OSError
+            If the file cannot be read.
         """
         from . import toml_reader  # here, for tomllib takes a while and few need it
 
@@ -87,17 +120,50 @@ class Layout:
         return layout
 
     def where(self, array: str, key: str) -> str:
-        """Return the file and line of a key, to begin a sentence with; "" where there are none."""
+        """Return the TOML file and line of a key, to begin a message with.
+
+        Parameters
+        ----------
+        array, key : str
+            The array, and the key of it.
+
+        Returns
+        -------
+        str
+            "" if the layout was not read from a file.
+        """
         if self.file is None:
             return ""
         return f"{self.file.path}, line {self.file.lines[array, key]}: "
 
     def band(self, name: str) -> Band | None:
-        """Return the array of exactly that name, or None."""
+        """Return the array with exactly that name.
+
+        Parameters
+        ----------
+        name : str
+            The full name.
+
+        Returns
+        -------
+        Band or None
+            None if there is no such array.
+        """
         return next((band for band in self.bands if band.name == name), None)
 
     def name_of_file(self, stem: str) -> str:
-        """Return the array that a file of that stem holds; the stem itself where there is none."""
+        """Return the array that a file belongs to, by the file's name.
+
+        Parameters
+        ----------
+        stem : str
+            The file name without its ending.
+
+        Returns
+        -------
+        str
+            The array's name, or ``stem`` if none or several match.
+        """
         names = [band.name for band in self.bands]
         found = self.matches(stem, names)
         for prefix in self.prefixes:
@@ -106,10 +172,22 @@ class Layout:
         return found[0] if len(found) == 1 else stem
 
     def matches(self, asked: str, names: Iterable[str]) -> list[str]:
-        """Return all of ``names`` that ``asked`` can mean by its closest reading.
+        """Return the names that a name can mean, by the first of these rules that finds any.
 
-        As written; else without regard to case and zero padding (``b04`` is ``B4``); else as an
-        alias; else with the group left out (``B4`` is ``L1C_B4`` and ``L2A_B4``).
+        The rules: as written; without regard to case and zero padding (``b04`` is ``B4``); as an
+        alias; without the prefix (``B4`` is ``L1C_B4`` and ``L2A_B4``).
+
+        Parameters
+        ----------
+        asked : str
+            The name to look up.
+        names : iterable of str
+            The names to choose from.
+
+        Returns
+        -------
+        list of str
+            All matches of that rule, or an empty list.
         """
         names = list(names)
         if asked in names:
@@ -125,7 +203,27 @@ class Layout:
         return [_key(name[len(p) :]) for p in self.prefixes if name.startswith(p)]
 
     def find(self, asked: str, names: Iterable[str], where: str) -> str:
-        """Return the one of ``names`` that ``asked`` means; RequestError for none or several."""
+        """Return the one name that a name means.
+
+        Parameters
+        ----------
+        asked : str
+            The name to look up, as in `matches`.
+        names : iterable of str
+            The names to choose from.
+        where : str
+            Where the names are, for the message.
+
+        Returns
+        -------
+        str
+            One of ``names``.
+
+        Raises
+        ------
+        RequestError
+            If no name matches, or several do.
+        """
         names = list(names)
         found = self.matches(asked, names)
         if len(found) == 1:
@@ -138,7 +236,7 @@ class Layout:
 
 
 def _check_types(layout: Layout) -> None:
-    """Raise EntryError unless the entries of a layout are of the types of its fields."""
+    """Raise EntryError unless the entries of a layout have the types of its fields."""
     valid = layout.valid
     if not isinstance(valid, Window) or not all(
         is_whole(n) for n in (valid.row, valid.col, *valid.size)
@@ -167,5 +265,5 @@ def _check_types(layout: Layout) -> None:
 
 
 def _key(name: str) -> str:
-    """A name without case and zero padding."""
+    """Return a name in lower case and without zero padding."""
     return re.sub(r"(?<=[a-z])0+(?=\d)", "", name.lower())

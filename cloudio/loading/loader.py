@@ -34,35 +34,61 @@ _FIXED = (
 
 
 class Loader:
-    """Epochs of batches: shuffled, cropped, flipped, and built ahead in the background.
+    """Iterates over epochs of batches: shuffled, cropped, flipped, and built in the background.
 
-    ``for batch in loader`` is one epoch, and the next such loop the next: `epoch` counts.  A loop
-    that stops before its last batch does not finish the epoch: the next loop starts it again.
-    ``batch_size`` patches of ``reader`` make a batch.  ``shuffle``: the order depends on ``seed``
-    (0 to 2**64 - 1) and the epoch; without it, patches come in the order of ``index``.  ``crop``:
-    ``"random"``, any origin inside the valid window (around it, along an axis where the reader's
-    size exceeds it); ``"center"``, the reader's own; or (row, col), the same for all.
-    ``symmetry``: ``"d4"``, one of the eight; ``"flip"``, one of the four without quarter turns; or
-    None.  Crop and symmetry of a patch depend only on seed, epoch and its index in the reader.  So
-    they are the same for any batch size, number of ranks and threads, ``prefetch`` and ``io``.
+    Each ``for batch in loader`` is one epoch, and the next loop is the next epoch.  A loop that
+    stops before its last batch does not finish the epoch; the next loop starts it again.
 
-    ``index``: which patches of the reader, numbers or a mask; None is all.  A patch that it repeats
-    has one crop and symmetry in an epoch.  ``rank`` of ``world_size`` processes takes every
-    ``world_size``-th position.  Each has as many samples: the last ones are filled up with patches
-    from the beginning of the epoch; with ``drop_last`` those left over, and a batch that is not
-    full, are dropped.
+    Parameters
+    ----------
+    reader : Reader
+        What to read from each patch.
+    batch_size : int
+        Patches per batch.
+    shuffle : bool
+        True: the order depends on ``seed`` and the epoch.  False: the order of ``index``.
+    seed : int
+        From 0 to 2**64 - 1.
+    crop : "random", "center" or (row, col)
+        "random": any origin inside the valid window; along an axis where the reader's size is
+        larger than it, any origin around it.  "center": the reader's own origin.  (row, col): this
+        origin.
+    symmetry : {"d4", "flip", None}
+        Random flips and rotations: "d4" one of all eight, "flip" one of the four without quarter
+        turns.
+    drop_last : bool
+        Whether to drop the last batch if it is not full, and patches that do not divide among the
+        ranks.
+    index : sequence of int or bool array, optional
+        The patches of the reader to load, numbers or a mask.  By default all.  Repeats of a patch
+        have the same crop and symmetry in an epoch.
+    rank, world_size : int
+        This process is number ``rank`` of ``world_size``, and takes every ``world_size``-th
+        position. Every rank has the same number of samples: without ``drop_last`` the last ones are
+        filled with patches from the beginning of the epoch.
+    prefetch : int
+        Batches that a thread builds ahead; it also prefetches the pages of the batch after them.  0
+        builds each batch when it is requested.
+    allocate : callable, optional
+        A function that takes a number of bytes and returns a writable buffer, such as shared
+        memory, for batches.  The loader's thread calls it.
 
-    ``prefetch``: how many batches a thread builds ahead; it also prefetches the pages of the batch
-    after them.  0 builds each batch when the caller asks for it.  Batches are built in the memory
-    of earlier batches that nobody holds, and at most ``prefetch`` of them (at least one) are free
-    or in progress.  ``allocate``: a function that makes this memory, of a number of bytes: any
-    writable buffer, for example one that other processes share.  ``.memory`` of
-    ``batch.image.base`` is that buffer; it is used again once the batch is gone, whoever else holds
-    it.  The loader's thread calls ``allocate``.
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
 
-    Threads may share a loader.  Each iteration is for one thread at a time, in the process that
+    Notes
+    -----
+    Crop and symmetry of a patch depend only on seed, epoch and its number in the reader, so they
+    are the same for any batch size, number of ranks and threads, ``prefetch`` and ``io``.
+
+    Batches reuse the memory of earlier batches that nobody holds; at most ``prefetch`` of them, at
+    least one, are free or in progress.  ``batch.image.base.memory`` is the buffer that ``allocate``
+    returned.  It is reused when the batch is gone, even if something else refers to the buffer.
+
+    Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state.
-    RequestError where an argument is not possible.
     """
 
     def __init__(
@@ -133,7 +159,7 @@ class Loader:
     # ---- an epoch ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """The number of batches of a whole epoch, for this rank."""
+        """Return the number of batches of a whole epoch, for this rank."""
         return self._shard.n_batches(0)
 
     def __iter__(self) -> BatchIterator[np.ndarray]:
@@ -158,20 +184,40 @@ class Loader:
 
     @property
     def epoch(self) -> int:
-        """The epoch of the last iteration; once that has ended, the next."""
+        """The epoch of the last iteration; once that has ended, the next epoch."""
         return self._progress.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration this epoch, from its beginning or a loaded state's position."""
+        """Make the next iteration this epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0 on.  The iteration begins at the beginning, or at the position of a loaded state.
+        """
         epoch = check_epoch(epoch)
         if epoch != self.epoch or self._progress.done:
             self._progress = Progress(epoch, 0)
 
     def samples(self, positions: Any, epoch: int | None = None) -> Samples:
-        """Return what is drawn for these positions of an epoch, of all ranks, in any order.
+        """Return what the loader draws for some positions of an epoch.
 
-        ``epoch``: None is `epoch`.  Every position costs the same.  IndexError where there is no
-        such position.
+        Parameters
+        ----------
+        positions : int or sequence of int
+            Positions of the epoch over all ranks, in any order; all cost the same.
+        epoch : int, optional
+            By default `epoch`.
+
+        Returns
+        -------
+        Samples
+            A named tuple (index, origin, symmetry): ``reader.read(*samples)`` reads them.
+
+        Raises
+        ------
+        IndexError
+            If there is no such position.
         """
         positions = whole_numbers("positions", positions).reshape(-1)
         epoch = self.epoch if epoch is None else check_epoch(epoch)
@@ -183,7 +229,25 @@ class Loader:
         return self._sampler.samples(positions, epoch)
 
     def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
-        """Return what batch k of this rank holds in a whole epoch; IndexError if there is none."""
+        """Return what the loader draws for one batch of this rank.
+
+        Parameters
+        ----------
+        batch : int
+            The number of the batch in a whole epoch.
+        epoch : int, optional
+            By default `epoch`.
+
+        Returns
+        -------
+        Samples
+            A named tuple (index, origin, symmetry): ``reader.read(*samples)`` reads them.
+
+        Raises
+        ------
+        IndexError
+            If there is no such batch.
+        """
         if not 0 <= operator.index(batch) < len(self):
             raise IndexError(f"batch {batch}; an epoch has batches 0..{len(self) - 1}")
         first = batch * self.batch_size
@@ -245,12 +309,15 @@ class Loader:
     # ---- states ------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, int]:
-        """Return the position of the last iteration: after the batches that it handed out.
+        """Return the position of the last iteration, after the batches that it has handed out.
 
-        It holds only whole numbers, the same in every rank.  A loader of the same data, seed and
-        shuffling continues from there, with any batch size, number of ranks, crop and symmetry.
-        Data are the same if layout, each split's metadata.csv (its name, where it has none) and
-        number of patches, subset and index are; pixels are not compared.
+        Returns
+        -------
+        dict of str to int
+            The same in every rank.  A loader of the same data, seed and shuffling continues from
+            there, with any batch size, number of ranks, crop and symmetry.  Data are the same if
+            layout, subset and index are, and each split's number of patches and metadata.csv (its
+            name, if it has none); pixels are not compared.
         """
         return {
             "version": VERSION,
@@ -263,10 +330,18 @@ class Loader:
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Let the next iteration continue at the position of ``state``, from `state_dict`.
+        """Make the next iteration continue at the position of a state.
 
-        RequestError, naming the difference, where the state is of other data, another seed or
-        another version.  Iterations that have begun are not changed.
+        Parameters
+        ----------
+        state : mapping of str to int
+            From `state_dict`.  Iterations that have begun are not changed.
+
+        Raises
+        ------
+        RequestError
+            If the state belongs to other data, another seed or another version; it names the
+            difference.
         """
         epoch, position = check_state(state, self.state_dict())
         self._progress = Progress(epoch, position, loaded=True)

@@ -23,8 +23,14 @@ def check_epoch(epoch: Any) -> int:
 class Samples(NamedTuple):
     """What a loader draws for positions of an epoch: ``reader.read(*samples)`` reads them.
 
-    ``index``: the patches.  ``origin``: (n, 2), or None for the reader's own.  ``symmetry``: (n,),
-    or None.
+    Attributes
+    ----------
+    index : ndarray of int64, (sample,)
+        The patches of the reader.
+    origin : ndarray of int64, (sample, 2), or None
+        The first pixel of each window; None is the reader's own.
+    symmetry : ndarray of int64, (sample,), or None
+        0 to 7; None without symmetries.
     """
 
     index: np.ndarray  # type: ignore[assignment]  # a tuple's method gives way

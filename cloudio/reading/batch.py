@@ -9,11 +9,18 @@ A = TypeVar("A")
 
 
 class Batch(NamedTuple, Generic[A]):
-    """What a read returns: the image, the label or None, and the index of each patch.
+    """What a read returns: images, labels and patch numbers.
 
-    ``image`` is (sample, band, row, column), or (sample, row, column, band) under "NHWC";
-    ``label`` is (sample, row, column), or (sample, array, row, column) if the reader has several
-    labels; ``index`` is (sample,).  A single sample has no sample axis.
+    A single sample has no sample axis.
+
+    Attributes
+    ----------
+    image : ndarray, (sample, band, row, column)
+        With ``layout="NHWC"`` (sample, row, column, band).
+    label : ndarray, (sample, row, column), or None
+        With several labels (sample, label, row, column); None if the reader reads no labels.
+    index : ndarray of int64, (sample,)
+        The patch numbers as requested; negative numbers are resolved.
     """
 
     image: A
@@ -25,10 +32,18 @@ class Batch(NamedTuple, Generic[A]):
 
 
 class MaskedBatch(NamedTuple, Generic[A]):
-    """What a reader with ``valid=True`` returns: a Batch with a mask of its valid pixels.
+    """What a reader with ``valid=True`` returns: a batch with a mask of its valid pixels.
 
-    ``valid`` is (sample, row, column) uint8: 1 where the pixel is inside the valid window and no
-    band is nodata there, else 0.
+    Attributes
+    ----------
+    image : ndarray, (sample, band, row, column)
+        With ``layout="NHWC"`` (sample, row, column, band).
+    label : ndarray, (sample, row, column), or None
+        With several labels (sample, label, row, column); None if the reader reads no labels.
+    index : ndarray of int64, (sample,)
+        The patch numbers as requested; negative numbers are resolved.
+    valid : ndarray of uint8, (sample, row, column)
+        1 inside the valid window where no band is NaN or no data, else 0.
     """
 
     image: A

@@ -7,15 +7,12 @@ import dataclasses
 import types
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from .._core import kernels
-from .._utils import tables
-from .._utils.text import gigabytes
 from ..errors import RequestError
 from ..layouts.band import Band, Window
 from ..layouts.band_checks import can_hold
@@ -30,7 +27,7 @@ from .indexing import resolve_index, resolve_index_or_mask
 
 
 class Collection:
-    """What a data set holds: splits, arrays and open files.  `Dataset` adds readers."""
+    """The contents of a data set: splits, arrays and open files.  `Dataset` adds readers."""
 
     def __init__(
         self,
@@ -52,18 +49,19 @@ class Collection:
     # ---- contents ----------------------------------------------------------------------------
 
     def __len__(self) -> int:
+        """Return the number of patches."""
         return self._n_patches
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The arrays that every split has, in the layout's order; unknown ones come last."""
+        """The arrays that every split has, in the layout's order; unknown arrays come last."""
         common = set.intersection(*(set(split.arrays) for split in self._splits))
         known = [band.name for band in self.layout.bands if band.name in common]
         return (*known, *sorted(common.difference(known)))
 
     @property
     def splits(self) -> Mapping[str, range | np.ndarray]:
-        """The patches of each split: a range, or for a subset an array of positions."""
+        """The patch numbers of each split: a range, or int64 positions for a subset."""
         parts: dict[str, range | np.ndarray] = {}
         start = 0
         for split in self._splits:
@@ -83,16 +81,16 @@ class Collection:
 
     @property
     def valid_window(self) -> Window:
-        """The part of a patch that holds valid pixels."""
+        """The part of a stored patch that holds valid pixels."""
         return self.layout.valid
 
     @cached_property
     def metadata(self) -> Mapping[str, np.ndarray]:
-        """One read-only array per column of metadata.csv, in patch order.
+        """The columns of metadata.csv, each a read-only array (patch,).
 
-        It has the columns that every split has: none if a split has no metadata.csv.  Whole
-        numbers are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with NaT,
-        everything else is text.
+        It has the columns that every split has; none if a split has no metadata.csv.  Whole numbers
+        are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with NaT, everything
+        else is text.
         """
         parts = [split.metadata for split in self._splits]
         shared = [name for name in parts[0] if all(name in part for part in parts)]
@@ -105,14 +103,27 @@ class Collection:
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What is unusual about the files, one sentence each.
-
-        `cloudio.open` warns of those that change numbers.
-        """
+        """Sentences about unusual files; `cloudio.open` warns of those that change numbers."""
         return tuple(each.text for each in diagnose_files(self._splits, self.layout))
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """Return the stored type of an array; RequestError where splits differ."""
+        """Return the stored type of an array.
+
+        Parameters
+        ----------
+        name : str
+            The array, in any spelling that `find` knows.
+
+        Returns
+        -------
+        dtype
+            The same in every split.
+
+        Raises
+        ------
+        RequestError
+            If there is no such array, or splits store different types.
+        """
         name = self.find(name)
         found = {split.arrays[name].dtype: split.name for split in self._splits}
         if len(found) > 1:
@@ -121,7 +132,23 @@ class Collection:
         return next(iter(found))
 
     def band(self, name: str) -> Band:
-        """Return an array's row of the layout, with the stored type of its files."""
+        """Return what the layout knows of an array, with the stored type of its files.
+
+        Parameters
+        ----------
+        name : str
+            The array, in any spelling that `find` knows.
+
+        Returns
+        -------
+        Band
+            If the stored type is not the layout's, ``scale`` is None for a band.
+
+        Raises
+        ------
+        RequestError
+            If there is no such array, or splits store different types.
+        """
         name = self.find(name)
         known, dtype = self.layout.band(name), self.dtype(name).name
         if known is None:
@@ -134,7 +161,23 @@ class Collection:
         return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
 
     def find(self, name: str) -> str:
-        """Return the array that ``name`` means, in any spelling; RequestError if not one."""
+        """Return the full name of an array.
+
+        Parameters
+        ----------
+        name : str
+            A name in any case, with or without its prefix and zero padding, or an alias.
+
+        Returns
+        -------
+        str
+            The name in `names`.
+
+        Raises
+        ------
+        RequestError
+            If no array matches, or several do.
+        """
         if not isinstance(name, str):
             raise RequestError(
                 f"{name!r} is not the name of an array; ds.reader() reads patches, and "
@@ -153,7 +196,23 @@ class Collection:
     # ---- parts -------------------------------------------------------------------------------
 
     def split(self, name: str) -> Self:
-        """Return one split as a data set."""
+        """Return one split as a data set.
+
+        Parameters
+        ----------
+        name : str
+            The name of the split, as in `splits`.
+
+        Returns
+        -------
+        Dataset
+            A view: it shares the open files.
+
+        Raises
+        ------
+        RequestError
+            If there is no such split.
+        """
         start = 0
         for split in self._splits:
             stop = start + split.n_patches
@@ -167,13 +226,27 @@ class Collection:
         raise RequestError(f"there is no split {name!r}; {self.path} has {names}")
 
     def subset(self, index: Any = None, /, **where: Any) -> Self:
-        """Return the patches of ``index``, in that order, as a data set.
+        """Return some of the patches as a data set.
 
-        ``index`` is what `Reader.read` takes, or a mask: a boolean per patch.  Order and repeats
-        are kept; only the index is copied.  Keywords are columns of `metadata`, each with the value
-        that it must equal or a collection of values: ``cloud_coverage="cloudy",
-        land_cover=(20, 30)``.  A date may be text (``"2019-06-01"``, ``"2019-06"`` for all of that
-        month), None is an empty field.  All conditions must be true; the data set may be empty.
+        Parameters
+        ----------
+        index : int, sequence of int, or bool array (patch,), optional
+            Patch numbers, as in `Reader.read`, or a mask.  Order and repeats are kept.
+        **where
+            Columns of `metadata`, each with the value that it must equal, or a collection of
+            values: ``cloud_coverage="cloudy", land_cover=(20, 30)``.  A date may be text
+            (``"2019-06-01"``, or ``"2019-06"`` for the whole month); None is an empty field.  All
+            conditions must hold.
+
+        Returns
+        -------
+        Dataset
+            A view, which may be empty.  Only the index is copied.
+
+        Raises
+        ------
+        RequestError, IndexError
+            If the index, a column or a value is wrong.
         """
         if "index" in where:  # positions, or the column of that name?
             raise RequestError(
@@ -210,9 +283,9 @@ class Collection:
         return self._open_files.io
 
     def close(self) -> None:
-        """Close all files; parts of the data set and their readers can then read no more.
+        """Close all files.  The data set, its parts and their readers cannot read any more.
 
-        Reads in other threads end first.  Views by ``ds[name]`` stay valid.
+        Reads in other threads end first.  Arrays from ``ds[name]`` stay valid.
         """
         self._open_files.close()
 
@@ -223,26 +296,68 @@ class Collection:
         self.close()
 
     def open_arrays(self, name: str, io: str | None = None) -> list[OpenArray]:
-        """Return an array's open files, one per split; RequestError after `close`.
+        """Return the open files of an array, one per split.
 
-        ``io``: "mmap", "pread" or "direct"; None is the data set's own.
+        Parameters
+        ----------
+        name : str
+            The full name of the array.
+        io : {"mmap", "pread", "direct"}, optional
+            By default the data set's own.
+
+        Returns
+        -------
+        list of OpenArray
+            In the order of the splits.
+
+        Raises
+        ------
+        RequestError
+            After `close`.
         """
         return [self._open_files.get(split.arrays[name], io or self.io) for split in self._splits]
 
     @property
     def is_subset(self) -> bool:
-        """Whether an index selects the patches, as `subset` does."""
+        """Whether an index selects the patches, as after `subset`."""
         return self._index is not None
 
     def stored_index(self, index: np.ndarray) -> np.ndarray:
-        """Return the stored patches of a subset's ``index``, which is resolved in place."""
+        """Return the stored patches of patches of a subset.
+
+        Parameters
+        ----------
+        index : ndarray of int64, (sample,)
+            Patch numbers; negative ones are resolved in place.
+
+        Returns
+        -------
+        ndarray of int64, (sample,)
+            Numbers over all splits, as stored.
+        """
         assert self._index is not None
         kernels.resolve(index, self._n_patches)
         stored_index: np.ndarray = self._index[index]
         return stored_index
 
     def locate(self, index: Any) -> list[tuple[str, int]]:
-        """Return for each patch its split, and its number in the files of that split."""
+        """Return the split of each patch, and its number in the files of that split.
+
+        Parameters
+        ----------
+        index : int or sequence of int
+            Patch numbers, as in `Reader.read`.
+
+        Returns
+        -------
+        list of (str, int)
+            The name of the split, and the patch number in it.
+
+        Raises
+        ------
+        IndexError
+            If a patch does not exist.
+        """
         index = resolve_index(index, len(self))
         stored_index = index if self._index is None else self._index[index]
         stops = np.cumsum([split.n_patches for split in self._splits])
@@ -251,65 +366,3 @@ class Collection:
             (self._splits[k].name, int(number - (stops[k] - self._splits[k].n_patches)))
             for k, number in zip(which, stored_index, strict=True)
         ]
-
-    # ---- text --------------------------------------------------------------------------------
-
-    def __repr__(self) -> str:
-        """List splits in one line, then the window, arrays by group, and warnings."""
-        parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
-        return "\n".join(
-            [
-                f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
-                f"({parts}), {len(self.names)} arrays>",
-                self._describe_window(),
-                tables.text(self._group_rows(), {1, 3}),
-                *(f"warning: {warning}" for warning in self.warnings),
-            ]
-        )
-
-    def _repr_html_(self) -> str:
-        """The same as HTML."""
-        splits = [
-            (name, f"{len(which):,}", str(self.folders[name]))
-            for name, which in self.splits.items()
-        ]
-        title = (
-            f"cloudio.Dataset {self.layout.name}: {len(self):,} patches, {len(self.names)} arrays"
-        )
-        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
-        return "\n".join(
-            [
-                f"<div><strong>{escape(title)}</strong><br>{escape(self._describe_window())}",
-                tables.html([("split", "patches", "folder"), *splits], {1}),
-                tables.html(self._group_rows(), {1, 3}),
-                f"warnings<ul>{warnings}</ul></div>" if warnings else "no warnings</div>",
-            ]
-        )
-
-    def _describe_window(self) -> str:
-        (height, width), valid = self.layout.patch, self.valid_window
-        return (
-            f"patches of {height} x {width}, valid window {valid.height} x {valid.width} from "
-            f"({valid.row}, {valid.col}); io {self.io}"
-        )
-
-    def _group_rows(self) -> list[Sequence[str]]:
-        """Return a row per group of arrays, with a header: count, types, GB and names."""
-        height, width = self.layout.patch
-        parts = [self.split(name) for name in self.splits]
-        found: dict[str, list[str]] = {}
-        for name in self.names:
-            group = next((p for p in self.layout.prefixes if name.startswith(p)), "")
-            found.setdefault(group, []).append(name)
-        rows: list[Sequence[str]] = [("group", "arrays", "stored", "GB", "names")]
-        for group, names in found.items():
-            stored = {f"{part.dtype(name)}" for name in names for part in parts}
-            n_bytes = sum(
-                len(part) * height * width * part.dtype(name).itemsize
-                for name in names
-                for part in parts
-            )
-            short = " ".join(name.removeprefix(group) for name in names)
-            row = group.rstrip("_") or "-", str(len(names)), "/".join(sorted(stored))
-            rows.append((*row, gigabytes(n_bytes), short))
-        return rows

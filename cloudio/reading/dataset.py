@@ -1,11 +1,15 @@
 """Data sets: opened from a folder, read by readers, pickled as paths."""
 
 import os
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._utils import tables
+from .._utils.text import gigabytes
 from .._utils.warn import suppressed
 from ..errors import LayoutError, RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -24,17 +28,41 @@ LAYOUT_TOML = "cloudio.toml"
 
 
 class Dataset(Collection):
-    """Patches of one or more splits, and the arrays that all of these have.
+    """Patches of one or more splits, and the arrays that all of these splits have.
 
-    `cloudio.open` makes one.  ``len(ds)`` is the number of patches; the patches of the second split
-    follow those of the first.  A file is opened when it is first needed.  It stays open until
-    `close` or the end of a ``with`` block, and as long as anything uses it.  Immutable; threads may
-    share it, a forked child may use it, and it pickles as a path (and, for a subset, its index).
-    A pickle is for other processes with the same version of cloudio.
+    `cloudio.open` returns it; `split` and `subset` give parts of it.  Patches are numbered from 0,
+    split after split.  Files are opened when they are first read, and stay open until `close` or
+    the end of a ``with`` block.
+
+    Notes
+    -----
+    A data set is immutable, threads may share it, and forked processes may use it.  It pickles as a
+    path (and, for a subset, its index), for other processes with the same version of cloudio.
     """
 
     def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> Reader:
-        """Return a reader of these bands and labels; `Reader` explains every setting."""
+        """Return a reader of these bands and labels.
+
+        Parameters
+        ----------
+        bands : str or sequence of str
+            A preset, a name, or a sequence of these.
+        labels : str, sequence of str, or mapping, optional
+            Names, or a mapping of names to rules.
+        **settings
+            The other parameters of `Reader`: size, dtype, layout, scale, mean, std, label_dtype,
+            ignore, threads, clip, fill, valid and evict.
+
+        Returns
+        -------
+        Reader
+            It is immutable and can be shared by threads.
+
+        Raises
+        ------
+        RequestError
+            If a setting is not possible.
+        """
         return Reader(self, bands, labels, **settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -46,6 +74,68 @@ class Dataset(Collection):
             self._index,
             self.io,
         )
+
+    # ---- text --------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        """Return the splits in one line, then the window, arrays by group, and warnings."""
+        parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
+        return "\n".join(
+            [
+                f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
+                f"({parts}), {len(self.names)} arrays>",
+                self._describe_window(),
+                tables.text(self._group_rows(), {1, 3}),
+                *(f"warning: {warning}" for warning in self.warnings),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the same as HTML."""
+        splits = [
+            (name, f"{len(which):,}", str(self.folders[name]))
+            for name, which in self.splits.items()
+        ]
+        title = (
+            f"cloudio.Dataset {self.layout.name}: {len(self):,} patches, {len(self.names)} arrays"
+        )
+        warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
+        return "\n".join(
+            [
+                f"<div><strong>{escape(title)}</strong><br>{escape(self._describe_window())}",
+                tables.html([("split", "patches", "folder"), *splits], {1}),
+                tables.html(self._group_rows(), {1, 3}),
+                f"warnings<ul>{warnings}</ul></div>" if warnings else "no warnings</div>",
+            ]
+        )
+
+    def _describe_window(self) -> str:
+        (height, width), valid = self.layout.patch, self.valid_window
+        return (
+            f"patches of {height} x {width}, valid window {valid.height} x {valid.width} from "
+            f"({valid.row}, {valid.col}); io {self.io}"
+        )
+
+    def _group_rows(self) -> list[Sequence[str]]:
+        """Return a row per group of arrays, with a header: count, types, GB and names."""
+        height, width = self.layout.patch
+        parts = [self.split(name) for name in self.splits]
+        found: dict[str, list[str]] = {}
+        for name in self.names:
+            group = next((p for p in self.layout.prefixes if name.startswith(p)), "")
+            found.setdefault(group, []).append(name)
+        rows: list[Sequence[str]] = [("group", "arrays", "stored", "GB", "names")]
+        for group, names in found.items():
+            stored = {f"{part.dtype(name)}" for name in names for part in parts}
+            n_bytes = sum(
+                len(part) * height * width * part.dtype(name).itemsize
+                for name in names
+                for part in parts
+            )
+            short = " ".join(name.removeprefix(group) for name in names)
+            row = group.rstrip("_") or "-", str(len(names)), "/".join(sorted(stored))
+            rows.append((*row, gigabytes(n_bytes), short))
+        return rows
 
 
 def _layout_state(layout: Layout) -> Layout | tuple[str, str] | None:
@@ -64,7 +154,7 @@ def _reopen(
     index: np.ndarray | None,
     io: str,
 ) -> Dataset:
-    """Open a pickled data set again; LayoutError where files or layout have changed since."""
+    """Open a pickled data set again; LayoutError if files or layout have changed since."""
     if isinstance(layout, tuple):
         toml, known = layout
         layout = Layout.from_toml(toml)
@@ -89,19 +179,40 @@ def open(
     layout: Layout | str | os.PathLike[str] | None = None,
     io: str = "mmap",
 ) -> Dataset:
-    """Open a folder of patches: one split, or a root whose sub-folders are splits.
+    """Open a folder of patches and return it as a data set.
 
-    ``layout``: a `Layout` or the path of a TOML file that describes the files; None means
-    ``cloudio.toml`` in that same folder, and CloudSEN12 if there is none.  ``io``: ``"mmap"`` reads
-    pixels from mapped pages; ``"pread"`` reads the same bits by position, for files that may
-    change or lie on a network; ``"auto"`` is ``"pread"`` if a split lies on a network or is served
-    by a process (FUSE), else ``"mmap"``.
+    Parameters
+    ----------
+    path : str or path
+        A split folder, or a root whose sub-folders are splits.
+    layout : Layout, str or path, optional
+        A `Layout`, or the TOML file of one.  By default ``cloudio.toml`` in the folder if there is
+        one, else CloudSEN12.
+    io : {"mmap", "pread", "auto"}
+        "mmap" reads pixels from mapped pages.  "pread" reads the same bits by position, for files
+        that may change or lie on a network.  "auto" is "pread" if a split lies on a network or is
+        served by a process (FUSE), else "mmap".
 
-    No pixel is read, except a few where sizes allow two numbers of patches.  Element types and the
-    number of patches follow from headers, from the sizes of flat files, and from metadata.csv if
-    there is one.  LayoutError where these do not fit together; OSError where something cannot be
-    read.  A CloudioWarning, once for a path, where they may not be what was meant: types that the
-    layout does not have, sizes of another number of patches, arrays that a split lacks.
+    Returns
+    -------
+    Dataset
+        No pixel has been read, except a few if sizes fit two numbers of patches.
+
+    Raises
+    ------
+    LayoutError
+        If the files do not fit together, or do not fit the layout.
+    RequestError
+        If ``layout`` or ``io`` is wrong.
+    OSError
+        If something is missing or cannot be read.
+
+    Notes
+    -----
+    Element types and the number of patches follow from .npy headers, from the sizes of flat files,
+    and from metadata.csv if there is one.  A CloudioWarning, once for a path, says if the files may
+    not be what they seem: other types than the layout's, sizes that fit two numbers of patches, or
+    arrays that a split lacks.
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
@@ -120,9 +231,9 @@ def open_partial(
 ) -> tuple[Dataset, list[Split], list[FileProblem]]:
     """Open the files of a folder that fit together, and return the problems of the others.
 
-    `open` raises the first problem.  So does this function where not even one array fits.  Files
-    are read by position: one that ends early, or lies on a failing disk, raises an error and kills
-    nothing.
+    `open` raises the first problem; this function does so only if not even one array fits.  Files
+    are read by position, so that a file that ends early, or lies on a failing disk, raises an
+    error.
     """
     root, layout = _locate(path, layout)
     splits, problems = scan_folder(root, layout)
@@ -162,7 +273,7 @@ def _read_layout(path: Path) -> Layout:
 
 
 def _find_layout(root: Path) -> Layout:
-    """Return the layout that lies in a folder, or CloudSEN12."""
+    """Return the layout that lies in a folder, else CloudSEN12."""
     path = root / LAYOUT_TOML
     # "cloudio info --toml . > cloudio.toml": the shell makes the file before anything is read.
     if os.path.isfile(path) and path.stat().st_size:

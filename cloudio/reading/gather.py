@@ -49,23 +49,49 @@ def gather(
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Return the patches ``index`` of several arrays as one image, (sample, band, row, column).
+    """Return patches of several arrays as one image: crop, scale, flip, cast and interleave.
 
-    ``arrays``: a sequence of arrays (patch, row, column), or one (patch, band, row, column), of
-    uint8, int8, int16, uint16 or float32 in this machine's byte order; pixels of a row must be
-    contiguous, as in any memmap and most views of one.  ``size``: (height, width), an int for a
-    square, None for whole patches.  ``origin``: the (row, column) of the first pixel, one for all
-    or (n, 2); None is the center.  ``symmetry``: 0..7, as in `Reader.read`.
+    Parameters
+    ----------
+    arrays : sequence of ndarray (patch, row, column), or one (patch, band, row, column)
+        uint8, int8, int16, uint16 or float32 in this machine's byte order.  The pixels of a row
+        must be contiguous, as in a memmap and most of its views.
+    index : int, sequence of int or ndarray
+        Patch numbers in any order, as in `Reader.read`.
+    size : int or (height, width), optional
+        The crop in pixels; an int is a square.  By default whole patches.
+    origin : (row, col), or array (sample, 2), optional
+        The first pixel of each window.  By default the window is centered.
+    scale, offset : float or sequence of float, optional
+        One number, or one per array.  By default numbers are not changed.
+    symmetry : int, or array (sample,), optional
+        0 to 7, as in `Reader.read`.
+    dtype : str or dtype
+        "float32", "float16" or "bfloat16"; or "int16", "uint16" or "uint8" for numbers as stored,
+        which all arrays must then have.
+    layout : {"NCHW", "NHWC"}
+        The order of the axes.
+    out : ndarray, optional
+        A contiguous array to fill, of the shape and type of the result.  For bfloat16 it may be
+        uint16 and gets the bits.
+    threads : int, optional
+        As ``threads`` of `Reader`.
 
+    Returns
+    -------
+    ndarray, (sample, band, row, column)
+        ``out``, or a new array; (sample, row, column, band) with "NHWC".
+
+    Raises
+    ------
+    RequestError, IndexError
+        If an argument is wrong.  Arguments are validated before ``out`` is written.
+
+    Notes
+    -----
     A pixel is ``float32(x) * scale + offset``, rounded to float32 after each step, then to
-    ``dtype``: float32, float16 or bfloat16.  ``scale`` and ``offset``: a number or one per array;
-    None changes nothing.  With int16, uint16 or uint8, which all arrays must then have, numbers
-    come as stored.  ``layout``: ``"NCHW"`` or ``"NHWC"``.  ``out``: an array of the right
-    shape and type, which is returned; for bfloat16 it may be uint16, and gets the bits.
-
-    Arguments are validated before ``out`` is written: IndexError or RequestError.  Threads may
-    call at once, each with its own ``out``.  Each call checks every array again, which costs some
-    2 us an array: to read the same arrays many times, use a reader.
+    ``dtype``. Threads may call at once, each with its own ``out``.  Each call checks every array
+    again, which costs about 2 us per array; to read the same arrays many times, use a reader.
     """
     bands = _bands(arrays)
     patch = bands[0].shape[1], bands[0].shape[2]
@@ -103,11 +129,38 @@ def remap(
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
-    """Return the classes ``table[code]`` of the patches ``index``, (sample, row, column).
+    """Return the classes ``table[code]`` of patches of a label array.
 
-    ``array``: codes (patch, row, column) of one or two bytes; a code is its bits read as unsigned,
-    so -1 of int8 is 255.  ``table``: the class of every code, 256 or 65,536 whole numbers that
-    ``dtype``, uint8 or int64, holds; `LabelMap.table` makes one.  The rest is as in `gather`.
+    Parameters
+    ----------
+    array : ndarray of codes, (patch, row, column)
+        Whole numbers of one or two bytes.  A code is its bits read as unsigned: -1 of int8 is 255.
+    index : int, sequence of int or ndarray
+        Patch numbers in any order, as in `Reader.read`.
+    table : ndarray, (256,) or (65536,)
+        The class of every code, whole numbers that ``dtype`` holds.  `LabelMap.table` makes one.
+    size : int or (height, width), optional
+        The crop in pixels; an int is a square.  By default whole patches.
+    origin : (row, col), or array (sample, 2), optional
+        The first pixel of each window.  By default the window is centered.
+    symmetry : int, or array (sample,), optional
+        0 to 7, as in `Reader.read`.
+    dtype : {"uint8", "int64"}
+        The element type of the classes.
+    out : ndarray, optional
+        A contiguous array to fill, of the shape and type of the result.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+
+    Returns
+    -------
+    ndarray, (sample, row, column)
+        ``out``, or a new array.
+
+    Raises
+    ------
+    RequestError, IndexError
+        If an argument is wrong.  Arguments are validated before ``out`` is written.
     """
     (codes,) = _bands([array])
     stored, dtype = codes.dtype, parse_label_dtype(dtype)
@@ -154,7 +207,7 @@ def _bands(arrays: Any) -> list[np.ndarray]:
 
 
 def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -> dict[str, Any]:
-    """Return what `Gather` takes for these arrays, a scale and an offset."""
+    """Return the arguments of `Gather` for these arrays, a scale and an offset."""
     if dtype in FLOAT_DTYPES:
         scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
         offsets = per_band("offset", 0.0 if offset is None else offset, len(bands))

@@ -1,15 +1,17 @@
-"""Checks of the options that readers and `gather` share: types, layouts, sizes, limits and fills.
+"""Options that readers and `gather` share, checked: types, layouts, sizes, limits and fills.
 
 Each function returns the checked value, or raises RequestError.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
 from ..errors import RequestError
+from ..layouts.labels import LabelMap
 
 FLOAT_DTYPES = ("float32", "float16", "bfloat16")
 STORED_DTYPES = ("int16", "uint16", "uint8")
@@ -91,3 +93,35 @@ def check_ignore(ignore: Any, dtype: np.dtype[Any]) -> None:
             f"ignore={ignore!r}; ignore must be a whole number that {dtype} holds; "
             "label_dtype='int64' holds any"
         )
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+
+def describe_settings(
+    settings: Mapping[str, Any],
+    label_maps: Mapping[str, LabelMap | None],
+    policies: Mapping[str, str | None],
+) -> list[tuple[str, str]]:
+    """Return the settings of a reader as rows of text; those without effect are left out."""
+    as_stored = settings["dtype"] in STORED_DTYPES or settings["scale"] is None
+    height, width = settings["size"]
+    rows = [
+        ("size", f"{height} x {width}, {settings['layout']}"),
+        ("scale", "as stored" if as_stored else _shorten(settings["scale"])),
+    ]
+    for name in ("mean", "std", "clip", "fill"):
+        if settings[name] is not None:
+            rows.append((name, _shorten(settings[name])))
+    for name, label_map in label_maps.items():
+        rule = "codes as stored"
+        if label_map is not None:
+            rule = policies[name] or _shorten(label_map)
+            rule += f", else {settings['ignore']}" if label_map.unlisted is None else ""
+        rows.append((name, f"{rule}, {settings['label_dtype']}"))
+    return rows
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

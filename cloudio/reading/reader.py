@@ -1,4 +1,4 @@
-"""Readers: they decide what to read and how once, then read batch after batch.
+"""Readers: the settings are resolved once, then batch after batch is read.
 
 The arguments of a read are checked in indexing.py and outputs.py; the kernels move the pixels.
 """
@@ -26,9 +26,9 @@ from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .label_warnings import warn_about_labels
 from .options import (
-    STORED_DTYPES,
     check_ignore,
     check_layout,
+    describe_settings,
     parse_clip,
     parse_fill,
     parse_image_dtype,
@@ -47,38 +47,62 @@ if TYPE_CHECKING:
 class Reader:
     """Reads batches from a data set: bands scaled and cropped, labels remapped, in one pass.
 
-    ``bands``: a preset (``"L1C"``, ``"L2A"``, ``"S1"``, ``"EXTRA"``, ``"rgb"``), a name, or a
-    sequence of these, in the order wanted.  ``labels``: a name, a sequence of names, or a mapping
-    of names to rules.  A rule is a `LabelMap`, a plain mapping of codes to classes, a policy
-    (``"card"``, ``"authors"``), or None for codes as stored.  A name alone follows the first
-    policy that the layout has for it, in CloudSEN12 ``"card"``.
+    Parameters
+    ----------
+    dataset : Dataset
+        The patches to read; `Dataset.reader` fills this in.
+    bands : str or sequence of str
+        A preset (for CloudSEN12 ``"L1C"``, ``"L2A"``, ``"S1"``, ``"EXTRA"``, ``"rgb"``), a name, or
+        a sequence of these, in the order needed.
+    labels : str, sequence of str, or mapping, optional
+        A name, names, or a mapping of names to rules.  A rule is a policy (``"card"``,
+        ``"authors"``), a `LabelMap`, a mapping of codes to classes, or None for codes as stored.  A
+        name without a rule follows the layout's first policy for it, in CloudSEN12 ``"card"``.
+    size : int or (height, width), optional
+        The crop in pixels; an int is a square.  By default the valid window.
+    dtype : str or dtype
+        ``"float32"``; ``"float16"`` or ``"bfloat16"``, the float32 result rounded to nearest even
+        (numpy arrays of bfloat16 need ml_dtypes); or ``"int16"``, ``"uint16"``, ``"uint8"``, the
+        numbers as stored.
+    layout : {"NCHW", "NHWC"}
+        NHWC puts the bands of a pixel side by side; labels never have such an axis.
+    scale : "reflectance", None, float or sequence of float
+        "reflectance": each array's own unit, radiometric offset included.  None: numbers as stored.
+        A number, or one per band: this factor.
+    mean, std : float or sequence of float, optional
+        In scaled units, they normalize: ``(x * scale - mean) / std``.
+    label_dtype : {"uint8", "int64"}
+        The element type of labels.
+    ignore : int
+        The class of codes that a map does not list, and of pixels outside the valid window.
+    threads : int, optional
+        Threads per batch, the caller included.  By default CLOUDIO_THREADS, else the CPUs this
+        process may use, or 1 in a worker process of torch's DataLoader.  From 2 on, ``io="pread"``
+        uses more that only wait for files.
+    clip : (lowest, highest), optional
+        Limits of the output, each a number or None.  NaN stays NaN.
+    fill : float, optional
+        The output for pixels that are NaN or the array's no-data number.
+    valid : bool
+        True adds a mask of valid pixels: reads return a `MaskedBatch`.
+    evict : bool
+        True drops pages from the page cache once they are read, for data larger than memory.  It
+        reads as with ``io="pread"``, and past the page cache where the file system can.
 
-    ``size``: (height, width) of the crop, an int for a square, None for the valid window.
-    ``dtype``: ``"float32"``, ``"float16"`` or ``"bfloat16"`` (the float32 result, rounded to
-    nearest even; the latter is an array of ml_dtypes' type, and needs that package); or
-    ``"int16"``, ``"uint16"``, ``"uint8"`` for numbers as stored.  ``layout``: ``"NCHW"``, or
-    ``"NHWC"`` for the bands of a pixel side by side; labels never have a last axis of bands.
+    Raises
+    ------
+    RequestError
+        If a setting is not possible.
 
-    ``scale``: ``"reflectance"`` gives each array its own unit, radiometric offset included; None
-    gives numbers as stored; a number or one per band is used as it is.  ``mean`` and ``std``, in
-    scaled units, normalize: ``(x * scale - mean) / std``.  All of it becomes one factor and one
-    summand per band, computed in float64 and rounded once to float32.  A pixel is rounded after
-    the multiplication and after the addition, so the bits are the same on every CPU and equal to
-    numpy's.  ``clip``: the (lowest, highest) output; None is no limit, and NaN stays.  ``fill``:
-    the output, in its units, for pixels that are NaN or the array's nodata number; None treats
-    them as any other.  ``valid=True`` adds a mask, and reads return a `MaskedBatch`.
+    Notes
+    -----
+    Scale, mean and std become one factor and one summand per band, computed in float64 and rounded
+    once to float32.  A pixel is rounded to float32 after the multiplication and after the addition,
+    so the bits are the same on every CPU and equal to numpy's.
 
-    ``label_dtype``: ``"uint8"`` or ``"int64"``.  ``ignore``: the class of codes that a map does
-    not list and of pixels outside the valid window.  ``threads``: at most so many work on a
-    batch, the caller included.  None means CLOUDIO_THREADS, or the CPUs this process may use, and
-    one thread in a worker process of torch's DataLoader.  From 2 on, ``io="pread"`` has more that
-    only wait for files.  ``evict=True``: the pages of what was read leave the page cache at once,
-    for data that memory cannot hold; it reads as under ``io="pread"``, and past the page cache
-    where the file system can.
-
-    Immutable; threads may share one; it pickles as its data set's path and these settings.
-    RequestError, saying what there is, where a setting is not possible.  A CloudioWarning, once
-    for a data set and matter, where labels may not be what they look like (docs/cloudsen12.md).
+    A reader is immutable, threads may share it, and it pickles as its data set's path and settings.
+    It gives a CloudioWarning, once for a data set and subject, if labels may not be what they look
+    like (docs/cloudsen12.md).
     """
 
     def __init__(
@@ -179,6 +203,7 @@ class Reader:
         return make_remap(self.dataset, self.label_maps, self.label_dtype, ignore, io)
 
     def __len__(self) -> int:
+        """Return the number of patches."""
         return self._n_patches
 
     # ---- reading -----------------------------------------------------------------------------
@@ -186,20 +211,38 @@ class Reader:
     def read(
         self, index: Any, origin: Any = None, symmetry: Any = None, out: Any = None
     ) -> Batch[np.ndarray]:
-        """Return the patches of ``index``, cropped, scaled, turned and remapped, in that order.
+        """Return a batch: the patches of ``index``, in that order.
 
-        ``index``: whole numbers, in any order; repeats are allowed and negative numbers count
-        from the end.  ``origin``: the (row, col) in the stored patch of each window's first pixel,
-        one for all or (n, 2); None centers on the valid window.  ``symmetry``: one of the eight
-        flips and rotations, 0..7, one for all or (n,): ``np.rot90(np.fliplr(x) if s >= 4 else x,
-        s % 4)`` on rows and columns, of image, label and mask alike.  Odd ones are quarter turns
-        and need a square size.  ``out``: a Batch, an (image, label) tuple, or the image alone, as
-        `allocate` makes them; its arrays are filled and returned, with a new ``index``.  With
-        ``valid=True`` it is a `MaskedBatch`.
+        Parameters
+        ----------
+        index : int, sequence of int or ndarray
+            Patch numbers in any order; repeats are allowed, and negative numbers count from the
+            end.
+        origin : (row, col), or array (sample, 2), optional
+            The first pixel of each window in the stored patch.  By default the window is centered
+            on the valid window.
+        symmetry : int, or array (sample,), optional
+            0 to 7: ``np.rot90(np.fliplr(x) if s >= 4 else x, s % 4)`` on (row, col) of image, label
+            and mask.  Odd numbers are quarter turns and need a square size.
+        out : Batch, (image, label), or ndarray, optional
+            The arrays to fill, such as `allocate` returns; with ``valid=True`` a `MaskedBatch`.
 
-        Arguments are validated before ``out`` is written: IndexError or RequestError.
-        TruncatedError where a file has become shorter, OSError where it cannot be read or was
-        written to meanwhile; do not use ``out`` then.  Threads may share a reader, not an ``out``.
+        Returns
+        -------
+        Batch or MaskedBatch
+            New arrays, or those of ``out`` with a new ``index``; the caller owns them.
+
+        Raises
+        ------
+        RequestError, IndexError
+            If an argument is wrong.  Arguments are validated before ``out`` is written.
+        TruncatedError, OSError
+            If a file has become shorter, cannot be read, or was written to.  Do not use ``out``
+            then.
+
+        Notes
+        -----
+        Threads may share a reader, but not an ``out``.
         """
         index = parse_index(index, self._n_patches)
         n = len(index)
@@ -225,11 +268,15 @@ class Reader:
         return make_masked_batch(image, label, index, valid)
 
     def prefetch(self, index: Any, origin: Any = None) -> None:
-        """Start loading exactly the pages that `read` needs for ``index``; return at once.
+        """Start loading the pages that `read` needs into memory, and return at once.
 
-        The arguments are those of `read`, with the same errors.  The system loads the pages in the
-        background and keeps them as long as memory allows.  Pages that are already there cost
-        next to nothing.
+        The system loads them in the background and keeps them as long as memory allows.  Pages that
+        are in memory already cost next to nothing.
+
+        Parameters
+        ----------
+        index, origin
+            As in `read`, with the same errors.
         """
         index = parse_index(index, self._n_patches)
         origin = self._origin if origin is None else parse_origin(origin, len(index))
@@ -240,9 +287,17 @@ class Reader:
             raise request_error(error) from None
 
     def allocate(self, n: int) -> Batch[np.ndarray]:
-        """Return an uninitialized batch of ``n`` samples, its arrays aligned to cache lines.
+        """Return an uninitialized batch that `read` takes as ``out``.
 
-        `read` takes it as ``out``.  Its ``index`` is all zeros, and stays so.
+        Parameters
+        ----------
+        n : int
+            The number of samples.
+
+        Returns
+        -------
+        Batch or MaskedBatch
+            New arrays, aligned to cache lines of 64 bytes.  ``index`` is zeros, and stays so.
         """
         if operator.index(n) < 0:
             raise RequestError(f"n={n}; n must be 0 or more samples")
@@ -253,28 +308,28 @@ class Reader:
         return make_masked_batch(image, label, index, valid)
 
     def __getitem__(self, index: Any) -> Batch[np.ndarray]:
-        """Return one sample for a whole number; a batch for a slice or for what `read` takes."""
+        """Return one sample for a whole number, and a batch for a slice or what `read` takes."""
         if isinstance(index, slice):
             return self.read(range(*index.indices(len(self))))
         batch = self.read(index)
         return batch if np.ndim(index) else first_sample(batch)
 
     def __getitems__(self, index: Any) -> Batch[np.ndarray]:
-        """Return a whole batch: torch's DataLoader fetches one through this hook."""
+        """Return a batch; torch's DataLoader calls this method for the samples of a batch."""
         return worker_reader(self).read(index)
 
     # ---- settings ----------------------------------------------------------------------------
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Every setting by its name, as it was decided: `Reader` of these is the same reader."""
+        """All settings by name; ``ds.reader(**reader.settings)`` is an equal reader."""
         return types.MappingProxyType(self._settings)
 
     @property
     def factors(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The float32 factor and summand of each band: a pixel is ``x * factor + summand``.
 
-        None where numbers come as stored.
+        Both are (band,).  None if numbers are read as stored.
         """
         if self._factors is None:
             return None
@@ -285,7 +340,7 @@ class Reader:
         return _restore, (self.dataset, self._settings)
 
     def __repr__(self) -> str:
-        """Say what is read in one line, then list the settings."""
+        """Return what is read in one line, and the settings below it."""
         labels = f", labels {', '.join(self.labels)}" if self.labels else ""
         return (
             f"<cloudio.Reader of {len(self):,} patches: {self.image_shape} {self.dtype}, "
@@ -293,33 +348,21 @@ class Reader:
         )
 
     def _repr_html_(self) -> str:
-        """The same as HTML."""
+        """Return the same as HTML."""
         title = f"cloudio.Reader of {len(self):,} patches"
         head = [("image", f"{self.image_shape} {self.dtype}"), ("bands", ", ".join(self.bands))]
         rows = [*head, *self._setting_rows()]
         return f"<div><strong>{escape(title)}</strong>\n{tables.html(rows, header=False)}</div>"
 
     def _setting_rows(self) -> list[tuple[str, str]]:
-        """Return the settings that the shapes do not show, one row each."""
-        settings, ds = self._settings, self.dataset
-        as_stored = self.dtype_name in STORED_DTYPES or settings["scale"] is None
-        rows = [
-            ("size", f"{self.size[0]} x {self.size[1]}, {settings['layout']}"),
-            ("scale", "as stored" if as_stored else _shorten(settings["scale"])),
-        ]
-        for name in ("mean", "std", "clip", "fill"):
-            if settings[name] is not None:
-                rows.append((name, _shorten(settings[name])))
-        for name, label_map in self.label_maps.items():
-            rule = "codes as stored"
-            if label_map is not None:
-                rule = self.policies[name] or _shorten(label_map)
-                rule += f", else {settings['ignore']}" if label_map.unlisted is None else ""
-            rows.append((name, f"{rule}, {self.label_dtype}"))
+        """Return a row for each setting that the shapes do not show."""
+        ds = self.dataset
+        rows = describe_settings(self._settings, self.label_maps, self.policies)
         return [*rows, ("data set", f"{ds.layout.name} at {ds.path}, io {ds.io}")]
 
 
 def check_reader(reader: Any) -> None:
+    """Raise RequestError unless that is a Reader."""
     if not isinstance(reader, Reader):
         raise RequestError(
             f"reader is a {type(reader).__name__}; it must be a Reader, as ds.reader(...) returns"
@@ -334,7 +377,7 @@ def with_settings(reader: Reader, **changes: Any) -> Reader:
 def worker_reader(reader: Reader) -> Reader:
     """Return the reader; in a worker process of torch's DataLoader, one that uses one thread.
 
-    There too the same reader, if ``threads`` or CLOUDIO_THREADS say how many threads to use.
+    If ``threads`` or CLOUDIO_THREADS is set, the reader itself is used there too.
     """
     torch_data = sys.modules.get("torch.utils.data")
     if torch_data is None or torch_data.get_worker_info() is None:
@@ -354,8 +397,3 @@ def _restore(dataset: "Dataset", settings: dict[str, Any]) -> Reader:
 def _copy(numbers: Any) -> Any:
     """Return numbers as a new list."""
     return numbers if numbers is None or isinstance(numbers, str) else np.asarray(numbers).tolist()
-
-
-def _shorten(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -11,12 +11,26 @@ from .tensors import as_tensor, as_tensors
 
 
 def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
-    """Turn what a DataLoader fetched from a Reader or a `Dataset` into a Batch of tensors.
+    """Return a batch of tensors of what a DataLoader has fetched from a `Reader` or `Dataset`.
 
-    For ``DataLoader(reader, collate_fn=cloudio.torch.collate)``: a batch is then one read, and its
-    tensors share the memory of its arrays.  A list of samples, as a dataset that wraps a Reader
-    returns it, is stacked.  A MaskedBatch stays one; bfloat16 arrays become bfloat16 tensors.
-    RequestError for anything else.
+    Use it as ``DataLoader(reader, collate_fn=cloudio.torch.collate)``; each batch is then one read.
+
+    Parameters
+    ----------
+    batch : Batch, or sequence of Batch
+        A batch, or a list of samples, such as a data set that wraps a `Reader` returns; they are
+        stacked.
+
+    Returns
+    -------
+    Batch or MaskedBatch
+        The tensors of a batch share the memory of its arrays.  bfloat16 arrays become bfloat16
+        tensors.
+
+    Raises
+    ------
+    RequestError
+        If ``batch`` is anything else.
     """
     if isinstance(batch, (Batch, MaskedBatch)):
         return as_tensors(cast(Batch[Any], batch))

@@ -22,16 +22,34 @@ VERSION = 1
 
 
 class Dataset(data.Dataset):
-    """A map-style data set: the patches of a reader as tensors, with random crops and symmetries.
+    """A map-style data set for PyTorch: the patches of a reader as tensors.
 
-    For ``DataLoader(dataset, batch_size, collate_fn=cloudio.torch.collate)``, with any sampler: a
-    batch is one read.  ``crop``, ``symmetry`` and ``seed`` are those of `cloudio.Loader`, and in
-    an epoch a patch has the same bytes as there; the order is the sampler's.
+    Use it as ``DataLoader(dataset, batch_size, collate_fn=cloudio.torch.collate)``, with any
+    sampler; each batch is one read.
 
-    `set_epoch` reaches a DataLoader's worker processes however they were started, those that stay
-    (``persistent_workers``) too.  Other processes, such as ranks, have their own epoch.  In a
-    worker one thread reads, unless the reader's ``threads`` or CLOUDIO_THREADS say how many.
-    A pickle is small, and holds the epoch and what a subclass has added.
+    Parameters
+    ----------
+    reader : Reader
+        What to read from each patch.
+    crop : "random", "center" or (row, col)
+        As in `cloudio.Loader`.
+    symmetry : {"d4", "flip", None}
+        As in `cloudio.Loader`.
+    seed : int
+        As in `cloudio.Loader`.  In an epoch a patch has the same bytes as there; the order is the
+        sampler's.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
+
+    Notes
+    -----
+    `set_epoch` reaches the worker processes of a DataLoader however they were started, also those
+    that persist.  Other processes, such as ranks, have their own epoch.  A worker reads with one
+    thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  A pickle is small; it holds
+    the epoch and the attributes that a subclass has added.
     """
 
     def __init__(
@@ -46,6 +64,7 @@ class Dataset(data.Dataset):
         self._new_cell(0, False)
 
     def __len__(self) -> int:
+        """Return the number of patches."""
         self._epoch_cell()  # samplers ask for the length before workers are forked
         return len(self.reader)
 
@@ -55,17 +74,24 @@ class Dataset(data.Dataset):
         return int(self._epoch_cell()[0])
 
     def set_epoch(self, epoch: int) -> None:
-        """Read as in this epoch from now on, here and in the workers of DataLoaders begun here.
+        """Read the crops and symmetries of this epoch from now on.
 
-        Call it between epochs, before the DataLoader is iterated: batches that workers have
-        already begun are of the old epoch or the new one.
+        Parameters
+        ----------
+        epoch : int
+            From 0 on.  Call this between epochs, before the DataLoader is iterated: batches that
+            workers have begun already may belong to the old epoch.
         """
         self._epoch_cell().copy_(torch.tensor([check_epoch(epoch), 1], device="cpu"))
 
     def state_dict(self) -> dict[str, int]:
-        """Return the epoch and what it is of, as whole numbers, for torchdata's StatefulDataLoader.
+        """Return the epoch and what it belongs to, for torchdata's StatefulDataLoader.
 
-        The position in the epoch is not part of it: the loader knows what it has handed out.
+        Returns
+        -------
+        dict of str to int
+            Version, seed, number of patches and epoch.  The position in the epoch is not part of
+            it, because the DataLoader knows what it has handed out.
         """
         return {
             "version": VERSION,
@@ -75,10 +101,18 @@ class Dataset(data.Dataset):
         }
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Read as in the state's epoch, unless `set_epoch` has been called, whose epoch then stays.
+        """Read the epoch of a state, unless `set_epoch` has been called.
 
-        A StatefulDataLoader loads a state only when it is iterated.  RequestError, naming the
-        difference, where the state is of another seed, size or version.
+        Parameters
+        ----------
+        state : mapping of str to int
+            From `state_dict`.  A StatefulDataLoader loads a state only when it is iterated, so an
+            epoch that `set_epoch` has set before stays.
+
+        Raises
+        ------
+        RequestError
+            If the state has another seed, number of patches or version; it names the difference.
         """
         own = self.state_dict()
         wrong = (
@@ -99,7 +133,7 @@ class Dataset(data.Dataset):
             cell[0] = epoch
 
     def __getitem__(self, index: Any) -> Batch[Any]:
-        """Return one sample for a whole number; a batch for a slice or a sequence of them."""
+        """Return one sample for a whole number, and a batch for a slice or a sequence of them."""
         if isinstance(index, slice):
             return self.__getitems__(range(*index.indices(len(self))))
         if np.ndim(index):
@@ -107,7 +141,7 @@ class Dataset(data.Dataset):
         return first_sample(self._read(index, shared=False))
 
     def __getitems__(self, index: Any) -> Batch[Any]:
-        """Return a whole batch in one read: DataLoader fetches one through this hook.
+        """Return a batch in one read; DataLoader calls this method for the samples of a batch.
 
         A worker process reads it into memory that the queue sends on without a copy.
         """
@@ -158,9 +192,28 @@ class Dataset(data.Dataset):
 
 
 def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:
-    """Read a batch into new tensors, as `Reader.read` does; bfloat16 does not need ml_dtypes.
+    """Return a batch of new tensors, read as `Reader.read` does.
 
-    ``index``, ``origin`` and ``symmetry`` may be tensors.
+    Parameters
+    ----------
+    reader : Reader
+        What to read from each patch.
+    index : int, sequence of int, ndarray or tensor
+        Patch numbers in any order.
+    origin : (row, col), array or tensor (sample, 2), optional
+        The first pixel of each window.
+    symmetry : int, array or tensor (sample,), optional
+        0 to 7.
+
+    Returns
+    -------
+    Batch or MaskedBatch
+        Tensors on the CPU.  bfloat16 does not need ml_dtypes.
+
+    Raises
+    ------
+    RequestError, IndexError, OSError
+        As `Reader.read`.
     """
     return read_tensors(reader, _as_array(index), _as_array(origin), _as_array(symmetry))
 

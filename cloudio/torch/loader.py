@@ -23,27 +23,47 @@ from .transfer import COPIES_AT_ONCE, StreamCopies, TensorHook
 
 
 class Loader(loader.Loader):
-    """A `cloudio.Loader` of tensors: the same batches, the same bytes, in the same order.
+    """A `cloudio.Loader` whose batches are tensors, with the same bytes in the same order.
 
-    ``options`` are those of `cloudio.Loader`.  Without a ``device`` tensors lie on the CPU, in the
-    memory they were read into, which is used again once the last tensor over it is gone, views
-    included.  ``bfloat16`` needs no ml_dtypes.  ``index`` is int64, and always on the CPU.
+    Parameters
+    ----------
+    reader : Reader
+        What to read from each patch.
+    batch_size : int
+        Patches per batch.
+    pin_memory : bool
+        True reads into pinned memory, from which ``tensor.to(device, non_blocking=True)`` copies in
+        the background.  Memory that such a copy still reads is not overwritten.
+    device : str or torch.device, optional
+        Where the tensors go; see Notes.  By default they stay on the CPU.
+    scale_on : {"cpu", "device"}
+        "device": numbers are read and copied as stored, half the bytes or a quarter, and ``device``
+        scales, normalizes, clips, rounds and fills them.  All bands must be stored in one type of
+        whole numbers.
+    **options
+        The other parameters of `cloudio.Loader`.
 
-    ``pin_memory``: read into pinned memory, from which copies to a device need not wait
-    (``tensor.to(device, non_blocking=True)``); memory that such a copy still reads is not
-    overwritten.  ``device``: where tensors go.  For ``"cuda"`` or ``"cuda:1"`` they are read into
-    pinned memory and copied on a stream of the loader's own, one batch ahead if that batch is built
-    when the one before it is handed out.  The caller's current stream waits for the copy.  The
-    caller waits only if two earlier copies have not ended: no more run at once, in memory beside
-    that of ``prefetch``.  For other devices a batch is copied when the caller asks for it.
+    Raises
+    ------
+    RequestError
+        If an argument is wrong, or the device cannot be used.
 
-    ``scale_on``: ``"cpu"``, or ``"device"``: numbers are read and copied as they are stored, half
-    the bytes or a quarter, and `device` (None is the CPU) scales, normalizes, clips, rounds and
-    fills them.  The bits are the same if the device keeps subnormals: CUDA does, a CPU does unless
-    ``torch.set_flush_denormal(True)`` was called, other devices may not.  All bands must be stored
-    in one type of whole numbers.
+    Notes
+    -----
+    Without ``device`` the tensors lie in the memory they were read into, which is reused when the
+    last tensor over it is gone, views included.  ``index`` is int64 and always on the
+    CPU.  bfloat16 does not need ml_dtypes.
 
-    `state_dict` counts what has been handed out, not what was copied ahead.
+    For ``"cuda"`` or ``"cuda:1"`` batches are read into pinned memory and copied on the loader's
+    own stream, one batch ahead if that batch is built when the one before it is handed out.  The
+    caller's current stream waits for the copy; the caller itself waits only if two earlier copies
+    have not ended.  At most two copies run at once, in memory beside that of ``prefetch``.  For
+    other devices a batch is copied when it is requested.
+
+    Bits scaled on the device are the same if it keeps subnormal numbers: CUDA does, a CPU does
+    unless ``torch.set_flush_denormal(True)`` was called, other devices may not.
+
+    `state_dict` counts batches that were handed out, not batches that were copied ahead.
     """
 
     def __init__(
@@ -78,6 +98,7 @@ class Loader(loader.Loader):
         super().__init__(reader, batch_size, **options)
 
     def __iter__(self) -> BatchIterator[Any]:
+        """Return the batches of `epoch` as tensors."""
         return super().__iter__()
 
     def __repr__(self) -> str:
@@ -131,7 +152,7 @@ def _has_accelerator() -> bool:
 
 
 def _parse_device(device: Any) -> Any:
-    """Return the torch.device; RequestError where it cannot be used."""
+    """Return the torch.device; RequestError if it cannot be used."""
     try:
         parsed = torch.device(device)
         if parsed.type != "cuda":
