@@ -15,7 +15,7 @@ cdef class File:
 
     ``direct``: read past the page cache what is not in it, where the system can.  ``path`` is for
     messages.  A file is closed by `close`, or with its last reference; reads under way in other
-    threads end first.  OSError where the system refuses; the descriptor is then closed too.
+    threads end first.  OSError if the system refuses; the descriptor is then closed too.
     """
 
     def __cinit__(self, int descriptor, path, int64_t n_bytes, bint mapped, bint direct=False):
@@ -64,7 +64,7 @@ cdef class File:
             c.cio_file_release(self.handle)
 
     def close(self):
-        """Close descriptor and mapping, once nobody reads; a second call does nothing."""
+        """Close descriptor and mapping when no read uses them; a second call does nothing."""
         c.cio_file_close(self.handle)
 
     def closed_error(self):

@@ -64,7 +64,7 @@ cdef inline Py_ssize_t acquire_files(const Job *job) noexcept nogil:
 
 
 cdef inline void release_files(const Job *job, Py_ssize_t n_descs) noexcept nogil:
-    """Release the files of the first so many arrays."""
+    """Release the files of the first ``n_descs`` array descriptors."""
     cdef Py_ssize_t o, k
     for o in range(job.n_outputs):
         for k in range(min(n_descs, job.outputs[o].n_arrays * job.n_splits)):

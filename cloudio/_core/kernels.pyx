@@ -79,7 +79,7 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     """Count what a `Histogram` counts, in windows of that height and width from ``origin`` on.
 
     All is int64 and contiguous.  ``records`` (n, bytes of a cio_record / 8) and ``classes`` (n,
-    classes), None where there is no ``class_lut``, are written; ``counts`` (numbers,) is added to.
+    classes), None if there is no ``class_lut``, are written; ``counts`` (numbers,) is added to.
     ``records`` may be None, and must be for pairs and with ``buckets``.  The rest is as in `run`.
     """
     cdef Job job
@@ -204,7 +204,7 @@ cdef object prove_and_execute(
 # ---- what is proved ------------------------------------------------------------------------------
 
 cdef Py_ssize_t n_numbers(Buffer index) except -1:
-    """How many numbers an index holds; 0 where it is not one, which `resolve_index` refuses."""
+    """How many numbers an index holds; 0 if it is not one, which `resolve_index` refuses."""
     int64_data(index)
     return index.view.shape[0] if index.view.ndim == 1 else 0
 

@@ -136,10 +136,9 @@ cdef inline void readahead_tiles(Job *job, Py_ssize_t begin, Py_ssize_t end) noe
 
 
 cdef inline bint populate_tile(Job *job, const Tile *tile) noexcept nogil:
-    """Wait for the windows of a tile if its files may be cold; false where they cannot be read.
+    """Wait for the windows of a tile if its files may be cold; false if they cannot be read.
 
-    The estimate is read anew: `prefetch` may have pages on their way that this job has not seen
-    to be absent.
+    The estimate is read again: `prefetch` may be loading pages that this job has not missed yet.
     """
     cdef const Output *output = tile.output
     cdef const ArrayDesc *desc

@@ -43,5 +43,5 @@ cdef class Histogram(BasePlan):
 
 
 cdef inline int move_size(Py_ssize_t item) noexcept nogil:
-    """CIO_MOVE_*, of elements of so many bytes."""
+    """Return CIO_MOVE_* for elements of ``item`` bytes."""
     return c.CIO_MOVE_1 if item == 1 else c.CIO_MOVE_2 if item == 2 else c.CIO_MOVE_4

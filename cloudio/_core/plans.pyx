@@ -324,7 +324,7 @@ cdef double representable(double number, int type) except *:
 
 
 cdef void *copy_table(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:
-    """A copy of a table, which nobody else can write to; the caller frees it."""
+    """Return a copy of a table, so that no other thread can change it; the caller frees it."""
     cdef Buffer table = Buffer(source, 0)
     cdef void *copy
     if (table.view.ndim != 1 or table.view.shape[0] != n or not table.holds(formats, item)

@@ -51,7 +51,7 @@ cdef inline bint read_range(Job *job, const Tile *tile, Py_ssize_t array, char *
     cdef int64_t n = c.cio_file_read_nowait(file, dst, offset, n_bytes), more
     cdef bint is_resident = n == n_bytes
     if n < 0:
-        # Pages that are on their way count as resident: the system tells no more than that.
+        # Pages that are being loaded count as resident, because the system reports them so.
         n = 0
         is_resident = c.cio_file_resident(file, offset, n_bytes) >= n_bytes
     if n < n_bytes:

@@ -12,7 +12,7 @@ def frozen(array: np.ndarray) -> np.ndarray:
 
 
 def ratio(part: Any, whole: Any) -> np.ndarray:
-    """Return ``part / whole`` in float64, NaN where ``whole`` is 0."""
+    """Return ``part / whole`` in float64, NaN if ``whole`` is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     out = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
     np.divide(part, whole, out=out, where=whole != 0)

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and replace nothing that was not named."""
+"""Files and folders, written completely or not at all, that replace others only by force."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ from ..errors import RequestError
 
 
 def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raise what `write_file` would raise, before the work that makes the content is done.
+    """Raise the errors of `write_file`, before the content is computed.
 
-    FileExistsError where something is there, without ``force``; RequestError where it is no
-    regular file, with ``force`` too; FileNotFoundError where its folder is missing;
-    PermissionError where that may not be written to.
+    FileExistsError if something is there, without ``force``; RequestError if it is no
+    regular file, with ``force`` too; FileNotFoundError if its folder is missing;
+    PermissionError if that may not be written to.
     """
     path = Path(path)
     if path.is_dir():
@@ -37,15 +37,15 @@ def write_file(
 ) -> None:
     """Write a file, all of it or nothing; text is UTF-8.
 
-    The content is written beside ``path``, flushed to the disk and renamed.  After an error what
-    was there is as it was.  A link stays, and what it leads to is written.  Raises what
-    `check_writable` does, and what the system refuses.
+    The content is written beside ``path``, flushed to the disk and renamed.  After an error an
+    existing file is unchanged.  A link is followed.  Raises the errors of `check_writable`, and
+    OSError.
     """
     check_writable(path, force=force)
     target = Path(path).resolve()
     data = content.encode("utf-8") if isinstance(content, str) else content
     with _private_folder(target) as folder:
-        # What is made in a private folder has the rights of any other new file.
+        # A file in a private folder gets the rights of any other new file.
         partial = folder / target.name
         with open(partial, "xb") as file:
             file.write(data)
@@ -58,7 +58,7 @@ def write_file(
 
 
 def check_new_folder(path: Path) -> None:
-    """Raise FileExistsError where anything has that name, FileNotFoundError without its parent."""
+    """Raise FileExistsError if anything has that name, FileNotFoundError without its parent."""
     if os.path.lexists(path):
         raise FileExistsError(f"{path} exists already; give the path of a new folder")
     if not path.parent.is_dir():
@@ -67,9 +67,9 @@ def check_new_folder(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Give a folder that becomes ``path`` at the end, and vanishes after an error.
+    """Give a folder that becomes ``path`` at the end, and is removed after an error.
 
-    Raises what `check_new_folder` does, at the start and at the end.
+    Raises the errors of `check_new_folder`, at the start and at the end.
     """
     check_new_folder(path)
     with _private_folder(path) as private:
@@ -82,7 +82,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _private_folder(path: Path) -> Iterator[Path]:
-    """A folder of an own name beside ``path``, which is removed with all that is left in it."""
+    """Give a folder of its own beside ``path``; it is removed with everything in it."""
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.partial-", dir=path.parent))
     try:
         yield folder

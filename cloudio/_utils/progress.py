@@ -1,11 +1,11 @@
-"""The one progress bar: how far a long job has come, shown on a terminal by tqdm."""
+"""The progress bar of long jobs, shown on a terminal by tqdm."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-#: What a job calls with the number of bytes, or steps, that it has done since the last call.
+#: A function that a job calls with the bytes, or steps, done since the last call.
 Advance = Callable[[int], object]
 
 
@@ -31,11 +31,11 @@ def progress_bar(
     in_bytes: bool = True,
     leave: bool = False,
 ) -> Iterator[ProgressBar]:
-    """Give a `ProgressBar` up to ``total`` bytes, or steps where not ``in_bytes``.
+    """Give a `ProgressBar` for ``total`` bytes, or steps if not ``in_bytes``.
 
-    ``shown``: True shows a bar, False none, None shows one if stderr is a terminal.  ``what``
-    stands before the bar; ``leave`` keeps the bar on the screen at the end.  tqdm is imported only
-    where a bar is shown.
+    ``shown``: True shows a bar, False none, None shows one if stderr is a terminal.  ``what`` is
+    the text before the bar; ``leave`` keeps the bar on the screen at the end.  tqdm is imported
+    only if a bar is shown.
     """
     if not (on_terminal() if shown is None else shown):
         yield ProgressBar()
@@ -48,5 +48,5 @@ def progress_bar(
 
 
 def on_terminal() -> bool:
-    """Whether stderr, where bars are shown, is a terminal."""
+    """Return whether stderr, where bars are shown, is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()

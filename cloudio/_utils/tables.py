@@ -5,7 +5,7 @@ from html import escape
 
 
 def text(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Rows as lines with aligned columns, the columns ``numbers`` flush right."""
+    """Return rows as lines with aligned columns; the columns ``numbers`` are flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -23,7 +23,7 @@ def html(
     *,
     header: bool = True,
 ) -> str:
-    """The same rows as an HTML table, every word of them and of ``caption`` escaped.
+    """Return the same rows as an HTML table, every word of them and of ``caption`` escaped.
 
     The first row is its head, unless ``header`` is False.
     """
@@ -41,6 +41,6 @@ def html(
 
 
 def _cell(tag: str, word: str, right: bool) -> str:
-    # Said of every cell: Jupyter has words flush right.
+    # The alignment is set in every cell, because Jupyter aligns text to the right.
     side = "right" if right else "left"
     return f'<{tag} style="text-align: {side}">{escape(word)}</{tag}>'

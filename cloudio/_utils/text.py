@@ -4,13 +4,13 @@ import math
 
 
 def counted(n: int, noun: str) -> str:
-    """A count and its noun: "1 patch", "1,234 patches"."""
+    """Return a count and its noun: "1 patch", "1,234 patches"."""
     plural = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
     return f"{n:,} {noun}{'' if n == 1 else plural}"
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent, to two decimals, and three digits at least; NaN is "-".
+    """Return a share of 1 in percent, to two decimals, and three digits at least; NaN is "-".
 
     It is never 0 of what is there, nor 100 of what is not all.
     """
@@ -25,12 +25,12 @@ def percent(share: float) -> str:
 
 
 def gigabytes(n_bytes: float) -> str:
-    """Bytes in GB of 10**9, to the megabyte, without the unit."""
+    """Return bytes in GB of 10**9, to the megabyte, without the unit."""
     return f"{n_bytes / 1e9:,.3f}"
 
 
 def megabytes(n_bytes: float) -> str:
-    """Bytes in MB of 10**6, without the unit."""
+    """Return bytes in MB of 10**6, without the unit."""
     return f"{n_bytes / 1e6:,.0f}"
 
 

@@ -13,16 +13,16 @@ from contextvars import ContextVar
 from ..errors import CloudioWarning
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# There is no lock, for a forked child could find it held by a thread that the child does not have:
-# of threads that warn at once, setdefault lets one through.
+# There is no lock, because a forked child could find it held by a thread that it does not have.
+# If several threads warn at once, setdefault lets one through.
 _warned: dict[Hashable, object] = {}
 _suppressed = ContextVar("cloudio_suppressed", default=False)
 
 
 def warn_once(matter: Hashable, text: str) -> None:
-    """Warn, unless that matter has been warned of; the line shown is the one that called cloudio.
+    """Warn once about a matter; the line shown is the one that called cloudio.
 
-    Where a filter makes the warning an error, the next attempt is an error again.
+    If a filter makes the warning an error, the next attempt is an error again.
     """
     mine = object()
     if _suppressed.get() or _warned.setdefault(matter, mine) is not mine:
@@ -35,7 +35,7 @@ def warn_once(matter: Hashable, text: str) -> None:
 
 
 def was_warned(matter: Hashable) -> bool:
-    """Whether `warn_once` would do nothing: that matter is done, or warnings are suppressed."""
+    """Return whether `warn_once` would do nothing: warned already, or suppressed."""
     return _suppressed.get() or matter in _warned
 
 
@@ -47,7 +47,7 @@ def dismiss(matter: Hashable) -> None:
 
 @contextlib.contextmanager
 def suppressed() -> Iterator[None]:
-    """Give no warning in this thread inside the block, and note none as given."""
+    """Suppress warnings of this thread inside the block, without counting them as given."""
     token = _suppressed.set(True)
     try:
         yield
@@ -61,7 +61,7 @@ def reset() -> None:
 
 
 def _level() -> int:
-    """The ``stacklevel``, for `warn_once`, of the first caller outside the package."""
+    """Return the ``stacklevel``, for `warn_once`, of the first caller outside the package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -19,7 +19,7 @@ BASELINE, BEST_NUMPY, CLOUDIO = "baseline (np.stack, float64) *", "best numpy", 
 
 
 class Recipe(NamedTuple):
-    """The numpy calls that scale one window, and that look up one label, each in its place."""
+    """The numpy calls that scale one window and look up one label, in place."""
 
     name: str
     scale: Callable[[np.ndarray, np.float32, np.ndarray], object]
@@ -60,7 +60,7 @@ LOOK_UPS = {
 
 
 def recipes(workload: Workload) -> list[Recipe]:
-    """Every recipe we know for numpy that writes to an allocated output."""
+    """Return every recipe for numpy that writes to an allocated output."""
     if workload.codes is None:
         return [Recipe(name, scale, subscript) for name, scale in SCALINGS.items()]
     return [
@@ -71,7 +71,7 @@ def recipes(workload: Workload) -> list[Recipe]:
 
 
 def best_recipe(workload: Workload, out: Batch[np.ndarray]) -> Recipe:
-    """The fastest of them here: which one that is depends on the window and the machine."""
+    """Return the fastest recipe here; it depends on the window and the machine."""
     by_name = {recipe.name: recipe for recipe in recipes(workload)}
     tried = [by_numpy(workload, recipe, name=name) for name, recipe in by_name.items()]
     timings = interleave(tried, out, 3)
@@ -86,7 +86,7 @@ def by_numpy(
     *,
     name: str | None = None,
 ) -> Candidate:
-    """Window by window into the output; with a pool, the samples are dealt out to its threads."""
+    """Read window by window into the output; with a pool, its threads share the samples."""
     shares = min(threads, len(workload))
 
     def samples(out: Batch[np.ndarray], first: int) -> None:
@@ -112,19 +112,19 @@ def by_numpy(
 
 
 def divisors(scales: Sequence[np.float32]) -> list[float]:
-    """What people divide by instead of a multiplication: 10000 for 1e-4."""
+    """Return the divisors that people write instead of factors: 10000 for 1e-4."""
     exact = [1 / float(scale) for scale in scales]
     return [round(x) if math.isclose(x, round(x), rel_tol=1e-6) else x for x in exact]
 
 
 def common_divisor(scales: Sequence[np.float32], dtype: Any = None) -> Any:
-    """One number where all bands share it, else an array (band, 1, 1)."""
+    """Return one number if all bands share it, else an array (band, 1, 1)."""
     units = np.array(divisors(scales), dtype)
     return units[0].item() if (units == units[0]).all() else units[:, None, None]
 
 
 def by_baseline(workload: Workload) -> Candidate:
-    """What people write: whole patches, divided in float64, then cropped, cast and stacked."""
+    """Read as people write it: whole patches, divided in float64, then cropped and cast."""
     divisor = common_divisor(workload.scales)
 
     def run(_: Batch[np.ndarray]) -> Batch[np.ndarray]:
@@ -155,7 +155,7 @@ def by_cloudio(workload: Workload, threads: int) -> Candidate:
 def all_candidates(
     workload: Workload, recipe: Recipe, pool: ThreadPoolExecutor, threads: int
 ) -> list[Candidate]:
-    """The baseline; numpy by this recipe and cloudio, each in one thread and in all."""
+    """Return the baseline, numpy by this recipe and cloudio, each in one thread and in all."""
     found = [
         by_baseline(workload),
         by_numpy(workload, recipe),

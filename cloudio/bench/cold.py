@@ -53,7 +53,7 @@ NOTES = (
 def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) -> Report:
     """Time batches of cold patches of the data set at ``path``, which is only read.
 
-    CloudioError where this is not Linux, where the files lie in memory or cannot be evicted, and,
+    CloudioError if this is not Linux, if the files lie in memory or cannot be evicted, and,
     with candidate and sample, where an answer differs from numpy's.
     """
     threads = resolve_threads(threads)
@@ -86,7 +86,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) 
 
 
 def n_samples(dataset: Dataset, bands: Sequence[str], most: int = N_SAMPLES) -> int:
-    """Of different patches, as many as there are and as memory has room for."""
+    """Return the number of samples: different patches, as many as exist and fit into memory."""
     size = dataset.valid_window.size
     return n_samples_that_fit(size, len(bands), min(most, len(dataset)))
 
@@ -113,7 +113,7 @@ class ColdRounds:
         self.dataset, self.bands, self.size, self.n, self.files = dataset, bands, size, n, files
 
     def workload(self, k: int) -> ColdWorkload:
-        """The batch of a round; the first, 0, is not timed."""
+        """Return the batch of a round; the first, 0, is not timed."""
         return ColdWorkload(self.dataset, self.bands, self.size, self.n, seed=k)
 
     def run(
@@ -138,7 +138,7 @@ class ColdRounds:
         return case_of(workloads, candidates, disk, seconds, usages, peaks)
 
     def check(self, candidates: Sequence[ColdCandidate]) -> None:
-        """CloudioError where an answer differs from numpy's; the patches are as cold as later."""
+        """Raise CloudioError if an answer differs from numpy's, for patches as cold as later."""
         workload = self.workload(0)
         expected, out = self.expected(), workload.allocate()
         for candidate in candidates:
@@ -157,13 +157,13 @@ class ColdRounds:
             check(Candidate(candidate.name, 1, answer, candidate.ulps), out, expected)
 
     def expected(self) -> Batch[np.ndarray]:
-        """The answer of the first batch, by mappings that are closed afterwards."""
+        """Return the answer of the first batch, by mappings that are closed afterwards."""
         folder = next(iter(self.dataset.folders.values()))
         with open(folder, layout=self.dataset.layout) as apart:
             return Workload(apart, self.bands, None, self.size, self.n, seed=0).expected()
 
     def peak_bytes(self, candidate: ColdCandidate, workload: ColdWorkload) -> int:
-        """Bytes that a run adds at its peak, its answer included."""
+        """Return the bytes that a run adds at its peak, its answer included."""
         with candidate.opened(workload) as read:
             self.files.evict()
             out = workload.reader(1).allocate(len(workload))
@@ -250,7 +250,7 @@ def case_of(
 
 
 def _disk_speeds(limits: Sequence[Row], page_bytes: float) -> str:
-    """How far the rounds of the limit lie apart, and a line for each path to the disk."""
+    """Return the spread of the limit's rounds, and a line for each path to the disk."""
     rounds = fastest(limits)["seconds"]
     slow, fast = (f"{page_bytes / 1e6 / pick(rounds):,.0f}" for pick in (max, min))
     lines: dict[str, list[str]] = {}

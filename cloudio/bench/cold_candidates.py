@@ -1,6 +1,6 @@
 """Implementations of one batch whose pages are on the disk: numpy's, torch's and ours.
 
-Each opens everything anew for each run, so that no page is mapped while pages are evicted.
+Each opens its files again for each run, so that no page is mapped while pages are evicted.
 """
 
 import importlib.util
@@ -49,7 +49,7 @@ _PARTS = 8
 
 @contextmanager
 def _mapped(workload: ColdWorkload) -> Iterator[list[tuple[mmap.mmap, np.ndarray]]]:
-    """A mapping of each array, whose pages are released at the end."""
+    """Give a mapping of each array; the pages are released at the end."""
     found = [array.mapped() for array in workload.arrays]
     try:
         yield found
@@ -60,7 +60,7 @@ def _mapped(workload: ColdWorkload) -> Iterator[list[tuple[mmap.mmap, np.ndarray
 
 @contextmanager
 def _baseline(workload: ColdWorkload) -> Iterator[Read]:
-    """What people write: whole patches of a band, divided in float64, then cropped and cast."""
+    """Read as people write it: whole patches, divided in float64, then cropped and cast."""
 
     def run(_: Outputs) -> Outputs:
         bands = []
@@ -76,7 +76,7 @@ def _baseline(workload: ColdWorkload) -> Iterator[Read]:
 
 @contextmanager
 def _advised(workload: ColdWorkload) -> Iterator[Read]:
-    """The pages of all windows are requested, then read by the best numpy in one thread."""
+    """Request the pages of all windows, then read them by the best numpy in one thread."""
 
     def run(out: Outputs) -> Outputs:
         for window in workload.windows:
@@ -95,7 +95,7 @@ def _advised(workload: ColdWorkload) -> Iterator[Read]:
 
 @contextmanager
 def _pread(workload: ColdWorkload) -> Iterator[Read]:
-    """Each window is read in one call into a thread's buffer, and scaled by the same thread."""
+    """Read each window in one call into a thread's buffer; the same thread scales it."""
 
     def run(out: Outputs) -> Outputs:
         tasks = deque((k, b) for k in range(len(workload)) for b in range(len(workload.bands)))
@@ -187,7 +187,7 @@ class _Loader:
 
 
 def _joined(batches: list[Any], out: Outputs) -> Outputs:
-    """torch's batches as one."""
+    """Return torch's batches as one."""
     n = 0
     for batch in batches:
         out.image[n : n + len(batch)] = batch.numpy()
@@ -196,7 +196,7 @@ def _joined(batches: list[Any], out: Outputs) -> Outputs:
 
 
 def _can_use_torch(workload: ColdWorkload) -> bool:
-    """Whether torch is installed, and shared memory has room for what its workers return."""
+    """Return whether torch is installed and shared memory has room for its workers' batches."""
     return has_torch() and free_shared_bytes() > workload.bytes_written
 
 
@@ -210,7 +210,7 @@ def has_torch() -> bool:
 def by_cloudio(
     name: str, workload: Workload, threads: int, io: str, prefetch: bool
 ) -> ColdCandidate:
-    """cloudio by one of its engines; it opens one split, from its folder."""
+    """Read with cloudio by one of its engines; it opens one split, from its folder."""
     folder, layout = next(iter(workload.dataset.folders.values())), workload.dataset.layout
 
     @contextmanager
@@ -232,7 +232,7 @@ def by_cloudio(
 
 @contextmanager
 def cold_candidates(workload: ColdWorkload, threads: int) -> Iterator[list[ColdCandidate]]:
-    """Every candidate for batches of these bands; torch only where it is installed."""
+    """Return every candidate for batches of these bands; torch only if it is installed."""
     numpy = [
         ColdCandidate(BASELINE, _baseline, ulps=1),
         ColdCandidate("numpy after MADV_WILLNEED", _advised),

@@ -1,6 +1,6 @@
-"""One batch whose pages are on the disk: where its windows lie in the files, and on which pages.
+"""One batch whose pages are on the disk: the places of its windows in the files, and their pages.
 
-Who reads it is in cold_candidates.py, and how fast the disk alone is in limits.py.
+The candidates that read it are in cold_candidates.py, the speed of the disk in limits.py.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from ..reading.dataset import Dataset
 from .workload import Workload
 
 PAGE = mmap.PAGESIZE
-#: The most bytes that one request asks for.
+#: The most bytes of one request.
 CHUNK = 1 << 20
 
 Outputs = Batch[np.ndarray]
@@ -57,7 +57,7 @@ class FileArray:
     strides: tuple[int, ...]
 
     def mapped(self) -> tuple[mmap.mmap, np.ndarray]:
-        """A new mapping, as np.memmap would make it, and the array in it."""
+        """Return a new mapping, as np.memmap makes it, and the array in it."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             pages = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
@@ -66,7 +66,7 @@ class FileArray:
         return pages, np.ndarray(self.shape, self.dtype, pages, self.start, self.strides)
 
     def rows(self, window: tuple[int, slice, slice]) -> tuple[np.ndarray, int]:
-        """The offset in the file of each row of a window, and the bytes of a row."""
+        """Return the file offset of each row of a window, and the bytes of a row."""
         patch, rows, cols = window
         patch_bytes, row_bytes, pixel = self.strides
         first = self.start + patch * patch_bytes + cols.start * pixel
@@ -75,7 +75,7 @@ class FileArray:
         ) * pixel
 
     def span(self, window: tuple[int, slice, slice]) -> tuple[int, int]:
-        """The offset and bytes from a window's first pixel to its last."""
+        """Return the offset and bytes from a window's first pixel to its last."""
         patch, rows, cols = window
         patch_bytes, row_bytes, pixel = self.strides
         offset = self.start + patch * patch_bytes + rows.start * row_bytes + cols.start * pixel

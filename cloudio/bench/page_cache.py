@@ -30,7 +30,7 @@ _SHARED = "/dev/shm"
 class EvictableFiles:
     """Files that are evicted together; as a context manager it closes its descriptors.
 
-    CloudioError where this is not Linux, or where a file lies in memory and not on a disk.
+    CloudioError if this is not Linux, or if a file lies in memory and not on a disk.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -62,7 +62,7 @@ class EvictableFiles:
             file.close()
 
     def evict(self) -> None:
-        """Drop every page of every file; CloudioError with the file where one stays."""
+        """Drop every page of every file; CloudioError, with the file, if a page stays."""
         left: dict[Path, int] = {}
         for _ in range(_TRIES):
             for file in self._open:
@@ -80,7 +80,7 @@ class EvictableFiles:
         )
 
     def resident(self) -> dict[Path, int]:
-        """Bytes in memory of each file that has any; CloudioError where the kernel does not say."""
+        """Return the resident bytes of each file that has any; CloudioError if unknown."""
         found = {file.path: file.resident(0, file.n_bytes) for file in self._open}
         for path, n_bytes in found.items():
             if n_bytes < 0:
@@ -95,7 +95,7 @@ class EvictableFiles:
 
 
 def file_system(path: Path) -> str:
-    """The type of the file system a file lies on, such as ext4; "" where Linux does not say."""
+    """Return the type of a file's file system, such as ext4; "" if Linux does not say."""
     device = os.stat(path).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
@@ -106,7 +106,7 @@ def file_system(path: Path) -> str:
 
 
 def readahead_bytes(path: Path) -> int | None:
-    """Bytes that the kernel reads ahead of a mapping or a sequential read; None if unknown."""
+    """Return the bytes of the kernel's readahead for mappings and reads; None if unknown."""
     device = os.stat(path).st_dev
     setting = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
     return int(setting.read_text()) * 1024 if setting.exists() else None
@@ -131,7 +131,7 @@ class Usage(NamedTuple):
 
 
 def usage() -> Usage:
-    """CPU seconds, bytes read from disks, and page faults that waited for a disk."""
+    """Return CPU seconds, bytes read from disks, and page faults that waited for a disk."""
     cpu_seconds, read_bytes, major_faults = zip(*map(_usage_of, _processes()), strict=True)
     return Usage(sum(cpu_seconds), sum(read_bytes), sum(major_faults))
 
@@ -184,7 +184,7 @@ class Pss:
         self.peak, self.own_peak = max(self.peak, total), max(self.own_peak, own)
 
     def _now(self) -> tuple[int, int]:
-        """All of it, and what is not of mapped files."""
+        """Return all of it, and the part that is not of mapped files."""
         kinds = {"Pss:": 0, "Pss_File:": 0, "Pss_Shmem:": 0}
         for pid in _processes():
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -197,7 +197,7 @@ class Pss:
 
 
 def _shared_bytes() -> int:
-    """Bytes of all files under /dev/shm, of every process."""
+    """Return the bytes of all files under /dev/shm, of every process."""
     if not os.path.isdir(_SHARED):
         return 0
     space = os.statvfs(_SHARED)
@@ -205,7 +205,7 @@ def _shared_bytes() -> int:
 
 
 def free_shared_bytes() -> int:
-    """Free bytes under /dev/shm, where torch's workers put their batches; containers have few."""
+    """Return the free bytes under /dev/shm, where torch's workers put batches; often few."""
     if not os.path.isdir(_SHARED):
         return 0
     space = os.statvfs(_SHARED)

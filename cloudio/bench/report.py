@@ -1,7 +1,6 @@
-"""What a benchmark found, for people and as JSON: facts, and a table of figures for each case.
+"""The report of a benchmark, for people and as JSON: facts, and a table of figures for each case.
 
-The three benchmarks (warm.py, cold.py, train.py) fill it.  What differs between them is data: the
-facts, and the columns of the tables.
+The three benchmarks (warm.py, cold.py, train.py) fill it with their facts and columns.
 """
 
 import json
@@ -51,8 +50,8 @@ class Row:
 class Case:
     """One table: a row for each candidate, and last the limit that no candidate can beat.
 
-    ``limits`` are several attempts at that limit, of which the fastest counts; ``limit_kind`` says
-    what it is, such as "copy limit".  ``facts`` are what JSON holds beside the rows.
+    ``limits`` are several attempts at that limit; the fastest counts.  ``limit_kind`` is its name,
+    such as "copy limit".  ``facts`` are entries of the JSON beside the rows.
     """
 
     facts: Mapping[str, Any]
@@ -76,7 +75,7 @@ class Case:
         return fastest(self.limits)
 
     def named(self, name: str) -> list[Row]:
-        """The rows whose name begins so, in the order of the table."""
+        """Return the rows whose name begins with ``name``, in the order of the table."""
         return [row for row in self.rows if row.name.startswith(name)]
 
     def as_dict(self) -> dict[str, Any]:
@@ -97,7 +96,7 @@ class Case:
 
 
 def fastest(rows: Sequence[Row]) -> Row:
-    """The row whose rounds took the fewest seconds in the median."""
+    """Return the row whose rounds took the fewest seconds in the median."""
     return min(rows, key=lambda row: median(row["seconds"]))
 
 
@@ -120,7 +119,7 @@ class Report:
         return self.facts[key]
 
     def json(self) -> str:
-        """Everything as JSON; times are in seconds, and lists are in the order of the rounds."""
+        """Return everything as JSON: times in seconds, lists in the order of the rounds."""
         content = {"machine": self.machine, **self.facts}
         if len(self.cases) == 1 and not self.cases[0].title:
             content |= self.cases[0].as_dict()  # one table needs no list of cases

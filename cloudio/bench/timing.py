@@ -39,7 +39,7 @@ def with_threads(name: str, threads: int) -> str:
 
 
 def check(candidate: Candidate, out: Batch[np.ndarray], expected: Batch[np.ndarray]) -> None:
-    """CloudioError, with the number of the sample, where the answer differs from numpy's."""
+    """Raise CloudioError, with the number of the sample, if the answer differs from numpy's."""
     poison(out)
     answer = candidate.run(out)
     for what, given, wanted in (
@@ -65,7 +65,7 @@ def check(candidate: Candidate, out: Batch[np.ndarray], expected: Batch[np.ndarr
 
 
 def first_difference(given: np.ndarray, wanted: np.ndarray, ulps: int = 0) -> int | None:
-    """The first sample with another bit, or a float more than ``ulps`` away; None if all agree."""
+    """Return the first sample that differs by more than ``ulps``; None if all agree."""
     for k in range(len(wanted)):
         if not _agree(given[k], wanted[k], ulps):
             return k
@@ -90,7 +90,7 @@ class Timing(NamedTuple):
 
 
 def round_order(candidates: Sequence[C], k: int) -> list[C]:
-    """The order of round ``k``: each starts with the next candidate, and every other is reversed.
+    """Return the order of round ``k``: it starts with the next candidate; odd rounds are reversed.
 
     So a busy neighbor slows all of them, and none always runs after the same other one.
     """
@@ -120,5 +120,5 @@ def interleave(
 
 
 def progress(n_cases: int, rounds: int) -> AbstractContextManager[ProgressBar]:
-    """A bar on a terminal, one step for each round and one for the check of each case."""
+    """Give a bar on a terminal, with one step for each round and the check of each case."""
     return progress_bar(n_cases * (1 + rounds), shown=None, what="timing", in_bytes=False)

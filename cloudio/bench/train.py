@@ -30,7 +30,7 @@ from .workload import bands_of, crop_of, free_bytes, open_data, warm_patches
 
 BATCH = 32
 ROUNDS = 3
-# Of batches.  Before the clock starts, as many as torch's workers have in progress, and more.
+# Batches before the clock starts: more than torch's workers have in progress.
 N_SETTLE, N_TIMED, N_WATCHED = 10, 40, 12
 # Fewer batches say nothing about a steady state.
 _LEAST_TIMED = 8
@@ -86,8 +86,8 @@ def run(
     milliseconds that a batch takes the consumer; None is what one read takes here.  ``evicted``:
     every page of the files is on the disk when a candidate begins, and no patch is read twice.
 
-    CloudioError where this is not Linux, and, with candidate, batch and sample, where an answer
-    differs from numpy's; RequestError where an argument is wrong.
+    CloudioError if this is not Linux, and, with candidate, batch and sample, where an answer
+    differs from numpy's; RequestError if an argument is wrong.
     """
     in_use = resolve_threads(threads)
     _check_arguments(path, rounds, batch_size, compute, evicted)
@@ -145,7 +145,7 @@ def _check_arguments(
 def _read_seconds(
     loop: TrainCandidate, workload: TrainWorkload, prepare: Callable[[], object]
 ) -> float:
-    """How long a consumer that does not compute waits for a batch of the loop."""
+    """Return how long a consumer that does not compute waits for a batch of the loop."""
     trials = []
     for _ in range(_TRIALS):
         prepare()
@@ -176,9 +176,9 @@ def _interleaved(
 def workload_of(
     dataset: Dataset, threads: int | None, size: int | None, batch_size: int, evicted: bool
 ) -> TrainWorkload:
-    """What consumers take: patches that repeat if they may, and as many batches as there are.
+    """Return the workload of consumers that do not compute: as many batches as there are.
 
-    The consumer does not compute yet.
+    Patches repeat if they may.
     """
     bands = bands_of(dataset)
     n_timed = N_TIMED
@@ -204,7 +204,7 @@ def workload_of(
 
 
 def _cold_timed(n_patches: int, batch_size: int) -> int:
-    """How many batches to time where no patch is read twice; RequestError where too few remain."""
+    """Return the batches to time if no patch is read twice; RequestError if too few remain."""
     untimed = 2 * N_SETTLE + N_WATCHED
     least = untimed + 2 * _LEAST_TIMED
     n_timed = min(N_TIMED, (n_patches // batch_size - untimed) // 2)
@@ -219,7 +219,7 @@ def _cold_timed(n_patches: int, batch_size: int) -> int:
 
 
 def most_patches(dataset: Dataset, bands: Sequence[str], batch_size: int) -> int:
-    """How many patches may stay in memory: a quarter of what is free."""
+    """Return how many patches may stay in memory: a quarter of the free memory."""
     height, width = dataset.layout.patch
     n_bytes = height * width * sum(dataset.dtype(name).itemsize for name in bands)
     return max(1, min(_DIFFERENT * batch_size, free_bytes() // (4 * n_bytes)))
@@ -233,7 +233,7 @@ def _warm(workload: TrainWorkload) -> None:
 
 
 def runnable(workload: TrainWorkload) -> tuple[list[TrainCandidate], list[str]]:
-    """The candidates that can run here, and a line for those that cannot."""
+    """Return the candidates that can run here, and a line for those that cannot."""
     if not workload.torch:
         missing = "left out, because torch is not installed: cloudio.torch, DataLoader"
         return train_candidates(False), [missing]
@@ -241,7 +241,7 @@ def runnable(workload: TrainWorkload) -> tuple[list[TrainCandidate], list[str]]:
     n_bytes = workload.batch_size * height * width * 4 * len(workload.bands)
     free, found, left_out = free_shared_bytes(), [], []
     for candidate in train_candidates(True):
-        # Two in progress for each worker, one that the consumer has, and the one after it.
+        # Two in progress for each worker, the consumer's batch, and the next one.
         needed = (2 * candidate.n_workers + 2) * n_bytes
         if candidate.n_workers and needed > free:
             left_out.append(
@@ -274,7 +274,7 @@ def case_of(
 
 
 def _row(candidate: TrainCandidate, runs: Sequence[ConsumerRun]) -> Row:
-    """Beside a consumer that computes, and as fast as the candidate can.
+    """Return the figures beside a consumer that computes, and at the candidate's full speed.
 
     Bytes are peaks over all of its processes: ``pss_bytes`` of all pages, ``own_bytes`` without
     those of mapped files, ``more_bytes`` what these are above what they were before.
@@ -292,7 +292,7 @@ def _row(candidate: TrainCandidate, runs: Sequence[ConsumerRun]) -> Row:
 
 
 def _speed(runs: Sequence[Consumption]) -> dict[str, Any]:
-    """Medians, and the runs that they are of, in the order of the rounds."""
+    """Return medians, and their runs in the order of the rounds."""
     return {
         "batches_per_second": median(run.n / run.seconds for run in runs),
         "waited": median(run.waited / run.seconds for run in runs),

@@ -27,7 +27,7 @@ TORCH_DATASET, USUAL = "DataLoader, cloudio.torch.Dataset", "DataLoader, usual D
 
 @contextmanager
 def _in_a_loop(workload: TrainWorkload) -> Iterator[Iterator[Any]]:
-    """No batch is read ahead, and all are written to the same output."""
+    """Read in a loop: no batch is read ahead, and all are written to the same output."""
     reader, out = workload.reader, workload.reader.allocate(workload.batch_size)
     samples = map(workload.samples, range(workload.n_batches))
     yield (reader.read(drawn.index, drawn.origin, out=out) for drawn in samples)
@@ -75,7 +75,7 @@ class _Usual:
 
 
 def _memmap(array: FileArray) -> np.ndarray:
-    """A np.memmap of an array, which may be one channel of many in its file."""
+    """Return a np.memmap of an array, which may be one channel of many in its file."""
     n_items = sum((n - 1) * step for n, step in zip(array.shape, array.strides, strict=True))
     flat = np.memmap(
         array.path,
@@ -122,7 +122,7 @@ def _data_loader(workload: TrainWorkload, data: Any, n_workers: int, **more: Any
 
 
 def train_candidates(with_torch: bool) -> list[TrainCandidate]:
-    """Every candidate; the first is the read itself, which the others are compared with."""
+    """Return every candidate; the others are compared with the first, the read itself."""
     ours = [TrainCandidate(IN_A_LOOP, _in_a_loop), TrainCandidate(OURS, _by_loader)]
     if not with_torch:
         return ours

@@ -1,6 +1,6 @@
-"""A consumer of batches, as a training loop is one: what it is given, and what each batch costs it.
+"""A consumer of batches, like a training loop: its workload, and the cost of each batch.
 
-A candidate runs in a process of its own, so that its memory and CPU time are told apart.  The
+A candidate runs in a process of its own, so that its memory and CPU time are its own.  The
 candidates are in train_candidates.py.
 """
 
@@ -27,7 +27,7 @@ from .page_cache import Pss, usage
 from .timing import Candidate, check
 from .workload import Workload
 
-# float32 of a page, of which a consumer looks at one.
+# float32 numbers of a page; a consumer reads one of them.
 _STEP = 1024
 
 
@@ -81,7 +81,7 @@ class TrainWorkload:
 
     @property
     def sampling(self) -> dict[str, Any]:
-        """The arguments of every loader."""
+        """Return the arguments of every loader."""
         return {"shuffle": True, "seed": 0, "crop": "random", "index": self.index}
 
     def loader(self) -> Loader:
@@ -92,7 +92,7 @@ class TrainWorkload:
         return self.loader().samples(range(self.n_batches * self.batch_size))
 
     def samples(self, k: int) -> Samples:
-        """Those of batch ``k``."""
+        """Return the samples of batch ``k``."""
         part = slice(k * self.batch_size, (k + 1) * self.batch_size)
         index, origin, _ = self.all_samples
         return Samples(index[part], None if origin is None else origin[part], None)
@@ -100,14 +100,14 @@ class TrainWorkload:
     def batch(
         self, dataset: Dataset, index: np.ndarray | None = None, origin: np.ndarray | None = None
     ) -> Workload:
-        """These samples as one batch; none where they are not given."""
+        """Return these samples as one batch, or an empty batch without them."""
         at = (np.empty(0, np.int64), np.empty((0, 2), np.int64))
         if index is not None and origin is not None:
             at = index, origin
         return Workload(dataset, self.bands, None, self.size, len(at[0]), at=at)
 
     def check(self, candidate: TrainCandidate, k: int, batch: Any) -> None:
-        """CloudioError, with the numbers of batch and sample, where it differs from numpy's."""
+        """Raise CloudioError, with batch and sample, if the batch differs from numpy's."""
         answer = Batch(image_of(batch), None, self.samples(k).index)
         name = f"{candidate.name}, batch {k}"
         folder = next(iter(self.dataset.folders.values()))
@@ -126,7 +126,7 @@ def image_of(batch: Any) -> np.ndarray:
 
 
 class Clock(NamedTuple):
-    """Where seconds come from: passed, slept, and used by all CPUs."""
+    """Functions of a clock: the seconds now, sleep, and CPU seconds of all processes."""
 
     now: Callable[[], float]
     sleep: Callable[[float], None]
@@ -163,7 +163,7 @@ class ConsumerRun:
 def consume(
     batches: Iterator[Any], n: int, compute_seconds: float, clock: Clock = CLOCK
 ) -> Consumption:
-    """Take ``n`` batches, each of which keeps the consumer busy for so many seconds.
+    """Take ``n`` batches; each keeps the consumer busy for ``compute_seconds``.
 
     Busy is asleep, as a process is that waits for a device: it needs no CPU and no GIL.  Before
     that it looks at one value of each page, as a copy to a device does, so that memory shared with
@@ -186,7 +186,7 @@ def run_consumer(
 ) -> ConsumerRun:
     """Run one candidate in this process.
 
-    CloudioError where its first batch, before any clock starts, or its last, after all clocks
+    CloudioError if its first batch, before any clock starts, or its last, after all clocks
     have stopped, differs from numpy's, or where batches are missing.
     """
     if workload.torch:

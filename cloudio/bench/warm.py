@@ -48,7 +48,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = 9) -> Re
     """Time the data set at ``path``, which is only read, or a synthetic one.
 
     The synthetic data set lies in a temporary folder, 226 MB, and is removed in any case.
-    CloudioError, with candidate and sample, where an answer differs from numpy's; RequestError
+    CloudioError, with candidate and sample, if an answer differs from numpy's; RequestError
     where ``threads`` or ``rounds`` is not 1 or more, or no band can be read.
     """
     threads = resolve_threads(threads)

@@ -1,6 +1,6 @@
-"""What the benchmarks read: a data set, its bands and label, and a batch of random windows.
+"""The workload of benchmarks: a data set, its bands and label, and a batch of random windows.
 
-Who reads it is in candidates.py; how it is timed is in timing.py.
+The candidates that read it are in candidates.py; timing.py times them.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ _SHARES = 4 * 4
 
 @contextmanager
 def open_data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset, str]]:
-    """The largest split of a data set and its description; without a path, a synthetic one.
+    """Give the largest split of a data set and its description; without a path, a synthetic one.
 
     A synthetic data set is removed at the end.  It holds the 13 bands, a label, and ``extra``.
     """
@@ -54,7 +54,7 @@ def open_data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Da
 
 
 def bands_of(dataset: Dataset) -> tuple[str, ...]:
-    """The 13 bands of L1C, or the 12 of L2A, or whatever int16 bands have a known scale."""
+    """Return the 13 bands of L1C, or the 12 of L2A, or all int16 bands of known scale."""
     usable = [name for name in dataset.names if _is_usable(dataset, name)]
     for preset in ("L1C", "L2A"):
         for bands in dataset.layout.presets.get(preset, ()):
@@ -73,13 +73,13 @@ def _is_usable(dataset: Dataset, name: str) -> bool:
 
 
 def label_of(dataset: Dataset) -> str | None:
-    """manual_hq, or the first label of the data set, or None."""
+    """Return manual_hq, or the first label of the data set, or None."""
     known = [name for name in dataset.layout.label_maps if name in dataset.names]
     return known[0] if known else None
 
 
 def crop_of(dataset: Dataset) -> tuple[int, int]:
-    """224 x 224, or the valid window where that is smaller."""
+    """Return 224 x 224, or the valid window if that is smaller."""
     height, width = dataset.valid_window.size
     return min(CROP, height), min(CROP, width)
 
@@ -88,13 +88,13 @@ def crop_of(dataset: Dataset) -> tuple[int, int]:
 
 
 def n_samples_that_fit(size: tuple[int, int], n_bands: int, most: int | None = None) -> int:
-    """How many samples fit the free memory, with all arrays that are alive at once: at most 32."""
+    """Return how many samples fit into the free memory with all arrays at once: at most 32."""
     sample = size[0] * size[1] * (4 * n_bands + 1)
     return max(1, min(N_SAMPLES if most is None else most, free_bytes() // (_SHARES * sample)))
 
 
 def free_bytes() -> int:
-    """Memory that this process may still take, where Linux says it; elsewhere 8 GB are assumed."""
+    """Return the memory that this process may still use, from Linux; elsewhere 8 GB are assumed."""
     words = {"MemAvailable:": 8_000_000_000}
     meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
     if meminfo.exists():
@@ -163,13 +163,13 @@ class Workload:
         )
 
     def allocate(self) -> Batch[np.ndarray]:
-        """An output whose pages are all mapped."""
+        """Return an output whose pages are all mapped."""
         out = self.reader(1).allocate(len(self))
         poison(out)
         return out
 
     def expected(self) -> Batch[np.ndarray]:
-        """The answer, by plain numpy."""
+        """Return the answer, by plain numpy."""
         out = self.allocate()
         for k, window in enumerate(self.windows):
             for b, (array, scale) in enumerate(zip(self.maps, self.scales, strict=True)):

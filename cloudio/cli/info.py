@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None) -> str:
     """Return what `cloudio.open` finds at ``path``: splits, arrays, geometry, and all warnings.
 
-    Raises what `cloudio.open` raises.
+    Raises the errors of `cloudio.open`.
     """
     from .._utils import tables
     from .._utils.text import gigabytes

@@ -1,4 +1,4 @@
-"""What a whole data set stores: its arrays over all splits, and the layout that describes them."""
+"""The arrays of a whole data set over all splits, and the layout that describes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..reading.dataset import Dataset
 class ArraySummary:
     """One array over the splits that have it.
 
-    ``band`` is None where splits store different types and the layout does not know the array.
+    ``band`` is None if splits store different types and the layout does not know the array.
     """
 
     name: str
@@ -44,7 +44,7 @@ def _summarize(name: str, layout: Layout, splits: Sequence[Dataset]) -> ArraySum
 
 
 def effective_layout(ds: Dataset) -> Layout:
-    """Return the layout of what is there: arrays that some split has, with their files' types.
+    """Return the layout of the arrays that some split has, with the types of their files.
 
     An array that the layout does not know and whose type differs between splits is left out: no
     layout can describe it.

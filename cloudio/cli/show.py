@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_content(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what the picture shows of a patch."""
+    """Add the options that choose what the picture shows of a patch."""
     parser.add_argument(
         "--bands",
         default="rgb",
@@ -131,7 +131,7 @@ def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
-    """Return the patches that words such as ``3``, ``3,7`` and ``0:6`` name."""
+    """Return the patches of words such as ``3``, ``3,7`` and ``0:6``."""
     index: list[int] = []
     for word in ",".join(words).split(","):
         if re.fullmatch(r"-?\d+", word):
@@ -148,7 +148,7 @@ def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
 
 
 def _default_output(folder: str, split: str | None, index: Sequence[int]) -> Path:
-    """Return a file name for the current folder that tells which patches it shows."""
+    """Return a file name in the current folder, with the numbers of the patches."""
     numbers = [str(k) for k in index]
     if len(numbers) > 4:
         numbers[1:-1] = ["to"]

@@ -114,7 +114,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
 
 
 def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> list[str]:
-    """Return the bands given; else the first preset there is, L1C in CloudSEN12; else all."""
+    """Return the given bands; else the first complete preset, L1C in CloudSEN12; else all."""
     if given is not None and given != ["all"]:
         return list(given)
     if given is None and (presets := _presets(ds)):
@@ -124,7 +124,7 @@ def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> l
 
 
 def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
-    """Return the labels given; else manual_hq; else the first label that has a map, if any."""
+    """Return the given labels; else manual_hq; else the first label that has a map, if any."""
     if given is not None:
         return list(given)
     named = ds.layout.matches(_LABEL, ds.names)
@@ -158,7 +158,7 @@ def _name_or_names(names: list[str]) -> str | list[str]:
 
 
 def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:
-    """Return what a person may want to count next, as at most one paragraph."""
+    """Return suggestions of what else to count, as at most one paragraph."""
     from ..reading.selection import select_bands
 
     hints = []

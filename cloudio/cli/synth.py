@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..synth.writer import synthesize
 
     patches = parse_patches(arguments.patches)
-    # As after Ctrl-C: what is half-written is removed on the way out.
+    # As after Ctrl-C: files that are half-written are removed.
     before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())

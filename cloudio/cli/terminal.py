@@ -1,4 +1,4 @@
-"""What the commands write to the terminal besides their results."""
+"""What commands write to the terminal besides their results."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from ..errors import CloudioWarning
 
 
 def discard_output() -> None:
-    """Send the rest of stdout nowhere, after its reader (such as ``head``) has closed it."""
+    """Discard the rest of stdout, after its reader (such as ``head``) has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -47,6 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     )
     try:
         print(report.json() if arguments.json else report, flush=True)
-    except BrokenPipeError:  # the status still tells whether anything was found
+    except BrokenPipeError:  # the exit status still shows whether anything was found
         discard_output()
     return 0 if report.ok else 1

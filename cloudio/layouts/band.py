@@ -1,4 +1,4 @@
-"""What a layout is made of: arrays with type, scale and place on disk, and the valid window."""
+"""The parts of a layout: arrays with type, scale and file, and the valid window."""
 
 import glob
 import math
@@ -98,7 +98,7 @@ class Band:
     unit: str | None = None
 
     def __post_init__(self) -> None:
-        # One object for every NaN: tuples that hold the same one are equal.
+        # One object for every NaN, because tuples that hold the same object are equal.
         if self.nodata is not None and self.nodata != self.nodata:
             object.__setattr__(self, "nodata", math.nan)
 

@@ -1,4 +1,4 @@
-"""What an array of a layout must be: each entry by itself, and arrays that share a file."""
+"""Checks of a layout's arrays: each entry, and arrays that share a file."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from .band import DTYPES, Band, EntryError
 
 
 def can_hold(dtype: str, number: float | None) -> bool:
-    """Whether a type can hold that number, if there is one; float32 may round it."""
+    """Return whether a type can hold that number, if there is one; float32 may round it."""
     if number is None or math.isnan(number):  # NaN means no data in any type
         return True
     if dtype == "float32":
@@ -22,7 +22,7 @@ def can_hold(dtype: str, number: float | None) -> bool:
 
 
 def band_problems(band: Band) -> Iterator[tuple[str, str]]:
-    """Yield each key of an array that is wrong, and what to say after the array's name."""
+    """Yield each wrong key of an array, and the message that follows the array's name."""
     if band.kind not in ("band", "label"):
         yield "kind", f"has kind {band.kind!r}; kind must be 'band' or 'label'"
     if band.dtype not in DTYPES:
@@ -66,7 +66,7 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
 
 
 def _is_below(file: Any) -> bool:
-    """Whether a file name or pattern stays in the folder that it is looked for in."""
+    """Return whether a file name or pattern stays inside the folder."""
     if not isinstance(file, str) or not file:
         return False
     parts = PurePath(file)
@@ -74,7 +74,7 @@ def _is_below(file: Any) -> bool:
 
 
 def check_shared_file(band: Band, others: Iterable[Band], file: object) -> None:
-    """Raise EntryError unless an array and others can lie in one file, each its own channel."""
+    """Raise EntryError unless an array and others can share a file, each as its own channel."""
     for other in others:
         both = f"{other.name} and {band.name} are both in {file}"
         if band.channel is None or other.channel is None:

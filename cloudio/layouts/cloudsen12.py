@@ -1,8 +1,8 @@
 """CloudSEN12 as tables: arrays, presets, label codes. Nothing here computes.
 
 Sources: the release's files (names, types, padding), its card (scales, units, codes), ESA's
-Sentinel-2A spectral response functions (wavelengths). Where card and files disagree the files are
-right here and the card's name is an alias.
+Sentinel-2A spectral response functions (wavelengths). If card and files disagree, the tables follow
+the files, and the card's name is an alias.
 """
 
 from .band import Band, Window
@@ -35,9 +35,10 @@ _LABELS = (
 
 
 def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> dict[str, LabelMap]:
-    """Codes the card does not list: ignored by "card", clear by the "authors"' code.
+    """Return the maps of two policies, which differ for codes that the card does not list.
 
-    ``cleared``: those of them that occur in files, and on which it matters who is followed.
+    "card" ignores them; the "authors"' code makes them clear.  ``cleared`` are those of them that
+    occur in the files.
     """
     return {
         "card": LabelMap(classes),
@@ -64,7 +65,7 @@ _LABEL_MAPS = {
     "LABEL_qa60": _policies({0: 0, 1024: 1, 2048: 2, 1024 | 2048: 1}),
 }
 
-# What the card says of a label that neither policy follows, for the files are otherwise.
+# Labels whose files differ from the card, so that neither policy follows the card.
 CARD_DIFFERS = {
     "LABEL_manual_sc": (
         "the card implies codes 0..3, and the files hold 0..6 and 99: under both policies 1 and 2 "

@@ -1,4 +1,4 @@
-"""A layout's digest, by which a pickle knows whether the file of a layout still says the same."""
+"""The digest of a layout, which tells a pickle whether the layout's file has changed."""
 
 import hashlib
 import json
@@ -15,13 +15,13 @@ from .layout import Layout
 def layout_digest(layout: Layout) -> str:
     """Return a SHA-256, in hex, that is the same for equal layouts and differs for others.
 
-    It also differs where presets or policies are in another order, for the first one counts.
+    It also differs if presets or policies are in another order, because the first one counts.
     """
     return hashlib.sha256(json.dumps(_plain(layout)).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
-    """The value as lists and texts; equal numbers, such as 1 and 1.0, become the same text."""
+    """Return the value as lists and strings; equal numbers, such as 1 and 1.0, are equal then."""
     if isinstance(value, LabelMap):
         return [_plain(sorted(value.classes.items())), _plain(value.unlisted)]
     if isinstance(value, (Layout, Band, Window)):

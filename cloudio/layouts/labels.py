@@ -14,7 +14,7 @@ from ..errors import RequestError
 
 #: Names of the target classes 0..3 of CloudSEN12.
 CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
-# Below, a map of two classes is one of codes, not of probabilities.
+# A map of two classes with fewer codes is one of codes, not of probabilities.
 _PERCENT = 10
 
 

@@ -109,7 +109,7 @@ class Layout:
         OSError
             If the file cannot be read.
         """
-        from . import toml_reader  # here, for tomllib takes a while and few need it
+        from . import toml_reader  # imported here, because tomllib is slow and few need it
 
         described = toml_reader.read(Path(path))
         try:

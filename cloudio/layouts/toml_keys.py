@@ -1,4 +1,4 @@
-"""The keys of a TOML layout, and what the value of each must be."""
+"""The keys of a TOML layout, and the kind of value that each needs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ def is_text(x: Any) -> bool:
 
 
 def is_list_of(one: Callable[[Any], bool], x: Any, n: int | None = None) -> bool:
-    """Whether that is a list of such values: of ``n``, or of at least one."""
+    """Return whether that is a list of such values: of ``n``, or of at least one."""
     return isinstance(x, list) and all(map(one, x)) and (len(x) == n if n else x != [])
 
 

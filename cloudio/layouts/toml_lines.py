@@ -1,4 +1,4 @@
-"""TOML with the line of each key, which tomllib does not tell."""
+"""TOML with the line of each key, which tomllib does not give."""
 
 import re
 import tomllib
@@ -12,7 +12,7 @@ KeyPath = tuple[str | int, ...]
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """Return what a TOML file holds, and the line of each key; LayoutError where it is no TOML."""
+    """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -26,7 +26,7 @@ def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
 
 
 def _syntax_error(path: Path, text: str, message: str) -> LayoutError:
-    """Return what tomllib says, with the line that it means."""
+    """Return tomllib's message as an error with the line."""
     where = r"(.*) \(at (?:line (\d+), column \d+|end of document)\)"
     found = re.fullmatch(where, message, re.DOTALL)
     what, number = (found[1], found[2]) if found else (message, None)
@@ -38,8 +38,8 @@ def _syntax_error(path: Path, text: str, message: str) -> LayoutError:
 def _lines(text: str) -> dict[KeyPath, int]:
     """Return the line of each key.
 
-    A statement is valid TOML by itself, and nothing shorter is: lines are joined until they are
-    valid, and the keys of that are on these lines.
+    A statement is valid TOML by itself, and no part of it is.  So lines are joined until they are
+    valid TOML; their keys are on these lines.
     """
     found: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}

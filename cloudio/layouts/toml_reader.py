@@ -1,6 +1,6 @@
 """Layouts from TOML files; docs/layouts.md has the format.
 
-Every error names the line and the key.  layout.py checks what a layout itself must be.
+Every error names the line and the key.  layout.py checks the layout itself.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from .toml_table import Requirement, Table
 
 @dataclass(frozen=True)
 class Description:
-    """What a TOML file says of a layout: the values of its fields, and where each stands."""
+    """The contents of a layout's TOML file: the values of the fields, and their lines."""
 
     fields: Mapping[str, Any]
     file: LayoutFile
@@ -33,7 +33,7 @@ class Description:
 
 
 def read(path: Path) -> Description:
-    """Return the description in a TOML file; LayoutError, with line and key, where it is wrong."""
+    """Return the description in a TOML file; LayoutError, with line and key, if it is wrong."""
     values, lines = load(path)
     layout = Table(path, lines, (), values, "a layout")
     given = layout.check(LAYOUT_KEYS, ("name", "patch", "arrays"))

@@ -7,12 +7,12 @@ from typing import Any
 from ..errors import LayoutError
 from .toml_lines import KeyPath
 
-# What the value of a key must be, and how a message says so.
+# A test of a value, and the words for it in a message.
 Requirement = tuple[Callable[[Any], bool], str]
 
 
 class Table:
-    """One table of a TOML file, whose errors have the file and the line."""
+    """One table of a TOML file; its errors name the file and the line."""
 
     def __init__(
         self, path: Path, lines: Mapping[KeyPath, int], at: KeyPath, values: Any, title: str
@@ -21,7 +21,7 @@ class Table:
         self.at, self.values, self.title = at, values, title
 
     def array_name(self, name: str, names: Container[str], *at: str | int) -> str:
-        """Return the name itself; LayoutError where ``names`` of all arrays lack it."""
+        """Return the name; LayoutError if it is not in ``names``."""
         if name not in names:
             raise self.error(f"{'.'.join(map(str, at))}: [[arrays]] has no array {name!r}", *at)
         return name
@@ -31,7 +31,7 @@ class Table:
         return Table(self._path, self._lines, (*self.at, *at), values, title)
 
     def line(self, *at: str | int) -> int:
-        """Return the line of a key; of one that is not there, that of the table it belongs in."""
+        """Return the line of a key; of a missing key the line of its table."""
         key_path = (*self.at, *at)
         while key_path and key_path not in self._lines:
             key_path = key_path[:-1]
@@ -42,7 +42,7 @@ class Table:
         return LayoutError.about(self._path, message, line=self.line(*at))
 
     def require(self, requirement: Requirement, value: Any, *at: str | int) -> Any:
-        """Return the value of a key; LayoutError where it is not what it must be."""
+        """Return the value of a key; LayoutError if it fails the test."""
         if not requirement[0](value):
             key = ".".join(map(str, at))
             raise self.error(f"{key} = {value!r}; {key} must be {requirement[1]}", *at)

@@ -13,7 +13,7 @@ from .labels import LabelMap
 from .layout import Layout
 
 _WIDTH = 100
-# Beyond, a float has more digits than it means.
+# A larger float is written with an exponent, because its last digits mean nothing.
 _EXACT = 1e15
 
 
@@ -44,7 +44,7 @@ def to_toml(layout: Layout) -> str:
 
 
 def _group_alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
-    """Group neighbors that differ in nothing but name, wavelength and, in one file, channel."""
+    """Group neighbors that differ only in name, wavelength and, in one file, channel."""
 
     def common(band: Band) -> tuple[Band, bool, object]:
         one_file = band.channel is None or (band.file is not None and "{name}" not in band.file)
@@ -55,7 +55,7 @@ def _group_alike(bands: Iterable[Band]) -> Iterable[Iterable[Band]]:
 
 
 def _arrays(bands: list[Band]) -> list[str]:
-    """Return one [[arrays]]: what the bands share, and what each has of its own."""
+    """Return one [[arrays]]: the entries that bands share, and the lists of those that differ."""
     band, several = bands[0], len(bands) > 1
     entries: dict[str, Any] = {}
     if several:
@@ -134,5 +134,5 @@ def _key(key: str) -> str:
 
 
 def _text(text: str) -> str:
-    # JSON's escapes are TOML's, but that TOML has one more character to escape.
+    # JSON's escapes are TOML's, and TOML escapes one more character.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -28,7 +28,7 @@ class Augmentation:
 
     @classmethod
     def parse(cls, reader: Reader, crop: Any, symmetry: Any) -> "Augmentation":
-        """Return what ``crop`` and ``symmetry`` of a `Loader` mean for a reader."""
+        """Return the origins and symmetries for ``crop`` and ``symmetry`` of a `Loader`."""
         rows, cols = _parse_crop(reader, crop)
         if symmetry is None:
             return cls(rows, cols, None)

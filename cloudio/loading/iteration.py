@@ -10,7 +10,7 @@ from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
 
 
 class Progress:
-    """How far an iteration is.  Each iteration has its own, and only it changes it.
+    """The progress of an iteration.  Each iteration has its own, and only it changes it.
 
     ``loaded``: a state set it, for the next iteration.  ``done``: all batches were handed out.
     """
@@ -29,7 +29,7 @@ class Progress:
 
 
 class BatchIterator(Iterator[Batch[A]]):
-    """The batches of one epoch that are still to come, in turn.
+    """The remaining batches of one epoch, in turn.
 
     Its thread ends when the iterator is closed, dropped or exhausted, when an error is raised in
     place of a batch, and with the interpreter.  `close` waits for the thread.  Dropping the last
@@ -52,7 +52,7 @@ class BatchIterator(Iterator[Batch[A]]):
             producer.thread.start()
 
     def __len__(self) -> int:
-        """How many batches are still to come."""
+        """Return how many batches are still to come."""
         return 0 if self._closed else self.producer.n_batches - self._n_taken
 
     def __next__(self) -> Batch[A]:

@@ -1,4 +1,4 @@
-"""Epochs of batches: in which order, for which rank, and from which position on.
+"""Epochs of batches: their order, the part of a rank, and the position to begin at.
 
 sampling.py draws the samples, prefetch.py builds the batches, iteration.py hands them out.
 """
@@ -297,7 +297,7 @@ class Loader:
         return self.reader
 
     def _image_dtype(self) -> np.dtype[Any]:
-        """Return the type of images; RequestError where numpy lacks it."""
+        """Return the type of images; RequestError if numpy lacks it."""
         return allocate_image((0,), self.reader.dtype_name).dtype
 
     def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
@@ -367,7 +367,7 @@ class Loader:
 
 
 def _allocate(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
-    """Return memory by the caller's function, checked; by our own where that is None."""
+    """Return memory of the caller's function, checked, or our own if that is None."""
     if allocate is None:
         return allocate_aligned((n_bytes,), _UINT8)
     try:

@@ -25,7 +25,7 @@ IdlePools = list[tuple[int, Pool]]
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What the batches of an iteration are.
+    """The description of the batches of an iteration.
 
     ``draw``: the samples of positions.  ``arrays``: shape and type of image, label and mask of one
     sample; None for an array that batches do not have.  ``start``: the first position.
@@ -64,7 +64,7 @@ class TransferHook:
         return producer.take()
 
     def close(self) -> None:
-        """Release what is held: nothing is taken any more."""
+        """Release everything; no batch is taken any more."""
 
     def reclaim(self) -> None:
         """Release memory that is no longer needed; the producer calls it before each batch."""
@@ -105,7 +105,7 @@ class Producer:
 
     @property
     def is_ready(self) -> bool:
-        """Whether `take` would return a batch at once."""
+        """Return whether `take` would return a batch at once."""
         return self._ready.qsize() > self._failed  # the last entry is then the error
 
     def take(self) -> Batch[np.ndarray]:
@@ -138,7 +138,7 @@ class Producer:
         return batch
 
     def join(self) -> None:
-        """Wait until the thread has ended; it must have been told to."""
+        """Wait until the thread has ended; it must have been stopped before."""
         thread = self.thread
         # In a child it would never end: one that was about to when it forked still holds its lock.
         if thread is None or os.getpid() != self._process:
@@ -175,7 +175,7 @@ class Producer:
             current = following
 
     def _end(self) -> None:
-        """Drop batches that nobody takes, release callers that wait, and give the pool back."""
+        """Drop batches that were not taken, release waiting callers, and give the pool back."""
         _running.discard(self)
         self.pool.begun = self.pool.taken = 0
         with contextlib.suppress(Empty):

@@ -1,4 +1,4 @@
-"""Which patches an epoch holds, in which order, and which of them are for one rank."""
+"""The patches of an epoch, their order, and the part of one rank."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""States of a loader: what they are compared with, and how one is refused."""
+"""States of a loader, and the checks of a state before it is loaded."""
 
 import hashlib
 from collections.abc import Mapping

@@ -24,7 +24,7 @@ from .stretches import fixed_stretches, is_reflectance
 
 
 def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
-    """Return the bands of each panel, three or one, from what the caller gives as ``bands``."""
+    """Return the bands of each panel, three or one, from the caller's ``bands``."""
     items = [bands] if isinstance(bands, str) else bands
     if not isinstance(items, Sequence) or not items:
         raise RequestError(
@@ -48,7 +48,7 @@ def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
 
 
 def open_image_reader(ds: Dataset, names: Sequence[str], options: FigureOptions) -> Reader:
-    """Return a reader of these bands and of which pixels are valid."""
+    """Return a reader of these bands and of the mask of valid pixels."""
     return ds.reader(
         names,
         size=ds.layout.patch if options.window else None,
@@ -108,7 +108,7 @@ def _choose_stretches(
 def _make_bars(
     band: Band, stretches: Sequence[Sequence[Stretch]], image: np.ndarray, valid: np.ndarray
 ) -> list[Key | None]:
-    """Return a bar for each patch: one for all of them where they are stretched alike."""
+    """Return a bar for each patch, or one for all if they are stretched alike."""
     shown = [numbers[mask] for numbers, mask in zip(image, valid, strict=True)]
     if all(stretch is stretches[0] for stretch in stretches):
         bar = _make_bar(band, stretches[0][0], np.concatenate(shown))

@@ -98,7 +98,7 @@ def tint(
 
 
 def _detail(base: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Return how much brighter each pixel is than the valid ones around it; 0 where not valid."""
+    """Return how much brighter each pixel is than the valid ones around it; 0 if not valid."""
     brightness = np.where(valid, base @ _LUMINANCE, 0)
     n_around = _sum_around(valid.astype(np.float64))
     around = _sum_around(brightness) / np.maximum(n_around, 1)

@@ -111,7 +111,7 @@ def _draw_bar(
 
 
 def _make_norm(stretch: Stretch) -> Normalize:
-    """Return what gives a bar the stretch's brightness at each number."""
+    """Return the norm that gives a bar the stretch's brightness at each number."""
     numbers, brightness = zip(*stretch, strict=True)
     if len(stretch) == 2:
         return Normalize(numbers[0], numbers[-1])

@@ -27,7 +27,7 @@ _HEAT = "viridis"
 
 @dataclass
 class _Coloring:
-    """The colors of all codes of a label, and what explains them."""
+    """The colors of all codes of a label, and their key or legend."""
 
     colors: dict[int, Color]
     key: Key | None = None
@@ -108,7 +108,7 @@ def _color_probabilities(probability: Probability) -> _Coloring:
 def _color_each_code(
     label: PlottedLabel, codes: Sequence[int], options: FigureOptions
 ) -> _Coloring:
-    """Return a color of its own for each code, or a heat map where there are too many."""
+    """Return a different color for each code, or a heat map if there are too many."""
     if len(codes) > _MOST_CODES:
         low, high = codes[0], codes[-1]
         text = "code" if label.label_map is None else "class"

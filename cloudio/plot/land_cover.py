@@ -55,7 +55,7 @@ UNPUBLISHED: Color = (90, 60, 90)
 
 
 def is_land_cover(name: str) -> bool:
-    """Whether the array of that name holds land cover."""
+    """Return whether the array of that name holds land cover."""
     return name in _MAPS
 
 

@@ -1,4 +1,4 @@
-"""The options of a figure that say what it shows, checked."""
+"""The options that choose what a figure shows, checked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class FigureOptions:
     classes: Sequence[str] | None
 
     def __post_init__(self) -> None:
-        """Raise RequestError where the type or the range of a field is wrong."""
+        """Raise RequestError if the type or the range of a field is wrong."""
         check_bool("window", self.window)
         if not _is_stretch(self.stretch):
             raise RequestError(

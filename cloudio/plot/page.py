@@ -1,4 +1,4 @@
-"""Where everything lies on the page of a figure, in inches.
+"""The places of everything on the page of a figure, in inches.
 
 matplotlib's own layouts move panels when a legend grows; this one measures before it draws.
 """

@@ -1,4 +1,4 @@
-"""What a figure holds, before it has a place on the page: images, and the keys below them."""
+"""The contents of a figure before they have a place on the page: images, and keys below them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which labels a figure shows, each by which map, and the reader of their codes or classes."""
+"""The labels of a figure, their maps, and the reader of their codes or classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..reading.dataset import Dataset
 from ..reading.reader import Reader
 from .options import FigureOptions
 
-#: The class of ignored pixels, in what the reader gives; no label map has it.
+#: The class of ignored pixels in what the reader returns; no label map has it.
 IGNORE = int(np.iinfo(np.int64).min)
 
 

@@ -36,7 +36,7 @@ _N_SAMPLED = 16
 
 
 def is_reflectance(band: Band) -> bool:
-    """Whether the scaled numbers of a band are reflectance."""
+    """Return whether the scaled numbers of a band are reflectance."""
     return (
         band.scale is not None
         and not band.unit

@@ -23,7 +23,7 @@ from ..storage.open_files import OpenFiles
 from .collection import Collection
 from .reader import Reader
 
-# This file describes the folder that holds it.
+# The layout file of the folder that it is in.
 LAYOUT_TOML = "cloudio.toml"
 
 

@@ -39,7 +39,7 @@ def _layout_scale(dataset: Collection, name: str) -> float:
 def resolve_factors(
     dataset: Collection, bands: Sequence[str], dtype: str, options: Mapping[str, Any]
 ) -> tuple[list[float], list[float]] | None:
-    """Return the factors and summands of an image; None where numbers come as stored.
+    """Return the factors and summands of an image; None if numbers come as stored.
 
     ``options`` are ``scale``, ``mean``, ``std``, ``clip`` and ``fill``: a stored type allows none.
     """

@@ -19,7 +19,7 @@ from .selection import LabelSelection
 
 @dataclass(frozen=True, slots=True)
 class LabelRequest:
-    """One label that is to be read: its map, or None for codes as stored, and its open files.
+    """One label to read: its map, or None for codes as stored, and its open files.
 
     ``folder`` and ``layout`` are those of the data set; ``files`` are by split.
     """
@@ -44,7 +44,7 @@ class LabelRequest:
 def warn_about_labels(
     dataset: Collection, labels: LabelSelection, size: tuple[int, int], io: str
 ) -> None:
-    """Warn, once for a path, label and matter, where labels are not what they look like."""
+    """Warn, once for a path, label and matter, if labels are not what they look like."""
     folder, layout = os.fspath(dataset.path), dataset.layout
     for name, label_map in labels.label_maps.items():
         files = dict(zip(dataset.splits, dataset.open_arrays(name, io), strict=True))

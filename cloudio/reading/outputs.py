@@ -130,7 +130,7 @@ class BatchArrays:
     """The arrays of a batch, image, label and mask: allocated, or the caller's, checked.
 
     ``image`` and ``label`` are the shape of one sample and the type, ``valid`` is the shape of one
-    mask; None where batches have no such array.  Outputs must not be mapped from ``files``.
+    mask; None if batches have no such array.  Outputs must not be mapped from ``files``.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class BatchArrays:
         return image, label, valid
 
     def check(self, out: Any, n: int) -> Arrays:
-        """Return the arrays of ``out``; RequestError where they do not fit ``n`` samples."""
+        """Return the arrays of ``out``; RequestError if they do not fit ``n`` samples."""
         if not isinstance(out, tuple):
             out = (out, None)
         if self._valid is not None and len(out) != 4:

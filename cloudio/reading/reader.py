@@ -190,7 +190,7 @@ class Reader:
     ) -> Remap | None:
         self.label_dtype = parse_label_dtype(label_dtype)
         self.labels = tuple(selection.label_maps)
-        # Of each label: its map, or None for raw codes; its policy, or None where it follows none.
+        # Of each label: its map, or None for raw codes; its policy, or None if it follows none.
         self.label_maps = types.MappingProxyType(selection.label_maps)
         self.policies = types.MappingProxyType(selection.policies)
         self.label_shape: tuple[int, ...] | None = None

@@ -28,7 +28,7 @@ RECORD = np.dtype(
         ("infinite", np.int64),
         ("negative", np.int64),  # data below zero
         ("saturated", np.int64),  # data that are the largest whole number of their type
-        ("minimum", np.float64),  # of the data; NaN where there are none
+        ("minimum", np.float64),  # of the data; NaN if there are none
         ("maximum", np.float64),
         ("center", np.float64),  # in arrays of floats one of the finite data; else 0
         ("mean", np.float64),  # of the finite data, minus the center
@@ -82,7 +82,7 @@ def count_array(
     the window too; a ``checksum`` is then of all of it.  Without ``records`` there are no
     ``patches``, which is faster.  ``class_lut``: (256,) or (65536,) uint8, the class of each stored
     number by its bits read as unsigned, for arrays of whole numbers.  ``advance`` is called with
-    the number of bytes read since its last call.  RequestError where splits store the array as
+    the number of bytes read since its last call.  RequestError if splits store the array as
     different types; TruncatedError and OSError as in `Reader.read`.
     """
     window = ds.valid_window if window is None else window
@@ -114,7 +114,7 @@ def count_lower_halves(
     """Count the data whose `floats_to_keys` >> 16 is one of ``tops``, by the key's lower 16 bits.
 
     Returns (top, 65536).  Order statistics of floats need this second pass, after
-    `ArrayCounts.histogram` has said in which upper halves they lie.
+    `ArrayCounts.histogram` has shown their upper halves.
     """
     window = ds.valid_window if window is None else window
     buckets = np.zeros(65536, np.uint16)
@@ -168,7 +168,7 @@ def _whole_patch(ds: Collection) -> Window:
 
 def _plan(ds: Collection, names: Sequence[str], window: Window, **options: Any) -> Histogram:
     for name in names:
-        ds.dtype(name)  # RequestError where splits differ
+        ds.dtype(name)  # RequestError if splits differ
     sources = plan_inputs([ds.open_arrays(ds.find(name)) for name in names])
     try:
         return Histogram(*sources, (window.row, window.col, *window.size), **options)

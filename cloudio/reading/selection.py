@@ -47,8 +47,8 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
 class LabelSelection:
     """The labels of a request, by array.
 
-    ``rules``: what was asked for, a policy's name, a `LabelMap`, or None for codes as stored.
-    ``label_maps``: the maps that these mean.  ``by_name``: the caller named no rules.
+    ``rules``: a policy's name, a `LabelMap`, or None for codes as stored.  ``label_maps``: the maps
+    of these rules.  ``by_name``: the caller gave names without rules.
     """
 
     rules: Mapping[str, str | LabelMap | None]
@@ -57,7 +57,7 @@ class LabelSelection:
 
     @property
     def policies(self) -> dict[str, str | None]:
-        """The policy of each label; None where it follows none."""
+        """The policy of each label; None if it follows none."""
         return {name: rule if isinstance(rule, str) else None for name, rule in self.rules.items()}
 
 

@@ -1,4 +1,4 @@
-"""Splits without leaks: which patches belong together, and which split each group goes to."""
+"""Splits without leaks: patches that belong together are in one split."""
 
 from .leaks import Shared, shared
 from .make import make_splits

@@ -1,7 +1,8 @@
-"""Which split each group goes to.
+"""The split of each group.
 
-No random generator and no float decides.  Hashes order the groups and draw their splits, and what
-a split still lacks is counted in whole numbers.  So the answer is the same on every machine.
+There is no random generator and no float: hashes order the groups and draw their splits, and the
+patches that a split still lacks are counted in whole numbers.  So the result is the same on every
+machine.
 """
 
 import math
@@ -11,8 +12,8 @@ from fractions import Fraction
 
 from .groups import Group, keyed_digest
 
-# The most attempts, and the most draws of all attempts together: a second or two of Python, or one
-# attempt where there are more groups than draws.
+# Limits of the attempts, and of the draws of all attempts together: a second or two of Python, or
+# one attempt if there are more groups than draws.
 _MAX_ATTEMPTS = 64
 _MAX_DRAWS = 200_000
 # Bits behind the point of the weights of a draw.
@@ -20,18 +21,18 @@ _FRACTION_BITS = 32
 
 
 def assign(groups: Sequence[Group], shares: Mapping[str, Fraction]) -> list[str]:
-    """Return the split of each group: of several attempts the one closest to ``shares``."""
+    """Return the split of each group, from the attempt that is closest to ``shares``."""
     # Everything is counted in 1/unit patches, so that shares are whole numbers.
     unit = math.lcm(*(share.denominator for share in shares.values()))
     weights = [int(share * unit) for share in shares.values()]
-    # The large ones first, while there is room for them; the small ones then fill what is left.
+    # Large groups come first, while there is room for them; small ones fill the rest.
     order = sorted(range(len(groups)), key=lambda g: (-groups[g].size, groups[g].digest))
     best: tuple[tuple[int, int], list[int]] | None = None
     for attempt in range(max(1, min(_MAX_ATTEMPTS, _MAX_DRAWS // len(groups)))):
         drawn, lacks = _attempt([groups[g] for g in order], weights, unit, attempt)
-        # Less than one patch is rounding, which no draw avoids.
+        # Less than one patch is rounding, which cannot be avoided.
         off = sum(max(0, abs(sum(split)) - unit + 1) for split in lacks)
-        # Relative to the size of the split, as the shares of its values are seen.
+        # Relative to the size of the split, because its shares are.
         off_strata = sum(
             sum(map(abs, split)) * unit // weight
             for split, weight in zip(lacks, weights, strict=True)
@@ -51,11 +52,11 @@ def assign(groups: Sequence[Group], shares: Mapping[str, Fraction]) -> list[str]
 def _attempt(
     groups: Sequence[Group], weights: Sequence[int], unit: int, attempt: int
 ) -> tuple[list[int], list[list[int]]]:
-    """Return a split for each group, and what each split then lacks of each stratum.
+    """Return a split for each group, and the patches of each stratum that each split lacks.
 
-    A group goes to a split that has room for it.  Only where none has, it goes to the one that
-    lacks most.  No split is then off by as much as the largest group:
-    docs/decisions/splits-keep-groups-whole.md has the proof.
+    A group goes to a split that has room for it; if none has, to the one that lacks most.  So the
+    deviation of a split is less than the largest group: docs/decisions/splits-keep-groups-whole.md
+    has the proof.
     """
     totals: Counter[int] = Counter()
     for group in groups:
@@ -67,7 +68,7 @@ def _attempt(
         roomy = [s for s, free in enumerate(room) if free >= size * unit]
         fitting = [s for s in roomy if all(lacks[s][v] >= n * unit for v, n in counts)]
         if fitting:
-            # As many such groups as still fit, so that a patch is as likely to take any free place.
+            # The weight is the number of such groups that fit, so that all free places are equal.
             fit = [min((lacks[s][v] << _FRACTION_BITS) // n for v, n in counts) for s in fitting]
             s = _draw(fitting, fit, keyed_digest(digest, attempt))
         elif roomy:

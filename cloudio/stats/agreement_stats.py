@@ -114,7 +114,7 @@ class Agreement(Result):
     def balanced_per_patch(self) -> np.ndarray:
         """The balanced accuracy of each patch, (patch,) float64.
 
-        It is NaN where all pixels of a patch are ignored.  Without ``per_patch=True`` it raises
+        It is NaN if all pixels of a patch are ignored.  Without ``per_patch=True`` it raises
         RequestError.
         """
         if self.per_patch is None:
@@ -127,7 +127,7 @@ class Agreement(Result):
     def kappa(self) -> float:
         """Cohen's kappa: the agreement beyond what the shares of the classes give by chance.
 
-        It is NaN where both labels have one and the same class in all pixels.
+        It is NaN if both labels have one and the same class in all pixels.
         """
         total = self.matrix.sum()
         rows, columns = ratio(self.matrix.sum(axis=1), total), ratio(self.matrix.sum(axis=0), total)

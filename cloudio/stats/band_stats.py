@@ -77,7 +77,7 @@ class BandStats(Result):
     def nodata(self) -> np.ndarray:
         """The share of pixels without data (no-data number or NaN), (band,) float64.
 
-        It is NaN where there are no pixels at all.
+        It is NaN if there are no pixels at all.
         """
         without = self.n_nodata + self.n_nan
         return ratio(without, without + self.count)

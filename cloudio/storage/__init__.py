@@ -1,14 +1,14 @@
-"""Storage: which files a data set has, what they hold, and the files that are open.
+"""Storage: the files of a data set, their contents, and open files.
 
-One array on disk is these things on its way to the kernels, each made from the one before:
+One array on disk becomes these things on its way to the kernels, each made from the one before:
 
 ==================  ===================  ==========================================================
-what                where                why it is a thing of its own
+what                where                why it is separate
 ==================  ===================  ==========================================================
-`FolderFiles`       listing.py           names alone, from which splits are told; nothing is opened
+`FolderFiles`       listing.py           only names, which show the splits; nothing is opened
 `InspectedFile`     inspection.py        one file by its header or size; a stacked one has several
                                          arrays, and the number of patches is not known yet
-`ArrayFile`         arrays.py            one array of one split, settled: path, type, shape, start
+`ArrayFile`         arrays.py            one array of one split: path, type, shape, start
 `OpenArray`         arrays.py            the same in an open file: its view, and what plans take
 `File`              files.py             an open file, which its arrays share: it is a
                                          `_core.files.File` that can also be viewed by numpy

@@ -52,7 +52,7 @@ def equals_any(name: str, column: np.ndarray, wanted: Any) -> np.ndarray:
     """Return which fields of a column equal a value, or one of a collection of values.
 
     None, and "", NaN or NaT, are empty fields.  Dates may be text; one without a day or a time
-    equals all dates in it.  RequestError where the column cannot equal such a value.
+    equals all dates in it.  RequestError if the column cannot equal such a value.
     """
     if isinstance(wanted, np.ndarray):
         wanted = wanted[()] if wanted.ndim == 0 else list(wanted)
@@ -117,7 +117,7 @@ def _dates(column: np.ndarray, values: set[Any]) -> np.ndarray:
 
 
 def _period(text: str) -> np.datetime64 | None:
-    """Return the date that a text is, in the unit of the text; None where it is none."""
+    """Return the date that a text is, in the unit of the text; None if it is none."""
     if not _PERIOD.fullmatch(text.strip()):
         return None
     try:

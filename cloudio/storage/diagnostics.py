@@ -24,7 +24,7 @@ class Diagnostic(NamedTuple):
     text: str
 
 
-# What changes numbers without an error, in the order of what it costs; and what to do.
+# Advice for everything that changes numbers without an error, the most costly first.
 _ADVICE: dict[Subject, str] = {
     "patches": "if the files hold the smaller number, every pixel is read wrongly",
     "type": (
@@ -67,7 +67,7 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
 
 
 def _diagnose_types(split: Split, layout: Layout) -> list[Diagnostic]:
-    """Arrays that the layout does not have, or has of another type."""
+    """Return the arrays that the layout does not have, or has with another type."""
     known = {band.name: band.dtype for band in layout.bands}
     found = []
     for name, array in split.arrays.items():

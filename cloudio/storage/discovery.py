@@ -24,8 +24,8 @@ from .metadata import read_columns
 class Split:
     """The patches of one folder, and their arrays.
 
-    ``metadata`` are the columns of ``csv`` as they are written, none where there is no such file.
-    ``ambiguity`` says what else the files may hold, where only their sizes tell what they hold.
+    ``metadata`` are the columns of ``csv`` as they are written; none if there is no such file.
+    ``ambiguity`` says what else the files may hold, if only their sizes show what they hold.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Split:
 def find_splits(root: Path, layout: Layout) -> list[Split]:
     """Return the splits of a folder, in the order train, val, test, then by name.
 
-    LayoutError where there is none, or where files do not fit together.
+    LayoutError if there is none, or if files do not fit together.
     """
     splits, problems = scan_folder(root, layout)
     for problem in problems:
@@ -52,12 +52,12 @@ def find_splits(root: Path, layout: Layout) -> list[Split]:
 def scan_folder(root: Path, layout: Layout) -> tuple[list[Split], list[FileProblem]]:
     """Return the splits as far as their files fit together, and why other files are left out.
 
-    `find_splits` raises the first problem.  Where nothing is there at all, that is the problem.
+    `find_splits` raises the first problem.  An empty folder is a problem too.
     """
     problems: list[FileProblem] = []
     own, groups = list_splits(root, layout, problems)
     if not groups and not problems:
-        _arrays_by_pattern(own, layout, problems)  # which names a pattern, where there is one
+        _arrays_by_pattern(own, layout, problems)  # its problem names the pattern, if there is one
         problems = problems or [FileProblem("folder", root, _nothing_in(own))]
     order = {name: k for k, name in enumerate(SPLITS)}
     splits: list[Split] = []
@@ -77,7 +77,7 @@ def _nothing_in(files: FolderFiles) -> LayoutError:
 def _split(
     name: str, files: FolderFiles, layout: Layout, problems: list[FileProblem]
 ) -> Split | None:
-    """Return one split of the files that fit together; None where no array is left."""
+    """Return one split of the files that fit together; None if no array is left."""
     metadata = _metadata(files.csv, problems)
     n_rows = len(next(iter(metadata.values()), []))
     has_no_rows = files.csv.exists() and not n_rows and not problems
@@ -113,7 +113,7 @@ def _metadata(csv: Path, problems: list[FileProblem]) -> dict[str, list[str]]:
 def _inspect_files(
     files: FolderFiles, layout: Layout, problems: list[FileProblem]
 ) -> list[InspectedFile]:
-    """Return the files of all arrays, each looked at once."""
+    """Return the files of all arrays, each inspected once."""
     bands: dict[Path, dict[str, Band | None]] = {}
     paths: dict[str, Path] = {}
     for name, path in (
@@ -141,7 +141,7 @@ def _inspect_files(
 
 
 def _arrays_by_stem(files: FolderFiles, layout: Layout) -> Iterator[tuple[str, Path]]:
-    """The arrays whose files are found by their names."""
+    """Return the arrays whose files are found by their names."""
     for stem, path in files.by_stem.items():
         yield layout.name_of_file(stem), path
 
@@ -149,7 +149,7 @@ def _arrays_by_stem(files: FolderFiles, layout: Layout) -> Iterator[tuple[str, P
 def _arrays_by_pattern(
     files: FolderFiles, layout: Layout, problems: list[FileProblem]
 ) -> list[tuple[str, Path]]:
-    """The arrays whose layout says where they lie; a problem where that is not one file."""
+    """Return the arrays with a pattern in the layout; a problem if it does not match one file."""
     arrays: list[tuple[str, Path]] = []
     for band in layout.bands:
         if band.pattern is None:

@@ -11,14 +11,14 @@ from .._core import files as core_files
 from ..errors import LayoutError, MissingFileError
 from .errors import closed_error, refused_error, truncated_error
 
-# A mapping keeps a second descriptor of its own, where it can be told not to.
+# A mapping keeps a second descriptor, unless this argument says not to.
 _ONE_DESCRIPTOR: dict[str, Any] = (
     {"trackfd": False} if sys.version_info >= (3, 13) and sys.platform != "win32" else {}
 )
 
 
 def file_size(path: Path) -> int:
-    """Return the bytes of a file; LayoutError where it is no regular file or is empty."""
+    """Return the bytes of a file; LayoutError if it is no regular file or is empty."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def file_size(path: Path) -> int:
 
 
 def is_remote(path: Path) -> bool:
-    """Whether a file lies on a network, or is served by a process (FUSE)."""
+    """Return whether a file lies on a network, or is served by a process (FUSE)."""
     descriptor = _open(path)
     try:
         return core_files.is_remote(descriptor)
@@ -44,12 +44,12 @@ class File(core_files.File):
 
     @property
     def pages(self) -> mmap.mmap:
-        # Of threads that map it at once, the first one's mapping is everybody's.
+        # If several threads map it at once, all use the first mapping.
         kept: mmap.mmap | None = vars(self).get("_pages")
         return kept or vars(self).setdefault("_pages", self._mapped())
 
     def _mapped(self) -> mmap.mmap:
-        # A number alone could, by the time it is mapped, be that of another file.
+        # The descriptor's number alone could belong to another file by now.
         try:
             descriptor = self.duplicate()
         except ValueError:
@@ -64,7 +64,7 @@ class File(core_files.File):
             os.close(descriptor)
 
     def close(self) -> None:
-        """Close what readers use; ``pages`` stays as long as any view of it."""
+        """Close the file for readers; ``pages`` stays as long as any view of it."""
         vars(self).pop("_pages", None)
         super().close()
 
@@ -72,8 +72,8 @@ class File(core_files.File):
 def open_file(path: Path, n_bytes: int, io: str) -> File:
     """Open a file of ``n_bytes`` for ``io``: "mmap", "pread", or "direct", past the page cache.
 
-    ReadError where it cannot be opened or mapped; TruncatedError where it holds less, LayoutError
-    where it holds more.
+    ReadError if it cannot be opened or mapped; TruncatedError if it holds less, LayoutError if it
+    holds more.
     """
     descriptor = _open(path)
     found = os.fstat(descriptor).st_size

@@ -1,6 +1,6 @@
-"""How many patches a split has, and of which types its arrays are.
+"""The number of patches of a split, and the types of its arrays.
 
-A .npy file says so in its header; of a flat file it follows from the size.
+A .npy file has both in its header; for a flat file they follow from the size.
 """
 
 from collections import Counter
@@ -20,8 +20,8 @@ def infer_arrays(
 ) -> tuple[int, dict[str, ArrayFile], list[FileProblem]]:
     """Return the number of patches, the arrays, and why files do not fit the others.
 
-    ``n_rows`` of ``csv`` outweigh headers, and headers outweigh sizes.  ``n_rows`` is 0 where there
-    are no rows, and so is the number of patches where nothing tells it.
+    ``n_rows`` of ``csv`` outweigh headers, and headers outweigh sizes.  ``n_rows`` is 0 if there
+    are no rows; the number of patches is 0 if it is unknown.
     """
     odd = {file.path: reason for file in files if (reason := _odd_shape(file, layout))}
     problems = [file.problem("shape", odd[file.path]) for file in files if file.path in odd]

@@ -15,9 +15,9 @@ from .errors import FileProblem
 from .files import file_size
 from .npy import Header, HeaderSizeError, read_header
 
-# What else an array of a type may be stored as: labels of two bytes, bands already scaled.
+# The types that an array of a type may be stored as: labels of two bytes, bands already scaled.
 _STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
-# The types that a flat file may be of which the layout does not know.
+# The possible types of a flat file that the layout does not know.
 _UNKNOWN_AS = ("int16", "uint8", "float32")
 
 
@@ -43,23 +43,23 @@ class InspectedFile:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The types that a flat file may be of, the layout's own first."""
+        """The possible types of a flat file, the layout's own first."""
         band = self.band
         return _UNKNOWN_AS if band is None else _STORED_AS.get(band.dtype, (band.dtype,))
 
     def n_bytes(self, n_patches: int, layout: Layout, dtype: str) -> int:
-        """The size of a flat file of so many patches of a type."""
+        """Return the size of a flat file of ``n_patches`` of a type."""
         height, width = layout.patch
         return n_patches * (self.channels or 1) * height * width * np.dtype(dtype).itemsize
 
     def fits(self, n_patches: int, layout: Layout) -> bool:
-        """Whether a flat file can hold so many patches."""
+        """Return whether a flat file can hold ``n_patches``."""
         return any(self.size == self.n_bytes(n_patches, layout, dtype) for dtype in self.dtypes)
 
     def arrays(
         self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int
     ) -> dict[str, ArrayFile]:
-        """The arrays by name, of a file whose elements have this shape and type."""
+        """Return the arrays by name, of a file whose elements have this shape and type."""
 
         def channel(band: Band | None) -> int | None:
             if len(shape) == 3:
@@ -72,7 +72,7 @@ class InspectedFile:
         }
 
     def problem(self, kind: str, reason: str, patches: range = range(0)) -> FileProblem:
-        """Why the file is left out."""
+        """Return why the file is left out."""
         error = LayoutError.about(self.path, reason)
         return FileProblem(kind, self.path, error, patches, tuple(self.bands))
 
@@ -100,7 +100,7 @@ def inspect_file(
 
 
 def missing_patches(held: int, needed: int, n_patches: int) -> tuple[str, range]:
-    """Return what a file of another size is, and which patches it does not hold whole."""
+    """Return the problem of a file of another size, and the patches that it lacks or cuts."""
     if held > needed:
         return "too-long", range(0)
     return "cut", range(max(held, 0) * n_patches // needed, n_patches)
@@ -109,9 +109,9 @@ def missing_patches(held: int, needed: int, n_patches: int) -> tuple[str, range]
 def shape_problem(
     shape: tuple[int, ...], layout: Layout, channels: int | None = None
 ) -> str | None:
-    """Return what to say of a .npy file whose shape the layout does not have, else None.
+    """Return the message for a .npy file whose shape the layout does not have, else None.
 
-    A stack of one channel is the array itself, and the other way round.
+    A stack of one channel is the same as the array itself.
     """
     tails = [layout.patch] if channels in (None, 1) else []
     if shape[1:] in [*tails, (channels or 1, *layout.patch)]:

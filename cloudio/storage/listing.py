@@ -22,7 +22,7 @@ _SPLIT_PREFIX = re.compile(r"(train|val|test)_(.+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A .npy file beside the arrays that is none of them, and why."""
+    """A .npy file that is not one of the arrays, and the reason."""
 
     path: Path
     reason: str
@@ -33,7 +33,7 @@ class FolderFiles:
     """The files of one split in a folder.
 
     ``by_stem``: those that are found by their names.  ``by_pattern``: all that match each pattern
-    of the layout.  ``headers``: of .npy files of which the layout does not know.
+    of the layout.  ``headers``: of .npy files that the layout does not know.
     """
 
     folder: Path
@@ -93,7 +93,7 @@ def list_splits(
 
 
 def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> FolderFiles:
-    """Return the files of a folder; two of the same name are a problem."""
+    """Return the files of a folder; two files with the same name are a problem."""
     patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
     by_pattern = {pattern: _matching_files(folder, pattern) for pattern in patterns}
     taken = {path for paths in by_pattern.values() for path in paths}
@@ -119,10 +119,10 @@ def _matching_files(folder: Path, pattern: str) -> list[Path]:
 
 
 def _not_an_array(path: Path, layout: Layout, headers: dict[Path, Header]) -> str | None:
-    """Return why a .npy file that the layout does not know is no array of patches, else None.
+    """Return why a .npy file that the layout does not know is not an array, else None.
 
     People keep means, weights and the like beside their data.  A flat file has no header, so it
-    is never left out, and is refused where its size does not fit.
+    is never left out, and is refused if its size does not fit.
     """
     marked = _SPLIT_PREFIX.fullmatch(path.stem)
     stems = [path.stem, marked[2]] if marked else [path.stem]

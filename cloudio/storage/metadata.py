@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import LayoutError
 
 METADATA_CSV = "metadata.csv"
-# What a column must be made of to be more than text. Digits after leading zeros are a name, and so
-# are more of them than a float64 tells apart; nanoseconds would leave no room for the year 9999.
+# The fields of columns that are more than text.  Digits with leading zeros are a name, and so are
+# more digits than a float64 distinguishes; nanoseconds would leave no room for the year 9999.
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})", re.ASCII)
 _NUMBER = re.compile(
     r"[-+]?((0|[1-9]\d{0,14})(\.\d*)?|\.\d+)(e[-+]?\d+)?|[-+]?inf|nan", re.ASCII | re.IGNORECASE
@@ -24,7 +24,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """Return the columns of a CSV file as they are written, without blank lines.
 
     Left out are spaces after a comma and around a name, and a last column that is nothing but a
-    comma at the end of each line.  LayoutError, which names the line, where a row has more or fewer
+    comma at the end of each line.  LayoutError, which names the line, if a row has more or fewer
     fields than the header, or where anything but commas separates columns.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -50,7 +50,7 @@ def read_columns(path: Path) -> dict[str, list[str]]:
 
 
 def _refuse_other_separators(path: Path, names: list[str]) -> None:
-    """Raise LayoutError where the header is one name that looks like several."""
+    """Raise LayoutError if the header is one name that looks like several."""
     for mark, separator in _SEPARATORS.items():
         if len(names) == 1 and mark in names[0]:
             reason = f"is separated by {separator} ({mark!r}); it must be separated by commas"
@@ -60,7 +60,7 @@ def _refuse_other_separators(path: Path, names: list[str]) -> None:
 def typed_column(column: list[str]) -> np.ndarray[Any, Any]:
     """Return a column as int64, float64, datetime64 or text, the first that all fields allow.
 
-    Empty fields are NaN, NaT or "".  A column of nothing but empty fields is text.
+    Empty fields are NaN, NaT or "".  A column with only empty fields is text.
     """
     fields = [field.strip() for field in column]
     filled = [field for field in fields if field]
@@ -70,7 +70,7 @@ def typed_column(column: list[str]) -> np.ndarray[Any, Any]:
         return np.array([int(field) for field in fields], np.int64)
     if all(map(_NUMBER.fullmatch, filled)):
         numbers = np.array([float(field or "nan") for field in fields])
-        # Digits that come out as infinity are names, such as 12e400.
+        # Digits that become infinity are names, such as 12e400.
         if not any(
             np.isinf(x) and "inf" not in f.lower() for x, f in zip(numbers, fields, strict=True)
         ):

@@ -1,6 +1,6 @@
 """The header of a .npy file: element type, shape, and where the pixels begin.
 
-numpy reads it; an array that cannot be mapped as it lies is refused here.
+numpy reads it; an array that cannot be mapped as it is stored is refused here.
 """
 
 import math
@@ -33,7 +33,7 @@ class Header:
 
 
 class HeaderSizeError(LayoutError):
-    """A .npy file is longer or shorter than its ``header`` says, which has the size it is of."""
+    """A .npy file is longer or shorter than its ``header`` says."""
 
     header: Header
 
@@ -41,7 +41,7 @@ class HeaderSizeError(LayoutError):
 def read_header(path: Path) -> Header:
     """Return the header of a .npy file whose array can be mapped.
 
-    LayoutError, which says what to do, where the array is of another type or order, or where its
+    LayoutError, which says what to do, if the array is of another type or order, or where its
     size is not what the header needs.
     """
     size = file_size(path)

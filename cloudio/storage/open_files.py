@@ -10,9 +10,8 @@ from .files import File, open_file
 class OpenFiles:
     """Files that are opened once and closed together, for all readers, parts and threads.
 
-    There is no lock, for a forked child could find it held by a thread that the child does not
-    have.  Of two threads that open a file at once, the later one closes its own and takes the
-    other's.
+    There is no lock, because a forked child could find it held by a thread that it does not have.
+    If two threads open a file at once, the later one closes its own and takes the other's.
     """
 
     def __init__(self, io: str) -> None:

@@ -1,4 +1,4 @@
-"""Whether bytes of a file look like numbers twice as wide as they are read: a few are looked at."""
+"""Whether a sample of a file's bytes looks like numbers twice as wide as the type read."""
 
 import os
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ import numpy as np
 
 from .arrays import ArrayFile
 
-# So many pieces of so many bytes, from all over each of the first files.
+# The files to sample, the pieces from all over each, and the bytes of a piece.
 _FILES, _PIECES, _PIECE = 4, 8, 1024
 
 
 def refutes_wider_numbers(arrays: Iterable[ArrayFile]) -> bool:
-    """Whether bytes of some files show that these hold no numbers twice as wide as they are read.
+    """Return whether a sample shows that no file holds numbers twice as wide as the type read.
 
-    Two numbers of two bytes seldom make a float32 between 1e-6 and 1e6 that measurements are; and
-    every second byte of label codes of two bytes is 0, or 255 of a -1.
+    Two numbers of two bytes rarely make a float32 between 1e-6 and 1e6, the range of measurements.
+    Every second byte of label codes of two bytes is 0, or 255 for a -1.
     """
     widths = {array.path: array.dtype.itemsize for array in arrays}
     for path, width in list(widths.items())[:_FILES]:
@@ -40,7 +40,7 @@ def _mostly_measurements(numbers: np.ndarray) -> bool:
 
 
 def _sample_bytes(path: Path) -> bytes:
-    """Some bytes from all over a file, in whole words of four."""
+    """Return some bytes from all over a file, in whole words of four."""
     with open(path, "rb", buffering=0) as file:
         n_words = os.fstat(file.fileno()).st_size // 4
         found = []

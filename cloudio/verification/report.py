@@ -120,7 +120,7 @@ class Report:
         return tables.html([head, *rows], caption=f"{self._scope()}: {self._totals()}")
 
     def _scope(self) -> str:
-        """What was read."""
+        """Return what was read."""
         parts = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
         read = (
             f"every byte of {gigabytes(self.n_bytes)} GB in {self.seconds:,.1f} s"
@@ -133,7 +133,7 @@ class Report:
         )
 
     def _totals(self) -> str:
-        """The number of findings of each severity."""
+        """Return the number of findings of each severity."""
         counts = Counter(finding.severity for finding in self.findings)
         listed = [
             counted(counts[severity], severity) for severity in SEVERITIES if counts[severity]
