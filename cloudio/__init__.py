@@ -25,7 +25,7 @@ except ImportError as error:
     raise ImportError(
         f"the compiled modules of cloudio cannot be imported from {__path__[0]} ({error}); in a "
         "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
-    ) from error
+    ) from None
 
 from ._version import __version__ as __version__
 from .errors import (

@@ -104,9 +104,11 @@ def _label_map(dataset: Collection, array: str, rule: Any) -> LabelMap | None:
         return rule
     policies = dataset.layout.label_maps.get(array, {})
     if not isinstance(rule, str) or rule not in policies:
-        known = ", ".join(map(repr, policies)) or "none"
+        known = ", ".join(map(repr, policies))
+        choices = f"its policies: {known}. Give one of them," if known else "it has none. Give"
+        is_band = dataset.band(array).kind == "band"
         raise RequestError(
-            f"{array} has no policy {rule!r}; its policies: {known}. Give one of them, a LabelMap, "
-            "a mapping of codes to classes, or None for codes as stored"
+            f"{array} has no policy {rule!r}; {choices} a LabelMap, a mapping of codes to classes, "
+            f"or None for codes as stored{f'. {array} is a band, not a label' if is_band else ''}"
         )
     return policies[rule]

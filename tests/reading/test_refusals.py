@@ -78,7 +78,8 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ),
         (
             {"labels": "L1C_B2"},
-            "L1C_B2 has no policy 'card'; its policies: none. Give one of them, a LabelMap",
+            "L1C_B2 has no policy 'card'; it has none. Give a LabelMap, a mapping of codes to "
+            "classes, or None for codes as stored. L1C_B2 is a band, not a label",
         ),
         ({"labels": "S1_VV"}, "S1_VV is stored as float32; a label must hold whole numbers"),
         ({"labels": {"hq": {0: 300}}}, "LABEL_hq: class 300 does not fit uint8"),
