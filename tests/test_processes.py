@@ -45,8 +45,11 @@ def test_a_program_dies_with_the_tests_and_so_do_children_that_they_forked():
     code = """
         import os, signal, sys, time
         import forks, processes
-        program = processes.started([sys.executable, "-c", "import time; time.sleep(600)"])
-        pids = program.__enter__().pid, forks.fork(lambda: time.sleep(600), 600)
+        code = "import time; print('begun', flush=True); time.sleep(600)"
+        kept = processes.started([sys.executable, "-c", code], stdout=-1)
+        program = kept.__enter__()
+        program.stdout.readline()  # else it may not be tied to this process yet
+        pids = program.pid, forks.fork(lambda: time.sleep(600), 600)
         print(*pids, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     """
