@@ -34,9 +34,9 @@ def folder(tmp_path_factory):
 @pytest.mark.skipif(COMPILER is None or os.name == "nt", reason="no C compiler for POSIX threads")
 def test_all_is_done_and_closed_once_under_load_and_in_forked_children(tmp_path):
     """As `.ci/run sanitize` runs it under sanitizers."""
-    program = tmp_path / "team_stress"
+    program = tmp_path / "pool_stress"
     ours = (ROOT / "csrc" / f"{name}.c" for name in ("thread_pool", "background", "file"))
-    sources = [ROOT / "tests" / "core" / "team_stress.c", *ours]
+    sources = [ROOT / "tests" / "core" / "pool_stress.c", *ours]
     command = [COMPILER, "-std=gnu11", "-O1", "-g", f"-I{ROOT / 'csrc'}", *sources]
     built = run([*command, "-o", program, "-pthread", "-lm"])
     assert built.returncode == 0, built.stderr

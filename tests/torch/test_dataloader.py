@@ -23,7 +23,7 @@ def small(tmp_path_factory):
 @pytest.fixture
 def reader(small):
     reader = small[1].reader("L1C", "hq", size=(30, 40), threads=2)
-    reader.read(range(8))  # the parent has a team before anything forks
+    reader.read(range(8))  # the parent has a thread pool before anything forks
     return reader
 
 

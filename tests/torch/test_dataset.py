@@ -33,7 +33,7 @@ def ds(tmp_path_factory):
 @pytest.fixture
 def reader(ds):
     reader = ds.reader("L1C", "hq", size=20, threads=2)
-    reader.read(range(N))  # the parent has a team before anything forks
+    reader.read(range(N))  # the parent has a thread pool before anything forks
     return reader
 
 

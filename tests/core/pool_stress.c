@@ -1,9 +1,9 @@
-/* The thread team, files and errands under load: `team_stress ROUNDS [stay]`.
+/* The thread pool, files and tasks under load: `pool_stress ROUNDS [stay]`.
  *
  * Every item of every region must be done exactly once, whoever calls, from wherever, and in the
- * children of a process whose team is at work; no two threads of a region may have one seat. Every
+ * children of a process whose pool is at work; no two threads of a region may have one slot. Every
  * file must be closed exactly once, not while anybody is inside, by whoever is the last: its owner,
- * a reader or an errand, be that run or dropped by a child. Prints what failed; exit status 0 if
+ * a reader or a task, be that run or dropped by a child. Prints what failed; exit status 0 if
  * nothing did.
  *
  * Each round forks a child; with `stay` none does, for the thread sanitizer, whose allocator has a
@@ -28,11 +28,11 @@
 #include "cloudio.h"
 #include "files.h"
 
-enum { ITEMS = 1000, SEATS = 12, CALLERS = 4, REGIONS = 300, BYTES = 3 * 4096, ROUNDS = 200 };
+enum { ITEMS = 1000, SLOTS = 12, CALLERS = 4, REGIONS = 300, BYTES = 3 * 4096, ROUNDS = 200 };
 
 typedef struct {
     unsigned char done[ITEMS];
-    atomic_flag taken[SEATS];
+    atomic_flag taken[SLOTS];
     int nested, n_most;
     int waits; /* at every so manieth item more threads are let in; 0: at none */
 } job;
@@ -113,13 +113,13 @@ static int goes_on(int k, int n)
 
 /* ---- regions ------------------------------------------------------------------------------------- */
 
-static void count(void *context, size_t begin, size_t end, int seat)
+static void count(void *context, size_t begin, size_t end, int slot)
 {
     job *j = context;
-    if (seat < 0 || seat >= j->n_most)
-        fail("a seat is none of the region's");
-    if (atomic_flag_test_and_set(&j->taken[seat]))
-        fail("a seat was taken twice");
+    if (slot < 0 || slot >= j->n_most)
+        fail("a slot is none of the region's");
+    if (atomic_flag_test_and_set(&j->taken[slot]))
+        fail("a slot was taken twice");
     for (size_t i = begin; i < end; ++i) {
         ++j->done[i];
         if (j->waits != 0 && i % (size_t)j->waits == 0) {
@@ -134,7 +134,7 @@ static void count(void *context, size_t begin, size_t end, int seat)
             if (inner.done[i] != 1)
                 fail("nested: an item was not done once");
     }
-    atomic_flag_clear(&j->taken[seat]);
+    atomic_flag_clear(&j->taken[slot]);
 }
 
 static void one_region(unsigned seed)
@@ -187,16 +187,16 @@ static void calls(int n)
     atomic_store(&stop, 0);
 }
 
-/* ---- seats --------------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------------- */
 
 static atomic_int together;
 
 /* Wait until six threads are here, which were two. */
-static void gather_six(void *context, size_t begin, size_t end, int seat)
+static void gather_six(void *context, size_t begin, size_t end, int slot)
 {
     (void)context, (void)begin, (void)end;
-    if (seat < 0 || seat >= 6)
-        fail("a seat is none of the region's");
+    if (slot < 0 || slot >= 6)
+        fail("a slot is none of the region's");
     atomic_fetch_add(&together, 1);
     for (int k = 0; k < 5; ++k)
         cio_thread_pool_add_worker();
@@ -287,7 +287,7 @@ static void closes(void)
     }
 }
 
-/* ---- errands ------------------------------------------------------------------------------------- */
+/* ---- tasks --------------------------------------------------------------------------------------- */
 
 typedef struct {
     cio_background_task task;
@@ -349,12 +349,12 @@ static int errands_of_a_child(void *before)
     send_ahead(file);
     release(file);
     if (!all_dropped() || atomic_load(&run) != done + 1 || n_open() != n_before)
-        fail("a child runs no errands of its own");
+        fail("a child runs no tasks of its own");
     return 1;
 }
 
-/* A file has been closed by its owner, and many errands still need it, when a child is forked. */
-static void errands(int n)
+/* A file has been closed by its owner, and many tasks still need it, when a child is forked. */
+static void close_before_tasks(int n)
 {
     int before = n_open();
     for (int k = 0; goes_on(k, n); ++k) {
@@ -366,10 +366,10 @@ static void errands(int n)
         release(file);
         usleep((unsigned)k * 7 % 200);
         in_a_child(errands_of_a_child, &before,
-                   "a forked child has errands or files left, or hung");
+                   "a forked child has tasks or files left, or hung");
     }
     if (!all_dropped() || atomic_load(&run) != atomic_load(&sent) || n_open() != before)
-        fail("an errand was not run and dropped once, or its file is open");
+        fail("a task was not run and dropped once, or its file is open");
 }
 
 static void *sender(void *nothing)
@@ -404,7 +404,7 @@ static void errands_from_elsewhere(int n)
     pthread_create(&other, NULL, sender, NULL);
     for (int k = 0; goes_on(k, n); ++k) {
         in_a_child(sends_in_a_child, NULL,
-                   "a child that was forked while errands were sent failed or hung");
+                   "a child that was forked while tasks were sent failed or hung");
         if (!forking)
             usleep(1000);
     }
@@ -412,7 +412,7 @@ static void errands_from_elsewhere(int n)
     pthread_join(other, NULL);
     atomic_store(&stop, 0);
     if (!all_dropped() || n_open() != before)
-        fail("an errand sent from elsewhere was not dropped, or its file is open");
+        fail("a task sent from elsewhere was not dropped, or its file is open");
 }
 
 /* ---- a loader ------------------------------------------------------------------------------------ */
@@ -459,7 +459,7 @@ static int builds_in_a_child(void *parents)
 }
 
 /* A thread builds, while this one builds by itself and forks. Sanitizers let a child start no thread
- * but those of the team and of errands, whose stacks no thread of its parent had. */
+ * but those of the pool and of tasks, whose stacks no thread of its parent had. */
 static void loads(int n)
 {
     pthread_t other;
@@ -478,7 +478,7 @@ static void loads(int n)
     pthread_join(other, NULL);
     atomic_store(&stop, 0);
     if (!all_dropped() || n_open() != before)
-        fail("an errand of a loader was not dropped, or its file is open");
+        fail("a task of a loader was not dropped, or its file is open");
 }
 
 static void write_file(char *name)
@@ -495,14 +495,14 @@ static void write_file(char *name)
 
 int main(int argc, char **argv)
 {
-    char name[] = "team_stress_XXXXXX";
+    char name[] = "pool_stress_XXXXXX";
     const int n_rounds = argc > 1 ? atoi(argv[1]) : 0;
     pthread_t callers[CALLERS];
     forking = argc < 3 || strcmp(argv[2], "stay") != 0;
     die_with(getppid());
     write_file(name);
-    more_than_begun(); /* first, while the team is nobody yet */
-    errands(n_rounds);
+    more_than_begun(); /* first, while the pool is nobody yet */
+    close_before_tasks(n_rounds);
     errands_from_elsewhere(n_rounds);
     loads(n_rounds / 2);
     closes();
@@ -510,8 +510,8 @@ int main(int argc, char **argv)
         pthread_create(&callers[k], NULL, caller, (void *)k);
     for (int k = 0; k < CALLERS; ++k)
         pthread_join(callers[k], NULL);
-    if (cio_thread_pool_n_workers() < 1 || cio_thread_pool_n_workers() > SEATS - 1)
-        fail("the team has a wrong size");
+    if (cio_thread_pool_n_workers() < 1 || cio_thread_pool_n_workers() > SLOTS - 1)
+        fail("the pool has a wrong size");
     calls(n_rounds);
     unlink(name);
     return atomic_load(&failures) != 0;
