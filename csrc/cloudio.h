@@ -1,8 +1,8 @@
-/* The C contract of cloudio: what one row becomes, and the threads that work on rows.
+/* The C contract of cloudio: functions for one row, and the threads that work on rows.
  *
  * A row function is total: it cannot fail, allocates nothing, locks nothing and touches exactly the
- * n elements it is given at `src` and `dst`, which never overlap. The caller has proved that they
- * are there and aligned to their type; more alignment is only faster.
+ * n elements at `src` and `dst`, which never overlap. The caller has proved that they exist and are
+ * aligned to their type; more alignment is only faster.
  */
 #ifndef CLOUDIO_H
 #define CLOUDIO_H
@@ -19,25 +19,25 @@ extern "C" {
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* Element types a source may have. All are little-endian, as the machine is. */
+/* The element types of a source. All are little-endian, like the machine. */
 enum { CIO_U8, CIO_I8, CIO_I16, CIO_U16, CIO_F32, CIO_N_TYPES };
 
-/* What a scaled row is written as. */
+/* The element types of a scaled row. */
 enum { CIO_TO_F32, CIO_TO_F16, CIO_TO_BF16, CIO_N_FLOATS };
 
 /* How a row is written: through the cache, or past it (whole lines, non-temporal stores).
- * Past the cache pays once a batch is too large to stay there. */
+ * Past the cache is faster if a batch is too large to stay in it. */
 enum { CIO_CACHED, CIO_STREAMED, CIO_N_STORES };
 
 /* Widths of the classes that a look-up writes. */
 enum { CIO_TO_U8, CIO_TO_I64, CIO_N_CLASSES };
 
-/* Elements that are moved as they are have 1, 2 or 4 bytes: 1 << CIO_MOVE_2 is 2. */
+/* Elements that are moved unchanged have 1, 2 or 4 bytes: 1 << CIO_MOVE_2 is 2. */
 enum { CIO_MOVE_1, CIO_MOVE_2, CIO_MOVE_4, CIO_N_MOVES };
 
 /* The cache line that a streamed row leaves unfinished. Rows follow each other in memory, so the
- * next one ends it, and it too is written whole: a line written in two parts is read first.
- * Begins as zeros; after the last row its owner calls cio_end_line. */
+ * next row completes the line, and it is written in one piece: a line written in two parts is read
+ * first. Begins as zeros; after the last row its owner calls cio_end_line. */
 typedef struct cio_line {
     uint8_t before[64], bytes[64], after[64]; /* the last vector of a row may reach out of a line */
     uint8_t *at;                              /* where the line belongs */
@@ -76,8 +76,8 @@ typedef void (*cio_check_fn)(const void *src, uint8_t *dst, size_t n, float noda
 /* dst[i] = src[n - 1 - i]. */
 typedef void (*cio_reverse_fn)(const void *src, void *dst, size_t n);
 
-/* dst[x][y] = src[y][x] for y < n_rows and x < n_cols, where the rows of src and those of dst are
- * so many bytes apart; the steps may be negative. */
+/* dst[x][y] = src[y][x] for y < n_rows and x < n_cols. The rows of src are src_step bytes apart,
+ * those of dst dst_step; the steps may be negative. */
 typedef void (*cio_transpose_fn)(const void *src, ptrdiff_t src_step, void *dst, ptrdiff_t dst_step,
                                  size_t n_rows, size_t n_cols);
 
@@ -134,7 +134,7 @@ typedef void (*cio_task)(void *context, size_t begin, size_t end, int slot);
 void cio_thread_pool_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
                          int max_threads);
 
-/* For a task: whether it works alone, because the pool is busy or one thread was asked for. */
+/* For a task: whether it works alone, because the pool is busy or n_threads is 1. */
 int cio_thread_pool_is_alone(void);
 
 /* For a task that is about to wait: add one worker to its region, if that has room. */
@@ -153,9 +153,8 @@ int cio_thread_pool_n_workers(void);
 
 /* ---- scratch --------------------------------------------------------------------------------- */
 
-/* At least so many bytes of memory, aligned to 4096, with anything in them; NULL where there is no
- * memory. The block that was returned last is kept for the next caller: new memory costs a page
- * fault a page. */
+/* At least n_bytes of uninitialized memory, aligned to 4096; NULL if there is no memory. The block
+ * that was returned last is kept for the next caller: new memory costs a page fault per page. */
 void *cio_scratch_take(size_t n_bytes);
 void cio_scratch_return(void *scratch); /* or NULL */
 

@@ -1,7 +1,7 @@
 /* The C contract of cloudio's files: they are opened, read ahead, read, and evicted from memory.
  *
  * Offsets and sizes are bytes. Nothing here writes to a file. Advice (readahead, evict) cannot
- * fail: a system that does not take it reads as it always does.
+ * fail: a system without it reads as usual.
  */
 #ifndef CLOUDIO_FILES_H
 #define CLOUDIO_FILES_H
@@ -23,11 +23,11 @@ typedef struct cio_file cio_file;
 enum { CIO_MAPPED = 1, CIO_DIRECT = 2 };
 
 /* Open a file of `n_bytes`, at least 1, by its descriptor, which the file owns from then on. NULL
- * where the system refuses: errno is set, and the descriptor is still the caller's. */
+ * if the system refuses: errno is set, and the descriptor is still the caller's. */
 cio_file *cio_file_open(int descriptor, int64_t n_bytes, int flags);
 
 void cio_file_close(cio_file *file);  /* a second call does nothing */
-int cio_file_acquire(cio_file *file); /* 0 where it is closed: then there is nothing to release */
+int cio_file_acquire(cio_file *file); /* 0 if it is closed: then there is nothing to release */
 void cio_file_release(cio_file *file);
 
 /* The struct itself lives as long as any reference; its owner has the first one. */
@@ -58,8 +58,8 @@ int64_t cio_page_bytes(void);
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
-/* Bytes of a range, in whole pages, that are in memory or on their way there; -1: unknown. They are
- * not counted where the file belongs to another user: one absent page then means none. */
+/* Bytes of a range, in whole pages, that are in memory or being loaded; -1: unknown. They are not
+ * counted if the file belongs to another user: one absent page then means 0. */
 int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes);
 
 /* Begin to read the absent pages of a range, without waiting for them; whether any page was absent,
@@ -72,12 +72,12 @@ int cio_file_populate(cio_file *file, int64_t offset, int64_t n_bytes);
 /* Let the system drop the pages of a range from memory. */
 void cio_file_evict(const cio_file *file, int64_t offset, int64_t n_bytes);
 
-/* The residency estimate of a file: how likely its pages are absent, from what was found so far.
- * To ask the system costs, and so does cio_file_populate.
+/* The residency estimate of a file: how likely its pages are absent, from earlier reads. It exists
+ * because asking the system takes time, and so does cio_file_populate.
  *
- * Above CIO_LUKEWARM a page was absent not long ago, or is on its way; at CIO_WARM none has been
- * for long. A file that once failed to be populated stays at CIO_FAILED: a page that could not be
- * read counts as resident, and nobody can tell it from one that is on its way. */
+ * Above CIO_LUKEWARM a page was absent recently, or is being loaded; at CIO_WARM none has been
+ * absent for long. A file that once failed to be populated stays at CIO_FAILED: a page that could
+ * not be read counts as resident, like one that is being loaded. */
 enum { CIO_WARM, CIO_LUKEWARM = 32, CIO_COLD = 64, CIO_FAILED = 1 << 30 };
 int cio_file_coldness(const cio_file *file);
 void cio_file_decay(cio_file *file); /* once for each read that found every page */
@@ -87,7 +87,7 @@ void cio_file_decay(cio_file *file); /* once for each read that found every page
 /* Read `n_bytes` at `offset`: how many there were, less only at the end of the file; or -errno. */
 int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
 
-/* Read as many of them as there are without waiting, perhaps none; -1: the file system has no such
+/* Read as many of them as possible without waiting, perhaps none; -1: the file system has no such
  * reads. */
 int64_t cio_file_read_nowait(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
 
