@@ -132,7 +132,7 @@ def whole_numbers(what: str, given: Any) -> np.ndarray:
 
 def _as_int64(what: str, numbers: np.ndarray) -> np.ndarray:
     if numbers.dtype.kind not in "iu" and numbers.size:
-        hint = "; for a mask, pass np.flatnonzero(mask)" if numbers.dtype.kind == "b" else ""
+        hint = ": for a mask, pass np.flatnonzero(mask)" if numbers.dtype.kind == "b" else ""
         raise RequestError(f"{what} has dtype {numbers.dtype}; it must hold whole numbers{hint}")
     # No patch or row has a number that large, so the bounds checks refuse the largest too.
     if numbers.dtype.kind == "u" and numbers.itemsize == INT64.itemsize:

@@ -1,6 +1,7 @@
 """Text as people read it: counts with their noun, shares in percent, bytes in GB, escapes."""
 
 import math
+from collections.abc import Iterable
 
 
 def counted(n: int, noun: str) -> str:
@@ -37,3 +38,14 @@ def megabytes(n_bytes: float) -> str:
 def escape_controls(text: str) -> str:
     """Return ``text`` on one line: characters that are not printed, such as \\n, as escapes."""
     return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
+
+
+def suggest(name: object, choices: Iterable[str]) -> str:
+    """Return "; did you mean X?", with the choice that is most like ``name``; "" if none is."""
+    if not isinstance(name, str):
+        return ""
+    from difflib import get_close_matches  # imported here: only messages need it
+
+    folded = {choice.lower(): choice for choice in choices}
+    found = get_close_matches(name.lower(), folded, n=1)
+    return f"; did you mean {folded[found[0]]}?" if found else ""

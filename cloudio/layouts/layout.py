@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._utils.numbers import is_whole
+from .._utils.text import suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
 from .band_checks import band_problems, check_shared_file
@@ -70,8 +71,8 @@ class Layout:
         ):
             if first < 0 or extent < 1 or first + extent > whole:
                 raise EntryError(
-                    f"the valid window has {what} {first}..{first + extent - 1}; the patch has "
-                    f"0..{whole - 1}",
+                    f"the valid window has {what} {first}..{first + extent - 1}; it must lie in "
+                    f"those of the patch, 0..{whole - 1}",
                     "valid",
                 )
         names = [band.name for band in self.bands]
@@ -232,7 +233,13 @@ class Layout:
             raise RequestError(
                 f"{asked!r} is ambiguous; in {where} it can be {' or '.join(found)}: give one"
             )
-        raise RequestError(f"there is no array {asked!r}; {where} has {', '.join(names)}")
+        # A name may leave out its prefix, and so may one that is misspelled.
+        spellings = [
+            *names,
+            *(n[len(p) :] for n in names for p in self.prefixes if n.startswith(p)),
+        ]
+        hint = suggest(asked, spellings)
+        raise RequestError(f"there is no array {asked!r}; {where} has {', '.join(names)}{hint}")
 
 
 def _check_types(layout: Layout) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .._utils.text import suggest
 from ..errors import LayoutError
 from .toml_lines import KeyPath
 
@@ -52,7 +53,9 @@ class Table:
         """Return the values; LayoutError if a key is unknown, wrong, or missing."""
         for key, value in self.values.items():
             if key not in keys:
-                raise self.error(f"unknown key {key!r}; {self.title} has {', '.join(keys)}", key)
+                hint = suggest(key, keys)
+                message = f"unknown key {key!r}; {self.title} has {', '.join(keys)}{hint}"
+                raise self.error(message, key)
             self.require(keys[key], value, key)
         for key in needed:
             if key not in self.values:

@@ -131,7 +131,10 @@ class Loader:
             )
         self.rank = _count("rank", rank, 0)
         if self.rank >= self.world_size:
-            raise RequestError(f"rank={rank}; rank must be 0..{self.world_size - 1}")
+            raise RequestError(
+                f"rank={rank}; with world_size={self.world_size} rank must be "
+                f"0..{self.world_size - 1}"
+            )
         self._shard = Shard(
             self.n_patches, self.batch_size, self.drop_last, self.rank, self.world_size
         )

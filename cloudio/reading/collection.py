@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._core import kernels
+from .._utils.text import suggest
 from ..errors import RequestError
 from ..layouts.band import Band, Window
 from ..layouts.band_checks import can_hold
@@ -223,7 +224,8 @@ class Collection:
                 return self._derive((split,), index)
             start = stop
         names = ", ".join(split.name for split in self._splits)
-        raise RequestError(f"there is no split {name!r}; {self.path} has {names}")
+        hint = suggest(name, (split.name for split in self._splits))
+        raise RequestError(f"there is no split {name!r}; {self.path} has {names}{hint}")
 
     def subset(self, index: Any = None, /, **where: Any) -> Self:
         """Return some of the patches as a data set.

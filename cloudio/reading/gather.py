@@ -13,6 +13,7 @@ from .._core.plans import BasePlan, Gather, Remap
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
+from ..layouts.band import DTYPES
 from ..layouts.labels import LabelMap
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .options import (
@@ -198,6 +199,10 @@ def _bands(arrays: Any) -> list[np.ndarray]:
         if not isinstance(band, np.ndarray) or band.ndim != 3 or 0 in band.shape[1:]:
             what = f"of shape {band.shape}" if isinstance(band, np.ndarray) else type(band).__name__
             raise RequestError(f"arrays[{k}] is {what}; it must be an array (patch, row, column)")
+        if band.dtype.name not in DTYPES:
+            raise RequestError(
+                f"arrays[{k}] has dtype {band.dtype}; it must be one of {', '.join(DTYPES)}"
+            )
         if not band.dtype.isnative:
             raise RequestError(
                 f"arrays[{k}] is {band.dtype.str}, of another byte order than this machine's; "

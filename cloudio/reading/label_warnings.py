@@ -208,7 +208,8 @@ def _warn_about_padding(
     n_padding = n_pixels - min(size[0], valid[0]) * min(size[1], valid[1])
     warn_once(
         (folder, "padding", *names),
-        f"{', '.join(names)} are read as stored in windows of {size[0]} x {size[1]}, but only "
+        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} read as stored in windows of "
+        f"{size[0]} x {size[1]}, but only "
         f"{valid[0]} x {valid[1]} pixels of a patch are valid. At least {n_padding:,} pixels of "
         f"each window ({percent(n_padding / n_pixels)}) are padding and keep the code stored "
         "there; a 0 looks like clear. size=None reads no padding, and with a map or policy "

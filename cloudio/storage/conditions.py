@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.numbers import is_number
+from .._utils.text import suggest
 from ..errors import RequestError
 from .metadata import DATE
 
@@ -25,6 +26,7 @@ def find_column(metadata: Mapping[str, np.ndarray], name: Any, where: Any) -> np
     if not isinstance(name, str) or name not in metadata:
         raise RequestError(
             f"there is no column {name!r}; the metadata of {where} has {', '.join(metadata)}"
+            f"{suggest(name, metadata)}"
         )
     return metadata[name]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils.text import counted
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
@@ -100,7 +101,7 @@ def _arrays(
         if shape[0] == n_patches:
             return file.arrays(shape, file.header.dtype, file.header.start)
         kind, missing = missing_patches(shape[0], n_patches, n_patches)
-        reason = f"has shape {shape}; it must have {n_patches:,} patches, as {source}"
+        reason = f"has shape {shape}; it must have {counted(n_patches, 'patch')}, as {source}"
         return file.problem(kind, reason, missing)
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size in fitting:
@@ -111,7 +112,7 @@ def _arrays(
     sizes = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
     return file.problem(
         kind,
-        f"holds {file.size:,} bytes; it must hold {sizes}, for {n_patches:,} patches of "
+        f"holds {file.size:,} bytes; it must hold {sizes}, for {counted(n_patches, 'patch')} of "
         f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)}, as {source}",
         missing,
     )
@@ -136,6 +137,6 @@ def find_ambiguity(files: Sequence[InspectedFile], layout: Layout, n_patches: in
         if file.size == file.n_bytes(half, layout, dtype)
     }
     return (
-        f"the files are read as {n_patches:,} patches, but their sizes also fit {half:,} patches "
-        f"of {' and '.join(sorted(types))}"
+        f"the files are read as {counted(n_patches, 'patch')}, but their sizes also fit "
+        f"{counted(half, 'patch')} of {' and '.join(sorted(types))}"
     )

@@ -272,11 +272,11 @@ def test_a_name_that_nothing_has_lists_what_there_is():
 @pytest.mark.parametrize(
     ("valid", "words"),
     [
-        (Window(0, 0, 41, 48), r"rows 0\.\.40; the patch has 0\.\.39"),
-        (Window(6, 0, 35, 48), r"rows 6\.\.40; the patch has 0\.\.39"),
-        (Window(0, 0, 40, 49), r"columns 0\.\.48; the patch has 0\.\.47"),
-        (Window(0, -1, 40, 48), r"columns -1\.\.46; the patch has 0\.\.47"),
-        (Window(0, 0, 0, 48), r"rows 0\.\.-1; the patch has 0\.\.39"),
+        (Window(0, 0, 41, 48), r"rows 0\.\.40; it must lie in those of the patch, 0\.\.39"),
+        (Window(6, 0, 35, 48), r"rows 6\.\.40; it must lie in those of the patch, 0\.\.39"),
+        (Window(0, 0, 40, 49), r"columns 0\.\.48; it must lie in those of the patch, 0\.\.47"),
+        (Window(0, -1, 40, 48), r"columns -1\.\.46; it must lie in those of the patch, 0\.\.47"),
+        (Window(0, 0, 0, 48), r"rows 0\.\.-1; it must lie in those of the patch, 0\.\.39"),
     ],
 )
 def test_a_valid_window_outside_the_patch_is_refused(valid, words):

@@ -149,7 +149,12 @@ def test_tables_in_one_line_are_read(tmp_path):
         ),
         ('file = "rgb.dat"', "file = 1", 27, "file = 1; file must be a string that is not empty"),
         # values that cannot be
-        ("[1, 2, 35, 41]", "[1, 2, 40, 41]", 4, "valid: the valid window has rows 1..40; the pa"),
+        (
+            "[1, 2, 35, 41]",
+            "[1, 2, 40, 41]",
+            4,
+            "valid: the valid window has rows 1..40; it must lie",
+        ),
         ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); patch must be (height, width)"),
         (
             '"float32"',

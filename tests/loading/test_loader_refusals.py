@@ -34,8 +34,8 @@ from cloudio import RequestError
         ({"index": []}, r"there are no patches to load"),
         ({"index": np.ones(3, bool)}, r"the mask has shape \(3,\); it must be \(23,\)"),
         ({"index": [0.5]}, r"index has dtype float64; it must hold whole numbers"),
-        ({"rank": 1}, r"rank=1; rank must be 0\.\.0"),
-        ({"rank": 3, "world_size": 3}, r"rank=3; rank must be 0\.\.2"),
+        ({"rank": 1}, r"rank=1; with world_size=1 rank must be 0\.\.0"),
+        ({"rank": 3, "world_size": 3}, r"rank=3; with world_size=3 rank must be 0\.\.2"),
         ({"rank": -1, "world_size": 3}, r"rank=-1; rank must be a whole number, 0 or more"),
         (
             {"batch_size": 12, "drop_last": True, "world_size": 2},

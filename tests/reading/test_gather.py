@@ -245,7 +245,7 @@ I16 = np.zeros((3, 8, 9), np.int16)
         (
             [I16.astype("f8")],
             {},
-            "format d; it must be uint8, int8, int16, uint16 or float32 in this",
+            r"arrays\[0\] has dtype float64; it must be one of uint8, int8, uint16, int16, float32",
         ),
         ([I16, I16[:, :4]], {}, "patches of 4 x 9; the first has 8 x 9"),
         ([I16, I16[:2]], {}, "2 patches; the first has 3"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudio._utils.text import counted, escape_controls, gigabytes, megabytes, percent
+from cloudio._utils.text import counted, escape_controls, gigabytes, megabytes, percent, suggest
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,11 @@ def test_what_is_not_printed_is_escaped_and_nothing_else():
     assert escape_controls("a\nb\tc\x1b[1m\u202e\ud800\U000e0001") == (
         r"a\nb\tc\x1b[1m\u202e\ud800\U000e0001"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"),
+    [("fmaks", "; did you mean fmask?"), ("FMASK2", "; did you mean fmask?"), ("x", ""), (3, "")],
+)
+def test_the_choice_most_like_a_name_is_suggested(name, suggested):
+    assert suggest(name, ["sen2cor", "fmask", "qa60"]) == suggested
