@@ -23,7 +23,7 @@ from cloudio import (
 from cloudio.layouts.band import EntryError
 from cloudio.storage import errors as storage_errors
 from cloudio.storage import files
-from cloudio.storage.npy import HeaderSizeError, read_header
+from cloudio.storage.headers.npy import HeaderSizeError, read_header
 
 COPIES = {
     "pickle": lambda error: pickle.loads(pickle.dumps(error)),

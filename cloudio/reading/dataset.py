@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,9 @@ from ..storage.discovery import Split, find_splits, scan_folder
 from ..storage.errors import FileProblem
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
+from ..storage.opening.location import locate
 from .collection import Collection
 from .reader import Reader
-
-# The layout file of the folder that it is in.
-LAYOUT_TOML = "cloudio.toml"
 
 
 class Dataset(Collection):
@@ -216,7 +213,7 @@ def open(
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
-    root, layout = _locate(path, layout)
+    root, layout = locate(path, layout)
     splits = find_splits(root, layout)
     if io == "auto":
         files = (next(iter(split.arrays.values())).path for split in splits)
@@ -235,47 +232,8 @@ def open_partial(
     are read by position, so that a file that ends early, or lies on a failing disk, raises an
     error.
     """
-    root, layout = _locate(path, layout)
+    root, layout = locate(path, layout)
     splits, problems = scan_folder(root, layout)
     if not splits:
         raise problems[0].error
     return Dataset(root, layout, splits, open_files=OpenFiles("pread")), splits, problems
-
-
-def _locate(
-    path: str | os.PathLike[str], layout: Layout | str | os.PathLike[str] | None
-) -> tuple[Path, Layout]:
-    """Return the folder, and the layout for it."""
-    if isinstance(layout, (str, os.PathLike)):
-        layout = _read_layout(Path(layout))
-    if layout is not None and not isinstance(layout, Layout):
-        raise RequestError(
-            f"layout={layout!r}; layout must be a cloudio.Layout or the path of a TOML file"
-        )
-    root = Path(path)
-    if not root.exists():
-        raise FileNotFoundError(f"there is no folder {root}")
-    if not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file; give the folder of the .dat or .npy files")
-    # A link keeps its name, which may be that of a split; ".." names nothing.
-    root = root.resolve() if ".." in root.parts else root.absolute()
-    return root, _find_layout(root) if layout is None else layout
-
-
-def _read_layout(path: Path) -> Layout:
-    if path.is_file():
-        return Layout.from_toml(path)
-    if path.suffix.lower() == ".toml":
-        raise FileNotFoundError(f"there is no layout file {path}")
-    raise RequestError(
-        f"layout={os.fspath(path)!r}; layout must be a cloudio.Layout or the path of a TOML file"
-    )
-
-
-def _find_layout(root: Path) -> Layout:
-    """Return the layout that lies in a folder, else CloudSEN12."""
-    path = root / LAYOUT_TOML
-    # "cloudio info --toml . > cloudio.toml": the shell makes the file before anything is read.
-    if os.path.isfile(path) and path.stat().st_size:
-        return Layout.from_toml(path)
-    return CLOUDSEN12

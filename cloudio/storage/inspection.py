@@ -13,7 +13,7 @@ from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
 from .files import file_size
-from .npy import Header, HeaderSizeError, read_header
+from .headers.npy import Header, HeaderSizeError, read_header
 
 # The types that an array of a type may be stored as: labels of two bytes, bands already scaled.
 _STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}

@@ -11,8 +11,8 @@ from pathlib import Path
 from ..errors import LayoutError
 from ..layouts.layout import Layout
 from .errors import FileProblem
+from .headers.npy import Header, read_header
 from .inspection import shape_problem
-from .npy import Header, read_header
 
 METADATA_CSV = "metadata.csv"
 SPLITS = ("train", "val", "test")

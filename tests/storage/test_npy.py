@@ -10,7 +10,8 @@ from own_files import H, W, layout_of, refusal, whole
 
 import cloudio
 from cloudio import Band, LayoutError, RequestError
-from cloudio.storage import inspection, listing, npy
+from cloudio.storage import inspection, listing
+from cloudio.storage.headers import npy
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])

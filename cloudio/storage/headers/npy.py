@@ -12,9 +12,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
-from ..errors import LayoutError
-from ..layouts.band import DTYPES
-from .files import file_size
+from ...errors import LayoutError
+from ...layouts.band import DTYPES
+from ..files import file_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What `cloudio.open` settles before it opens files: the folder and its layout."""
