@@ -3,6 +3,7 @@
 tests/support/run_page.py runs a page in a fresh folder and interpreter; each block is a test.
 """
 
+import codeop
 import functools
 import json
 import os
@@ -84,6 +85,36 @@ def test_a_block_runs_and_prints_what_the_page_shows(page: Path, number: int) ->
         pytest.skip(reason)
     if error := results(page)[number]:
         pytest.fail(error, pytrace=False)
+
+
+# ---- pasting -------------------------------------------------------------------------------------
+
+
+def unfinished(code: str) -> list[str]:
+    """Push lines as an interpreter before Python 3.13 gets them; return what it still waits for."""
+    lines: list[str] = []
+    for line in code.splitlines():
+        lines.append(line)
+        if codeop.compile_command("\n".join(lines), symbol="single") is not None:
+            lines = []
+    return lines
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_blocks_can_be_pasted_into_an_interpreter(page: Path) -> None:
+    for block in page_blocks(page):
+        if block.language == "python" and not block.title:
+            try:
+                rest = unfinished(block.code)
+            except SyntaxError as error:
+                pytest.fail(f"the block at line {block.line}, pasted: {error.msg}")
+            assert page.name != "README.md" or not rest, f"the interpreter waits after {rest}"
+
+
+@pytest.mark.parametrize("code", ["for k in []:\n    k\nk = 1", "def f():\n    1\n\n    2\n"])
+def test_a_block_without_the_right_blank_lines_cannot_be_pasted(code: str) -> None:
+    with pytest.raises(SyntaxError):
+        unfinished(code)
 
 
 # ---- that nothing gets round it ------------------------------------------------------------------
