@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RequestError
+from .tensors import as_host_array
 from .text import counted
 
 INT64 = np.dtype(np.int64)
@@ -115,6 +116,8 @@ def overflows_float32(numbers: Sequence[float]) -> bool:
 def whole_numbers(what: str, given: Any) -> np.ndarray:
     """Return a new contiguous int64 array; a number too large for int64 becomes its largest."""
     listed = isinstance(given, _SEQUENCES)
+    if not listed and type(given) is not np.ndarray:
+        given = as_host_array(what, given)
     try:
         # An array that numpy makes of a list is contiguous.
         numbers = np.array(given) if listed else np.array(given, order="C")

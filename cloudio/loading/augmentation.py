@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.tensors import as_host_array
 from ..errors import RequestError
 from ..reading.reader import Reader
 from .permutation import mix, random_keys, reduce_below
@@ -80,7 +81,7 @@ def _parse_crop(reader: Reader, crop: Any) -> Sequence[tuple[int, int] | None]:
     if isinstance(crop, str) and crop == "random":
         return _random_origins(reader)
     try:
-        origin = np.asarray(crop)
+        origin = np.asarray(as_host_array("crop", crop))
     except ValueError:  # parts of different lengths
         origin = np.empty(0)
     if origin.shape != (2,) or origin.dtype.kind not in "iu":

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._core import kernels
 from .._utils.numbers import INT64, MOST_INT64, whole_numbers
+from .._utils.tensors import as_host_array
 from ..errors import RequestError
 
 # ---- index ---------------------------------------------------------------------------------------
@@ -33,6 +34,7 @@ def resolve_index(index: Any, n_patches: int) -> np.ndarray:
 
 def resolve_index_or_mask(index: Any, n_patches: int) -> np.ndarray:
     """As `resolve_index`; ``index`` may also be a mask, one boolean per patch."""
+    index = as_host_array("index", index)
     try:
         mask = np.asarray(index)
     except ValueError:  # rows of different lengths; whole_numbers has the message for them

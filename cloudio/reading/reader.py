@@ -215,7 +215,7 @@ class Reader:
 
         Parameters
         ----------
-        index : int, sequence of int or ndarray
+        index : int, sequence of int, ndarray or tensor
             Patch numbers in any order; repeats are allowed, and negative numbers count from the
             end.
         origin : (row, col), or array (sample, 2), optional

@@ -148,7 +148,7 @@ class Dataset(data.Dataset):
         return self._read(index, shared=data.get_worker_info() is not None)
 
     def _read(self, index: Any, shared: bool) -> Batch[Any]:
-        index = resolve_index(_as_array(index), len(self))
+        index = resolve_index(index, len(self))
         origin, symmetry = self._augmentation.draw(index, self.seed, self.epoch)
         return read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
 
@@ -215,8 +215,4 @@ def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -
     RequestError, IndexError, OSError
         As `Reader.read`.
     """
-    return read_tensors(reader, _as_array(index), _as_array(origin), _as_array(symmetry))
-
-
-def _as_array(numbers: Any) -> Any:
-    return numbers.numpy() if isinstance(numbers, torch.Tensor) else numbers
+    return read_tensors(reader, index, origin, symmetry)
