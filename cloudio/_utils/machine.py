@@ -5,34 +5,24 @@ import platform
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .._core import runtime
 from .._version import __version__
+from ..errors import RequestError
 from . import tables
 from .numbers import check_whole
+from .threads import MOST_THREADS, default_threads, log_threads
 
 
 def resolve_threads(threads: int | None) -> int:
-    """Return how many threads a read may use: ``threads``, or CLOUDIO_THREADS, or one per CPU."""
-    name = "threads"
-    value: Any = threads
-    if threads is None:
-        name = "CLOUDIO_THREADS"
-        variable = os.environ.get(name)
-        if not variable:
-            return available_cpus()
-        value = int(variable) if variable.isdecimal() else variable
-    return check_whole(name, value, 1, 2**31 - 1, needed="a whole number, 1 or more")
-
-
-def available_cpus() -> int:
-    """Return how many CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many threads a read may use: ``threads``, or the default of `default_threads`."""
+    if threads is not None:
+        return check_whole("threads", threads, 1, MOST_THREADS, needed="a whole number, 1 or more")
+    n, reason = default_threads()
+    log_threads(n, reason)
+    return n
 
 
 def facts() -> dict[str, str]:
@@ -41,7 +31,7 @@ def facts() -> dict[str, str]:
     return {
         "cloudio": __version__,
         "instruction set": f"{runtime.isa()} (this CPU has {', '.join(runtime.available())})",
-        "threads": f"{available_cpus()}, the CPUs this process may use",
+        "threads": _default_threads(),
         "variables": ", ".join(variables) or "no CLOUDIO_* is set",
         "Python": f"{platform.python_version()}, {platform.python_implementation()}, {_gil()}",
         "numpy": np.__version__,
@@ -57,6 +47,13 @@ def describe() -> str:
 
 def _is_ours(variable: str) -> bool:
     return variable.startswith("CLOUDIO_")
+
+
+def _default_threads() -> str:
+    try:
+        return ", ".join(map(str, default_threads()))
+    except RequestError as error:  # a wrong CLOUDIO_THREADS
+        return str(error)
 
 
 def _gil() -> str:

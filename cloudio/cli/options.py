@@ -30,7 +30,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="number of threads (default: CLOUDIO_THREADS, else one per CPU)",
+        help="number of threads (default: CLOUDIO_THREADS, else OMP_NUM_THREADS, else one per CPU)",
     )
 
 

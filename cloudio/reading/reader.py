@@ -76,9 +76,9 @@ class Reader:
     ignore : int
         The class of codes that a map does not list, and of pixels outside the valid window.
     threads : int, optional
-        Threads per batch, the caller included.  By default CLOUDIO_THREADS, else the CPUs this
-        process may use, or 1 in a worker process of torch's DataLoader.  From 2 on, ``io="pread"``
-        uses more that only wait for files.
+        Threads per batch, the caller included.  By default CLOUDIO_THREADS, else OMP_NUM_THREADS,
+        else the CPUs this process may use (docs/guides/settings.md); 1 in a worker process of
+        torch's DataLoader.  From 2 on, ``io="pread"`` uses more that only wait for files.
     clip : (lowest, highest), optional
         Limits of the output, each a number or None.  NaN stays NaN.
     fill : float, optional

@@ -29,7 +29,7 @@ PAGES = [page for page in PAGES if page.is_file()]
 _LONG = ("commands/show.md", "commands/stats.md", "guides/verify.md")
 _QUICK = {"CFLAGS": "-O0", "JAX_PLATFORMS": "cpu"}
 # Of the environment, which would change what is printed.
-_OURS = ("CLOUDIO_", "COLUMNS", "LINES", "RANK", "WORLD_SIZE")
+_OURS = ("CLOUDIO_", "COLUMNS", "LINES", "RANK", "WORLD_SIZE", "OMP_", "LOCAL_", "TORCHELASTIC_")
 
 pytestmark = [
     pytest.mark.skipif(not DOCS.is_dir(), reason="the tests run without the docs"),

@@ -1,0 +1,128 @@
+"""How many threads a read uses where the caller does not say, and why so many."""
+
+import functools
+import math
+import os
+from pathlib import Path
+
+from .cgroups import cpu_quota
+from .log import log_once
+from .numbers import check_whole
+
+MOST_THREADS = 2**31 - 1
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
+_NEEDED = "a whole number, 1 or more"
+
+
+def default_threads() -> tuple[int, str]:
+    """Return the number of threads of a read, and where it comes from.
+
+    CLOUDIO_THREADS; else OMP_NUM_THREADS, unless torchrun has set it to 1 by itself; else the CPUs
+    by affinity and quota, shared by the ranks of torchrun.  RequestError if CLOUDIO_THREADS is
+    wrong; a wrong OMP_NUM_THREADS is ignored with a warning in the log.
+    """
+    given = os.environ.get("CLOUDIO_THREADS", "").strip()
+    if given:
+        value = int(given) if given.isdecimal() else given
+        n = check_whole("CLOUDIO_THREADS", value, 1, MOST_THREADS, needed=_NEEDED)
+        return n, "from CLOUDIO_THREADS"
+    n_openmp, of_torchrun = _openmp_threads(), False
+    if n_openmp is not None:
+        of_torchrun = n_openmp == 1 and _is_set_by_torchrun()
+        if not of_torchrun:
+            return n_openmp, "from OMP_NUM_THREADS"
+    n, reason = _share_of_cpus()
+    return n, f"{reason}; torchrun has set OMP_NUM_THREADS=1" if of_torchrun else reason
+
+
+def log_threads(n: int, reason: str) -> None:
+    """Say in the log how many threads reads use, and why."""
+    log_once("info", f"reads use {n} {'thread' if n == 1 else 'threads'}: {reason}")
+
+
+def available_cpus() -> tuple[int, str]:
+    """Return how many CPUs this process may use at a time, and what limits them."""
+    cpus, quota = _affinity(0), _quota(os.getpid())
+    if quota is not None and math.ceil(quota) < cpus:
+        return math.ceil(quota), f"the CPU quota of this container or cgroup, {quota:g} CPUs"
+    return cpus, "the CPUs this process may use"
+
+
+def _affinity(pid: int) -> int:
+    """Return the CPUs that a process may run on; 0 is this one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(pid))
+    return os.cpu_count() or 1
+
+
+@functools.lru_cache(maxsize=1)
+def _quota(pid: int) -> float | None:
+    """Return the quota of this process; it takes several files, so it is asked for once."""
+    return cpu_quota()
+
+
+# ---- OpenMP --------------------------------------------------------------------------------------
+
+
+def _openmp_threads() -> int | None:
+    """Return OMP_NUM_THREADS, which Ray, joblib and Dask set for their workers; None if unset."""
+    given = os.environ.get("OMP_NUM_THREADS", "").strip()
+    if not given:
+        return None
+    # A list has a number for each level of nested regions.
+    first = given.partition(",")[0].strip()
+    if first.isdecimal() and 1 <= int(first) <= MOST_THREADS:
+        return int(first)
+    log_once("warning", f"OMP_NUM_THREADS={given!r} is ignored; it must be {_NEEDED}")
+    return None
+
+
+# ---- torchrun ------------------------------------------------------------------------------------
+
+
+def _share_of_cpus() -> tuple[int, str]:
+    """Return the CPUs; in a rank that torchrun has started, its share of those of the machine."""
+    cpus, reason = available_cpus()
+    given = os.environ.get("LOCAL_WORLD_SIZE", "").strip()
+    n_ranks = int(given) if given.isdecimal() and _TORCHRUN in os.environ else 1
+    if n_ranks < 2:
+        return cpus, reason
+    # A rank may be bound to CPUs of its own: then it has its share already.
+    shared, quota = cpus, _quota(os.getpid())
+    launcher = _launcher(os.getpid())
+    if launcher is not None:
+        shared = max(shared, launcher[1] if quota is None else min(launcher[1], math.ceil(quota)))
+    n = max(1, min(cpus, shared // n_ranks))
+    return n, f"the share of one of {n_ranks} local ranks in {shared} CPUs ({reason})"
+
+
+def _is_set_by_torchrun() -> bool:
+    """Return whether torchrun has set OMP_NUM_THREADS for its ranks, and not its caller."""
+    if _TORCHRUN not in os.environ or os.environ.get("LOCAL_WORLD_SIZE", "1").strip() == "1":
+        return False
+    launcher = _launcher(os.getpid())
+    return launcher is None or not launcher[0]
+
+
+@functools.lru_cache(maxsize=1)
+def _launcher(pid: int) -> tuple[bool, int] | None:
+    """Return whether torchrun was started with OMP_NUM_THREADS, and the CPUs it may run on.
+
+    torchrun is the nearest parent that was started without torchrun's variables.  None if the
+    system does not say.
+    """
+    parent = os.getppid()
+    try:
+        while parent > 0:
+            # As it was when the process started: what it has set since does not show.
+            names = {
+                entry.partition(b"=")[0]
+                for entry in Path(f"/proc/{parent}/environ").read_bytes().split(b"\0")
+            }
+            if _TORCHRUN.encode() not in names:
+                return b"OMP_NUM_THREADS" in names, _affinity(parent)
+            status = Path(f"/proc/{parent}/stat").read_text(errors="replace")
+            parent = int(status.rpartition(")")[2].split()[1])
+    except OSError:
+        pass
+    return None
