@@ -157,12 +157,14 @@ CHECKS: dict[str, Check] = {
     "saturated": Check(
         "warning",
         "patches with many pixels at the largest number of their type",
-        "brighter values are lost: mask them, or get the product again as uint16 or float32",
+        "brighter values are lost: mask them, or get the product again as uint16 or float32; "
+        "if the number means no data, write nodata in a layout",
     ),
     "negative": Check(
         "warning",
-        "reflectance below zero",
-        "find out if they are no data, need an offset in the layout, or are uint16 read as int16",
+        "bands with numbers below zero",
+        "find out if they are no data, need an offset in the layout, or are uint16 read as int16; "
+        "if they are meant, write the unit of the band in a layout",
     ),
     "nodata": Check(
         "warning",

@@ -16,6 +16,7 @@ from ..storage.arrays import ArrayFile
 from ..storage.discovery import Split
 from .file_checks.disk import patches_in_holes
 from .file_names import array_file_name
+from .meaning import SkippedCheck, why_not_measured
 from .report import Finding, make_finding
 
 
@@ -58,15 +59,17 @@ class CheckedArray:
         height, width = self.layout.valid.size
         return height * width
 
-    @property
-    def is_measured(self) -> bool:
-        """Whether it holds reflectance or other floats, which vary from pixel to pixel."""
-        return self.band.wavelength is not None or self.band.dtype == "float32"
+    @cached_property
+    def why_not_measured(self) -> str | None:
+        """Why patches of one number can be natural in this array; None if they are not."""
+        known = self.layout.band(self.name)
+        return why_not_measured(self.layout, None if known is None else self.band)
 
     @cached_property
     def holes(self) -> frozenset[int]:
         """Patches that were never written to the disk."""
-        return frozenset(patches_in_holes(self.stored, self.layout.band(self.name)))
+        measured = why_not_measured(self.layout, self.layout.band(self.name)) is None
+        return frozenset(patches_in_holes(self.stored, measured=measured))
 
     def count(
         self, class_lut: np.ndarray | None, threads: int, advance: Advance
@@ -94,6 +97,9 @@ class CheckedArray:
         if len(held) < plane_bytes:
             raise TruncatedError.about(self.stored.path, f"ends within patch {k}", patch=k)
         return np.frombuffer(held, self.dtype).reshape(height, width)
+
+    def skipped(self, check: str, reason: str) -> SkippedCheck:
+        return SkippedCheck(check, self.split.name, self.file, reason)
 
     def found(
         self, check: str, patches: Iterable[int], message: str, advice: str = ""

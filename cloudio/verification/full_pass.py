@@ -14,6 +14,7 @@ from ..reading.dataset import Dataset
 from ..storage.discovery import Split
 from .checked_array import CheckedArray
 from .file_names import without_channel
+from .meaning import NO_LABEL_MAP, SkippedCheck, why_codes
 from .pixel_checks.bands import check_band
 from .pixel_checks.dtypes import check_dtype
 from .pixel_checks.duplicates import check_duplicates
@@ -24,6 +25,15 @@ from .report import Finding, make_finding
 
 #: (split, array) -> (patch,): checksums of the stored bytes.
 Checksums = Mapping[tuple[str, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class FullResult:
+    """What a pass found: ``findings`` of files and pixels, and the checksums of all arrays read."""
+
+    findings: list[Finding]
+    checksums: Checksums
+    skipped: list[SkippedCheck]
 
 
 def bytes_to_read(ds: Dataset, splits: Sequence[Split]) -> int:
@@ -41,16 +51,14 @@ def check_every_byte(
     findings: Sequence[Finding],
     threads: int,
     advance: Advance,
-) -> tuple[list[Finding], Checksums]:
-    """Return the findings of files and pixels, and the checksums of all arrays that were read.
-
-    Pixels also settle some of ``findings``, which then are left out.
-    """
+) -> FullResult:
+    """Read every array once.  Pixels settle some of ``findings``, which then are left out."""
     found = list(findings)
     unreadable = {(f.split, f.file) for f in findings if f.check == "unreadable"}
     sums: dict[tuple[str, str], np.ndarray] = {}
     pictures: dict[str, dict[str, np.ndarray]] = {}
     files: dict[tuple[str, str], str] = {}
+    skipped: list[SkippedCheck] = []
     for split in splits:
         dataset = ds.split(split.name)
         arrays = [CheckedArray.resolve(dataset, split, name) for name in dataset.names]
@@ -63,9 +71,11 @@ def check_every_byte(
         found, is_misread = _settle(found, split, result)
         if not is_misread:
             pictures[split.name] = result.pictures
-            if split.ambiguity is None and not any(f.check == "frame" for f in result.findings):
-                found += check_split_padding(arrays)
-    return found + list(check_duplicates(pictures, files)), sums
+            skipped += result.skipped
+            if not any(f.check == "frame" for f in result.findings):
+                found += check_split_padding([a for a in arrays if a.name in result.measured])
+    found += check_duplicates(pictures, files)
+    return FullResult(found, sums, skipped)
 
 
 # ---- one split -----------------------------------------------------------------------------------
@@ -73,9 +83,14 @@ def check_every_byte(
 
 @dataclass
 class _SplitResult:
-    """Findings and ``checksums`` of the arrays of a split; patches are compared by ``pictures``."""
+    """Findings and ``checksums`` of the arrays of a split; patches are compared by ``pictures``.
+
+    ``measured`` are the arrays with numbers that vary from pixel to pixel.
+    """
 
     findings: list[Finding] = field(default_factory=list)
+    skipped: list[SkippedCheck] = field(default_factory=list)
+    measured: set[str] = field(default_factory=set)
     checksums: dict[str, np.ndarray] = field(default_factory=dict)
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -84,13 +99,18 @@ def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance
     result = _SplitResult()
     for array in arrays:
         try:
-            records, findings = _check_array(array, threads, advance)
+            counts, found = _check_array(array, threads, advance)
         except (CloudioError, OSError) as error:
             result.findings.append(_read_error(array, error))
             continue
-        result.findings += findings
+        result.findings += [each for each in found if isinstance(each, Finding)]
+        result.skipped += [each for each in found if isinstance(each, SkippedCheck)]
+        records = counts.patches
         checksums = records["checksum"].copy()
         result.checksums[array.name] = checksums
+        codes = why_codes(array.band, counts.dtype, counts.histogram)
+        if array.band.kind == "band" and not (array.why_not_measured or codes):
+            result.measured.add(array.name)
         if _is_picture(array.layout, array.band):
             # Patches of one value are equal without being copies.
             varies = (records["minimum"] != records["maximum"]) & (records["data"] > 0)
@@ -126,22 +146,24 @@ def _is_about_size(finding: Finding) -> bool:
 
 def _check_array(
     array: CheckedArray, threads: int, advance: Advance
-) -> tuple[np.ndarray, list[Finding]]:
-    """Return the records of an array's patches, and what is wrong with its pixels."""
+) -> tuple[scan.ArrayCounts, list[Finding | SkippedCheck]]:
+    """Return the counts of an array's pixels, what is wrong with them, and what was skipped."""
     codes = None
     if array.band.kind == "label" and array.dtype.kind != "f":
         codes = LabelCodes.resolve(array.layout.label_maps.get(array.name, {}), array.dtype)
     counts = array.count(None if codes is None else codes.class_lut, threads, advance)
-    found = list(check_dtype(array))
+    found: list[Finding | SkippedCheck] = list(check_dtype(array))
     if not found:
         padding = measure_padding(array, counts.patches)
         if codes is None:
             found += check_band(array, counts)
         else:
             found += check_label(array, counts, codes, padding)
+            if codes.default_map is None:
+                found.append(array.skipped("codes", NO_LABEL_MAP))
         if not any(f.check == "byte-order" for f in found):
             found += check_padding(array, padding)
-    return counts.patches, found
+    return counts, found
 
 
 def _is_picture(layout: Layout, band: Band) -> bool:

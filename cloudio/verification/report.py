@@ -11,6 +11,7 @@ from pathlib import Path
 from .._utils import tables
 from .._utils.text import counted, gigabytes
 from .check_table import CHECKS, SEVERITIES, Severity
+from .meaning import SkippedCheck
 
 # Rows of one check that are printed.
 _MAX_ROWS = 12
@@ -80,6 +81,9 @@ class Report:
         The time that it took.
     findings : tuple of Finding
         The most severe first, then in the order of the checks.
+    skipped : tuple of SkippedCheck
+        The checks that were skipped for some arrays: with ``check``, ``split``, ``file`` and
+        ``reason``.  What they found can be meant, or the layout does not say enough.
     """
 
     path: Path
@@ -91,6 +95,7 @@ class Report:
     n_bytes: int
     seconds: float
     findings: tuple[Finding, ...]
+    skipped: tuple[SkippedCheck, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -112,12 +117,14 @@ class Report:
         return f"<cloudio.Report of {self.path}: {self._totals()}>"
 
     def __str__(self) -> str:
-        return "\n".join([self._scope(), self._totals(), *map(_group_text, self._groups())])
+        lines = [self._scope(), *self._skips(), self._totals()]
+        return "\n".join([*lines, *map(_group_text, self._groups())])
 
     def _repr_html_(self) -> str:
         head = ("severity", "check", "split", "file", "patches", "what", "what to do")
         rows = [row for group in self._groups() for row in _html_rows(group)]
-        return tables.html([head, *rows], caption=f"{self._scope()}: {self._totals()}")
+        caption = "; ".join([f"{self._scope()}: {self._totals()}", *self._skips()])
+        return tables.html([head, *rows], caption=caption)
 
     def _scope(self) -> str:
         """Return what was read."""
@@ -131,6 +138,19 @@ class Report:
             f"{self.path}: {self.layout}, {parts} patches, {self.n_arrays} arrays in "
             f"{self.n_files} files; {read}"
         )
+
+    def _skips(self) -> list[str]:
+        """Return which checks were skipped, as at most one line."""
+        checks: dict[tuple[str, ...], list[str]] = {}
+        for check, reason in dict.fromkeys((s.check, s.reason) for s in self.skipped):
+            skips = [s for s in self.skipped if (s.check, s.reason) == (check, reason)]
+            files = tuple(dict.fromkeys(s.file for s in skips))
+            checks.setdefault((reason, *files), []).append(check)
+        parts = [
+            f"{', '.join(names)} of {_join_files(files)} ({reason})"
+            for (reason, *files), names in checks.items()
+        ]
+        return [f"skipped: {'; '.join(parts)}"] if parts else []
 
     def _totals(self) -> str:
         """Return the number of findings of each severity."""

@@ -24,6 +24,7 @@ from .full_pass import Checksums, bytes_to_read, check_every_byte
 from .manifest import check_target, describe, write_manifest
 from .manifest_diff import compare
 from .manifest_reader import read_manifest
+from .meaning import SkippedCheck
 from .report import Finding, Report, sort_findings
 
 
@@ -96,11 +97,13 @@ def verify(
     with ds:
         findings = list(_check_files(ds, splits, problems))
         checksums: Checksums = {}
+        skipped: list[SkippedCheck] = []
         n_bytes = 0
         if full:
             shown = None if progress else False
             with progress_bar(bytes_to_read(ds, splits), shown=shown, leave=True) as advance:
-                findings, checksums = check_every_byte(ds, splits, findings, n_threads, advance)
+                result = check_every_byte(ds, splits, findings, n_threads, advance)
+            findings, checksums, skipped = result.findings, result.checksums, result.skipped
             n_bytes = advance.done
         if manifest is not None or before is not None:
             now = describe(ds.path, ds.layout.name, splits, checksums)
@@ -119,6 +122,7 @@ def verify(
         n_bytes=n_bytes,
         seconds=time.perf_counter() - start,
         findings=sort_findings(findings),
+        skipped=tuple(skipped),
     )
 
 

@@ -40,7 +40,7 @@ TINY = Layout(
         Band("L1C_B4", scale=1e-4, wavelength=664.5),
         Band("L1C_B8", scale=1e-4, wavelength=835.1),
         Band("L1C_B10", scale=1e-4, wavelength=1373.5),
-        Band("S1_VV", dtype="float32", nodata=-99.0),
+        Band("S1_VV", dtype="float32", nodata=-99.0, unit="dB"),
         Band("EXTRA_elevation", nodata=-99.0),
         Band("LABEL_manual_hq", kind="label", dtype="uint8"),
         Band("LABEL_manual_sc", kind="label", dtype="uint8"),

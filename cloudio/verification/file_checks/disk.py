@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from ...layouts.band import Band
 from ...layouts.layout import Layout
 from ...storage.arrays import ArrayFile
 from ...storage.discovery import Split
 from ..file_names import array_file_name, without_channel
+from ..meaning import why_not_measured
 from ..report import Finding, make_finding
 
 # Tools that leave out zeros check blocks of 4 KiB up to this size.
@@ -36,21 +36,21 @@ def check_holes(split: Split, layout: Layout) -> Iterator[Finding]:
         if array.path in seen:
             continue
         seen.add(array.path)
-        if patches := patches_in_holes(array, layout.band(name)):
+        band = layout.band(name)
+        if patches := patches_in_holes(array, measured=why_not_measured(layout, band) is None):
             file = without_channel(array_file_name(array, split.folder))
             status = array.path.stat()
             message = f"{status.st_blocks * 512:,} of {status.st_size:,} bytes are on the disk"
             yield make_finding("holes", split.name, file, patches, message)
 
 
-def patches_in_holes(array: ArrayFile, band: Band | None) -> list[int]:
+def patches_in_holes(array: ArrayFile, *, measured: bool) -> list[int]:
     """Return which patches lie in holes; none if the system does not know holes.
 
-    An eighth of a patch must be missing, so that a few rows of zeros do not count.  In labels and
-    land cover zeros are natural, and some copying tools leave out all zeros: there, holes count
-    only if other zeros of the file are written.
+    An eighth of a patch must be missing, so that a few rows of zeros do not count.  In arrays that
+    are not ``measured``, such as labels, zeros are natural, and some copying tools leave out all
+    zeros: there, holes count only if other zeros of the file are written.
     """
-    is_measured = band is not None and (band.wavelength is not None or band.dtype == "float32")
     try:
         status = array.path.stat()
         # A compressed file has fewer blocks too, so the holes themselves are looked up.
@@ -58,7 +58,7 @@ def patches_in_holes(array: ArrayFile, band: Band | None) -> list[int]:
             return []
         with open(array.path, "rb") as file:
             holes = list(_find_holes(file.fileno(), status.st_size))
-            if holes and not is_measured and not _has_written_zeros(file, holes, status.st_size):
+            if holes and not measured and not _has_written_zeros(file, holes, status.st_size):
                 return []
     except OSError:  # no permission to read, or a file system without holes
         return []

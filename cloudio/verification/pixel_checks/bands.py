@@ -1,51 +1,71 @@
-"""Checks of bands: no data, NaN, constant patches, and numbers that reflectance does not have."""
+"""Checks of bands: no data, NaN, constant patches, saturation, numbers below zero."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from ..._utils.text import percent
 from ...reading.scan import ArrayCounts
 from ..checked_array import CheckedArray
+from ..meaning import SkippedCheck, can_be_below_zero, why_below_zero, why_codes
 from ..report import Finding
 
 # A few pixels at the largest number are glints and hot spots; a hundredth of a patch is not.
 _MIN_SATURATED = 0.01
 
 
-def check_band(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
+def check_band(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding | SkippedCheck]:
     band, records = array.band, counts.patches
+    yield from _check_no_data(array, counts)
+    yield from _check_share(array, "infinite", records["infinite"], "infinite")
+    codes = why_codes(band, counts.dtype, counts.histogram)
+    natural = array.why_not_measured or codes
+    yield from _check_constant(array, records, natural)
+    yield from _unless(codes, array, _check_saturated(array, counts))
+    if not can_be_below_zero(band):
+        signed = natural or why_below_zero(band, counts.dtype, counts.histogram, records)
+        yield from _unless(signed, array, _check_negative(array, records))
+
+
+def _check_no_data(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
+    nodata, records = array.band.nodata, counts.patches
     with_data = records["data"] > 0
     without = ~with_data
-    nodata_text = "" if band.nodata is None else f"{band.nodata:g}".replace("nan", "NaN")
+    nodata_text = "" if nodata is None else f"{nodata:g}".replace("nan", "NaN")
     kinds = (
         "NaN" if records["nan"][without].any() else "",
         nodata_text if records["nodata"].any() else "",
     )
     only = " or ".join(filter(None, kinds))
     yield from array.found("empty", np.flatnonzero(without), f"every pixel is {only}")
-    if not _is_among_data(counts, band.nodata):
-        nodata = np.where(with_data, records["nodata"], 0)
-        yield from _check_share(array, "nodata", nodata, nodata_text)
-    nan_is_nodata = band.nodata is not None and band.nodata != band.nodata
+    if not _is_among_data(counts, nodata):
+        n_nodata = np.where(with_data, records["nodata"], 0)
+        yield from _check_share(array, "nodata", n_nodata, nodata_text)
+    nan_is_nodata = nodata is not None and nodata != nodata
     nan = np.where(with_data, records["nan"], 0)
     yield from _check_share(array, "nodata" if nan_is_nodata else "nan", nan, "NaN")
-    yield from _check_share(array, "infinite", records["infinite"], "infinite")
-    yield from _check_constant(array, records)
-    if band.wavelength is not None:
-        yield from _check_reflectance(array, counts)
 
 
-def _check_reflectance(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
-    records = counts.patches
-    is_saturated = records["saturated"] >= _MIN_SATURATED * array.n_pixels
+def _check_saturated(array: CheckedArray, counts: ArrayCounts) -> Iterator[Finding]:
+    n_saturated = counts.patches["saturated"]
+    n_saturated = np.where(n_saturated >= _MIN_SATURATED * array.n_pixels, n_saturated, 0)
     largest = "" if counts.dtype.kind == "f" else str(np.iinfo(counts.dtype).max)
-    saturated = np.where(is_saturated, records["saturated"], 0)
-    yield from _check_share(array, "saturated", saturated, largest)
+    yield from _check_share(array, "saturated", n_saturated, largest)
+
+
+def _check_negative(array: CheckedArray, records: np.ndarray) -> Iterator[Finding]:
     is_negative = (records["data"] > 0) & (records["minimum"] < 0)
     negative = np.where(is_negative, records["negative"], 0)
     lowest = records["minimum"][negative > 0].min(initial=0)
     yield from _check_share(array, "negative", negative, "below zero", f", down to {lowest:g}")
+
+
+def _unless(
+    why: str | None, array: CheckedArray, findings: Iterable[Finding]
+) -> Iterator[Finding | SkippedCheck]:
+    """Yield the findings, or that their checks are skipped if there is a reason."""
+    for finding in findings:
+        yield finding if why is None else array.skipped(finding.check, why)
 
 
 def _check_share(
@@ -73,8 +93,10 @@ def _is_among_data(counts: ArrayCounts, nodata: float | None) -> bool:
     return bool(counts.patches["nodata"].sum() <= 4 * counts.histogram[near].mean())
 
 
-def _check_constant(array: CheckedArray, records: np.ndarray) -> Iterator[Finding]:
-    """Report patches of one value in measured arrays; in land cover they are natural."""
+def _check_constant(
+    array: CheckedArray, records: np.ndarray, natural: str | None
+) -> Iterator[Finding | SkippedCheck]:
+    """Report patches of one number; where they are ``natural``, only if all patches have it."""
     is_constant = (records["minimum"] == records["maximum"]) & (
         2 * records["data"] >= array.n_pixels
     )
@@ -82,11 +104,10 @@ def _check_constant(array: CheckedArray, records: np.ndarray) -> Iterator[Findin
     patches = np.flatnonzero(is_constant)
     values = np.unique(records["minimum"][is_constant])
     is_one_placeholder = len(patches) >= max(2, len(records)) and len(values) == 1
-    if not array.is_measured and not is_one_placeholder:
-        return
     if len(values) == 1:
         message = f"every pixel is {values[0]:g}"
     else:
         first = ", ".join(f"{value:g}" for value in values[:3])
         message = f"one value per patch; {len(values):,} values, such as {first}"
-    yield from array.found("constant", patches, message)
+    found = array.found("constant", patches, message)
+    yield from _unless(None if is_one_placeholder else natural, array, found)

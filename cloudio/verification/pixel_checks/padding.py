@@ -138,10 +138,11 @@ def _is_nan(number: float | None) -> bool:
 
 
 def check_split_padding(arrays: Sequence[CheckedArray]) -> Iterator[Finding]:
-    """Report a split with the same padding inside the valid window in every measured array."""
-    measured = [array for array in arrays if array.band.wavelength is not None] or [
-        array for array in arrays if array.band.kind == "band" and array.band.dtype == "float32"
-    ]
+    """Report a split with the same padding inside the valid window in every measured array.
+
+    Of measured ``arrays``, those with a wavelength count, if there are any.
+    """
+    measured = [array for array in arrays if array.band.wavelength is not None] or arrays
     if not measured:
         return
     valid = measured[0].layout.valid
