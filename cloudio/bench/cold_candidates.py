@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.types import IO
 from ..errors import CloudioError
 from ..reading.batch import Batch
 from ..reading.dataset import open
@@ -208,7 +209,7 @@ def has_torch() -> bool:
 
 
 def by_cloudio(
-    name: str, workload: Workload, threads: int, io: str, prefetch: bool
+    name: str, workload: Workload, threads: int, io: IO, prefetch: bool
 ) -> ColdCandidate:
     """Read with cloudio by one of its engines; it opens one split, from its folder."""
     folder, layout = next(iter(workload.dataset.folders.values())), workload.dataset.layout

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._utils.types import Scale
 from ..errors import RequestError
 from . import options
 
@@ -97,7 +98,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
     results: dict[str, Result] = {}
     if bands:
-        scale = None if arguments.raw else "reflectance"
+        scale: Scale = None if arguments.raw else "reflectance"
         percents = _choose_percentiles(arguments.percentiles)
         results["bands"] = stats.bands(ds, bands, percentiles=percents, scale=scale, **settings)
     if labels:

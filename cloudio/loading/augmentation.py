@@ -28,7 +28,7 @@ class Augmentation:
     symmetries: Sequence[int] | None
 
     @classmethod
-    def parse(cls, reader: Reader, crop: Any, symmetry: Any) -> "Augmentation":
+    def parse(cls, reader: Reader[Any], crop: Any, symmetry: Any) -> "Augmentation":
         """Return the origins and symmetries for ``crop`` and ``symmetry`` of a `Loader`."""
         rows, cols = _parse_crop(reader, crop)
         if symmetry is None:
@@ -74,7 +74,7 @@ class Augmentation:
         return origin, symmetry
 
 
-def _parse_crop(reader: Reader, crop: Any) -> Sequence[tuple[int, int] | None]:
+def _parse_crop(reader: Reader[Any], crop: Any) -> Sequence[tuple[int, int] | None]:
     """Return, for rows and columns, the first origin and how many there are."""
     if isinstance(crop, str) and crop == "center":
         return None, None
@@ -98,7 +98,7 @@ def _parse_crop(reader: Reader, crop: Any) -> Sequence[tuple[int, int] | None]:
     return [(int(x), 1) for x in origin]
 
 
-def _random_origins(reader: Reader) -> list[tuple[int, int]]:
+def _random_origins(reader: Reader[Any]) -> list[tuple[int, int]]:
     """Return the origins of windows inside the valid window; around it, if they are larger."""
     valid, patch = reader.dataset.valid_window, reader.dataset.layout.patch
     origins = []

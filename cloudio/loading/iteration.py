@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from .._core.pool import CancellationToken, Pool
 from ..errors import RequestError
-from ..reading.batch import A, Batch
+from ..reading.batch import B
 from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
 
 
@@ -28,7 +28,7 @@ class Progress:
         self.epoch, self.position, self.done = self.epoch + 1, 0, False
 
 
-class BatchIterator(Iterator[Batch[A]]):
+class BatchIterator(Iterator[B]):
     """The remaining batches of one epoch, in turn.
 
     Its thread ends when the iterator is closed, dropped or exhausted, when an error is raised in
@@ -55,7 +55,7 @@ class BatchIterator(Iterator[Batch[A]]):
         """Return how many batches are still to come."""
         return 0 if self._closed else self.producer.n_batches - self._n_taken
 
-    def __next__(self) -> Batch[A]:
+    def __next__(self) -> B:
         if self._closed:
             raise StopIteration
         if os.getpid() != self._process:
@@ -68,7 +68,7 @@ class BatchIterator(Iterator[Batch[A]]):
             self._progress.end_epoch()
             raise StopIteration
         try:
-            batch: Batch[A] = self._hook.take(self.producer)
+            batch: B = self._hook.take(self.producer)
             self._n_taken += 1
             self._progress.position = self.producer.position(self._n_taken)
             self._progress.done = self._n_taken == self.producer.n_batches

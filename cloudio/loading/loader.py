@@ -10,13 +10,15 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
 from .._core.pool import Pool
 from .._utils.numbers import check_bool, check_whole, whole_numbers
+from .._utils.types import Crop, Index, Symmetries
 from ..errors import RequestError
+from ..reading.batch import B
 from ..reading.indexing import resolve_index_or_mask
 from ..reading.outputs import allocate_aligned, allocate_image
 from ..reading.reader import Reader, check_reader
@@ -33,7 +35,7 @@ _FIXED = (
 )  # fmt: skip
 
 
-class Loader:
+class Loader(Generic[B]):
     """Iterates over epochs of batches: shuffled, cropped, flipped, and built in the background.
 
     Each ``for batch in loader`` is one epoch, and the next loop is the next epoch.  A loop that
@@ -93,22 +95,22 @@ class Loader:
 
     def __init__(
         self,
-        reader: Reader,
+        reader: Reader[B],
         batch_size: int,
         *,
         shuffle: bool = True,
         seed: int = 0,
-        crop: Any = "random",
-        symmetry: str | None = None,
+        crop: Crop = "random",
+        symmetry: Symmetries = None,
         drop_last: bool = False,
-        index: Any = None,
+        index: Index | None = None,
         rank: int = 0,
         world_size: int = 1,
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
     ) -> None:
         check_reader(reader)
-        self.reader = reader
+        self.reader: Reader[Any] = reader
         self.batch_size = _count("batch_size", batch_size, 1)
         self.shuffle = check_bool("shuffle", shuffle)
         self.drop_last = check_bool("drop_last", drop_last)
@@ -116,7 +118,7 @@ class Loader:
         augmentation = Augmentation.parse(reader, crop, symmetry)
         # The caller may change a list.
         self.crop = crop if isinstance(crop, str) else augmentation.first_origin
-        self.symmetry = symmetry
+        self.symmetry: Symmetries = symmetry
         self._index = None if index is None else resolve_index_or_mask(index, len(reader))
         if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
             self._index = None
@@ -165,7 +167,7 @@ class Loader:
         """Return the number of batches of a whole epoch, for this rank."""
         return self._shard.n_batches(0)
 
-    def __iter__(self) -> BatchIterator[np.ndarray]:
+    def __iter__(self) -> BatchIterator[B]:
         """Return the batches of `epoch`, from its beginning or from a loaded state's position."""
         progress = self._progress.next()
         if self._last is not None and self._last.pool.stopped:
@@ -178,7 +180,7 @@ class Loader:
             progress.position,
             self.prefetch,
         )
-        batches: BatchIterator[np.ndarray] = BatchIterator(
+        batches: BatchIterator[B] = BatchIterator(
             spec, self._take_pool(), self._idle_pools, progress, self._new_hook()
         )
         self._last = batches.producer
@@ -202,7 +204,7 @@ class Loader:
         if epoch != self.epoch or self._progress.done:
             self._progress = Progress(epoch, 0)
 
-    def samples(self, positions: Any, epoch: int | None = None) -> Samples:
+    def samples(self, positions: Index, epoch: int | None = None) -> Samples:
         """Return what the loader draws for some positions of an epoch.
 
         Parameters
@@ -295,7 +297,7 @@ class Loader:
     # ---- for subclasses to override ------------------------------------------------------------
 
     @property
-    def _batch_reader(self) -> Reader:
+    def _batch_reader(self) -> Reader[Any]:
         """The reader of the batches: `reader`, or one of the same patches."""
         return self.reader
 

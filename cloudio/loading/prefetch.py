@@ -32,7 +32,7 @@ class BatchSpec:
     ``prefetch``: how many batches to build ahead.
     """
 
-    reader: Reader
+    reader: Reader[Any]
     shard: Shard
     draw: Callable[[np.ndarray], Samples]
     arrays: Sequence[tuple[tuple[int, ...], np.dtype[Any]] | None]
@@ -207,7 +207,8 @@ class Producer:
             for array in self._spec.arrays
         )
         out = (image, label) if valid is None else (image, label, None, valid)
-        return self._spec.reader.read(*samples, out=out)
+        batch: Batch[np.ndarray] = self._spec.reader.read(*samples, out=out)
+        return batch
 
 
 # The producers whose threads run, in this process or the one that it was forked from.

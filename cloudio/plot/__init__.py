@@ -10,3 +10,7 @@ from .options import OVERLAY
 from .output import FORMATS, format_of, save
 
 __all__ = ["FORMATS", "OVERLAY", "format_of", "patch", "save"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..layouts.band import Band
+from ..reading.batch import MaskedBatch
 from ..reading.dataset import Dataset
 from ..reading.reader import Reader
 from .colors import (
@@ -47,7 +48,9 @@ def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
     return groups
 
 
-def open_image_reader(ds: Dataset, names: Sequence[str], options: FigureOptions) -> Reader:
+def open_image_reader(
+    ds: Dataset, names: Sequence[str], options: FigureOptions
+) -> Reader[MaskedBatch[np.ndarray]]:
     """Return a reader of these bands and of the mask of valid pixels."""
     return ds.reader(
         names,

@@ -6,19 +6,20 @@ current figure, or rcParams.
 
 import io
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Literal, cast
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from .._utils.numbers import check_whole
+from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import CLASSES
-from ..reading.batch import MaskedBatch
 from ..reading.dataset import Dataset
 from ..reading.indexing import resolve_index
+from ..reading.selection import Labels
 from .band_panels import group_bands, make_band_panels, open_image_reader
 from .drawing import Heading, draw_page
 from .label_panels import make_label_panels
@@ -34,12 +35,12 @@ _MOST_PATCHES = 100
 
 def patch(
     ds: Dataset,
-    index: Any,
+    index: Index,
     *,
-    bands: str | Sequence[Any] = "rgb",
-    labels: Any = None,
+    bands: str | Sequence[str | Sequence[str]] = "rgb",
+    labels: Labels | None = None,
     window: bool = False,
-    stretch: str | tuple[float, float] = "fixed",
+    stretch: Literal["fixed", "patch"] | tuple[float, float] = "fixed",
     overlay: float | None = OVERLAY,
     classes: Sequence[str] | None = None,
     columns: int | None = None,
@@ -152,7 +153,7 @@ def _make_panels(ds: Dataset, index: np.ndarray, options: FigureOptions) -> list
     panels: list[Panels] = []
     valid: list[np.ndarray] = []
     for reader in readers:
-        batch = cast(MaskedBatch[np.ndarray], reader.read(index, origin))
+        batch = reader.read(index, origin)
         valid.append(batch.valid.astype(bool))
         panels.append(make_band_panels(ds, reader.bands, batch.image, valid[-1], options))
     if labels is not None:

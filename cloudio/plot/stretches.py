@@ -1,13 +1,12 @@
 """How numbers become brightness: the same for a band in every figure, wherever that can be."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal
 
 import numpy as np
 
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
-from ..reading.batch import MaskedBatch
 from ..reading.dataset import Dataset
 from .colors import REFLECTANCE_STRETCH, Stretch, linear_stretch, percentile_limits
 
@@ -66,9 +65,9 @@ def _known_stretch(ds: Dataset, name: str) -> Stretch | None:
     return _CLOUDSEN12_STRETCHES.get(name) if ds.layout.name == CLOUDSEN12.name else None
 
 
-def _sampled_stretch(ds: Dataset, name: str, scale: str | None) -> Stretch:
+def _sampled_stretch(ds: Dataset, name: str, scale: Literal["reflectance"] | None) -> Stretch:
     n_sampled = min(len(ds), _N_SAMPLED)
     index = np.linspace(0, len(ds) - 1, n_sampled).round().astype(np.int64)
     reader = ds.reader(name, scale=scale, valid=True)
-    batch = cast(MaskedBatch[np.ndarray], reader.read(index))
+    batch = reader.read(index)
     return linear_stretch(*percentile_limits(batch.image[:, 0], batch.valid.astype(bool)))

@@ -1,14 +1,27 @@
 """What a read returns."""
 
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from types import GenericAlias
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 import numpy as np
 
-# The array type: numpy's, or the tensors of another package.
-A = TypeVar("A")
+# A: the array type, numpy's or the tensors of another package.  L: None where the label may be
+# None, Never where there is one.  N: the type of the index, int for a single sample.  B: the batch.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    A = TypeVar("A", covariant=True)
+    L = TypeVar("L", covariant=True, default=None)
+    N = TypeVar("N", covariant=True, default=A)
+    B = TypeVar("B", covariant=True, default="Batch[np.ndarray, Any]")
+else:
+    # Before Python 3.13 a type variable has no default.
+    from typing import TypeVar
+
+    A, L, N, B = (TypeVar(name, covariant=True) for name in "ALNB")
 
 
-class Batch(NamedTuple, Generic[A]):
+class Batch(NamedTuple, Generic[A, L, N]):
     """What a read returns: images, labels and patch numbers.
 
     A single sample has no sample axis.
@@ -24,14 +37,14 @@ class Batch(NamedTuple, Generic[A]):
     """
 
     image: A
-    label: A | None
-    index: A | int  # type: ignore[assignment]  # a tuple's method of that name gives way
+    label: A | L
+    index: N  # type: ignore[assignment]  # a tuple's method of that name gives way
 
     def __repr__(self) -> str:
         return _describe(self)
 
 
-class MaskedBatch(NamedTuple, Generic[A]):
+class MaskedBatch(NamedTuple, Generic[A, L, N]):
     """What a reader with ``valid=True`` returns: a batch with a mask of its valid pixels.
 
     Attributes
@@ -47,24 +60,29 @@ class MaskedBatch(NamedTuple, Generic[A]):
     """
 
     image: A
-    label: A | None
-    index: A | int  # type: ignore[assignment]
+    label: A | L
+    index: N  # type: ignore[assignment]
     valid: A
 
     def __repr__(self) -> str:
         return _describe(self)
 
 
-def make_masked_batch(
-    image: np.ndarray, label: np.ndarray | None, index: np.ndarray, valid: np.ndarray
-) -> Batch[np.ndarray]:
-    """Return a MaskedBatch; for the type checker it is a Batch."""
-    return cast(Batch[np.ndarray], MaskedBatch(image, label, index, valid))
+if not TYPE_CHECKING:
+    # As with defaults: Batch[np.ndarray] needs no further type.
+    Batch.__class_getitem__ = MaskedBatch.__class_getitem__ = classmethod(GenericAlias)
 
 
-def first_sample(batch: Batch[A]) -> Batch[A]:
+def make_batch(image: Any, label: Any, index: Any, valid: Any) -> Any:
+    """Return a Batch, or a MaskedBatch if there is a mask."""
+    if valid is None:
+        return Batch(image, label, index)
+    return MaskedBatch(image, label, index, valid)
+
+
+def first_sample(batch: Any) -> Any:
     """Return the first sample of a batch, without the sample axis; its index is an int."""
-    parts: list[Any] = [None if part is None else part[0] for part in batch]  # type: ignore[index]
+    parts: list[Any] = [None if part is None else part[0] for part in batch]
     parts[2] = int(parts[2])
     return type(batch)(*parts)
 

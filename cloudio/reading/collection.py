@@ -14,6 +14,7 @@ import numpy as np
 
 from .._core import kernels
 from .._utils.text import suggest
+from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Band, Window
 from ..layouts.band_checks import can_hold
@@ -227,7 +228,7 @@ class Collection:
         hint = suggest(name, (split.name for split in self._splits))
         raise RequestError(f"there is no split {name!r}; {self.path} has {names}{hint}")
 
-    def subset(self, index: Any = None, /, **where: Any) -> Self:
+    def subset(self, index: Index | None = None, /, **where: Any) -> Self:
         """Return some of the patches as a data set.
 
         Parameters
@@ -257,11 +258,12 @@ class Collection:
             )
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
-        index = np.arange(len(self)) if index is None else resolve_index_or_mask(index, len(self))
+        n = len(self)
+        chosen: np.ndarray = np.arange(n) if index is None else resolve_index_or_mask(index, n)
         for name, wanted in where.items():
             column = find_column(self.metadata, name, self.path)
-            index = index[equals_any(name, column, wanted)[index]]
-        return self._derive(self._splits, index if self._index is None else self._index[index])
+            chosen = chosen[equals_any(name, column, wanted)[chosen]]
+        return self._derive(self._splits, chosen if self._index is None else self._index[chosen])
 
     def _derive(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
         return type(self)(self.path, self.layout, splits, index=index, open_files=self._open_files)
@@ -342,7 +344,7 @@ class Collection:
         stored_index: np.ndarray = self._index[index]
         return stored_index
 
-    def locate(self, index: Any) -> list[tuple[str, int]]:
+    def locate(self, index: Index) -> list[tuple[str, int]]:
         """Return the split of each patch, and its number in the files of that split.
 
         Parameters

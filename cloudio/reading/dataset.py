@@ -3,12 +3,13 @@
 import os
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, Literal, Never, Unpack, overload
 
 import numpy as np
 
 from .._utils import tables
 from .._utils.text import gigabytes
+from .._utils.types import IO, AxisOrder, ElementType, FilePath, Numbers, Scale, Size
 from .._utils.warn import suppressed
 from ..errors import LayoutError, RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -20,8 +21,11 @@ from ..storage.errors import FileProblem
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
 from ..storage.opening.location import locate
+from .batch import Batch, MaskedBatch
 from .collection import Collection
+from .options import ReaderSettings
 from .reader import Reader
+from .selection import Bands, Labels
 
 
 class Dataset(Collection):
@@ -37,7 +41,98 @@ class Dataset(Collection):
     path (and, for a subset, its index), for other processes with the same version of cloudio.
     """
 
-    def reader(self, bands: Any = "L1C", labels: Any = None, **settings: Any) -> Reader:
+    # Batches have a label if the reader has labels, and a mask if valid=True.  ``labels`` follows
+    # ``bands``, or is given by name.
+
+    @overload
+    def reader(
+        self,
+        bands: Bands = ...,
+        labels: None = ...,
+        *,
+        valid: Literal[False] = ...,
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[Batch[np.ndarray]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands,
+        labels: Labels,
+        *,
+        valid: Literal[False] = ...,
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[Batch[np.ndarray, Never]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands = ...,
+        *,
+        labels: Labels,
+        valid: Literal[False] = ...,
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[Batch[np.ndarray, Never]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands = ...,
+        labels: None = ...,
+        *,
+        valid: Literal[True],
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[MaskedBatch[np.ndarray]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands,
+        labels: Labels,
+        *,
+        valid: Literal[True],
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[MaskedBatch[np.ndarray, Never]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands = ...,
+        *,
+        labels: Labels,
+        valid: Literal[True],
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[MaskedBatch[np.ndarray, Never]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands = ...,
+        labels: Labels | None = ...,
+        *,
+        valid: bool,
+        **settings: Unpack[ReaderSettings],
+    ) -> Reader[Any]: ...
+
+    def reader(
+        self,
+        bands: Bands = "L1C",
+        labels: Labels | None = None,
+        *,
+        size: Size = None,
+        dtype: ElementType = "float32",
+        layout: AxisOrder = "NCHW",
+        scale: Scale = "reflectance",
+        mean: Numbers | None = None,
+        std: Numbers | None = None,
+        label_dtype: ElementType = "uint8",
+        ignore: int = 255,
+        threads: int | None = None,
+        clip: tuple[float | None, float | None] | None = None,
+        fill: float | None = None,
+        valid: bool = False,
+        evict: bool = False,
+    ) -> Reader[Any]:
         """Return a reader of these bands and labels.
 
         Parameters
@@ -46,9 +141,10 @@ class Dataset(Collection):
             A preset, a name, or a sequence of these.
         labels : str, sequence of str, or mapping, optional
             Names, or a mapping of names to rules.
-        **settings
-            The other parameters of `Reader`: size, dtype, layout, scale, mean, std, label_dtype,
-            ignore, threads, clip, fill, valid and evict.
+        size, dtype, layout, scale, mean, std
+            As in `Reader`.
+        label_dtype, ignore, threads, clip, fill, valid, evict
+            As in `Reader`.
 
         Returns
         -------
@@ -60,7 +156,24 @@ class Dataset(Collection):
         RequestError
             If a setting is not possible.
         """
-        return Reader(self, bands, labels, **settings)
+        return Reader(
+            self,
+            bands,
+            labels,
+            size=size,
+            dtype=dtype,
+            layout=layout,
+            scale=scale,
+            mean=mean,
+            std=std,
+            label_dtype=label_dtype,
+            ignore=ignore,
+            threads=threads,
+            clip=clip,
+            fill=fill,
+            valid=valid,
+            evict=evict,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         counts = {split.name: split.n_patches for split in self._splits}
@@ -149,7 +262,7 @@ def _reopen(
     layout: Layout | tuple[str, str] | None,
     counts: dict[str, int],
     index: np.ndarray | None,
-    io: str,
+    io: IO,
 ) -> Dataset:
     """Open a pickled data set again; LayoutError if files or layout have changed since."""
     if isinstance(layout, tuple):
@@ -170,12 +283,7 @@ def _reopen(
 # ---- opening -------------------------------------------------------------------------------------
 
 
-def open(
-    path: str | os.PathLike[str],
-    *,
-    layout: Layout | str | os.PathLike[str] | None = None,
-    io: str = "mmap",
-) -> Dataset:
+def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "mmap") -> Dataset:
     """Open a folder of patches and return it as a data set.
 
     Parameters

@@ -4,7 +4,7 @@ Neither needs a data set or a layout: arrays, scales and tables are the caller's
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .._core import kernels
 from .._core.plans import BasePlan, Gather, Remap
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
+from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size
 from ..errors import RequestError
 from ..layouts.band import DTYPES
 from ..layouts.labels import LabelMap
@@ -37,16 +38,16 @@ from .outputs import (
 
 
 def gather(
-    arrays: Any,
-    index: Any,
+    arrays: Sequence[np.ndarray] | np.ndarray,
+    index: Index,
     *,
-    size: int | tuple[int, int] | None = None,
-    origin: Any = None,
-    scale: float | Sequence[float] | None = None,
-    offset: float | Sequence[float] | None = None,
-    symmetry: Any = None,
-    dtype: Any = "float32",
-    layout: str = "NCHW",
+    size: Size = None,
+    origin: Origin | None = None,
+    scale: Numbers | None = None,
+    offset: Numbers | None = None,
+    symmetry: Index | None = None,
+    dtype: ElementType = "float32",
+    layout: AxisOrder = "NCHW",
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -96,10 +97,10 @@ def gather(
     """
     bands = _bands(arrays)
     patch = bands[0].shape[1], bands[0].shape[2]
-    size = patch if size is None else parse_size(size, patch)
+    window = patch if size is None else parse_size(size, patch)
     index = parse_index(index, len(bands[0]))
     dtype = parse_image_dtype(dtype)
-    shape = (len(index), *image_shape(check_layout(layout), len(bands), size))
+    shape = (len(index), *image_shape(check_layout(layout), len(bands), window))
     factors = _factors(bands, dtype, scale, offset)
     try:
         plan = Gather(
@@ -114,19 +115,19 @@ def gather(
         out = allocate_image(shape, dtype)
     check_image(out, shape, numpy_dtype(dtype))
     check_not_mapped([out], map(mapped_file, bands))
-    _run(plan, kernel_buffer(out, dtype), index, origin, symmetry, size, threads)
+    _run(plan, kernel_buffer(out, dtype), index, origin, symmetry, window, threads)
     return out
 
 
 def remap(
     array: np.ndarray,
-    index: Any,
-    table: Any,
+    index: Index,
+    table: np.ndarray | Sequence[SupportsIndex],
     *,
-    size: int | tuple[int, int] | None = None,
-    origin: Any = None,
-    symmetry: Any = None,
-    dtype: Any = "uint8",
+    size: Size = None,
+    origin: Origin | None = None,
+    symmetry: Index | None = None,
+    dtype: ElementType = "uint8",
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -169,18 +170,18 @@ def remap(
         raise RequestError(f"array has dtype {stored}; it must hold codes of one or two bytes")
     classes = _table(table, 256**stored.itemsize, dtype)
     patch = codes.shape[1], codes.shape[2]
-    size = patch if size is None else parse_size(size, patch)
+    window = patch if size is None else parse_size(size, patch)
     index = parse_index(index, len(codes))
     try:
         plan = Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
     except ValueError as error:
         raise RequestError(str(error)) from None
-    shape = (len(index), *size)
+    shape = (len(index), *window)
     if out is None:
         out = allocate_aligned(shape, dtype)
     check_out("label", out, shape, dtype)
     check_not_mapped([out], [mapped_file(codes)])
-    _run(plan, out, index, origin, symmetry, size, threads)
+    _run(plan, out, index, origin, symmetry, window, threads)
     return out
 
 

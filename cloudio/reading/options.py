@@ -5,11 +5,12 @@ Each function returns the checked value, or raises RequestError.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
+from .._utils.types import AxisOrder, ElementType, Numbers, Scale, Size
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 
@@ -18,6 +19,23 @@ STORED_DTYPES = ("int16", "uint16", "uint8")
 _IMAGE_DTYPES = (*FLOAT_DTYPES, *STORED_DTYPES)
 LAYOUTS = ("NCHW", "NHWC")
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
+
+
+class ReaderSettings(TypedDict, total=False):
+    """The settings of a `Reader` that do not change what kind of batch it reads."""
+
+    size: Size
+    dtype: ElementType
+    layout: AxisOrder
+    scale: Scale
+    mean: Numbers | None
+    std: Numbers | None
+    label_dtype: ElementType
+    ignore: int
+    threads: int | None
+    clip: tuple[float | None, float | None] | None
+    fill: float | None
+    evict: bool
 
 
 # ---- types and layouts ---------------------------------------------------------------------------
@@ -84,6 +102,11 @@ def parse_fill(fill: Any, dtype: str) -> float | None:
     if math.isfinite(fill) and abs(fill) > _LARGEST[dtype]:
         raise RequestError(f"fill={fill!r} overflows {dtype}")
     return float(fill)
+
+
+def as_list(numbers: Any) -> Any:
+    """Return numbers as a new list; None and a string as they are."""
+    return numbers if numbers is None or isinstance(numbers, str) else np.asarray(numbers).tolist()
 
 
 def check_ignore(ignore: Any, dtype: np.dtype[Any]) -> None:

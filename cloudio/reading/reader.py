@@ -7,9 +7,9 @@ import operator
 import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast, overload
 
 import numpy as np
 
@@ -18,33 +18,25 @@ from .._core.plans import Remap
 from .._utils import tables
 from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
+from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Scale, Size
 from .._utils.warn import suppressed
 from ..errors import RequestError
 from ..storage.errors import error_from_fault, request_error
-from .batch import Batch, first_sample, make_masked_batch
+from . import options
+from .batch import A, B, Batch, L, MaskedBatch, first_sample, make_batch
 from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .label_warnings import warn_about_labels
-from .options import (
-    check_ignore,
-    check_layout,
-    describe_settings,
-    parse_clip,
-    parse_fill,
-    parse_image_dtype,
-    parse_label_dtype,
-    parse_size,
-)
 from .outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .plans import make_gather, make_mask, make_remap
-from .selection import LabelSelection, select_bands, select_labels
+from .selection import Bands, Labels, LabelSelection, select_bands, select_labels
 
 if TYPE_CHECKING:
     # For users: the data set of a reader makes readers.  Collection is what this module needs.
     from .dataset import Dataset
 
 
-class Reader:
+class Reader(Generic[B]):
     """Reads batches from a data set: bands scaled and cropped, labels remapped, in one pass.
 
     Parameters
@@ -108,16 +100,16 @@ class Reader:
     def __init__(
         self,
         dataset: "Dataset",
-        bands: str | Sequence[str] = "L1C",
-        labels: str | Sequence[str] | Mapping[str, Any] | None = None,
+        bands: Bands = "L1C",
+        labels: Labels | None = None,
         *,
-        size: int | tuple[int, int] | None = None,
-        dtype: Any = "float32",
-        layout: str = "NCHW",
-        scale: str | float | Sequence[float] | None = "reflectance",
-        mean: float | Sequence[float] | None = None,
-        std: float | Sequence[float] | None = None,
-        label_dtype: Any = "uint8",
+        size: Size = None,
+        dtype: ElementType = "float32",
+        layout: AxisOrder = "NCHW",
+        scale: Scale = "reflectance",
+        mean: Numbers | None = None,
+        std: Numbers | None = None,
+        label_dtype: ElementType = "uint8",
         ignore: int = 255,
         threads: int | None = None,
         clip: tuple[float | None, float | None] | None = None,
@@ -129,9 +121,9 @@ class Reader:
         self.dataset = dataset
         self._n_patches, self._is_subset = len(dataset), dataset.is_subset
         self.bands = select_bands(dataset, bands)
-        self.size = window.size if size is None else parse_size(size, patch)
-        self.image_shape = image_shape(check_layout(layout), len(self.bands), self.size)
-        self.dtype_name = parse_image_dtype(dtype)
+        self.size = window.size if size is None else options.parse_size(size, patch)
+        self.image_shape = image_shape(options.check_layout(layout), len(self.bands), self.size)
+        self.dtype_name = options.parse_image_dtype(dtype)
         self.dtype = numpy_dtype(self.dtype_name)
         self._origin = centered_origin(self.size, (window.row, window.col), window.size, patch)
         self._threads = resolve_threads(threads)
@@ -139,9 +131,9 @@ class Reader:
         # Linux gives no page back that is mapped, and taking mappings away stops other threads.
         io = "direct" if self._evict else dataset.io
 
-        options = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
-        self._factors = resolve_factors(dataset, self.bands, self.dtype_name, options)
-        limits = parse_clip(clip)
+        units = {"scale": scale, "mean": mean, "std": std, "clip": clip, "fill": fill}
+        self._factors = resolve_factors(dataset, self.bands, self.dtype_name, units)
+        limits = options.parse_clip(clip)
         gather = make_gather(
             dataset,
             self.bands,
@@ -149,7 +141,7 @@ class Reader:
             dtype=self.dtype_name,
             factors=self._factors,
             clip=limits,
-            fill=parse_fill(fill, self.dtype_name),
+            fill=options.parse_fill(fill, self.dtype_name),
             interleaved=layout == "NHWC",
         )
         mask = make_mask(dataset, self.bands, io) if self.valid else None
@@ -170,9 +162,7 @@ class Reader:
             "size": self.size,
             "dtype": self.dtype_name,
             "layout": layout,
-            "scale": _copy(scale),
-            "mean": _copy(mean),
-            "std": _copy(std),
+            **{name: options.as_list(units[name]) for name in ("scale", "mean", "std")},
             "label_dtype": self.label_dtype.name,
             "ignore": ignore,
             "threads": threads,
@@ -181,14 +171,14 @@ class Reader:
             "valid": self.valid,
             "evict": self._evict,
         }
-        self._worker_reader: Reader | None = None
+        self._worker_reader: Reader[B] | None = None
         # Last, so that a request that is refused causes no warning.
         warn_about_labels(dataset, selection, self.size, io)
 
     def _plan_labels(
         self, labels: Any, selection: LabelSelection, label_dtype: Any, ignore: Any, io: str
     ) -> Remap | None:
-        self.label_dtype = parse_label_dtype(label_dtype)
+        self.label_dtype = options.parse_label_dtype(label_dtype)
         self.labels = tuple(selection.label_maps)
         # Of each label: its map, or None for raw codes; its policy, or None if it follows none.
         self.label_maps = types.MappingProxyType(selection.label_maps)
@@ -199,7 +189,7 @@ class Reader:
         self.label_shape = self.size
         if not isinstance(labels, str):
             self.label_shape = len(self.labels), *self.size
-        check_ignore(ignore, self.label_dtype)
+        options.check_ignore(ignore, self.label_dtype)
         return make_remap(self.dataset, self.label_maps, self.label_dtype, ignore, io)
 
     def __len__(self) -> int:
@@ -209,8 +199,12 @@ class Reader:
     # ---- reading -----------------------------------------------------------------------------
 
     def read(
-        self, index: Any, origin: Any = None, symmetry: Any = None, out: Any = None
-    ) -> Batch[np.ndarray]:
+        self,
+        index: Index,
+        origin: Origin | None = None,
+        symmetry: Index | None = None,
+        out: np.ndarray | tuple[np.ndarray | None, ...] | None = None,
+    ) -> B:
         """Return a batch: the patches of ``index``, in that order.
 
         Parameters
@@ -263,11 +257,10 @@ class Reader:
             raise request_error(error) from None
         if fault is not None:
             raise error_from_fault(fault)
-        if valid is None:
-            return Batch(image, label, index)
-        return make_masked_batch(image, label, index, valid)
+        read: B = make_batch(image, label, index, valid)
+        return read
 
-    def prefetch(self, index: Any, origin: Any = None) -> None:
+    def prefetch(self, index: Index, origin: Origin | None = None) -> None:
         """Start loading the pages that `read` needs into memory, and return at once.
 
         The system loads them in the background and keeps them as long as memory allows.  Pages that
@@ -286,7 +279,7 @@ class Reader:
         except ValueError as error:
             raise request_error(error) from None
 
-    def allocate(self, n: int) -> Batch[np.ndarray]:
+    def allocate(self, n: int) -> B:
         """Return an uninitialized batch that `read` takes as ``out``.
 
         Parameters
@@ -302,19 +295,26 @@ class Reader:
         if operator.index(n) < 0:
             raise RequestError(f"n={n}; n must be 0 or more samples")
         image, label, valid = self._allocate(n)
-        index = np.zeros(n, np.int64)
-        if valid is None:
-            return Batch(image, label, index)
-        return make_masked_batch(image, label, index, valid)
+        batch: B = make_batch(image, label, np.zeros(n, np.int64), valid)
+        return batch
 
-    def __getitem__(self, index: Any) -> Batch[np.ndarray]:
+    @overload
+    def __getitem__(self: "Reader[Batch[A, L]]", index: SupportsIndex) -> Batch[A, L, int]: ...
+    @overload
+    def __getitem__(
+        self: "Reader[MaskedBatch[A, L]]", index: SupportsIndex
+    ) -> MaskedBatch[A, L, int]: ...
+    @overload
+    def __getitem__(self, index: slice | Index) -> B: ...
+
+    def __getitem__(self, index: slice | Index) -> Any:
         """Return one sample for a whole number, and a batch for a slice or what `read` takes."""
         if isinstance(index, slice):
             return self.read(range(*index.indices(len(self))))
         batch = self.read(index)
-        return batch if np.ndim(index) else first_sample(batch)
+        return batch if np.ndim(cast(Any, index)) else first_sample(batch)
 
-    def __getitems__(self, index: Any) -> Batch[np.ndarray]:
+    def __getitems__(self, index: Index) -> B:
         """Return a batch; torch's DataLoader calls this method for the samples of a batch."""
         return worker_reader(self).read(index)
 
@@ -350,14 +350,14 @@ class Reader:
     def _repr_html_(self) -> str:
         """Return the same as HTML."""
         title = f"cloudio.Reader of {len(self):,} patches"
-        head = [("image", f"{self.image_shape} {self.dtype}"), ("bands", ", ".join(self.bands))]
-        rows = [*head, *self._setting_rows()]
+        image = "image", f"{self.image_shape} {self.dtype}"
+        rows = [image, ("bands", ", ".join(self.bands)), *self._setting_rows()]
         return f"<div><strong>{escape(title)}</strong>\n{tables.html(rows, header=False)}</div>"
 
     def _setting_rows(self) -> list[tuple[str, str]]:
         """Return a row for each setting that the shapes do not show."""
         ds = self.dataset
-        rows = describe_settings(self._settings, self.label_maps, self.policies)
+        rows = options.describe_settings(self._settings, self.label_maps, self.policies)
         return [*rows, ("data set", f"{ds.layout.name} at {ds.path}, io {ds.io}")]
 
 
@@ -369,12 +369,12 @@ def check_reader(reader: Any) -> None:
         )
 
 
-def with_settings(reader: Reader, **changes: Any) -> Reader:
+def with_settings(reader: Reader[Any], **changes: Any) -> Reader[Any]:
     """Return a reader of the same data set with these settings changed."""
     return _restore(reader.dataset, {**reader.settings, **changes})
 
 
-def worker_reader(reader: Reader) -> Reader:
+def worker_reader(reader: Reader[B]) -> Reader[B]:
     """Return the reader; in a worker process of torch's DataLoader, one that uses one thread.
 
     If ``threads`` or CLOUDIO_THREADS is set, the reader itself is used there too.
@@ -389,11 +389,6 @@ def worker_reader(reader: Reader) -> Reader:
     return reader._worker_reader
 
 
-def _restore(dataset: "Dataset", settings: dict[str, Any]) -> Reader:
+def _restore(dataset: "Dataset", settings: dict[str, Any]) -> Reader[Any]:
     with suppressed():  # the process that made the reader has warned
         return Reader(dataset, **settings)
-
-
-def _copy(numbers: Any) -> Any:
-    """Return numbers as a new list."""
-    return numbers if numbers is None or isinstance(numbers, str) else np.asarray(numbers).tolist()

@@ -8,6 +8,11 @@ from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .collection import Collection
 
+#: What users name: bands, and labels with or without rules.
+Bands = str | Sequence[str]
+Rule = str | LabelMap | Mapping[int, int | None] | None
+Labels = str | Sequence[str] | Mapping[str, Rule]
+
 # The rule of a label that is named alone: the first policy that its layout has for it.
 _DEFAULT: Any = object()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.types import SupportsArray
 from ..errors import CloudioWarning, RequestError
 from ..reading.dataset import Dataset
 from .arguments import parse_seed, parse_shares, stratum_values, text_columns
@@ -21,7 +22,7 @@ def make_splits(
     *,
     seed: int = 0,
     group: str | Sequence[str] | None = ("roi_id", "s2_id"),
-    stratify: Any = None,
+    stratify: str | Sequence[Any] | SupportsArray | None = None,
 ) -> Splits:
     """Return splits with the given shares that keep groups of patches together.
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from .provenance import Provenance
 from .result import Result, Table, format_number
 from .serialize import ints_from_plain, label_map_from_plain
 
+Formula = Literal["balanced", "inverse", "median", "effective"]
 #: The formulas of `ClassStats.weights`.
-WEIGHTS = ("balanced", "inverse", "median", "effective")
+WEIGHTS: tuple[str, ...] = get_args(Formula)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +93,7 @@ class ClassStats(Result):
         most = self.classes[self.per_patch.argmax(axis=1)]
         return np.where(self.per_patch.any(axis=1), most, -1)
 
-    def weights(self, how: str = "balanced", *, beta: float | None = None) -> np.ndarray:
+    def weights(self, how: Formula = "balanced", *, beta: float | None = None) -> np.ndarray:
         """Return a weight for each class, for the loss of a training.
 
         Parameters

@@ -1,7 +1,7 @@
 """`cloudio.stats.agreement`: one pass over each label and its reference."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from ..reading import scan
 from ..reading.dataset import Dataset
+from ..reading.selection import Labels, Rule
 from .agreement_stats import Agreement
 from .class_tables import (
     ClassLut,
@@ -30,7 +31,7 @@ from .result import ResultSet
 def agreement(  # type: ignore[overload-overlap]
     ds: Dataset,
     source: str,
-    reference: str | Mapping[str, Any] = ...,
+    reference: str | Mapping[str, Rule] = ...,
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -43,8 +44,8 @@ def agreement(  # type: ignore[overload-overlap]
 @overload
 def agreement(
     ds: Dataset,
-    source: Sequence[str] | Mapping[str, Any],
-    reference: str | Mapping[str, Any] = ...,
+    source: Sequence[str] | Mapping[str, Rule],
+    reference: str | Mapping[str, Rule] = ...,
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -56,8 +57,8 @@ def agreement(
 
 def agreement(
     ds: Dataset,
-    source: str | Sequence[str] | Mapping[str, Any],
-    reference: str | Mapping[str, Any] = "manual_hq",
+    source: Labels,
+    reference: str | Mapping[str, Rule] = "manual_hq",
     *,
     n_classes: int | None = None,
     ignore: int = 255,

@@ -11,12 +11,13 @@ from .._utils.arrays import frozen
 from .._utils.machine import resolve_threads
 from .._utils.numbers import is_whole, overflows_float32
 from .._utils.progress import Advance, progress_bar
+from .._utils.types import Scale, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
 from ..reading.dataset import Dataset
 from ..reading.factors import resolve_scales
-from ..reading.selection import select_bands
+from ..reading.selection import Bands, select_bands
 from . import moments
 from .band_stats import BandStats, Histogram
 from .provenance import Provenance
@@ -26,10 +27,10 @@ PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
 
 def bands(
     ds: Dataset,
-    bands: str | Sequence[str] = "L1C",
+    bands: Bands = "L1C",
     *,
-    percentiles: Sequence[float] = PERCENTILES,
-    scale: str | float | Sequence[float] | None = "reflectance",
+    percentiles: Sequence[float] | SupportsArray = PERCENTILES,
+    scale: Scale = "reflectance",
     window: Window | None = None,
     threads: int | None = None,
     progress: bool = False,

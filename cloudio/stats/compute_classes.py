@@ -1,7 +1,7 @@
 """`cloudio.stats.classes`: one pass over each label."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .._utils.progress import progress_bar
 from ..layouts.labels import LabelMap
 from ..reading import scan
 from ..reading.dataset import Dataset
+from ..reading.selection import Labels, Rule
 from .class_stats import ClassStats
 from .class_tables import (
     ClassLut,
@@ -39,7 +40,7 @@ def classes(  # type: ignore[overload-overlap]  # a str is a sequence of them
 @overload
 def classes(
     ds: Dataset,
-    labels: Sequence[str] | Mapping[str, Any],
+    labels: Sequence[str] | Mapping[str, Rule],
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -50,7 +51,7 @@ def classes(
 
 def classes(
     ds: Dataset,
-    labels: str | Sequence[str] | Mapping[str, Any] = "manual_hq",
+    labels: Labels = "manual_hq",
     *,
     n_classes: int | None = None,
     ignore: int = 255,

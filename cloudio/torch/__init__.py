@@ -10,3 +10,7 @@ from .dataset import Dataset, read
 from .loader import Loader
 
 __all__ = ["Dataset", "Loader", "collate", "read"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

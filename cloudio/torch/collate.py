@@ -1,16 +1,28 @@
 """Batches from samples, for torch's DataLoader."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, overload
 
 import torch
 
 from ..errors import RequestError
-from ..reading.batch import Batch, MaskedBatch
+from ..reading.batch import Batch, L, MaskedBatch
 from .tensors import as_tensor, as_tensors
 
 
-def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
+@overload
+def collate(  # type: ignore[overload-overlap]  # of an empty sequence
+    batch: Batch[Any, L, Any] | Sequence[Batch[Any, L, Any]],
+) -> Batch[torch.Tensor, L]: ...
+
+
+@overload
+def collate(
+    batch: MaskedBatch[Any, L, Any] | Sequence[MaskedBatch[Any, L, Any]],
+) -> MaskedBatch[torch.Tensor, L]: ...
+
+
+def collate(batch: Any) -> Any:
     """Return a batch of tensors of what a DataLoader has fetched from a `Reader` or `Dataset`.
 
     Use it as ``DataLoader(reader, collate_fn=cloudio.torch.collate)``; each batch is then one read.
@@ -33,7 +45,7 @@ def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
         If ``batch`` is anything else.
     """
     if isinstance(batch, (Batch, MaskedBatch)):
-        return as_tensors(cast(Batch[Any], batch))
+        return as_tensors(batch)
     kinds = list({type(sample) for sample in batch}) if isinstance(batch, (list, tuple)) else []
     if len(kinds) != 1 or not issubclass(kinds[0], (Batch, MaskedBatch)):
         names = " and ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
@@ -41,7 +53,7 @@ def collate(batch: Batch[Any] | Sequence[Batch[Any]]) -> Batch[torch.Tensor]:
             f"{type(batch).__name__} of {names}; collate takes a Batch, or a list of samples of a "
             "Reader or Dataset"
         )
-    return cast(Batch[Any], kinds[0](*map(_stack, zip(*batch, strict=True))))
+    return kinds[0](*map(_stack, zip(*batch, strict=True)))
 
 
 def _stack(samples: Sequence[Any]) -> Any:

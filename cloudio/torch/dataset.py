@@ -2,26 +2,27 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, SupportsIndex, cast, overload
 
 import numpy as np
 import torch
 from torch.utils import data
 
 from .._utils.numbers import is_whole
+from .._utils.types import Crop, Index, Origin, Symmetries
 from ..errors import RequestError
 from ..loading.augmentation import Augmentation
 from ..loading.sampling import check_epoch, check_seed
-from ..reading.batch import Batch, first_sample
+from ..reading.batch import A, Batch, L, MaskedBatch, first_sample
 from ..reading.indexing import resolve_index
 from ..reading.reader import Reader, check_reader, worker_reader
-from .tensors import read_tensors
+from .tensors import T, read_tensors
 
 # The version of what `Dataset.state_dict` returns.
 VERSION = 1
 
 
-class Dataset(data.Dataset):
+class Dataset(data.Dataset[T]):
     """A map-style data set for PyTorch: the patches of a reader as tensors.
 
     Use it as ``DataLoader(dataset, batch_size, collate_fn=cloudio.torch.collate)``, with any
@@ -52,11 +53,37 @@ class Dataset(data.Dataset):
     the epoch and the attributes that a subclass has added.
     """
 
+    @overload
     def __init__(
-        self, reader: Reader, *, crop: Any = "random", symmetry: str | None = None, seed: int = 0
+        self: "Dataset[Batch[torch.Tensor, L]]",
+        reader: Reader[Batch[np.ndarray, L]],
+        *,
+        crop: Crop = ...,
+        symmetry: Symmetries = ...,
+        seed: int = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Dataset[MaskedBatch[torch.Tensor, L]]",
+        reader: Reader[MaskedBatch[np.ndarray, L]],
+        *,
+        crop: Crop = ...,
+        symmetry: Symmetries = ...,
+        seed: int = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        reader: Reader[Any],
+        *,
+        crop: Crop = "random",
+        symmetry: Symmetries = None,
+        seed: int = 0,
     ) -> None:
         check_reader(reader)
-        self.reader, self.symmetry = reader, symmetry
+        self.reader: Reader[Any] = reader
+        self.symmetry = symmetry
         self.seed = check_seed(seed)
         self._augmentation = Augmentation.parse(reader, crop, symmetry)
         # The caller may change a list.
@@ -132,25 +159,37 @@ class Dataset(data.Dataset):
         if not cell[1]:
             cell[0] = epoch
 
-    def __getitem__(self, index: Any) -> Batch[Any]:
+    @overload
+    def __getitem__(self: "Dataset[Batch[A, L]]", index: SupportsIndex) -> Batch[A, L, int]: ...
+
+    @overload
+    def __getitem__(
+        self: "Dataset[MaskedBatch[A, L]]", index: SupportsIndex
+    ) -> MaskedBatch[A, L, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice | Index) -> T: ...
+
+    def __getitem__(self, index: slice | Index) -> Any:
         """Return one sample for a whole number, and a batch for a slice or a sequence of them."""
         if isinstance(index, slice):
             return self.__getitems__(range(*index.indices(len(self))))
-        if np.ndim(index):
+        if np.ndim(cast(Any, index)):
             return self.__getitems__(index)
         return first_sample(self._read(index, shared=False))
 
-    def __getitems__(self, index: Any) -> Batch[Any]:
+    def __getitems__(self, index: Index) -> T:
         """Return a batch in one read; DataLoader calls this method for the samples of a batch.
 
         A worker process reads it into memory that the queue sends on without a copy.
         """
         return self._read(index, shared=data.get_worker_info() is not None)
 
-    def _read(self, index: Any, shared: bool) -> Batch[Any]:
+    def _read(self, index: Any, shared: bool) -> T:
         index = resolve_index(index, len(self))
         origin, symmetry = self._augmentation.draw(index, self.seed, self.epoch)
-        return read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
+        read: T = read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
+        return read
 
     # ---- the epoch, in memory that workers share -----------------------------------------------
 
@@ -179,8 +218,8 @@ class Dataset(data.Dataset):
         if not self._cell.is_shared():
             self._new_cell(*self._cell.tolist())
 
-    def __copy__(self) -> "Dataset":
-        other: Dataset = object.__new__(type(self))
+    def __copy__(self) -> "Dataset[T]":
+        other: Dataset[T] = object.__new__(type(self))
         other.__setstate__({**self.__getstate__(), "_cell": self._cell.detach().clone()})
         return other
 
@@ -191,7 +230,30 @@ class Dataset(data.Dataset):
         )
 
 
-def read(reader: Reader, index: Any, origin: Any = None, symmetry: Any = None) -> Batch[Any]:
+@overload
+def read(
+    reader: Reader[Batch[np.ndarray, L]],
+    index: Index,
+    origin: Origin | None = ...,
+    symmetry: Index | None = ...,
+) -> Batch[torch.Tensor, L]: ...
+
+
+@overload
+def read(
+    reader: Reader[MaskedBatch[np.ndarray, L]],
+    index: Index,
+    origin: Origin | None = ...,
+    symmetry: Index | None = ...,
+) -> MaskedBatch[torch.Tensor, L]: ...
+
+
+def read(
+    reader: Reader[Any],
+    index: Index,
+    origin: Origin | None = None,
+    symmetry: Index | None = None,
+) -> Any:
     """Return a batch of new tensors, read as `Reader.read` does.
 
     Parameters

@@ -4,25 +4,30 @@ transfer.py hands the batches out; scaling.py scales stored numbers on a device.
 """
 
 import re
+from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 import torch
 
 from .._core.pool import Pool
 from .._utils.numbers import check_bool
+from .._utils.types import Crop, Index, Symmetries
 from ..errors import RequestError
 from ..loading import loader
 from ..loading.iteration import BatchIterator
+from ..loading.options import LoaderOptions
 from ..loading.prefetch import TransferHook
+from ..reading.batch import Batch, L, MaskedBatch
 from ..reading.reader import Reader, check_reader
 from .pinned import PinnedPool, allocate_pinned
 from .scaling import Scaling, stored_reader
+from .tensors import T
 from .transfer import COPIES_AT_ONCE, StreamCopies, TensorHook
 
 
-class Loader(loader.Loader):
+class Loader(loader.Loader[T]):
     """A `cloudio.Loader` whose batches are tensors, with the same bytes in the same order.
 
     Parameters
@@ -40,8 +45,8 @@ class Loader(loader.Loader):
         "device": numbers are read and copied as stored, half the bytes or a quarter, and ``device``
         scales, normalizes, clips, rounds and fills them.  All bands must be stored in one type of
         whole numbers.
-    **options
-        The other parameters of `cloudio.Loader`.
+    shuffle, seed, crop, symmetry, drop_last, index, rank, world_size, prefetch, allocate
+        As in `cloudio.Loader`.
 
     Raises
     ------
@@ -66,22 +71,55 @@ class Loader(loader.Loader):
     `state_dict` counts batches that were handed out, not batches that were copied ahead.
     """
 
+    @overload
+    def __init__(
+        self: "Loader[Batch[torch.Tensor, L]]",
+        reader: Reader[Batch[np.ndarray, L]],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[MaskedBatch[torch.Tensor, L]]",
+        reader: Reader[MaskedBatch[np.ndarray, L]],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
     def __init__(
         self,
-        reader: Reader,
+        reader: Reader[Any],
         batch_size: int,
         *,
         pin_memory: bool = False,
-        device: Any = None,
-        scale_on: str = "cpu",
-        **options: Any,
+        device: str | torch.device | None = None,
+        scale_on: Literal["cpu", "device"] = "cpu",
+        shuffle: bool = True,
+        seed: int = 0,
+        crop: Crop = "random",
+        symmetry: Symmetries = None,
+        drop_last: bool = False,
+        index: Index | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        prefetch: int = 2,
+        allocate: Callable[[int], Any] | None = None,
     ) -> None:
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
             raise RequestError(f"scale_on={scale_on!r}; scale_on must be 'cpu' or 'device'")
         self.device = None if device is None else _parse_device(device)
         self.pin_memory, self.scale_on = check_bool("pin_memory", pin_memory), scale_on
         if self.pin_memory:
-            if options.get("allocate") is not None:
+            if allocate is not None:
                 raise RequestError("pin_memory=True allocates memory itself; leave out allocate")
             if not _has_accelerator():
                 raise RequestError(
@@ -95,9 +133,22 @@ class Loader(loader.Loader):
                 )
         check_reader(reader)
         self._set_scaling(reader)
-        super().__init__(reader, batch_size, **options)
+        super().__init__(
+            reader,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            crop=crop,
+            symmetry=symmetry,
+            drop_last=drop_last,
+            index=index,
+            rank=rank,
+            world_size=world_size,
+            prefetch=prefetch,
+            allocate=allocate,
+        )
 
-    def __iter__(self) -> BatchIterator[Any]:
+    def __iter__(self) -> BatchIterator[T]:
         """Return the batches of `epoch` as tensors."""
         return super().__iter__()
 
@@ -109,7 +160,7 @@ class Loader(loader.Loader):
         return text.replace(">\n", f"{''.join(changed)}>\n", 1)
 
     @property
-    def _batch_reader(self) -> Reader:
+    def _batch_reader(self) -> Reader[Any]:
         return self._stored_reader or self.reader
 
     def _image_dtype(self) -> np.dtype[Any]:
@@ -140,7 +191,7 @@ class Loader(loader.Loader):
         vars(self).update(state)
         self._set_scaling(self.reader)
 
-    def _set_scaling(self, reader: Reader) -> None:
+    def _set_scaling(self, reader: Reader[Any]) -> None:
         self._stored_reader = self._scaling = None
         if self.scale_on == "device":
             self._stored_reader, self._scaling = stored_reader(reader), Scaling(reader)

@@ -14,7 +14,7 @@ from ..reading.options import STORED_DTYPES
 from ..reading.reader import Reader, with_settings
 
 
-def stored_reader(reader: Reader) -> Reader:
+def stored_reader(reader: Reader[Any]) -> Reader[Any]:
     """Return a reader of the same pixels as stored; RequestError if `Scaling` cannot scale them."""
     if reader.factors is None:
         raise RequestError(
@@ -46,7 +46,7 @@ class Scaling:
     rounding to the reader's type, and the fill where there is no data.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader[Any]) -> None:
         settings, factors = reader.settings, reader.factors
         assert factors is not None  # stored_reader refuses other readers
         shape = (-1,) if settings["layout"] == "NHWC" else (-1, 1, 1)

@@ -1,13 +1,23 @@
 """Arrays as tensors over the same memory, and reads into new tensors."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from ..reading.batch import Batch, MaskedBatch
+from ..reading.batch import Batch, make_batch
 from ..reading.indexing import parse_index
 from ..reading.reader import Reader
+
+# The batch type of tensors.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", covariant=True, default=Batch[torch.Tensor, Any])
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T", covariant=True)
 
 
 def as_tensor(array: Any, view_dtype: Any = None) -> Any:
@@ -26,15 +36,15 @@ def as_tensor(array: Any, view_dtype: Any = None) -> Any:
     return tensor if view_dtype is None else tensor.view(view_dtype)
 
 
-def as_tensors(batch: Batch[Any], view_dtype: Any = None) -> Batch[Any]:
+def as_tensors(batch: Any, view_dtype: Any = None) -> Any:
     """Return a batch of tensors; ``view_dtype`` is for its image."""
     image, *others = batch
     return type(batch)(as_tensor(image, view_dtype), *map(as_tensor, others))
 
 
 def read_tensors(
-    reader: Reader, index: Any, origin: Any, symmetry: Any, shared: bool = False
-) -> Batch[Any]:
+    reader: Reader[Any], index: Any, origin: Any, symmetry: Any, shared: bool = False
+) -> Any:
     """`Reader.read` into new tensors; ``shared``: in memory that can be sent to processes."""
     index = parse_index(index, len(reader))
     n = len(index)
@@ -48,9 +58,7 @@ def read_tensors(
         valid = _empty((n, *reader.size), "uint8", shared)
         out += [None, valid.numpy()]
     index = torch.from_numpy(reader.read(index, origin, symmetry, tuple(out)).index)
-    if valid is None:
-        return Batch(image, label, index)
-    return cast(Batch[Any], MaskedBatch(image, label, index, valid))
+    return make_batch(image, label, index, valid)
 
 
 def _empty(shape: tuple[int, ...], dtype: str, shared: bool) -> Any:

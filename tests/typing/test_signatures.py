@@ -1,0 +1,49 @@
+"""Signatures that repeat another one have the same parameters, defaults and types."""
+
+import inspect
+from typing import get_type_hints
+
+import pytest
+
+import cloudio
+import cloudio.splits
+import cloudio.stats
+from cloudio.loading.options import LoaderOptions
+from cloudio.reading.options import ReaderSettings
+
+
+def parameters(called, *without):
+    """Return the parameters by name, without some of them."""
+    found = dict(inspect.signature(called).parameters)
+    return {name: parameter for name, parameter in found.items() if name not in without}
+
+
+def test_the_reader_of_a_data_set_takes_what_a_reader_takes():
+    assert parameters(cloudio.Dataset.reader, "self") == parameters(cloudio.Reader, "dataset")
+
+
+def test_the_settings_of_the_overloads_are_those_of_a_reader():
+    shared = parameters(cloudio.Reader, "dataset", "bands", "labels", "valid")
+    assert get_type_hints(ReaderSettings) == {name: p.annotation for name, p in shared.items()}
+
+
+def test_a_loader_of_tensors_takes_what_a_loader_takes():
+    torch = pytest.importorskip("cloudio.torch")
+    own = "pin_memory", "device", "scale_on"
+    base = parameters(cloudio.Loader, "reader")
+    assert parameters(torch.Loader, "reader", *own) == base
+    base.pop("batch_size")
+    assert get_type_hints(LoaderOptions) == {name: p.annotation for name, p in base.items()}
+    for name in ("crop", "symmetry", "seed"):
+        assert parameters(torch.Dataset)[name] == base[name]
+
+
+def test_modules_list_their_public_names_and_nothing_else():
+    modules = [cloudio.stats, cloudio.splits]
+    for extra, room in (("matplotlib", "plot"), ("torch", "torch")):
+        pytest.importorskip(extra)
+        modules.append(getattr(cloudio, room))
+    for module in modules:
+        assert dir(module) == sorted(module.__all__), module
+    rooms = {"plot", "splits", "stats", "torch"}
+    assert dir(cloudio) == sorted({*cloudio.__all__, *rooms, "__version__"})
