@@ -23,7 +23,10 @@ def layout_digest(layout: Layout) -> str:
 def _plain(value: Any) -> Any:
     """Return the value as lists and strings; equal numbers, such as 1 and 1.0, are equal then."""
     if isinstance(value, LabelMap):
-        return [_plain(sorted(value.classes.items())), _plain(value.unlisted)]
+        entries: list[Any] = [sorted(value.classes.items()), value.unlisted]
+        if value.fields:
+            entries.append([list(field.values()) for field in value.fields])
+        return _plain(entries)
     if isinstance(value, (Layout, Band, Window)):
         return [_plain(getattr(value, field.name)) for field in fields(value) if field.compare]
     if isinstance(value, Mapping):

@@ -3,7 +3,7 @@
 cloudsen12.py knows which codes the arrays of CloudSEN12 hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from .._utils.numbers import check_whole
 from .._utils.warn import warn_once
 from ..errors import RequestError
+from .codes.bit_fields import BitField, first_matches, parse_bit_field
 
 #: Names of the target classes 0..3 of CloudSEN12.
 CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
@@ -20,6 +21,8 @@ _PERCENT = 10
 
 class LabelMap:
     """A map from stored label codes to classes.
+
+    `from_fields` makes a map of bit fields, `threshold` one of probabilities.
 
     Parameters
     ----------
@@ -44,7 +47,7 @@ class LabelMap:
     1
     """
 
-    __slots__ = ("_classes", "_unlisted")
+    __slots__ = ("_classes", "_fields", "_unlisted")
 
     def __init__(self, classes: Mapping[int, int | None], *, unlisted: int | None = None) -> None:
         if not isinstance(classes, Mapping):
@@ -55,7 +58,45 @@ class LabelMap:
             (check_whole("code", code), None if to is None else check_whole("class", to))
             for code, to in classes.items()
         )
+        self._fields: tuple[BitField, ...] = ()
         self._unlisted = None if unlisted is None else check_whole("class", unlisted)
+
+    @classmethod
+    def from_fields(
+        cls, fields: Sequence[Mapping[str, Any]], *, unlisted: int | None = None
+    ) -> "LabelMap":
+        """Return a map of bit fields, for masks such as QA_PIXEL of Landsat.
+
+        Parameters
+        ----------
+        fields : sequence of mapping
+            Each with ``"bits"``, a bit or several from the lowest up, counted from 0; ``"equals"``,
+            the number that these bits hold, by default all ones; and ``"class"``, where None
+            means the reader's ``ignore``.  The first field that a code matches gives its class.
+        unlisted : int, optional
+            The class of codes that match no field.  By default the reader's ``ignore``.
+
+        Returns
+        -------
+        LabelMap
+            A map for codes of one or two bytes.
+
+        Raises
+        ------
+        RequestError
+            If a field is wrong: bits must be 0 to 15 and ascend.
+
+        Examples
+        --------
+        >>> qa60 = [{"bits": 10, "class": 1}, {"bits": 11, "class": 2}]
+        >>> cloudio.LabelMap.from_fields(qa60, unlisted=0).of(2048)
+        2
+        """
+        if isinstance(fields, (str, Mapping)) or not isinstance(fields, Sequence) or not fields:
+            raise RequestError(f"fields={fields!r}; fields must be a sequence of bit fields")
+        label_map = cls({}, unlisted=unlisted)
+        label_map._fields = tuple(parse_bit_field(field) for field in fields)
+        return label_map
 
     @classmethod
     def threshold(cls, at: int, *, top: int = 100) -> "LabelMap":
@@ -85,12 +126,20 @@ class LabelMap:
 
     @property
     def classes(self) -> dict[int, int | None]:
-        """The listed codes and their classes, in a new dict; None means ``ignore``."""
+        """The listed codes and their classes, in a new dict; None means ``ignore``.
+
+        A map of bit fields lists no codes.
+        """
         return dict(self._classes)
 
     @property
+    def fields(self) -> list[dict[str, Any]]:
+        """The bit fields, as `from_fields` takes them; empty for other maps."""
+        return [field.as_mapping() for field in self._fields]
+
+    @property
     def unlisted(self) -> int | None:
-        """The class of every code that is not listed; None means ``ignore``."""
+        """The class of every code that is not listed or matches no field; None means ``ignore``."""
         return self._unlisted
 
     def table(
@@ -132,7 +181,7 @@ class LabelMap:
         return table
 
     def beyond(self, stored: np.dtype[Any]) -> list[int]:
-        """Return the listed codes that an array cannot hold.
+        """Return the listed codes, or those of bit fields, that an array cannot hold.
 
         Parameters
         ----------
@@ -145,7 +194,8 @@ class LabelMap:
             In the order of the map.
         """
         n_codes = 256 ** np.dtype(stored).itemsize
-        return [code for code, _ in self._classes if not -n_codes // 2 <= code < n_codes]
+        codes = [code for code, _ in self._classes] or [field.code for field in self._fields]
+        return [code for code in codes if not -n_codes // 2 <= code < n_codes]
 
     @property
     def as_threshold(self) -> tuple[int, int] | None:
@@ -168,19 +218,36 @@ class LabelMap:
         int or None
             None means ``ignore``.
         """
-        return dict(self._classes).get(code, self._unlisted)
+        matching = (field.to for field in self._fields if field.matches(code))
+        return dict(self._classes).get(code, next(matching, self._unlisted))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LabelMap):
             return NotImplemented
-        return (dict(self._classes), self._unlisted) == (dict(other._classes), other._unlisted)
+        entries = dict(self._classes), self._fields, self._unlisted
+        return entries == (dict(other._classes), other._fields, other._unlisted)
 
     def __hash__(self) -> int:
-        return hash((frozenset(self._classes), self._unlisted))
+        return hash((frozenset(self._classes), self._fields, self._unlisted))
 
     def __repr__(self) -> str:
         unlisted = "" if self._unlisted is None else f", unlisted={self._unlisted}"
+        if self._fields:
+            return f"LabelMap.from_fields({self.fields}{unlisted})"
         return f"LabelMap({self.classes}{unlisted})"
+
+
+def reachable_classes(label_map: LabelMap) -> set[int | None]:
+    """Return the classes that a map can give; None means ``ignore``."""
+    of_fields = (field.to for field in label_map._fields)
+    return {*label_map.classes.values(), *of_fields, label_map.unlisted}
+
+
+def notable_codes(label_map: LabelMap) -> list[int]:
+    """Return codes that a map treats each in its own way: listed ones, or those of its fields."""
+    if label_map._fields:
+        return [0, *(field.code for field in label_map._fields)]
+    return list(label_map.classes)
 
 
 def make_class_lut(
@@ -203,6 +270,11 @@ def make_class_lut(
                 f"bits; they cannot become {given[code % n_codes]} and {to}"
             )
         table[code % n_codes] = to
+    if label_map._fields:
+        matched = first_matches(label_map._fields, n_codes)
+        for k, field in enumerate(label_map._fields):
+            to = ignore if field.to is None else field.to
+            table[matched == k] = check_class(to, dtype, name)
     return table
 
 

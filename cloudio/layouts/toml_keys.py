@@ -54,7 +54,13 @@ ARRAY_KEYS: dict[str, Requirement] = {
 }
 POLICY_KEYS: dict[str, Requirement] = {
     "classes": TABLE,
+    "fields": (lambda x: is_list_of(TABLE[0], x), "a list of tables { bits, equals, class }"),
     "unlisted": CLASS,
     "threshold": WHOLE,
     "top": WHOLE,
+}
+FIELD_KEYS: dict[str, Requirement] = {
+    "bits": (lambda x: is_whole(x) or is_list_of(is_whole, x), "a bit or a list of bits"),
+    "equals": WHOLE,
+    "class": CLASS,
 }

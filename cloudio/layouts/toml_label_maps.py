@@ -6,8 +6,11 @@ from typing import Any
 
 from ..errors import RequestError
 from .labels import LabelMap
-from .toml_keys import CLASS, POLICY_KEYS, TABLE
+from .toml_keys import CLASS, FIELD_KEYS, POLICY_KEYS, TABLE
 from .toml_table import Table
+
+# What a map is made of.
+_KINDS = ("classes", "fields", "threshold")
 
 
 def read_label_maps(
@@ -31,18 +34,24 @@ def read_label_maps(
 
 def _label_map(table: Table) -> LabelMap:
     given = table.check(POLICY_KEYS)
-    if ("classes" in given) == ("threshold" in given):
-        found = "both 'classes' and" if "classes" in given else "neither 'classes' nor"
-        raise table.error(f"{table.title} has {found} 'threshold'; it must have one of them")
+    kinds = [key for key in _KINDS if key in given]
+    if len(kinds) != 1:
+        found = " and ".join(map(repr, kinds)) or "none of them"
+        needed = "'classes', 'fields' or 'threshold'"
+        raise table.error(f"{table.title} must have one of {needed}; it has {found}")
     odd = "unlisted" if "threshold" in given else "top"
     if odd in given:
-        other = "classes" if odd == "unlisted" else "threshold"
-        raise table.error(f"{odd} needs '{other}', which {table.title} does not have", odd)
+        other = "'classes' or 'fields'" if odd == "unlisted" else "'threshold'"
+        raise table.error(f"{odd} needs {other}, which {table.title} does not have", odd)
     if "threshold" in given:
         try:
             return LabelMap.threshold(given["threshold"], top=given.get("top", 100))
         except RequestError as error:
             raise table.error(str(error), "threshold") from None
+    unlisted = _class(given.get("unlisted", "ignore"))
+    if "fields" in given:
+        fields = [_bit_field(table, k, field) for k, field in enumerate(given["fields"])]
+        return LabelMap.from_fields(fields, unlisted=unlisted)
     classes: dict[int, int | None] = {}
     for code, to in given["classes"].items():
         if not re.fullmatch(r"-?\d{1,18}", code, re.ASCII):
@@ -51,7 +60,19 @@ def _label_map(table: Table) -> LabelMap:
         if int(code) in classes:
             raise table.error(f"classes: code {int(code)} is listed twice", "classes", code)
         classes[int(code)] = _class(table.require(CLASS, to, "classes", code))
-    return LabelMap(classes, unlisted=_class(given.get("unlisted", "ignore")))
+    return LabelMap(classes, unlisted=unlisted)
+
+
+def _bit_field(table: Table, k: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a field as `LabelMap.from_fields` takes it."""
+    field = table.inner("fields", k, title=f"fields[{k}] of {table.title}", values=values)
+    given = field.check(FIELD_KEYS, needed=("bits", "class"))
+    given["class"] = _class(given["class"])
+    try:
+        LabelMap.from_fields([given])
+    except RequestError as error:
+        raise field.error(f"fields[{k}]: {error}") from None
+    return given
 
 
 def _class(given: Any) -> int | None:

@@ -91,9 +91,15 @@ def _policy(label_map: LabelMap) -> dict[str, Any]:
     if found := label_map.as_threshold:
         at, top = found
         return {"threshold": at} | ({} if top == 100 else {"top": top})
+    more = {} if label_map.unlisted is None else {"unlisted": label_map.unlisted}
+    if fields := label_map.fields:
+        return {"fields": [_bit_field(field) for field in fields]} | more
     listed = {str(code): "ignore" if to is None else to for code, to in label_map.classes.items()}
-    unlisted = label_map.unlisted
-    return {"classes": listed} | ({} if unlisted is None else {"unlisted": unlisted})
+    return {"classes": listed} | more
+
+
+def _bit_field(field: Mapping[str, Any]) -> dict[str, Any]:
+    return {**field, "class": "ignore" if field["class"] is None else field["class"]}
 
 
 # ---- values --------------------------------------------------------------------------------------

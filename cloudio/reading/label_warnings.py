@@ -10,7 +10,7 @@ from .._utils.text import percent
 from .._utils.warn import dismiss, warn_once, was_warned
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
-from ..layouts.labels import LabelMap, cannot_hold
+from ..layouts.labels import LabelMap, cannot_hold, notable_codes
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
 from .collection import Collection
@@ -165,7 +165,7 @@ def _warn_about_policy(label: LabelRequest) -> None:
 
 def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     """Return which codes become what under each policy; "" if all policies agree."""
-    listed = sorted({code for label_map in policies.values() for code in label_map.classes})
+    listed = sorted({code for label_map in policies.values() for code in notable_codes(label_map)})
     found: dict[tuple[int | None, ...], list[int]] = {}
     for code in listed:
         found.setdefault(tuple(m.of(code) for m in policies.values()), []).append(code)

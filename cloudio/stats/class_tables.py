@@ -9,7 +9,7 @@ from .._utils.numbers import check_whole
 from .._utils.progress import Advance
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
-from ..layouts.labels import CLASSES, LabelMap, make_class_lut
+from ..layouts.labels import CLASSES, LabelMap, make_class_lut, reachable_classes
 from ..reading import scan
 from ..reading.dataset import Dataset
 from ..reading.label_warnings import warn_about_labels
@@ -49,7 +49,7 @@ def check_class_options(ignore: Any, n_classes: Any) -> None:
 
 def possible_classes(label_map: LabelMap, ignore: int) -> set[int]:
     """Return the classes that a map can give."""
-    return {*label_map.classes.values(), label_map.unlisted} - {None, ignore}  # type: ignore[return-value]
+    return {to for to in reachable_classes(label_map) if to not in (None, ignore)}
 
 
 def class_lut(

@@ -18,7 +18,8 @@ def to_plain(value: Any) -> Any:
     ``file_keys``: the keys of fields that are named differently in files.
     """
     if isinstance(value, LabelMap):
-        return {"classes": list(value.classes.items()), "unlisted": value.unlisted}
+        entries = {"classes": list(value.classes.items()), "unlisted": value.unlisted}
+        return entries | ({"fields": value.fields} if value.fields else {})
     if is_dataclass(value):
         keys = getattr(value, "file_keys", {})
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
@@ -36,7 +37,11 @@ def to_plain(value: Any) -> Any:
 
 
 def label_map_from_plain(entry: Any) -> LabelMap | None:
-    return None if entry is None else LabelMap(dict(entry["classes"]), unlisted=entry["unlisted"])
+    if entry is None:
+        return None
+    if entry.get("fields"):
+        return LabelMap.from_fields(entry["fields"], unlisted=entry["unlisted"])
+    return LabelMap(dict(entry["classes"]), unlisted=entry["unlisted"])
 
 
 def floats_from_plain(entry: Any, shape: Any = -1) -> np.ndarray:

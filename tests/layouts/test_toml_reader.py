@@ -80,8 +80,13 @@ def test_tables_in_one_line_are_read(tmp_path):
             "[[arrays]] has neither 'name' nor 'names'; it must have one of them",
         ),
         ('name = "height"', 'name = "a"\nnames = ["b"]', 35, "[[arrays]] has both 'name' and"),
-        ("threshold = 50", "", 69, "[label_maps.percent.half] has neither 'classes' nor 'thresh"),
-        ("threshold = 50", "threshold = 50, classes = {}", 69, "has both 'classes' and 'thresh"),
+        (
+            "threshold = 50",
+            "",
+            69,
+            "[label_maps.percent.half] must have one of 'classes', 'fields' or",
+        ),
+        ("threshold = 50", "threshold = 50, classes = {}", 69, "it has 'classes' and 'threshold'"),
         # kinds of values
         ('"Whole"', "3", 2, "name = 3; name must be a string that is not empty"),
         ('"Whole"', '""', 2, "name = ''; name must be a string that is not empty"),
@@ -285,7 +290,7 @@ def test_tables_in_one_line_are_read(tmp_path):
             "half = {",
             "half = { unlisted = 1,",
             69,
-            "unlisted needs 'classes', which [label_maps.percent.half] does not",
+            "unlisted needs 'classes' or 'fields', which [label_maps.percent.half] d",
         ),
         ("unlisted = 1", "top = 1", 64, "top needs 'threshold', which [label_maps.water.both"),
         (

@@ -40,8 +40,12 @@ class LabelCodes:
         listed = {
             code % n_codes: to for code, to in default.classes.items() if code not in not_storable
         }
+        if default.fields:  # a class for every code, or a reason to ignore it
+            listed = {code: default.of(code) for code in range(n_codes)}
         with_class = frozenset(code for code, to in listed.items() if to is not None)
         columns = _assign_columns(listed, n_codes)
+        if default.fields and n_codes > 256:
+            columns = _columns_of_fields(listed, with_class)
         class_lut = np.full(n_codes, _OTHER_COLUMN, np.uint8)
         class_lut[list(columns)] = list(columns.values())
         unlabeled = frozenset(listed) - with_class
@@ -82,6 +86,13 @@ def _assign_columns(listed: Iterable[int], n_codes: int) -> dict[int, int]:
     others = [code for code in sorted(listed) if code not in small and code != n_codes - 1]
     columns = {code: k for k, code in enumerate(small + others[:_N_LISTED])}
     return columns | {n_codes - 1: 255}
+
+
+def _columns_of_fields(listed: Iterable[int], with_class: frozenset[int]) -> dict[int, int]:
+    """Return the columns where every code is listed: one for all codes with a class."""
+    without = [code for code in listed if code not in with_class]
+    own = {code: 1 + k for k, code in enumerate(without[: _OTHER_COLUMN - 1])}
+    return dict.fromkeys(with_class, 0) | own
 
 
 def as_signed(code: int, n_codes: int) -> int:
