@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import RequestError
+from .paths import local_path
 
 
 def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -17,7 +18,7 @@ def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None
     regular file, with ``force`` too; FileNotFoundError if its folder is missing;
     PermissionError if that may not be written to.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.is_dir():
         raise RequestError(f"{path} is a folder; give the path of a file")
     if path.exists():
@@ -41,8 +42,9 @@ def write_file(
     existing file is unchanged.  A link is followed.  Raises the errors of `check_writable`, and
     OSError.
     """
+    path = local_path(path)
     check_writable(path, force=force)
-    target = Path(path).resolve()
+    target = path.resolve()
     data = content.encode("utf-8") if isinstance(content, str) else content
     with _private_folder(target) as folder:
         # A file in a private folder gets the rights of any other new file.
@@ -54,7 +56,7 @@ def write_file(
         if target.exists():
             shutil.copymode(target, partial)
         check_writable(path, force=force)  # again: it took a while
-        _move(partial, target, Path(path), force=force)
+        _move(partial, target, path, force=force)
 
 
 def check_new_folder(path: Path) -> None:

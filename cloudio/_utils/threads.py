@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from .cgroups import cpu_quota
-from .log import log_once
 from .numbers import check_whole
+from .warn import log_once
 
 MOST_THREADS = 2**31 - 1
 _TORCHRUN = "TORCHELASTIC_RUN_ID"

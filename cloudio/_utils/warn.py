@@ -1,6 +1,7 @@
-"""Warnings that are given once: per process, for each matter of each data set.
+"""Warnings that are given once: per process, for each matter of each data set; and the log.
 
-A matter is any hashable value; the modules that warn choose it.
+A matter is any hashable value; the modules that warn choose it.  A warning says that numbers may
+not be what they seem.  The log, ``logging.getLogger("cloudio")``, has facts about the machine.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # There is no lock, because a forked child could find it held by a thread that it does not have.
 # If several threads warn at once, setdefault lets one through.
 _warned: dict[Hashable, object] = {}
+_logged: set[tuple[int, str]] = set()
 _suppressed = ContextVar("cloudio_suppressed", default=False)
 
 
@@ -58,6 +60,18 @@ def suppressed() -> Iterator[None]:
 def reset() -> None:
     """Forget which warnings have been given."""
     _warned.clear()
+
+
+def log_once(level: str, text: str) -> None:
+    """Log a text at the level "info" or "warning", once for each process."""
+    key = os.getpid(), text
+    # Nobody listens to a mere fact where logging was never imported.
+    if key in _logged or (level == "info" and "logging" not in sys.modules):
+        return
+    _logged.add(key)
+    import logging  # imported here: importing cloudio takes a few ms less
+
+    getattr(logging.getLogger("cloudio"), level)(text)
 
 
 def _level() -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
@@ -17,7 +16,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         nargs="?",
-        type=Path,
         metavar="PATH",
         help="a data set (default: a temporary synthetic one)",
     )

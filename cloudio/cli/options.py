@@ -9,7 +9,6 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool = True) -> No
     parser.add_argument(
         "path",
         nargs=None if required else "?",
-        type=Path,
         metavar="PATH",
         help="a split folder, or a folder whose sub-folders are splits",
     )

@@ -8,9 +8,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .._utils.numbers import is_whole
+from .._utils.paths import local_path
 from .._utils.text import suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
@@ -112,7 +112,7 @@ class Layout:
         """
         from . import toml_reader  # imported here, because tomllib is slow and few need it
 
-        described = toml_reader.read(Path(path))
+        described = toml_reader.read(local_path(path))
         try:
             layout = cls(**described.fields)
         except EntryError as error:

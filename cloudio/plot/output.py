@@ -2,11 +2,11 @@
 
 import io
 import os
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from .._utils.files import write_file
+from .._utils.paths import local_path
 from ..errors import RequestError
 
 #: Formats a figure is saved in, by the suffix of the file.
@@ -58,7 +58,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     RequestError
         If the suffix is not one of `FORMATS`.
     """
-    kind = Path(path).suffix.lower().removeprefix(".")
+    kind = local_path(path).suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         formats = ", .".join(FORMATS)
         raise RequestError(f"{os.fspath(path)!r}: the name must end in .{formats}")

@@ -17,7 +17,7 @@ from ..layouts.digest import layout_digest
 from ..layouts.layout import Layout
 from ..storage.diagnostics import warn_about_files
 from ..storage.discovery import Split, find_splits, scan_folder
-from ..storage.errors import FileProblem
+from ..storage.errors import FileProblem, limits_explained
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
 from ..storage.opening.location import locate
@@ -321,11 +321,12 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
-    root, layout = locate(path, layout)
-    splits = find_splits(root, layout)
-    if io == "auto":
-        files = (next(iter(split.arrays.values())).path for split in splits)
-        io = "pread" if any(map(is_remote, files)) else "mmap"
+    with limits_explained():
+        root, layout = locate(path, layout)
+        splits = find_splits(root, layout)
+        if io == "auto":
+            files = (next(iter(split.arrays.values())).path for split in splits)
+            io = "pread" if any(map(is_remote, files)) else "mmap"
     ds = Dataset(root, layout, splits, open_files=OpenFiles(io))
     warn_about_files(root, splits, layout)
     return ds
@@ -340,8 +341,9 @@ def open_partial(
     are read by position, so that a file that ends early, or lies on a failing disk, raises an
     error.
     """
-    root, layout = locate(path, layout)
-    splits, problems = scan_folder(root, layout)
-    if not splits:
-        raise problems[0].error
+    with limits_explained():
+        root, layout = locate(path, layout)
+        splits, problems = scan_folder(root, layout)
+        if not splits:
+            raise problems[0].error
     return Dataset(root, layout, splits, open_files=OpenFiles("pread")), splits, problems

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
 from .._utils.files import check_writable, write_file
+from .._utils.paths import local_path
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from .provenance import Provenance
@@ -234,8 +235,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     OSError
         If the file cannot be read.
     """
+    path = local_path(path)
     try:
-        return _from_plain(json.loads(Path(path).read_text(encoding="utf-8")))
+        return _from_plain(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{path} does not hold statistics that save() wrote ({error})") from None
 
@@ -249,7 +251,7 @@ def check_savable(path: str | os.PathLike[str]) -> None:
 
     A file that `Result.save` wrote can be replaced; RequestError if another file exists.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.is_file():
         starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
         if not any(_head(path).startswith(start) for start in starts):

@@ -2,11 +2,14 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._core import files as core_files
 from .._core import kernels
+from .._utils.text import gigabytes
 from ..errors import (
     LayoutError,
     ReadError,
@@ -16,6 +19,7 @@ from ..errors import (
     read_error,
 )
 
+_OPEN_FILES = (errno.EMFILE, errno.ENFILE)
 _REOPEN = "open the data set again"
 _MODIFIED = (
     "the file was written to while it was in use, so the pixels read may be old, new or mixed; "
@@ -68,17 +72,35 @@ def truncated_error(
 def refused_error(error: OSError, path: Path) -> ReadError:
     """Return the error of a file that the system does not open or map, with what to do."""
     code, reason = error.errno or 0, error.strerror or str(error)
-    if code in (errno.EMFILE, errno.ENFILE):
+    if code in _OPEN_FILES:
         whose = "this process" if code == errno.EMFILE else "this machine"
         reason = (
             f"{whose} cannot open more files{_limit()}; a reader opens one for each array of each "
             "split. Close data sets that you no longer use, or raise the limit (ulimit -n)"
+        )
+    elif code in (errno.ENOMEM, errno.EAGAIN):
+        reason = (
+            f"it cannot be mapped into the memory of this process{_mapping_limit()}; open the data "
+            "set with io='pread', whose readers map nothing, or raise the limit"
         )
     elif code == errno.ENODEV:
         reason = (
             "its file system does not support memory mapping; open the data set with io='pread'"
         )
     return read_error(code, reason, path)
+
+
+@contextmanager
+def limits_explained() -> Iterator[None]:
+    """Let errors of the block that are about the number of open files say what to do."""
+    try:
+        yield
+    except ReadError:
+        raise
+    except OSError as error:
+        if error.errno not in _OPEN_FILES or not error.filename:
+            raise
+        raise refused_error(error, Path(error.filename)) from None
 
 
 def closed_error(path: Path, named: Path | None = None) -> RequestError:
@@ -110,3 +132,22 @@ def _limit() -> str:
     except ImportError:  # Windows
         return ""
     return f" than the limit of {resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}"
+
+
+def _mapping_limit() -> str:
+    """Return which limit of mappings is reached, as far as the system shows it."""
+    try:
+        import resource
+    except ImportError:
+        return ""
+    n_bytes = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if n_bytes != resource.RLIM_INFINITY:
+        return f" (ulimit -v limits it to {gigabytes(n_bytes)} GB)"
+    try:
+        most = int(Path("/proc/sys/vm/max_map_count").read_text())
+        with open("/proc/self/maps", "rb") as maps:
+            n = sum(1 for _ in maps)
+    except OSError:
+        return ""
+    # The kernel counts some that it does not list.
+    return f" (it has {n:,} mappings; vm.max_map_count allows {most:,})" if n > most - 64 else ""

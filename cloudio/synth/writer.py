@@ -16,6 +16,7 @@ import numpy as np
 
 from .._utils.files import check_new_folder, new_folder
 from .._utils.numbers import check_whole
+from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.band import Band
@@ -68,7 +69,7 @@ def synthesize(
     """
     counts, bands = _check_patches(patches), _select_arrays(arrays)
     seed = check_whole("seed", seed, 0)
-    path = Path(path)
+    path = local_path(path)
     check_new_folder(path)
     n_patches = sum(counts.values())
     n_bytes = n_patches * sum(np.dtype(band.dtype).itemsize * SIDE * SIDE for band in bands)

@@ -7,9 +7,9 @@ check_table.py.
 import os
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from .._utils.machine import resolve_threads
+from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.layout import Layout
@@ -84,16 +84,17 @@ def verify(
     """
     start = time.perf_counter()
     n_threads = resolve_threads(threads)
+    manifest = None if manifest is None else local_path(manifest, "manifest")
+    against = None if against is None else local_path(against, "against")
     if manifest is not None:
         if not full:
             raise RequestError(
                 f"manifest={os.fspath(manifest)!r} with full=False; a manifest has checksums of "
                 "every byte, so use full=True (no --quick)"
             )
-        other = None if against is None else Path(against)
-        check_target(Path(manifest), force=force, against=other)
+        check_target(manifest, force=force, against=against)
     ds, splits, problems = open_partial(path, layout=layout)
-    before = None if against is None else read_manifest(Path(against), ds.layout.name)
+    before = None if against is None else read_manifest(against, ds.layout.name)
     with ds:
         findings = list(_check_files(ds, splits, problems))
         checksums: Checksums = {}
@@ -110,7 +111,7 @@ def verify(
             if before is not None:
                 findings += compare(before, now, findings, ds.path)
             if manifest is not None:
-                write_manifest(Path(manifest), now, force=force)
+                write_manifest(manifest, now, force=force)
     arrays = [array for split in splits for array in split.arrays.values()]
     return Report(
         path=ds.path,

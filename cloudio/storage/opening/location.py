@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..._utils.paths import local_path
 from ...errors import RequestError
 from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
@@ -16,12 +17,12 @@ def locate(
 ) -> tuple[Path, Layout]:
     """Return the folder, and the layout for it."""
     if isinstance(layout, (str, os.PathLike)):
-        layout = _read_layout(Path(layout))
+        layout = _read_layout(local_path(layout, "layout"))
     if layout is not None and not isinstance(layout, Layout):
         raise RequestError(
             f"layout={layout!r}; layout must be a cloudio.Layout or the path of a TOML file"
         )
-    root = Path(path)
+    root = local_path(path)
     if not root.exists():
         raise FileNotFoundError(f"there is no folder {root}")
     if not root.is_dir():

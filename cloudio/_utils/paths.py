@@ -1,0 +1,53 @@
+"""Paths that a caller passes: ``~`` is expanded, and URLs are refused with what to do instead."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError
+
+# Two letters or more, as C:/ is a drive; pathlib makes one slash of two.  fsspec may chain several.
+_URL = re.compile(r"(?:[a-z]\w*::)*([a-z][a-z0-9+.-]+):/+(?=[^/]|$)|[a-z]\w*::", re.IGNORECASE)
+_GDAL = re.compile(r"/vsi[a-z0-9_]+/")
+
+
+def local_path(given: Any, what: str = "path") -> Path:
+    """Return the path with ``~`` expanded; RequestError for anything but a path of this machine."""
+    if not isinstance(given, (str, os.PathLike)):
+        hint = "; pass its .path" if isinstance(getattr(given, "path", None), Path) else ""
+        raise RequestError(
+            f"{what} is of type {type(given).__name__}; {what} must be a path, a str or a "
+            f"pathlib.Path{hint}"
+        )
+    text = os.fsdecode(given)
+    if not text or "\0" in text:
+        raise RequestError(
+            f"{what}={text!r}; {what} must be the path of a file or folder, such as '.'"
+        )
+    if advice := _advice(text):
+        raise RequestError(f"{what}={_as_url(text)!r} is {advice}")
+    return Path(os.path.expanduser(text))
+
+
+def _advice(text: str) -> str:
+    """Return what a path is that leads to no file of this machine, and what to do; else ""."""
+    if (gdal := _GDAL.match(text)) and not os.path.isdir(gdal[0]):
+        return "a path of GDAL; unpack or download the files, and give the path of their folder"
+    url = _URL.match(text)
+    if url is None or os.path.lexists(text.partition("/")[0]):  # a folder may be named "a:"
+        return ""
+    scheme = (url[1] or "").lower()
+    if scheme == "file":
+        from urllib.parse import unquote
+
+        return f"a URL; give the path itself: {unquote('/' + text[url.end() :])}"
+    how = "download the files, or mount their storage as a folder"
+    if scheme == "hf":
+        how = "download the files (huggingface_hub.snapshot_download returns their folder)"
+    return f"a URL, but cloudio reads and writes files of this machine; {how}, and give a path"
+
+
+def _as_url(text: str) -> str:
+    """Return the URL as it was before pathlib made one slash of two."""
+    return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", text)
