@@ -7,6 +7,7 @@ reader = ds.split("train").reader("L1C", "manual_hq", size=224)
 image, label, index = reader.read([3, 1, 4])
 """
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -120,7 +121,9 @@ def __getattr__(name: str) -> Any:
         module = importlib.import_module(f".{_LAZY_NAMES[name]}", __name__)
         # Bound, so that the next access does not come here.
         return globals().setdefault(name, getattr(module, name))
-    raise AttributeError(f"module 'cloudio' has no attribute {name!r}")
+    raise AttributeError(
+        f"module 'cloudio' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )
 
 
 def __dir__() -> list[str]:

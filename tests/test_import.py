@@ -18,3 +18,15 @@ def test_the_names_of_the_package_can_all_be_read():
     """
     assert in_subprocess(code, "without") == "False"
     in_subprocess(code, "with")
+
+
+def test_a_misspelled_name_is_known_to_the_traceback():
+    """Python 3.11 and later suggest a name from ``name`` and ``obj`` of the error."""
+    code = """
+        import cloudio
+        try:
+            cloudio.opne
+        except AttributeError as error:
+            print(error.name, error.obj is cloudio)
+    """
+    assert in_subprocess(code) == "opne True"

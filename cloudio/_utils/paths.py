@@ -1,15 +1,24 @@
-"""Paths that a caller passes: ``~`` is expanded, and URLs are refused with what to do instead."""
+"""Paths that a caller passes.
+
+``~`` is expanded; URLs are refused with what to do instead; a path that is not there is an error
+with the most similar path.
+"""
 
 import os
 import re
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
+from .text import closest
 
 # Two letters or more, as C:/ is a drive; pathlib makes one slash of two.  fsspec may chain several.
 _URL = re.compile(r"(?:[a-z]\w*::)*([a-z][a-z0-9+.-]+):/+(?=[^/]|$)|[a-z]\w*::", re.IGNORECASE)
 _GDAL = re.compile(r"/vsi[a-z0-9_]+/")
+# Names of a folder that are compared with one that is not there.
+_N_COMPARED = 1000
 
 
 def local_path(given: Any, what: str = "path") -> Path:
@@ -51,3 +60,30 @@ def _advice(text: str) -> str:
 def _as_url(text: str) -> str:
     """Return the URL as it was before pathlib made one slash of two."""
     return re.sub(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/(?=[^/])", r"\1://", text)
+
+
+def not_found(path: str | os.PathLike[str], kind: str = "folder") -> FileNotFoundError:
+    """Return the error for a path that does not exist; it has the most similar path that does."""
+    path = Path(path)
+    place, similar = "", None
+    with suppress(OSError):  # the current folder is gone, or the folder above cannot be read
+        place = "" if path.is_absolute() else f" in the current folder, {os.getcwd()}"
+        similar = _most_similar(path, folders=kind == "folder")
+    hint = "" if similar is None else f"; did you mean {similar}?"
+    return FileNotFoundError(f"there is no {kind} {path}{place}{hint}")
+
+
+def _most_similar(path: Path, *, folders: bool) -> Path | None:
+    """Return the path that exists and differs from ``path`` in one similar name."""
+    missing = path
+    while not os.path.lexists(missing.parent):
+        missing = missing.parent
+    folders = folders or missing != path
+    with os.scandir(missing.parent) as entries:
+        names = [e.name for e in islice(entries, _N_COMPARED) if not folders or e.is_dir()]
+    name = closest(missing.name, names)
+    if name is None:
+        return None
+    found = missing.with_name(name)
+    whole = found / path.relative_to(missing)
+    return whole if whole.exists() else found if found.is_dir() else None

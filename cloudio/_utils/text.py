@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable
 
+# Names that a message lists; the rest are counted.
+_N_LISTED = 12
+
 
 def counted(n: int, noun: str) -> str:
     """Return a count and its noun: "1 patch", "1,234 patches"."""
@@ -40,12 +43,26 @@ def escape_controls(text: str) -> str:
     return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
 
 
-def suggest(name: object, choices: Iterable[str]) -> str:
-    """Return "; did you mean X?", with the choice that is most like ``name``; "" if none is."""
+def listed(names: Iterable[str]) -> str:
+    """Return names with commas between them; after twelve names, how many more there are."""
+    names = list(names)
+    if len(names) <= _N_LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[:_N_LISTED])} and {len(names) - _N_LISTED:,} more"
+
+
+def closest(name: object, choices: Iterable[str]) -> str | None:
+    """Return the choice that is most like ``name``; None if none is."""
     if not isinstance(name, str):
-        return ""
+        return None
     from difflib import get_close_matches  # imported here: only messages need it
 
     folded = {choice.lower(): choice for choice in choices}
     found = get_close_matches(name.lower(), folded, n=1)
-    return f"; did you mean {folded[found[0]]}?" if found else ""
+    return folded[found[0]] if found else None
+
+
+def suggest(name: object, choices: Iterable[str]) -> str:
+    """Return "; did you mean X?", with the choice that is most like ``name``; "" if none is."""
+    found = closest(name, choices)
+    return "" if found is None else f"; did you mean {found}?"

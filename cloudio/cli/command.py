@@ -2,10 +2,12 @@
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
+from .._utils.text import suggest
 from .._version import __version__
 from ..errors import CloudioError, CloudioWarning
 from .terminal import discard_output, warnings_as_sentences
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: the command did its work.  1: ``verify`` found something.  2: the command could not do its
     work, and one line on stderr says why.  130: it was interrupted.
     """
-    arguments = _build_parser().parse_args(argv)
+    arguments = _parse(sys.argv[1:] if argv is None else argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         with warnings_as_sentences():
@@ -57,7 +59,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command; what is wrong with them ends the process with status 2."""
+    parser, of_command = _build_parsers()
+    if not argv:
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
+        hint = suggest(argv[0], COMMANDS)
+        parser.error(f"there is no command {argv[0]!r}; commands are {', '.join(COMMANDS)}{hint}")
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        own = of_command[arguments.command]
+        if not unknown[0].startswith("-"):
+            own.error(f"{unknown[0]!r} is one argument too many")
+        option = unknown[0].partition("=")[0]
+        hint = suggest(option, re.findall(r"--?[a-z][a-z-]*", own.format_help()))
+        own.error(f"there is no option {option}; {own.prog} --help lists all{hint}")
+    return arguments
+
+
+def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line, and that of each command."""
     parser = argparse.ArgumentParser(
         prog="cloudio",
         usage="cloudio COMMAND ...",
@@ -78,5 +101,5 @@ def _build_parser() -> argparse.ArgumentParser:
             epilog=f"example: {command.EXAMPLE}",
         )
         command.add_options(subparser)
-        subparser.set_defaults(run=command.run)
-    return parser
+        subparser.set_defaults(run=command.run, command=name)
+    return parser, dict(subparsers.choices)

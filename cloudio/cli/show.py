@@ -56,7 +56,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--policy",
         metavar="NAME",
-        help="the policy that makes classes of label codes; 'codes' shows codes as stored "
+        help="the policy that maps label codes to classes; 'codes' shows codes as stored "
         "(default: the layout's first policy; probabilities are not classified)",
     )
     parser.add_argument(
@@ -138,7 +138,10 @@ def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
             index.append(int(word))
         elif ends := re.fullmatch(r"(\d+):(\d+)", word):
             if int(ends[2]) > n_patches:
-                raise RequestError(f"--index {word} ends too late; there are {n_patches} patches")
+                raise RequestError(
+                    f"--index {word} ends too late; there are {n_patches} patches, so "
+                    f"give {ends[1]}:{n_patches} or less"
+                )
             index += range(int(ends[1]), int(ends[2]))
         else:
             raise RequestError(f"--index {word!r}; it must be a number, or a range such as 0:6")

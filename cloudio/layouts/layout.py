@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from .._utils.numbers import is_whole
 from .._utils.paths import local_path
-from .._utils.text import suggest
+from .._utils.text import listed, suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
 from .band_checks import band_problems, check_shared_file
@@ -239,7 +239,7 @@ class Layout:
             *(n[len(p) :] for n in names for p in self.prefixes if n.startswith(p)),
         ]
         hint = suggest(asked, spellings)
-        raise RequestError(f"there is no array {asked!r}; {where} has {', '.join(names)}{hint}")
+        raise RequestError(f"there is no array {asked!r}; {where} has {listed(names)}{hint}")
 
 
 def _check_types(layout: Layout) -> None:

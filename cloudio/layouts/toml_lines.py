@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from .._utils.paths import not_found
 from ..errors import LayoutError
 
 # Keys, and numbers in lists, from the top of a file down.
@@ -13,6 +14,8 @@ KeyPath = tuple[str | int, ...]
 
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
+    if not path.exists():
+        raise not_found(path, "layout file")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,6 +1,6 @@
 """Tables of a TOML file, checked key by key."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ class Table:
         self._path, self._lines = path, lines
         self.at, self.values, self.title = at, values, title
 
-    def array_name(self, name: str, names: Container[str], *at: str | int) -> str:
+    def array_name(self, name: str, names: Collection[str], *at: str | int) -> str:
         """Return the name; LayoutError if it is not in ``names``."""
         if name not in names:
-            raise self.error(f"{'.'.join(map(str, at))}: [[arrays]] has no array {name!r}", *at)
+            key, hint = ".".join(map(str, at)), suggest(name, names)
+            raise self.error(f"{key}: [[arrays]] has no array {name!r}{hint}", *at)
         return name
 
     def inner(self, *at: str | int, title: str, values: Any) -> "Table":

@@ -27,7 +27,8 @@ class FigureOptions:
         check_bool("window", self.window)
         if not _is_stretch(self.stretch):
             raise RequestError(
-                f"stretch={self.stretch!r}; stretch must be 'fixed', 'patch' or (low, high)"
+                f"stretch={self.stretch!r}; stretch must be 'fixed', 'patch' or (low, high), with "
+                "low below high"
             )
         if self.overlay is not None and not (is_finite(self.overlay) and 0 <= self.overlay <= 1):
             raise RequestError(f"overlay={self.overlay!r}; overlay must be from 0 to 1, or None")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._utils.text import listed
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .collection import Collection
@@ -31,8 +32,18 @@ def select_bands(dataset: Collection, bands: Any) -> tuple[str, ...]:
     selected: list[str] = []
     for name in names:
         choices = dataset.layout.presets.get(name)
-        selected += [dataset.find(name)] if choices is None else _preset(dataset, name, choices)
+        selected += [_band(dataset, name)] if choices is None else _preset(dataset, name, choices)
     return tuple(selected)
+
+
+def _band(dataset: Collection, name: str) -> str:
+    try:
+        return dataset.find(name)
+    except RequestError as error:
+        presets = dataset.layout.presets
+        if not presets or dataset.layout.matches(name, dataset.names):
+            raise
+        raise RequestError(f"{error}; presets are {listed(presets)}") from None
 
 
 def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:
@@ -41,7 +52,7 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
             return choice
     missing = [band for band in choices[0] if band not in dataset.names]
     raise RequestError(
-        f"preset {name!r} needs {', '.join(missing)}; {dataset.path} has {', '.join(dataset.names)}"
+        f"preset {name!r} needs {', '.join(missing)}; {dataset.path} has {listed(dataset.names)}"
     )
 
 
@@ -91,6 +102,8 @@ def _parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
         raise RequestError("labels is empty; give at least one label, or None for no labels")
     rules: dict[str, Any] = {}
     for name, rule in named:
+        if name in dataset.layout.presets:
+            raise RequestError(f"labels={labels!r}; {name} is a preset of bands, not a label")
         array = dataset.find(name)
         if array in rules:
             raise RequestError(f"labels={labels!r} names {array} twice")

@@ -27,7 +27,10 @@ def parse_shares(shares: Any) -> dict[str, Fraction]:
     exact = {name: Fraction(repr(float(shares[name]))) for name in sorted(shares)}
     total = sum(exact.values(), Fraction(0))
     if abs(total - 1) > Fraction(1, 10**6):
-        raise RequestError(f"the shares sum to {float(total):.10g}; they must sum to 1")
+        raise RequestError(
+            f"the shares sum to {float(total):.10g}; they must sum to 1, such as "
+            "{'train': 0.8, 'val': 0.2}"
+        )
     return {name: share / total for name, share in exact.items()}
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
 from .._utils.files import check_writable, write_file
-from .._utils.paths import local_path
+from .._utils.paths import local_path, not_found
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from .provenance import Provenance
@@ -236,6 +236,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         If the file cannot be read.
     """
     path = local_path(path)
+    if not path.exists():
+        raise not_found(path, "file of statistics")
     try:
         return _from_plain(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:

@@ -18,6 +18,7 @@ from .._utils.files import check_new_folder, new_folder
 from .._utils.numbers import check_whole
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
+from .._utils.text import listed, suggest
 from ..errors import RequestError
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -124,7 +125,8 @@ def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
     names = [band.name for band in CLOUDSEN12.bands]
     if unknown := [name for name in arrays if name not in names]:
         raise RequestError(
-            f"there is no array {unknown[0]!r}; {CLOUDSEN12.name} has {', '.join(names)}"
+            f"there is no array {unknown[0]!r}; {CLOUDSEN12.name} has {listed(names)}"
+            f"{suggest(unknown[0], names)}"
         )
     return [band for band in CLOUDSEN12.bands if band.name in arrays]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._utils.paths import not_found
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
 from .manifest import FORMAT, entry_key
@@ -16,10 +17,14 @@ _METADATA_ENTRY = _ENTRY | {"sha256": str}
 
 def read_manifest(path: Path, layout: str) -> dict[str, Any]:
     """Return the manifest of a data set of that layout; RequestError if the file is none."""
+    if not path.exists():
+        raise not_found(path, "manifest")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
-        raise RequestError(f"{path} is not a manifest: {error}") from None
+        raise RequestError(
+            f"{path} is not a manifest: {error}; cloudio verify --manifest FILE writes one"
+        ) from None
     if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(
         "cloudio manifest"
     ):

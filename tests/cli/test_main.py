@@ -73,6 +73,26 @@ def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, word
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["inof", "data"], "there is no command 'inof'; commands are info, .*did you mean info?"),
+        (["verify", "x", "--quik"], "there is no option --quik; .*did you mean --quick?"),
+        (["stats", "x", "--bnads=rgb"], "there is no option --bnads; .*did you mean --bands?"),
+        (["info", "x", "y"], "'y' is one argument too many"),
+        (["info", "x", "--zzz"], "there is no option --zzz; cloudio info --help lists all\n"),
+        ([], "commands:"),
+    ],
+)
+def test_a_wrong_word_is_named_with_the_most_similar_one(capsys, words, message):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert re.search(message.replace("?", "[?]"), caught.err)
+
+
 def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
     """As where a person installs the package and stays in its folder."""
     source = Path(cloudio.__file__).parent

@@ -245,7 +245,12 @@ def test_tables_in_one_line_are_read(tmp_path):
             55,
             "presets.some = []; presets.some must be a list of names, or several",
         ),
-        ('dem = "height"', 'dem = "heigth"', 58, "aliases.dem: [[arrays]] has no array 'heigth'"),
+        (
+            'dem = "height"',
+            'dem = "heigth"',
+            58,
+            "aliases.dem: [[arrays]] has no array 'heigth'; did you mean height?",
+        ),
         (
             'dem = "height"',
             "dem = 1",

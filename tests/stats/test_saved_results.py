@@ -78,3 +78,8 @@ def test_files_of_earlier_versions_load_and_are_written_alike(tmp_path):
     assert json.loads(loaded.json()) == json.loads(WRITTEN_BEFORE)
     loaded.save(tmp_path / "before.json")
     assert stats.load(tmp_path / "before.json") == loaded
+
+
+def test_a_missing_result_is_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file of statistics .*none\.json"):
+        stats.load(tmp_path / "none.json")

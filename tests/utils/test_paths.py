@@ -8,7 +8,7 @@ import pytest
 
 import cloudio
 from cloudio import RequestError
-from cloudio._utils.paths import local_path
+from cloudio._utils.paths import local_path, not_found
 from cloudio.cli import main
 
 
@@ -208,3 +208,40 @@ def test_commands_refuse_an_empty_path(capsys):
     """As of a variable that is not set; the current folder is not meant."""
     assert main(["info", ""]) == 2
     assert capsys.readouterr().err.startswith("cloudio: path=''; path must be the path of a file")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("dta", "data"),
+        ("data/trian", "data/train"),
+        ("dta/train", "data/train"),
+        ("dta/other", "data"),
+        ("txet", None),  # a file is no folder
+        ("text/x", None),
+        ("quite/other", None),
+    ],
+)
+def test_a_missing_folder_is_looked_for_among_its_neighbors(tmp_path, monkeypatch, path, found):
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    (tmp_path / "text").touch()
+    monkeypatch.chdir(tmp_path)
+    hint = f"; did you mean {found}?" if found else ""
+    where = f" in the current folder, {tmp_path}"
+    assert str(not_found(path)) == f"there is no folder {path}{where}{hint}"
+    hint = f"; did you mean {tmp_path / found}?" if found else ""
+    assert str(not_found(tmp_path / path)) == f"there is no folder {tmp_path / path}{hint}"
+
+
+def test_a_missing_file_is_looked_for_among_files(tmp_path):
+    (tmp_path / "layout.toml").touch()
+    error = not_found(tmp_path / "layuot.toml", "layout file")
+    assert str(error).endswith(f"; did you mean {tmp_path / 'layout.toml'}?")
+    assert "mean" not in str(not_found(tmp_path / "a.json", "manifest"))
+
+
+def test_a_missing_folder_is_one_also_where_the_current_folder_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert str(not_found("data")) == "there is no folder data"

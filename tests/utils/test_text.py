@@ -2,7 +2,15 @@
 
 import pytest
 
-from cloudio._utils.text import counted, escape_controls, gigabytes, megabytes, percent, suggest
+from cloudio._utils.text import (
+    counted,
+    escape_controls,
+    gigabytes,
+    listed,
+    megabytes,
+    percent,
+    suggest,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +65,10 @@ def test_what_is_not_printed_is_escaped_and_nothing_else():
 )
 def test_the_choice_most_like_a_name_is_suggested(name, suggested):
     assert suggest(name, ["sen2cor", "fmask", "qa60"]) == suggested
+
+
+def test_lists_end_after_a_dozen_names():
+    names = [f"B{k}" for k in range(1, 14)]
+    assert listed(names[:12]) == ", ".join(names[:12])
+    assert listed(names) == f"{', '.join(names[:12])} and 1 more"
+    assert listed(iter([])) == ""

@@ -7,6 +7,7 @@ import pytest
 from clean import SIDE, TINY, verify_tiny
 from planting import flip_bit
 
+import cloudio
 from cloudio import RequestError
 from cloudio.cli import main
 from cloudio.layouts import toml_writer
@@ -164,3 +165,10 @@ def test_the_command_writes_and_compares(with_manifest, tmp_path, capsys):
     assert "L1C_B4.dat  0  other bytes" in capsys.readouterr().out
     assert main([*command, "--against", str(layout)]) == 2
     assert "is not a manifest" in capsys.readouterr().err
+
+
+def test_a_missing_manifest_is_one(with_manifest):
+    path, manifest = with_manifest
+    wrong = manifest.with_name(f"{manifest.name}x")
+    with pytest.raises(FileNotFoundError, match=f"no manifest {wrong}; did you mean {manifest}[?]"):
+        cloudio.verify(path, layout=TINY, against=wrong)

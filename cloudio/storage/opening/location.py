@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ..._utils.paths import local_path
+from ..._utils.paths import local_path, not_found
 from ...errors import RequestError
 from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
@@ -24,7 +24,7 @@ def locate(
         )
     root = local_path(path)
     if not root.exists():
-        raise FileNotFoundError(f"there is no folder {root}")
+        raise not_found(root)
     if not root.is_dir():
         raise NotADirectoryError(f"{root} is a file; give the folder of the .dat or .npy files")
     # A link keeps its name, which may be that of a split; ".." names nothing.
@@ -36,7 +36,7 @@ def _read_layout(path: Path) -> Layout:
     if path.is_file():
         return Layout.from_toml(path)
     if path.suffix.lower() == ".toml":
-        raise FileNotFoundError(f"there is no layout file {path}")
+        raise not_found(path, "layout file")
     raise RequestError(
         f"layout={os.fspath(path)!r}; layout must be a cloudio.Layout or the path of a TOML file"
     )
