@@ -1,6 +1,6 @@
 """The splits of a folder: their arrays, their metadata, and what is wrong with their files.
 
-No pixel is read, and no file is opened but metadata.csv and headers.
+Of a file only the first bytes are read, and metadata.csv.
 """
 
 import os
@@ -14,6 +14,7 @@ from ..layouts.band_checks import check_shared_file
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
+from .headers.formats import format_of
 from .inference import find_ambiguity, infer_arrays
 from .inspection import InspectedFile, inspect_file
 from .listing import SPLITS, FolderFiles, LeftOut, list_splits
@@ -104,6 +105,8 @@ def _metadata(csv: Path, problems: list[FileProblem]) -> dict[str, list[str]]:
     if not csv.exists():
         return {}
     try:
+        if found := format_of(csv):
+            raise LayoutError.about(csv, f"is {found.name}, not a table; {found.advice}")
         return read_columns(csv)
     except (LayoutError, OSError) as error:
         problems.append(FileProblem("metadata", csv, error))

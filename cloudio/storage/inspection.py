@@ -1,4 +1,4 @@
-"""One file of a split by its header or its size: what it may hold; no pixel is read."""
+"""One file of a split by its first bytes and its size: what it may hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
 from .files import file_size
+from .headers.formats import OtherFormatError, format_of, other_format_error, refuse_other_formats
 from .headers.npy import Header, HeaderSizeError, read_header
 
 # The types that an array of a type may be stored as: labels of two bytes, bands already scaled.
@@ -72,7 +73,10 @@ class InspectedFile:
         }
 
     def problem(self, kind: str, reason: str, patches: range = range(0)) -> FileProblem:
-        """Return why the file is left out."""
+        """Return why the file is left out, if it is not in another format."""
+        if self.header is None and (found := format_of(self.path)):
+            error: LayoutError = other_format_error(self.path, found)
+            return FileProblem("format", self.path, error, arrays=tuple(self.bands))
         error = LayoutError.about(self.path, reason)
         return FileProblem(kind, self.path, error, patches, tuple(self.bands))
 
@@ -88,6 +92,8 @@ def inspect_file(
         if header is None and path.suffix.lower() == ".npy":
             header = read_header(path)
         size = file_size(path) if header is None else header.size
+        if header is None:
+            refuse_other_formats(path)
         return InspectedFile(path, bands, header, size)
     except HeaderSizeError as error:
         found = error.header
@@ -95,6 +101,8 @@ def inspect_file(
             found.size - found.start, found.needed - found.start, (*found.shape, 1)[0]
         )
         return FileProblem(kind, path, error, patches, tuple(bands))
+    except OtherFormatError as error:
+        return FileProblem("format", path, error, arrays=tuple(bands))
     except (LayoutError, OSError) as error:
         return FileProblem("unreadable", path, error, arrays=tuple(bands))
 

@@ -24,6 +24,12 @@ _AGAIN = "copy or download it again"
 CHECKS: dict[str, Check] = {
     # files: by names, sizes and metadata.csv alone
     "unreadable": Check("error", "files that cannot be read", f"{_AGAIN}, or remove it"),
+    "format": Check(
+        "error",
+        "files of another format, such as TIFF or gzip",
+        "cloudio maps flat pixels and .npy files: convert or unpack it, or describe the files that "
+        "hold the pixels in a layout",
+    ),
     "cut": Check("error", "files that end before their last patch", f"{_AGAIN}"),
     "too-long": Check(
         "error",

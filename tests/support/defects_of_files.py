@@ -1,5 +1,6 @@
 """Defects of names, sizes and metadata.csv."""
 
+import gzip
 import os
 import shutil
 
@@ -36,6 +37,17 @@ def a_file_is_too_long(path):
 @plants(("unreadable", "train", "L1C_B4.dat", ()))
 def a_file_is_empty(path):
     os.truncate(path / "train" / "L1C_B4.dat", 0)
+
+
+@plants(("format", "train", "L1C_B4.dat", ()))
+def a_file_is_compressed(path):
+    file = path / "train" / "L1C_B4.dat"
+    file.write_bytes(gzip.compress(file.read_bytes(), 0))
+
+
+@plants(("format", "val", "S1_VV.dat", ()))
+def a_file_of_the_right_size_is_hdf5(path):
+    edit(path, "S1_VV", "val").view("u1").reshape(-1)[:8] = list(b"\x89HDF\r\n\x1a\n")
 
 
 @plants(("unreadable", "train", "S1_VV.dat", ()))

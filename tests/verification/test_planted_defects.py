@@ -14,7 +14,17 @@ from cloudio import LayoutError
 from cloudio.verification.check_table import CHECKS
 
 # Checks of what `cloudio.open` refuses.
-REFUSED = {"unreadable", "cut", "too-long", "shape", "doubled", "folder", "metadata", "rows"}
+REFUSED = {
+    "unreadable",
+    "format",
+    "cut",
+    "too-long",
+    "shape",
+    "doubled",
+    "folder",
+    "metadata",
+    "rows",
+}
 
 
 @pytest.mark.parametrize("planted", PLANTED)

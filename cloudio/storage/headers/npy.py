@@ -15,6 +15,7 @@ from numpy.lib import format as npy_format
 from ...errors import LayoutError
 from ...layouts.band import DTYPES
 from ..files import file_size
+from .formats import OtherFormatError, format_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
         }.get((major, minor))
         parsed = None if read is None else read(file)
     except (ValueError, SyntaxError, tokenize.TokenError) as error:
+        if (found := format_of(path)) and found.name != "a .npy file":
+            reason = f"is {found.name}, not a .npy file; {found.advice}"
+            raise OtherFormatError.about(path, reason) from None
         raise LayoutError.about(path, f"is not a .npy file: {error}") from None
     if parsed is None:
         reason = f"is .npy version {major}.{minor}; cloudio reads 1.0, 2.0 and 3.0"
