@@ -6,6 +6,7 @@ import io
 import lzma
 import pickle
 import sqlite3
+import sys
 import tarfile
 import zipfile
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from builders import pixels
 from own_files import H, W, layout_of, refusal, stack
+from residents import evict, resident
 
 import cloudio
 from cloudio import Band, LayoutError
@@ -199,3 +201,31 @@ def test_metadata_that_is_a_pointer_of_git_lfs_is_no_table(tmp_path):
         tmp_path, layout=layout_of(Band("B2")), full=False, progress=False
     ).findings
     assert (finding.check, finding.file) == ("metadata", "metadata.csv")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+def test_open_does_not_read_a_file_that_is_not_in_memory(tmp_path):
+    file, layout = tmp_path / "B2.dat", layout_of(Band("B2"))
+    file.write_bytes(b"PAR1".ljust(SIZE, b"\1"))
+    evict([file])
+    if resident(file):
+        pytest.skip("the file system keeps its pages")
+    assert len(cloudio.open(tmp_path, layout=layout)) == 3
+    assert not resident(file)
+    (finding,) = cloudio.verify(tmp_path, layout=layout, full=False, progress=False).findings
+    assert (finding.check, finding.file) == ("format", "B2.dat")
+    assert finding.message.startswith("is a Parquet file, not flat pixels")
+    with refusal(LayoutError, "is a Parquet file"):  # it is in memory now
+        cloudio.open(tmp_path, layout=layout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what is in memory")
+@pytest.mark.parametrize(("name", "size"), [("B2.dat", SIZE - 2), ("B2.h5", SIZE)])
+def test_open_reads_the_first_bytes_where_size_or_ending_are_not_those_of_pixels(
+    tmp_path, name, size
+):
+    file = tmp_path / name
+    file.write_bytes(b"\x89HDF\r\n\x1a\n".ljust(size, b"\1"))
+    evict([file])
+    with refusal(LayoutError, f"{name} is an HDF5 file"):
+        cloudio.open(tmp_path, layout=layout_of(Band("B2", file=name)))

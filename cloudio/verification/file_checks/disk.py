@@ -11,6 +11,7 @@ from typing import IO
 from ...layouts.layout import Layout
 from ...storage.arrays import ArrayFile
 from ...storage.discovery import Split
+from ...storage.headers.formats import format_of
 from ..file_names import array_file_name, without_channel
 from ..meaning import why_not_measured
 from ..report import Finding, make_finding
@@ -27,6 +28,18 @@ def check_access(split: Split) -> Iterator[Finding]:
         except OSError as error:
             file = without_channel(array_file_name(array, split.folder))
             yield make_finding("unreadable", split.name, file, (), str(error.strerror))
+
+
+def check_formats(split: Split) -> Iterator[Finding]:
+    """Report files of another format whose size fits, which `cloudio.open` did not look into.
+
+    `open` reads no pixels from a disk, and so not the first bytes of a file that look like these.
+    """
+    for path, array in {array.path: array for array in split.arrays.values()}.items():
+        if not array.start and (found := format_of(path)):
+            file = without_channel(array_file_name(array, split.folder))
+            message = f"is {found.name}, not flat pixels; {found.advice}"
+            yield make_finding("format", split.name, file, (), message)
 
 
 def check_holes(split: Split, layout: Layout) -> Iterator[Finding]:
