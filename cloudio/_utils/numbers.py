@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RequestError
-from .tensors import as_host_array
+from .tensors import as_host_array, check_not_masked, numpy_name
 from .text import counted
 
 INT64 = np.dtype(np.int64)
@@ -76,8 +76,11 @@ def dtype_name(what: str, given: Any, names: Sequence[str], note: str = "") -> s
 
     ``note`` ends the message of the RequestError.
     """
+    name = numpy_name(given)
+    if isinstance(name, str) and name in names:  # numpy may lack bfloat16
+        return name
     try:
-        dtype = np.dtype(given)
+        dtype = np.dtype(name)
     except TypeError:
         dtype = None
     # The name does not show the byte order.
@@ -88,6 +91,7 @@ def dtype_name(what: str, given: Any, names: Sequence[str], note: str = "") -> s
 
 def per_band(what: str, given: Any, n_bands: int) -> list[float]:
     """Return a finite number for each band; ``given`` is one number, or one per band."""
+    given = as_host_array(what, given)
     try:
         kind = np.asarray(given).dtype.kind
         numbers = np.asarray(given, dtype=np.float64) if kind in "iuf" else None
@@ -128,7 +132,7 @@ def whole_numbers(what: str, given: Any) -> np.ndarray:
     if listed:
         for number in given:
             if type(number) is not int:
-                _refuse_bools(what, given)
+                _check_parts(what, given)
                 break
     return numbers
 
@@ -143,10 +147,11 @@ def _as_int64(what: str, numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(INT64)
 
 
-def _refuse_bools(what: str, given: Sequence[Any]) -> None:
-    """Raise RequestError if True or False is among the numbers; numpy reads them as 1 and 0."""
+def _check_parts(what: str, given: Sequence[Any]) -> None:
+    """Raise RequestError for bools, which numpy reads as 1 and 0, and for parts with a mask."""
     for part in given:
+        check_not_masked(what, part)
         if isinstance(part, _SEQUENCES):
-            _refuse_bools(what, part)
+            _check_parts(what, part)
         elif isinstance(part, _BOOLS):
             raise RequestError(f"{what} holds True or False; it must hold whole numbers")

@@ -1,7 +1,12 @@
-"""Tensors of PyTorch where numpy's arrays are expected.  torch itself is not imported here."""
+"""Arrays of other kinds where numpy's are expected: tensors, DataArrays of xarray, masked arrays.
+
+torch, xarray and numpy.ma are not imported here: where one is not loaded, nothing is of its kind.
+"""
 
 import sys
 from typing import Any
+
+import numpy as np
 
 from ..errors import RequestError
 
@@ -14,11 +19,31 @@ def is_tensor(given: Any) -> bool:
     return kind is not None and isinstance(given, kind)
 
 
-def as_host_array(what: str, given: Any) -> Any:
-    """Return a tensor as the numpy array over its memory; anything else as it is.
+def is_masked(given: Any) -> bool:
+    """Return whether that is a masked array of numpy, whatever its mask."""
+    kind = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return kind is not None and isinstance(given, kind)
 
-    Raises RequestError for a tensor that numpy cannot see: on a device, or of a type of its own.
+
+def check_not_masked(what: str, given: Any) -> None:
+    """Raise RequestError for a masked array: numpy would drop its mask."""
+    if is_masked(given):
+        raise RequestError(
+            f"{what} is a masked array, and its mask would be lost; pass {what}.filled(x), where "
+            "the number x stands for masked elements, or .data if none is masked"
+        )
+
+
+def as_host_array(what: str, given: Any) -> Any:
+    """Return a tensor or DataArray as the numpy array over its memory; anything else as it is.
+
+    Raises RequestError for what numpy cannot see, on a device or of a type of its own, and for
+    masked arrays.
     """
+    check_not_masked(what, given)
+    xarray = sys.modules.get("xarray")
+    if xarray is not None and isinstance(given, getattr(xarray, "DataArray", ())):
+        return _data_of(what, given)
     if not is_tensor(given):
         return given
     if given.device.type != "cpu":
@@ -30,3 +55,23 @@ def as_host_array(what: str, given: Any) -> Any:
             f"{what} is a {given.layout} tensor of {given.dtype}, which numpy cannot hold; convert "
             "it first"
         ) from None
+
+
+def _data_of(what: str, given: Any) -> np.ndarray:
+    """Return the array of a DataArray."""
+    data = given.data
+    check_not_masked(what, data)
+    if not isinstance(data, np.ndarray):
+        raise RequestError(
+            f"{what} is a DataArray over a {type(data).__name__}; pass {what}.compute(), which "
+            "holds an array of numpy"
+        )
+    return data
+
+
+def numpy_name(dtype: Any) -> Any:
+    """Return the name of a dtype of PyTorch, such as "float16"; anything else as it is."""
+    kind = type(dtype)
+    if kind.__module__ == "torch" and kind.__name__ == "dtype":
+        return str(dtype).removeprefix("torch.")
+    return dtype

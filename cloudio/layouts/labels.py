@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.numbers import check_whole
+from .._utils.tensors import numpy_name
 from .._utils.warn import warn_once
 from ..errors import RequestError
 from .codes.bit_fields import BitField, first_matches, parse_bit_field
@@ -174,6 +175,7 @@ class LabelMap:
         A warning says if the map lists a code that ``stored`` cannot hold, because the array is
         then not what the map is for.
         """
+        stored, dtype = np.dtype(numpy_name(stored)), np.dtype(numpy_name(dtype))
         table = make_class_lut(self, stored, dtype, ignore, name)
         if lost := self.beyond(stored):
             text = cannot_hold(name, stored, lost)

@@ -17,6 +17,7 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import CLASSES
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.indexing import resolve_index
 from ..reading.selection import Labels
@@ -104,6 +105,7 @@ def patch(
     a grid.  Row 0 is at the top, axes count rows and columns of the stored patch, and pixels are
     not interpolated.
     """
+    check_dataset(ds)
     numbers = resolve_index(index, len(ds))
     if not 1 <= len(numbers) <= _MOST_PATCHES:
         raise RequestError(

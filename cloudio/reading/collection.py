@@ -28,6 +28,18 @@ from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
 
 
+def check_dataset(given: Any, what: str = "ds") -> None:
+    """Raise RequestError unless that is a Dataset."""
+    if not isinstance(given, Collection):
+        hint = ""
+        if isinstance(getattr(given, "dataset", None), Collection):
+            hint = f", such as {what}.dataset"
+        raise RequestError(
+            f"{what} is of type {type(given).__name__}; {what} must be a Dataset, as "
+            f"cloudio.open(path) returns{hint}"
+        )
+
+
 class Collection:
     """The contents of a data set: splits, arrays and open files.  `Dataset` adds readers."""
 

@@ -12,13 +12,15 @@ from .._core import kernels
 from .._core.plans import BasePlan, Gather, Remap
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
-from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size
+from .._utils.tensors import as_host_array
+from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import DTYPES
 from ..layouts.labels import LabelMap
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .options import (
     FLOAT_DTYPES,
+    check_ignore,
     check_layout,
     parse_image_dtype,
     parse_label_dtype,
@@ -38,7 +40,7 @@ from .outputs import (
 
 
 def gather(
-    arrays: Sequence[np.ndarray] | np.ndarray,
+    arrays: Sequence[SupportsArray] | SupportsArray,
     index: Index,
     *,
     size: Size = None,
@@ -57,7 +59,8 @@ def gather(
     ----------
     arrays : sequence of ndarray (patch, row, column), or one (patch, band, row, column)
         uint8, int8, int16, uint16 or float32 in this machine's byte order.  The pixels of a row
-        must be contiguous, as in a memmap and most of its views.
+        must be contiguous, as in a memmap and most of its views.  Tensors of PyTorch on the CPU and
+        DataArrays of xarray are taken as the arrays that they hold.
     index : int, sequence of int or ndarray
         Patch numbers in any order, as in `Reader.read`.
     size : int or (height, width), optional
@@ -120,14 +123,15 @@ def gather(
 
 
 def remap(
-    array: np.ndarray,
+    array: SupportsArray,
     index: Index,
-    table: np.ndarray | Sequence[SupportsIndex],
+    table: LabelMap | Mapping[int, int | None] | np.ndarray | Sequence[SupportsIndex],
     *,
     size: Size = None,
     origin: Origin | None = None,
     symmetry: Index | None = None,
     dtype: ElementType = "uint8",
+    ignore: int = 255,
     out: np.ndarray | None = None,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -137,10 +141,12 @@ def remap(
     ----------
     array : ndarray of codes, (patch, row, column)
         Whole numbers of one or two bytes.  A code is its bits read as unsigned: -1 of int8 is 255.
+        A tensor or a DataArray is taken as by `gather`.
     index : int, sequence of int or ndarray
         Patch numbers in any order, as in `Reader.read`.
-    table : ndarray, (256,) or (65536,)
-        The class of every code, whole numbers that ``dtype`` holds.  `LabelMap.table` makes one.
+    table : LabelMap, mapping of int to int or None, or ndarray (256,) or (65536,)
+        A `LabelMap`, or a mapping of codes to classes that makes one; or an array with the class of
+        every code, whole numbers that ``dtype`` holds.
     size : int or (height, width), optional
         The crop in pixels; an int is a square.  By default whole patches.
     origin : (row, col), or array (sample, 2), optional
@@ -149,6 +155,9 @@ def remap(
         0 to 7, as in `Reader.read`.
     dtype : {"uint8", "int64"}
         The element type of the classes.
+    ignore : int
+        The class of codes that a map does not list, and of those that it maps to None.  An array as
+        ``table`` has a class for every code and does not use it.
     out : ndarray, optional
         A contiguous array to fill, of the shape and type of the result.
     threads : int, optional
@@ -164,11 +173,12 @@ def remap(
     RequestError, IndexError
         If an argument is wrong.  Arguments are validated before ``out`` is written.
     """
-    (codes,) = _bands([array])
-    stored, dtype = codes.dtype, parse_label_dtype(dtype)
+    codes = _check_array("array", array)
+    stored, dtype = codes.dtype, parse_label_dtype(dtype, "dtype")
     if stored.kind not in "iu" or stored.itemsize > 2:
         raise RequestError(f"array has dtype {stored}; it must hold codes of one or two bytes")
-    classes = _table(table, 256**stored.itemsize, dtype)
+    check_ignore(ignore, dtype)
+    classes = _table(table, stored, dtype, ignore)
     patch = codes.shape[1], codes.shape[2]
     window = patch if size is None else parse_size(size, patch)
     index = parse_index(index, len(codes))
@@ -187,6 +197,7 @@ def remap(
 
 def _bands(arrays: Any) -> list[np.ndarray]:
     """Return a list of arrays (patch, row, column), from such arrays or one (patch, band, ...)."""
+    arrays = as_host_array("arrays", arrays)
     if isinstance(arrays, np.ndarray):
         if arrays.ndim != 4:
             raise RequestError(
@@ -196,20 +207,23 @@ def _bands(arrays: Any) -> list[np.ndarray]:
         arrays = [arrays[:, k] for k in range(arrays.shape[1])]
     if not isinstance(arrays, Sequence) or not len(arrays):
         raise RequestError(f"arrays={arrays!r}; arrays must be a sequence of arrays")
-    for k, band in enumerate(arrays):
-        if not isinstance(band, np.ndarray) or band.ndim != 3 or 0 in band.shape[1:]:
-            what = f"of shape {band.shape}" if isinstance(band, np.ndarray) else type(band).__name__
-            raise RequestError(f"arrays[{k}] is {what}; it must be an array (patch, row, column)")
-        if band.dtype.name not in DTYPES:
-            raise RequestError(
-                f"arrays[{k}] has dtype {band.dtype}; it must be one of {', '.join(DTYPES)}"
-            )
-        if not band.dtype.isnative:
-            raise RequestError(
-                f"arrays[{k}] is {band.dtype.str}, of another byte order than this machine's; "
-                f"convert it: array.astype({band.dtype.newbyteorder('=').str!r})"
-            )
-    return list(arrays)
+    return [_check_array(f"arrays[{k}]", array) for k, array in enumerate(arrays)]
+
+
+def _check_array(what: str, given: Any) -> np.ndarray:
+    """Return the array (patch, row, column); RequestError if the kernels cannot read it."""
+    array = as_host_array(what, given)
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or 0 in array.shape[1:]:
+        kind = f"of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise RequestError(f"{what} is {kind}; it must be an array (patch, row, column)")
+    if array.dtype.name not in DTYPES:
+        raise RequestError(f"{what} has dtype {array.dtype}; it must be one of {', '.join(DTYPES)}")
+    if not array.dtype.isnative:
+        raise RequestError(
+            f"{what} is {array.dtype.str}, of another byte order than this machine's; "
+            f"convert it: array.astype({array.dtype.newbyteorder('=').str!r})"
+        )
+    return array
 
 
 def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -> dict[str, Any]:
@@ -233,12 +247,14 @@ def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -
     return {"scale": None, "offset": None}
 
 
-def _table(table: Any, n_codes: int, dtype: np.dtype[Any]) -> np.ndarray:
-    if isinstance(table, (LabelMap, Mapping)):
-        raise RequestError(
-            f"table is a {type(table).__name__}; it must be an array with a class for every code: "
-            "LabelMap(...).table(array.dtype, dtype, ignore, name) makes one"
-        )
+def _table(table: Any, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int) -> np.ndarray:
+    """Return the class of every code that an array of type ``stored`` can hold."""
+    if isinstance(table, Mapping):
+        table = LabelMap(table)
+    if isinstance(table, LabelMap):
+        return table.table(stored, dtype, ignore, "array")
+    n_codes = 256**stored.itemsize
+    table = as_host_array("table", table)
     try:
         classes = np.asarray(table)
     except ValueError as error:  # rows of different lengths

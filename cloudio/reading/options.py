@@ -50,8 +50,8 @@ def parse_image_dtype(dtype: Any) -> str:
     return dtype_name("dtype", dtype, _IMAGE_DTYPES, note)
 
 
-def parse_label_dtype(dtype: Any) -> np.dtype[Any]:
-    return np.dtype(dtype_name("label_dtype", dtype, ("uint8", "int64")))
+def parse_label_dtype(dtype: Any, what: str = "label_dtype") -> np.dtype[Any]:
+    return np.dtype(dtype_name(what, dtype, ("uint8", "int64")))
 
 
 def check_layout(layout: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._core import buffers
+from .._utils.tensors import is_masked, is_tensor
 from ..errors import RequestError
 
 _BITS = np.dtype(np.uint16)
@@ -76,7 +77,10 @@ def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Non
 def check_out(what: str, array: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Raise RequestError unless that is a writable, contiguous array of this shape and type."""
     if not isinstance(array, np.ndarray):
-        raise RequestError(f"out: {what} is {type(array).__name__}; it must be a numpy array")
+        hint = "; tensor.numpy() is one over the same memory" if is_tensor(array) else ""
+        raise RequestError(f"out: {what} is {type(array).__name__}; it must be a numpy array{hint}")
+    if type(array) is not np.ndarray and is_masked(array):
+        raise RequestError(f"out: {what} is a masked array; it must be its .data, or another array")
     if array.shape != shape or (array.dtype is not dtype and array.dtype != dtype):
         raise RequestError(
             f"out: {what} is {array.shape} {array.dtype}; it must be {shape} {dtype}"

@@ -24,6 +24,7 @@ from ..errors import RequestError
 from ..storage.errors import error_from_fault, request_error
 from . import options
 from .batch import A, B, Batch, L, MaskedBatch, first_sample, make_batch
+from .collection import check_dataset
 from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .label_warnings import warn_about_labels
@@ -117,6 +118,7 @@ class Reader(Generic[B]):
         valid: bool = False,
         evict: bool = False,
     ) -> None:
+        check_dataset(dataset, "dataset")
         window, patch = dataset.valid_window, dataset.layout.patch
         self.dataset = dataset
         self._n_patches, self._is_subset = len(dataset), dataset.is_subset

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from .arguments import text_columns
 
@@ -52,6 +53,7 @@ def shared(ds: Dataset, columns: str | Sequence[str] = ("roi_id", "s2_id")) -> l
     -----
     Empty fields are not values, and spaces around a value do not count.
     """
+    check_dataset(ds)
     found = []
     for column, fields in text_columns(ds, columns).items():
         patches: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))

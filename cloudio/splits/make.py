@@ -9,6 +9,7 @@ import numpy as np
 
 from .._utils.types import SupportsArray
 from ..errors import CloudioWarning, RequestError
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from .arguments import parse_seed, parse_shares, stratum_values, text_columns
 from .assignment import assign
@@ -63,8 +64,7 @@ def make_splits(
     are identified by their whole row.  The order of rows only matters between equal rows, and
     without metadata.
     """
-    if not isinstance(ds, Dataset):
-        raise RequestError(f"ds={ds!r}; ds must be a Dataset, which cloudio.open(path) returns")
+    check_dataset(ds)
     exact_shares = parse_shares(shares)
     seed = parse_seed(seed)
     if not len(ds):

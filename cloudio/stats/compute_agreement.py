@@ -11,6 +11,7 @@ from .._utils.progress import progress_bar
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from ..reading import scan
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.selection import Labels, Rule
 from .agreement_stats import Agreement
@@ -109,6 +110,7 @@ def agreement(
     thin, with everything else, as CloudSEN12's paper does.  ``.binary((3,))`` compares cloud
     shadow. ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` makes any other groups.
     """
+    check_dataset(ds)
     if len(reference_maps := resolve_label_maps(ds, reference)) != 1:
         raise RequestError(f"reference={reference!r}; reference must be one label")
     ((against, reference_map),) = reference_maps.items()

@@ -15,6 +15,7 @@ from .._utils.types import Scale, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading import scan
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.factors import resolve_scales
 from ..reading.selection import Bands, select_bands
@@ -77,6 +78,7 @@ def bands(
     standard deviation are computed per patch and combined without rounding.  An infinite pixel
     makes them what numpy makes them.  Neither threads nor the order of patches change a result.
     """
+    check_dataset(ds)
     names = select_bands(ds, bands)
     scales, offsets = resolve_scales(ds, names, scale)
     if not all(scales) or overflows_float32(scales + offsets):

@@ -10,6 +10,7 @@ from .._utils.machine import resolve_threads
 from .._utils.progress import progress_bar
 from ..layouts.labels import LabelMap
 from ..reading import scan
+from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.selection import Labels, Rule
 from .class_stats import ClassStats
@@ -93,6 +94,7 @@ def classes(
     -----
     Pixels are those of the valid window.  A label gives the same warnings as in a reader.
     """
+    check_dataset(ds)
     maps = resolve_label_maps(ds, labels)
     threads = resolve_threads(threads)
     check_class_options(ignore, n_classes)

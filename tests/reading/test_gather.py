@@ -1,5 +1,8 @@
 """gather and remap on arrays of any kind, against numpy, bit for bit."""
 
+import types
+
+import builders
 import numpy as np
 import oracle
 import pytest
@@ -175,6 +178,43 @@ def test_remap_equals_numpy_in_every_symmetry(isa, store, all_threads, codes, cl
     assert np.array_equal(whole[0], table[array[1]])
 
 
+@pytest.mark.parametrize("stored", ["u1", "i1", "<i2"])
+@pytest.mark.parametrize("classes", ["uint8", "int64"])
+def test_remap_takes_a_label_map_and_a_mapping(stored, classes):
+    codes = RNG.integers(0, 6, (2, 8, 8)).astype(stored)
+    entries = {0: 3, 1: None, 4: 1, np.int16(5): 2}
+    lut = np.array([3, 9, 9, 9, 1, 2])
+    for table in (entries, LabelMap(entries), types.MappingProxyType(entries)):
+        got = cloudio.remap(codes, [1, 0], table, dtype=classes, ignore=9)
+        assert got.dtype == classes
+        assert np.array_equal(got, lut[codes[[1, 0]]])
+    assert cloudio.remap(codes, [0], {}, dtype=classes).min() == 255  # the default, as of a reader
+    got = cloudio.remap(codes, [0], LabelMap(entries, unlisted=7), dtype=classes, ignore=9)
+    assert np.array_equal(got[0], np.array([3, 9, 7, 7, 1, 2])[codes[0]])
+
+
+def test_remap_is_the_label_of_a_reader(tmp_path):
+    """The same map gives the same classes, ignored ones included."""
+    builders.write_root(tmp_path, {"train": 3}, builders.SMALL)
+    ds = cloudio.open(tmp_path, layout=builders.SMALL)
+    label_map = LabelMap({0: 1, 2: 0})
+    patch = builders.SMALL.patch
+    wanted = ds.reader(
+        "L1C_B2", {"LABEL_hq": label_map}, size=patch, label_dtype="int64", ignore=-1
+    )
+    window = ds.valid_window
+    inside = np.s_[
+        :, window.row : window.row + window.height, window.col : window.col + window.width
+    ]
+    got = cloudio.remap(ds["LABEL_hq"], [2, 0], label_map, dtype="int64", ignore=-1)
+    assert np.array_equal(got[inside], wanted.read([2, 0]).label[:, 0][inside])
+
+
+def test_remap_warns_of_codes_that_the_array_cannot_hold():
+    with pytest.warns(cloudio.CloudioWarning, match="array is stored in 1 byte per pixel, which"):
+        cloudio.remap(np.zeros((1, 2, 2), "u1"), [0], {0: 0, 1024: 1})
+
+
 def test_a_label_map_makes_a_table_that_remap_takes():
     array = np.array([[[1024, 2048, 3072, -1, 0]]], np.int16)
     label_map = LabelMap({0: 0, 1024: 1, 2048: 2, 3072: 1})
@@ -302,18 +342,11 @@ def test_an_impossible_gather_is_refused(arrays, options, message):
         ),
         (I16.astype("u1"), [0] * 255, {}, r"table has shape \(255,\) .* a class for every code"),
         (I16, [0] * 256, {}, "it must be 65536 whole numbers"),
-        (
-            I16.astype("u1"),
-            {0: 1},
-            {},
-            "table is a dict; it must be an array with a class for every code:",
-        ),
-        (
-            I16.astype("u1"),
-            LabelMap({0: 1}),
-            {},
-            "a LabelMap; it must be an array with a class for every code:",
-        ),
+        (I16.astype("u1"), {0: 300}, {}, r"array: class 300 does not fit uint8"),
+        (I16.astype("u1"), {"a": 1}, {}, "code='a'; code must be a whole number"),
+        (I16.astype("u1"), {255: 0, -1: 2}, {}, "codes 255 and -1 are the same bits"),
+        (I16.astype("u1"), {0: 1}, {"ignore": 256}, "ignore=256; ignore must be a whole number"),
+        (I16.astype("u1"), [0] * 256, {"ignore": 0.5}, "ignore=0.5; ignore must be a whole"),
         (I16.astype("u1"), [300] * 256, {}, "table has classes 300..300; uint8 holds 0..255"),
         (I16.astype("u1"), [-1] * 256, {}, "table has classes -1..-1"),
         (
@@ -332,9 +365,9 @@ def test_an_impossible_gather_is_refused(arrays, options, message):
             I16.astype("u1"),
             [0] * 256,
             {"dtype": "int32"},
-            "label_dtype='int32'; label_dtype must be one of uint8, int64",
+            "^dtype='int32'; dtype must be one of uint8, int64",
         ),
-        (I16.astype("u1")[0], [0] * 256, {}, r"arrays\[0\] is of shape \(8, 9\)"),
+        (I16.astype("u1")[0], [0] * 256, {}, r"^array is of shape \(8, 9\)"),
         (I16.astype("u1"), [0] * 256, {"out": I16[:1]}, "label is .* int16; it must be .* uint8"),
     ],
 )

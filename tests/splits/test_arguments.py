@@ -83,7 +83,8 @@ def test_patches_and_metadata_are_needed():
     ):
         make_splits(metadata_only(**release_columns(5)).subset([]), HALVES)
     with pytest.raises(
-        RequestError, match=r"^ds='data'; ds must be a Dataset, which cloudio.open\(path\) returns$"
+        RequestError,
+        match=r"^ds is of type str; ds must be a Dataset, as cloudio.open\(path\) returns$",
     ):
         make_splits("data", HALVES)
     bare = metadata_only(("train", {"x": ["1"]}), ("val", {"y": ["1"]}))
