@@ -9,7 +9,7 @@ import numpy as np
 from .._utils.numbers import is_whole
 from ..errors import RequestError
 from ..reading.collection import Collection
-from ..storage.metadata import METADATA_CSV
+from ..storage.metadata.csv_file import METADATA_CSV
 from .sampling import check_epoch
 
 #: The version of what `Loader.state_dict` returns.

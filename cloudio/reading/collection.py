@@ -20,10 +20,10 @@ from ..layouts.band import Band, Window
 from ..layouts.band_checks import can_hold
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
-from ..storage.conditions import equals_any, find_column
 from ..storage.diagnostics import diagnose_files
 from ..storage.discovery import Split
-from ..storage.metadata import typed_column
+from ..storage.metadata.conditions import equals_any, find_column
+from ..storage.metadata.table import Columns, MetadataTable
 from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
 
@@ -51,12 +51,14 @@ class Collection:
         *,
         index: np.ndarray | None = None,
         open_files: OpenFiles,
+        table: MetadataTable | None = None,
     ) -> None:
         self.path = path
         self.layout = layout
         self._splits = tuple(splits)
         self._index = index
         self._open_files = open_files
+        self._table = table or MetadataTable([split.metadata for split in self._splits])
         stored = sum(split.n_patches for split in self._splits)
         self._n_patches = stored if index is None else len(index)
 
@@ -103,17 +105,40 @@ class Collection:
         """The columns of metadata.csv, each a read-only array (patch,).
 
         It has the columns that every split has; none if a split has no metadata.csv.  Whole numbers
-        are int64, numbers with gaps float64 with NaN, ISO dates datetime64 with NaT, everything
-        else is text.
+        are int64, numbers with gaps float64 with NaN, ISO dates datetime64 in UTC with NaT,
+        everything else is text.  Words such as NA or NULL are gaps of numbers and dates.  It is a
+        dict that cannot be changed; it copies and pickles as a plain one.
         """
-        parts = [split.metadata for split in self._splits]
-        shared = [name for name in parts[0] if all(name in part for part in parts)]
-        columns = {name: typed_column([x for part in parts for x in part[name]]) for name in shared}
-        if self._index is not None:
-            columns = {name: column[self._index] for name, column in columns.items()}
+        return Columns(self.metadata_columns(self._table.names))
+
+    def metadata_columns(self, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """Return some columns of `metadata`, without reading the others.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Columns of metadata.csv.
+
+        Returns
+        -------
+        mapping of str to ndarray, (patch,)
+            As in `metadata`.
+
+        Raises
+        ------
+        RequestError
+            If there is no such column.
+        LayoutError
+            If metadata.csv has a wrong row, or other rows than when the data set was opened.
+        """
+        names = [find_column(self._table.names, name, self.path) for name in names]
+        columns = self._table.columns(names)
+        if self._index is None:
+            return columns
+        columns = {name: column[self._index] for name, column in columns.items()}
         for column in columns.values():
             column.setflags(write=False)
-        return types.MappingProxyType(columns)
+        return columns
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -272,13 +297,18 @@ class Collection:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
         n = len(self)
         chosen: np.ndarray = np.arange(n) if index is None else resolve_index_or_mask(index, n)
+        columns = self.metadata_columns(list(where))
         for name, wanted in where.items():
-            column = find_column(self.metadata, name, self.path)
-            chosen = chosen[equals_any(name, column, wanted)[chosen]]
+            chosen = chosen[equals_any(name, columns[name], wanted)[chosen]]
         return self._derive(self._splits, chosen if self._index is None else self._index[chosen])
 
     def _derive(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
-        return type(self)(self.path, self.layout, splits, index=index, open_files=self._open_files)
+        table = self._table
+        if splits != self._splits:
+            table = table.part([split.metadata for split in splits])
+        return type(self)(
+            self.path, self.layout, splits, index=index, open_files=self._open_files, table=table
+        )
 
     # ---- pixels ------------------------------------------------------------------------------
 

@@ -343,7 +343,7 @@ def open_partial(
     """
     with limits_explained():
         root, layout = locate(path, layout)
-        splits, problems = scan_folder(root, layout)
+        splits, problems = scan_folder(root, layout, check_rows=True)
         if not splits:
             raise problems[0].error
     return Dataset(root, layout, splits, open_files=OpenFiles("pread")), splits, problems

@@ -9,7 +9,7 @@ import numpy as np
 from .._utils.numbers import check_whole, is_number
 from ..errors import RequestError
 from ..reading.dataset import Dataset
-from ..storage.conditions import column_text, find_column
+from ..storage.metadata.conditions import column_text
 
 
 def parse_shares(shares: Any) -> dict[str, Fraction]:
@@ -46,7 +46,8 @@ def text_columns(ds: Dataset, names: Any) -> dict[str, list[str]]:
         raise RequestError(
             f"columns {names!r}; they must be the name of a column, a list of names, or None"
         )
-    return {name: column_text(find_column(ds.metadata, name, ds.path)) for name in names or ()}
+    columns = ds.metadata_columns(list(names or ()))
+    return {name: column_text(column) for name, column in columns.items()}
 
 
 def stratum_values(ds: Dataset, stratify: Any) -> list[str]:
@@ -54,7 +55,7 @@ def stratum_values(ds: Dataset, stratify: Any) -> list[str]:
     if stratify is None:
         return [""] * len(ds)
     if isinstance(stratify, str):
-        return column_text(find_column(ds.metadata, stratify, ds.path))
+        return column_text(ds.metadata_columns([stratify])[stratify])
     try:
         values = np.asarray(stratify)
     except ValueError as error:  # rows of different lengths

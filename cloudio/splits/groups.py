@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..reading.dataset import Dataset
-from ..storage.conditions import column_text
+from ..storage.metadata.conditions import column_text
 
 
 class Group(NamedTuple):

@@ -11,7 +11,7 @@ from .._utils.text import counted
 from .._utils.warn import warn_once, was_warned
 from ..layouts.layout import Layout
 from .discovery import Split
-from .metadata import METADATA_CSV
+from .metadata.csv_file import METADATA_CSV
 from .widths import refutes_wider_numbers
 
 Subject = Literal["unknown", "type", "left out", "patches", "missing", "metadata"]

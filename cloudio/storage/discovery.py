@@ -18,14 +18,14 @@ from .headers.formats import format_of
 from .inference import find_ambiguity, infer_arrays
 from .inspection import InspectedFile, inspect_file
 from .listing import SPLITS, FolderFiles, LeftOut, list_splits
-from .metadata import read_columns
+from .metadata.csv_file import MetadataFile
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """The patches of one folder, and their arrays.
 
-    ``metadata`` are the columns of ``csv`` as they are written; none if there is no such file.
+    ``metadata`` is ``csv``, which is read when its columns are asked for; None if there is none.
     ``ambiguity`` says what else the files may hold, if only their sizes show what they hold.
     """
 
@@ -33,7 +33,7 @@ class Split:
     folder: Path
     n_patches: int
     arrays: dict[str, ArrayFile]
-    metadata: dict[str, list[str]]
+    metadata: MetadataFile | None
     csv: Path
     left_out: tuple[LeftOut, ...] = ()
     ambiguity: str | None = None
@@ -50,10 +50,13 @@ def find_splits(root: Path, layout: Layout) -> list[Split]:
     return splits
 
 
-def scan_folder(root: Path, layout: Layout) -> tuple[list[Split], list[FileProblem]]:
+def scan_folder(
+    root: Path, layout: Layout, *, check_rows: bool = False
+) -> tuple[list[Split], list[FileProblem]]:
     """Return the splits as far as their files fit together, and why other files are left out.
 
-    `find_splits` raises the first problem.  An empty folder is a problem too.
+    `find_splits` raises the first problem.  An empty folder is a problem too, and with
+    ``check_rows`` each wrong row of a metadata.csv.
     """
     problems: list[FileProblem] = []
     own, groups = list_splits(root, layout, problems)
@@ -64,7 +67,7 @@ def scan_folder(root: Path, layout: Layout) -> tuple[list[Split], list[FileProbl
     splits: list[Split] = []
     for name in sorted(groups, key=lambda name: (order.get(name, len(order)), name)):
         found: list[FileProblem] = []
-        splits += filter(None, [_split(name, groups[name], layout, found)])
+        splits += filter(None, [_split(name, groups[name], layout, found, check_rows)])
         problems += (replace(problem, split=name) for problem in found)
     return splits, problems
 
@@ -76,22 +79,28 @@ def _nothing_in(files: FolderFiles) -> LayoutError:
 
 
 def _split(
-    name: str, files: FolderFiles, layout: Layout, problems: list[FileProblem]
+    name: str, files: FolderFiles, layout: Layout, problems: list[FileProblem], check_rows: bool
 ) -> Split | None:
-    """Return one split of the files that fit together; None if no array is left."""
-    metadata = _metadata(files.csv, problems)
-    n_rows = len(next(iter(metadata.values()), []))
+    """Return one split of the files that fit together; None if no array is left.
+
+    ``problems`` of this split are added; there are none yet.
+    """
+    metadata = _metadata(files.csv, problems, check_rows)
+    n_rows = 0 if metadata is None else metadata.n_rows
     has_no_rows = files.csv.exists() and not n_rows and not problems
     inspected = _inspect_files(files, layout, problems)
     if has_no_rows:
         reason = "has no rows; write a row per patch, or remove the file"
         problems.append(FileProblem("metadata", files.csv, LayoutError.about(files.csv, reason)))
     n_patches, arrays, misfits = infer_arrays(inspected, layout, n_rows, files.csv)
+    if n_rows and misfits and not check_rows:  # a wrong row may be the reason
+        problems.clear()
+        return _split(name, files, layout, problems, check_rows=True)
     if n_rows and misfits:
         n_by_files, by_files, fewer = infer_arrays(inspected, layout, 0, files.csv)
         if len(fewer) < len(misfits):  # the rows are wrong rather than the files
             misfits = [FileProblem("rows", files.csv, misfits[0].error), *fewer]
-            n_patches, arrays, metadata = n_by_files, by_files, {}
+            n_patches, arrays, metadata = n_by_files, by_files, None
     problems += misfits
     if not arrays:
         return None
@@ -101,16 +110,20 @@ def _split(
     )
 
 
-def _metadata(csv: Path, problems: list[FileProblem]) -> dict[str, list[str]]:
+def _metadata(csv: Path, problems: list[FileProblem], check_rows: bool) -> MetadataFile | None:
+    """Return metadata.csv, unless it has no rows; ``check_rows``: a wrong row is a problem."""
     if not csv.exists():
-        return {}
+        return None
     try:
         if found := format_of(csv):
             raise LayoutError.about(csv, f"is {found.name}, not a table; {found.advice}")
-        return read_columns(csv)
+        metadata = MetadataFile.inspect(csv)
+        if check_rows:
+            metadata.read(())
     except (LayoutError, OSError) as error:
         problems.append(FileProblem("metadata", csv, error))
-        return {}
+        return None
+    return metadata if metadata.n_rows else None
 
 
 def _inspect_files(

@@ -15,7 +15,7 @@ from .._version import __version__
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
 from ..storage.discovery import Split
-from ..storage.metadata import METADATA_CSV
+from ..storage.metadata.csv_file import METADATA_CSV
 from .file_names import array_file_name
 
 FORMAT = "cloudio manifest 1"

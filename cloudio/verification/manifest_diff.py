@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..storage.metadata import METADATA_CSV
+from ..storage.metadata.csv_file import METADATA_CSV
 from .manifest import entry_key
 from .report import Finding, make_finding
 

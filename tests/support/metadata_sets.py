@@ -1,5 +1,7 @@
 """Data sets of nothing but metadata, and what splits of them look like."""
 
+import csv
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from builders import SMALL
 from cloudio import make_splits
 from cloudio.reading.dataset import Dataset
 from cloudio.storage.discovery import Split
+from cloudio.storage.metadata.csv_file import MetadataFile
 
 CARD = {"train": 0.849, "val": 0.0535, "test": 0.0975}
 
@@ -17,11 +20,21 @@ HALVES = {"a": 0.5, "b": 0.5}
 
 def metadata_only(*parts, **columns):
     """A data set of nothing but metadata: one split of these columns, or a split for each part."""
-    splits = [
-        Split(name, Path(name), len(next(iter(fields.values()))), {}, fields, Path(name, "x.csv"))
-        for name, fields in parts or [("train", columns)]
-    ]
-    return Dataset(Path("somewhere"), SMALL, splits, open_files=None)
+    with tempfile.TemporaryDirectory() as root:
+        splits = []
+        for name, fields in parts or [("train", columns)]:
+            path = Path(root, f"{name}.csv")
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                rows = csv.writer(file, quoting=csv.QUOTE_ALL)
+                rows.writerows([fields, *zip(*fields.values(), strict=True)])
+            metadata = MetadataFile.inspect(path) if fields else None
+            n = len(next(iter(fields.values())))
+            splits.append(Split(name, Path(name), n, {}, metadata, Path(name, "x.csv")))
+        ds = Dataset(Path("somewhere"), SMALL, splits, open_files=None)
+        # The columns are kept when they have been read, and those of each split too.
+        for part in (ds, *map(ds.split, ds.splits)):
+            assert part.metadata is not None
+        return ds
 
 
 def release_columns(n, *, seed=0):

@@ -13,41 +13,58 @@ _LEAK_CHECKS = {"roi_id": "shared-roi", "s2_id": "shared-scene"}
 
 def check_metadata(splits: Sequence[Split], problems: Sequence[FileProblem]) -> Iterator[Finding]:
     reported = {problem.split for problem in problems if problem.kind in ("metadata", "rows")}
-    with_metadata = [split for split in splits if split.metadata]
-    columns = {column for split in with_metadata for column in split.metadata}
+    names = {split.name: split.metadata.names for split in splits if split.metadata}
+    columns = {column for own in names.values() for column in own}
     for split in splits:
         file = split.csv.name
-        if not split.metadata and with_metadata and split.name not in reported:
-            others = ", ".join(other.name for other in with_metadata)
-            yield make_finding("no-metadata", split.name, file, (), f"only {others} have it")
-        if split.metadata and (lacking := sorted(columns.difference(split.metadata))):
+        if split.name not in names:
+            if names and split.name not in reported:
+                message = f"only {', '.join(names)} have it"
+                yield make_finding("no-metadata", split.name, file, (), message)
+            continue
+        if lacking := sorted(columns.difference(names[split.name])):
             yield make_finding("columns", split.name, file, (), f"it lacks {', '.join(lacking)}")
-        index = split.metadata.get("index", [])
-        repeated = {number for number, n in Counter(index).items() if n > 1}
-        if rows := [row for row, number in enumerate(index) if number in repeated]:
-            shown = f"{', '.join(sorted(repeated)[:3])}{' ...' if len(repeated) > 3 else ''}"
-            message = f"index {shown} occurs more than once"
-            yield make_finding("index", split.name, file, rows, message)
+        yield from _check_index(split)
     for column, check in _LEAK_CHECKS.items():
-        yield from _check_leaks(with_metadata, column, check)
+        yield from _check_leaks([split for split in splits if split.metadata], column, check)
+
+
+def _check_index(split: Split) -> Iterator[Finding]:
+    """Report values of the column ``index`` that occur more than once."""
+    index = _read_column(split, "index")
+    repeated = {number for number, n in Counter(index).items() if n > 1}
+    if rows := [row for row, number in enumerate(index) if number in repeated]:
+        shown = f"{', '.join(sorted(repeated)[:3])}{' ...' if len(repeated) > 3 else ''}"
+        message = f"index {shown} occurs more than once"
+        yield make_finding("index", split.name, split.csv.name, rows, message)
+
+
+def _read_column(split: Split, name: str) -> list[str]:
+    """Return a column of a split as it is written; nothing if there is no such column."""
+    return split.metadata.read([name]).get(name, []) if split.metadata else []
 
 
 def _check_leaks(splits: Sequence[Split], column: str, check: str) -> Iterator[Finding]:
     """Report values of a column that several splits have; empty fields are no values."""
-    rows_of_value: dict[str, dict[str, list[int]]] = {}
+    if len(splits) < 2:
+        return
+    fields = {
+        split.name: [field.strip() for field in _read_column(split, column)] for split in splits
+    }
+    values = {name: dict.fromkeys(filter(None, own)) for name, own in fields.items()}
+    n_splits = Counter(value for own in values.values() for value in own)
     for split in splits:
-        for row, value in enumerate(split.metadata.get(column, [])):
-            if value.strip():
-                by_split = rows_of_value.setdefault(value.strip(), {})
-                by_split.setdefault(split.name, []).append(row)
-    shared = {value: by_split for value, by_split in rows_of_value.items() if len(by_split) > 1}
-    for split in splits:
-        own = [value for value, by_split in shared.items() if split.name in by_split]
-        if not own:
+        shared = {value for value in values[split.name] if n_splits[value] > 1}
+        if not shared:
             continue
-        rows = sorted(row for value in own for row in shared[value][split.name])
-        others = {name for value in own for name in shared[value]} - {split.name}
-        also = ", ".join(other.name for other in splits if other.name in others)
+        # In the order in which values occur first, in any split.
+        own = [value for value in n_splits if value in shared]
+        rows = [row for row, value in enumerate(fields[split.name]) if value in shared]
+        also = ", ".join(
+            other
+            for other in values
+            if other != split.name and not shared.isdisjoint(values[other])
+        )
         first = ", ".join(own[:2]) + (f" and {len(own) - 2:,} more" if len(own) > 2 else "")
         message = f"{len(own):,} {column} also in {also}: {first}"
         yield make_finding(check, split.name, split.csv.name, rows, message)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...storage.discovery import Split
 from ...storage.errors import FileProblem
 from ...storage.listing import split_name
-from ...storage.metadata import read_columns
+from ...storage.metadata.csv_file import count_rows
 from ..report import Finding, make_finding
 
 
@@ -24,7 +24,7 @@ def check_problems(
         message = problem.reason.replace(f"{folder}{os.sep}", "")
         patches: Iterable[int] = problem.patches
         if problem.kind == "rows":
-            n_rows = _count_rows(problem.path)
+            n_rows = count_rows(problem.path)
             n = n_patches.get(problem.split, 0)
             message = f"{n_rows:,} rows; the files hold {n:,} patches"
             patches = ()
@@ -38,7 +38,3 @@ def _split_folder(problem: FileProblem, root: Path) -> Path:
         if len(parts) > 1 and split_name(parts[0]) == problem.split:
             return root / parts[0]
     return root
-
-
-def _count_rows(csv: Path) -> int:
-    return len(next(iter(read_columns(csv).values()), []))

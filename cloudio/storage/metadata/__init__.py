@@ -1,0 +1,1 @@
+"""metadata.csv: its rows, the types of its columns, and conditions on them."""

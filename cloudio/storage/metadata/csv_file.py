@@ -1,0 +1,217 @@
+"""metadata.csv as text: its rows are counted when a data set is opened, its fields read later."""
+
+import codecs
+import csv
+import re
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Self
+
+from ...errors import LayoutError
+
+METADATA_CSV = "metadata.csv"
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+# Rows that are held as lists at a time, and bytes that are counted at a time.
+_ROWS = 4096
+_CHUNK = 4 << 20
+# A field as the csv module reads it with skipinitialspace, and what ends it.
+_FIELD = re.compile(r' *+(?:"([^"]*+(?:""[^"]*+)*+)"|(?!")([^,\r\n]*+))(,|\r\n?|\n|\Z)')
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataFile:
+    """A metadata.csv: a header of ``names``, and ``n_rows`` rows that are read when needed."""
+
+    path: Path
+    names: tuple[str, ...]
+    n_rows: int
+
+    @classmethod
+    def inspect(cls, path: Path) -> Self:
+        """Return the file with its names and number of rows; LayoutError if its header is wrong.
+
+        Rows of a wrong length are found by `read`.
+        """
+        names = _read_header(path)
+        if names and not names[-1]:  # only all fields show whether this is a column
+            columns = read_columns(path)
+            return cls(path, tuple(columns), len(next(iter(columns.values()))))
+        return cls(path, tuple(names), count_rows(path))
+
+    def read(self, names: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """Return columns as they are written; all of them, or those of ``names``.
+
+        LayoutError if a row is wrong, or the number of rows has changed.
+        """
+        columns = read_columns(self.path, names)
+        for column in columns.values():
+            if len(column) != self.n_rows:
+                reason = (
+                    f"has {len(column):,} rows; it had {self.n_rows:,} when the data set was "
+                    "opened. Open it again"
+                )
+                raise LayoutError.about(self.path, reason)
+        return columns
+
+
+# ---- all fields ----------------------------------------------------------------------------------
+
+
+def read_columns(path: Path, names: Iterable[str] | None = None) -> dict[str, list[str]]:
+    """Return columns of a CSV file as they are written, without blank lines.
+
+    All of them, or those of ``names`` that the file has.  Left out are spaces after a comma and
+    around a name, and a last column that is nothing but a comma at the end of each line.
+    LayoutError, which names the line, if a row has more or fewer fields than the header, or where
+    anything but commas separates columns.
+    """
+    rows = _rows(path)
+    header = _check_names(path, next(rows, (1, []))[1])
+    wanted = set(header if names is None else names)
+    last = len(header) - 1 if len(header) > 1 and not header[-1] else None  # to be left out?
+    columns = {k: list[str]() for k, name in enumerate(header) if name in wanted or k == last}
+    checked = _check_lengths(path, len(header), rows)
+    while some := list(islice(checked, _ROWS)):
+        for k, column in columns.items():
+            column += [row[k] for row in some]
+    if last is not None:
+        if not any(columns[last]):
+            del columns[last]
+        else:
+            _refuse_twice(path, header)
+    return {header[k]: column for k, column in columns.items() if header[k] in wanted}
+
+
+def _check_lengths(
+    path: Path, n_fields: int, rows: Iterable[tuple[int, list[str]]]
+) -> Iterator[list[str]]:
+    for line, row in rows:
+        if len(row) != n_fields:
+            reason = f"{len(row)} fields, but the header has {n_fields}"
+            raise LayoutError.about(path, reason, line=line)
+        yield row
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not blank, with the line that it ends on."""
+    n_rows = 0
+    with _open_text(path) as file:
+        lines = csv.reader(file, strict=True, skipinitialspace=True)
+        try:
+            for row in filter(None, lines):
+                n_rows += 1
+                yield lines.line_num, row
+            return
+        except csv.Error as error:
+            # The limit of a field is the same for all users of the module: it stays as it is.
+            if "field limit" not in str(error):
+                raise LayoutError.about(path, str(error), line=lines.line_num) from None
+        except UnicodeDecodeError as error:
+            raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+    yield from islice(_rows_of_long_fields(path), n_rows, None)
+
+
+def _rows_of_long_fields(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that the csv module would, were there no limit for a field."""
+    try:
+        with _open_text(path) as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+    position, line, row = 0, 1, list[str]()
+    while position < len(text) or row:
+        found = _FIELD.match(text, position)
+        if found is None:
+            raise LayoutError.about(path, "a quoted field does not end as it must", line=line)
+        quoted, plain, end = found.groups()
+        row.append(plain if quoted is None else quoted.replace('""', '"'))
+        position = found.end()
+        line += len(_LINE_END.findall(found.group()))
+        if end != ",":
+            if len(row) > 1 or found.group() != end:  # not a blank line
+                yield line - bool(end), row
+            row = []
+
+
+def _open_text(path: Path) -> IO[str]:
+    """Open the file; LayoutError if it is no regular file, which could have no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise LayoutError.about(path, "is not a regular file")
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+# ---- the header and the number of rows -----------------------------------------------------------
+
+
+def _read_header(path: Path) -> list[str]:
+    return _check_names(path, next(_rows(path), (1, []))[1])
+
+
+def _check_names(path: Path, header: list[str]) -> list[str]:
+    """Return the names of a header; LayoutError if two are the same, or if it is but one field."""
+    names = [name.strip() for name in header]
+    for mark, separator in _SEPARATORS.items():
+        if len(names) == 1 and mark in names[0]:
+            reason = f"is separated by {separator} ({mark!r}); it must be separated by commas"
+            raise LayoutError.about(path, reason)
+    _refuse_twice(path, names if len(names) == 1 or names[-1:] != [""] else names[:-1])
+    return names
+
+
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    if twice := [name for name, n in Counter(names).items() if n > 1]:
+        raise LayoutError.about(path, f"has a column twice: {', '.join(map(repr, twice))}")
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows below the header, blank lines aside.
+
+    Bytes are counted, which takes a tenth of the time that the csv module needs.  Only that module
+    knows what a quote within a field or after several spaces means, so it counts such files.
+    """
+    n_lines, is_open = 0, False  # is_open: a quoted field goes on
+    with open(path, "rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        # A chunk ends where a line ends, so that no quote is cut from what is before or after it.
+        while chunk := file.read(_CHUNK) + file.readline():
+            was_open, text = is_open, chunk
+            if b'"' in chunk or is_open:
+                text, is_open = _collapse_quoted(chunk, is_open)
+                n_usual = text.count(b',"') + text.count(b', "') + text.count(b'\n"')
+                if text.count(b'"') != n_usual + text.startswith(b'"'):
+                    return _count_read_rows(path)
+            elif b"\r" in chunk:
+                text = _plain_line_ends(chunk)
+            lines = text.count(b"\n")
+            if b"\n\n" in text or (text.startswith(b"\n") and not was_open):
+                lines = sum(map(bool, text.split(b"\n")[:-1]))
+            n_lines += lines
+            is_last_line = not is_open and not text.endswith(b"\n")
+            n_lines += is_last_line
+    return _count_read_rows(path) if is_open else max(n_lines - 1, 0)
+
+
+def _collapse_quoted(chunk: bytes, is_open: bool) -> tuple[bytes, bool]:
+    """Return a chunk with one quote for each quoted field, and whether the last field goes on."""
+    parts = chunk.split(b'"')
+    outside = [b"", *parts[1::2]] if is_open else parts[::2]
+    is_open ^= len(parts) % 2 == 0
+    text = _plain_line_ends(b'"'.join([*outside, b""] if is_open else outside))
+    while b'""' in text:  # a quote that is written twice is one in the field
+        text = text.replace(b'""', b'"')
+    return text, is_open
+
+
+def _plain_line_ends(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
+def _count_read_rows(path: Path) -> int:
+    names = _read_header(path)
+    return len(read_columns(path, names[:1])[names[0]])

@@ -1,0 +1,62 @@
+"""The metadata of a data set: columns over all splits, typed when they are first asked for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from .columns import typed_column
+from .csv_file import MetadataFile
+
+# Fields that are held as text at a time; each takes some 80 bytes.
+_FIELDS = 8_000_000
+
+
+class Columns(dict[str, np.ndarray[Any, Any]]):
+    """A dict of columns that cannot be changed; it copies and pickles as a plain dict."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("ds.metadata cannot be changed; dict(ds.metadata) is a dict of your own")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class MetadataTable:
+    """The columns that every metadata.csv has, row after row; nothing is read before it is used.
+
+    A data set and its subsets share one.
+    """
+
+    def __init__(self, files: Sequence[MetadataFile | None]) -> None:
+        present = [file for file in files if file is not None]
+        self._files = present if len(present) == len(files) else []
+        self._columns: dict[str, np.ndarray[Any, Any]] = {}
+        self._parts: dict[Any, Self] = {}
+
+    def part(self, files: Sequence[MetadataFile | None]) -> Self:
+        """Return the table of some splits, always the same, so that its columns are read once."""
+        return self._parts.setdefault(tuple(files), type(self)(files))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that every split has, in the order of the first."""
+        first = self._files[0].names if self._files else ()
+        return tuple(name for name in first if all(name in file.names for file in self._files))
+
+    def columns(self, names: Iterable[str]) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return some columns, read-only; those that are not read yet are read together."""
+        names = list(names)
+        missing = [name for name in names if name not in self._columns]
+        n_rows = sum(file.n_rows for file in self._files)
+        step = max(1, _FIELDS // max(1, n_rows))
+        for some in (missing[k : k + step] for k in range(0, len(missing), step)):
+            parts = [file.read(some) for file in self._files]
+            for name in some:
+                column = typed_column([x for part in parts for x in part.pop(name)])
+                column.setflags(write=False)
+                self._columns[name] = column
+        return {name: self._columns[name] for name in names}
