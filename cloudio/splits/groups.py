@@ -88,6 +88,8 @@ def _add_whole_rows(ds: Dataset, group_of: list[int], content: list[list[list[st
     for k, g in enumerate(group_of):
         if not content[g]:
             first.setdefault(g, k)
+    if not first:
+        return
     rows = np.array(list(first.values()), np.int64)
     for name, column in ds.metadata.items():
         for g, field in zip(first, column_text(column[rows]), strict=True):

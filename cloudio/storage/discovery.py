@@ -93,7 +93,8 @@ def _split(
         reason = "has no rows; write a row per patch, or remove the file"
         problems.append(FileProblem("metadata", files.csv, LayoutError.about(files.csv, reason)))
     n_patches, arrays, misfits = infer_arrays(inspected, layout, n_rows, files.csv)
-    if n_rows and misfits and not check_rows:  # a wrong row may be the reason
+    # Where sizes do not fit the rows, or only as another type, a wrong row may be the reason.
+    if n_rows and not check_rows and (misfits or _has_other_types(arrays, layout)):
         problems.clear()
         return _split(name, files, layout, problems, check_rows=True)
     if n_rows and misfits:
@@ -108,6 +109,11 @@ def _split(
     return Split(
         name, files.folder, n_patches, arrays, metadata, files.csv, files.left_out, ambiguity
     )
+
+
+def _has_other_types(arrays: dict[str, ArrayFile], layout: Layout) -> bool:
+    known = {band.name: band.dtype for band in layout.bands}
+    return any(name in known and array.dtype != known[name] for name, array in arrays.items())
 
 
 def _metadata(csv: Path, problems: list[FileProblem], check_rows: bool) -> MetadataFile | None:

@@ -89,9 +89,9 @@ def test_a_field_over_the_limit_of_csv_is_read_like_others(tmp_path_factory, tex
         rows = list(csv_file._rows(path))
     except LayoutError:
         with pytest.raises(LayoutError):
-            list(csv_file._rows_of_long_fields(path))
+            list(csv_file._numbered_rows(path))
     else:
-        assert list(csv_file._rows_of_long_fields(path)) == rows
+        assert [row for _, row in csv_file._numbered_rows(path)] == rows
 
 
 def test_long_fields_are_read_and_the_limit_of_csv_stays(write):

@@ -220,5 +220,5 @@ def test_pandas_takes_metadata_as_a_table_and_its_values_as_conditions():
     assert rows(columns["day"], pd.Period("2019-06", "M")) == [0]
     assert rows(columns["n"], pd.Series([3, None], dtype="Int64")) == [1, 2]
     assert rows(columns["text"], pd.Categorical(["EU", "x"])) == [1, 2]
-    with pytest.raises(RequestError, match="^text=DataFrame with "):
+    with pytest.raises(RequestError, match=r"^text=DataFrame with "):
         equals_any("text", columns["text"], table)

@@ -71,12 +71,15 @@ def read_columns(path: Path, names: Iterable[str] | None = None) -> dict[str, li
     anything but commas separates columns.
     """
     rows = _rows(path)
-    header = _check_names(path, next(rows, (1, []))[1])
+    header = _check_names(path, next(rows, []))
     wanted = set(header if names is None else names)
     last = len(header) - 1 if len(header) > 1 and not header[-1] else None  # to be left out?
     columns = {k: list[str]() for k, name in enumerate(header) if name in wanted or k == last}
-    checked = _check_lengths(path, len(header), rows)
-    while some := list(islice(checked, _ROWS)):
+    n_rows = 0
+    while some := list(islice(rows, _ROWS)):
+        if set(map(len, some)) != {len(header)}:
+            raise _wrong_length(path, len(header), n_rows, some)
+        n_rows += len(some)
         for k, column in columns.items():
             column += [row[k] for row in some]
     if last is not None:
@@ -87,25 +90,23 @@ def read_columns(path: Path, names: Iterable[str] | None = None) -> dict[str, li
     return {header[k]: column for k, column in columns.items() if header[k] in wanted}
 
 
-def _check_lengths(
-    path: Path, n_fields: int, rows: Iterable[tuple[int, list[str]]]
-) -> Iterator[list[str]]:
-    for line, row in rows:
-        if len(row) != n_fields:
-            reason = f"{len(row)} fields, but the header has {n_fields}"
-            raise LayoutError.about(path, reason, line=line)
-        yield row
+def _wrong_length(path: Path, n_fields: int, n_before: int, rows: list[list[str]]) -> LayoutError:
+    """Return the error of the first of ``rows`` that has not ``n_fields``."""
+    k, row = next((k, row) for k, row in enumerate(rows) if len(row) != n_fields)
+    line, _ = next(islice(_numbered_rows(path), 1 + n_before + k, None))
+    reason = f"{len(row)} fields, but the header has {n_fields}"
+    return LayoutError.about(path, reason, line=line)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank, with the line that it ends on."""
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Yield each row that is not blank, the header first."""
     n_rows = 0
     with _open_text(path) as file:
         lines = csv.reader(file, strict=True, skipinitialspace=True)
         try:
             for row in filter(None, lines):
                 n_rows += 1
-                yield lines.line_num, row
+                yield row
             return
         except csv.Error as error:
             # The limit of a field is the same for all users of the module: it stays as it is.
@@ -113,11 +114,11 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 raise LayoutError.about(path, str(error), line=lines.line_num) from None
         except UnicodeDecodeError as error:
             raise LayoutError.about(path, f"is not UTF-8: {error}") from None
-    yield from islice(_rows_of_long_fields(path), n_rows, None)
+    yield from (row for _, row in islice(_numbered_rows(path), n_rows, None))
 
 
-def _rows_of_long_fields(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that the csv module would, were there no limit for a field."""
+def _numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that the csv module would, and their lines, whatever the length of a field."""
     try:
         with _open_text(path) as file:
             text = file.read()
@@ -149,7 +150,7 @@ def _open_text(path: Path) -> IO[str]:
 
 
 def _read_header(path: Path) -> list[str]:
-    return _check_names(path, next(_rows(path), (1, []))[1])
+    return _check_names(path, next(_rows(path), []))
 
 
 def _check_names(path: Path, header: list[str]) -> list[str]:
