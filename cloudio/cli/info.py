@@ -86,7 +86,7 @@ def format_layout(
 
 
 def _split_row(name: str, split: "Dataset") -> tuple[str, str, str, str]:
-    columns = f"{len(split.metadata)} columns" if split.metadata else "none"
+    columns = f"{len(split.metadata_names)} columns" if split.metadata_names else "none"
     return name, f"{len(split):,}", columns, os.fspath(split.folders[name])
 
 

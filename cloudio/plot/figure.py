@@ -179,7 +179,8 @@ def _inside(ds: Dataset, options: FigureOptions) -> np.ndarray:
 
 def _headings(ds: Dataset, index: np.ndarray) -> list[Heading]:
     """Return the heading of each patch: its number, split and number there; place and date."""
-    known = [ds.metadata[name] for name in ("roi_id", "s2_date", "date") if name in ds.metadata]
+    names = [name for name in ("roi_id", "s2_date", "date") if name in ds.metadata_names]
+    known = ds.metadata_columns(names).values()
     return [
         (
             f"[{number}] {split} {stored}",

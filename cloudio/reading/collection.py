@@ -109,7 +109,12 @@ class Collection:
         everything else is text.  Words such as NA or NULL are gaps of numbers and dates.  It is a
         dict that cannot be changed; it copies and pickles as a plain one.
         """
-        return Columns(self.metadata_columns(self._table.names))
+        return Columns(self.metadata_columns(self.metadata_names))
+
+    @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """The columns of `metadata`, without reading them."""
+        return self._table.names
 
     def metadata_columns(self, names: Sequence[str]) -> Mapping[str, np.ndarray]:
         """Return some columns of `metadata`, without reading the others.
@@ -131,14 +136,8 @@ class Collection:
         LayoutError
             If metadata.csv has a wrong row, or other rows than when the data set was opened.
         """
-        names = [find_column(self._table.names, name, self.path) for name in names]
-        columns = self._table.columns(names)
-        if self._index is None:
-            return columns
-        columns = {name: column[self._index] for name, column in columns.items()}
-        for column in columns.values():
-            column.setflags(write=False)
-        return columns
+        names = [find_column(self.metadata_names, name, self.path) for name in names]
+        return self._table.columns(names, self._index)
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -303,11 +302,10 @@ class Collection:
         return self._derive(self._splits, chosen if self._index is None else self._index[chosen])
 
     def _derive(self, splits: tuple[Split, ...], index: np.ndarray | None) -> Self:
-        table = self._table
-        if splits != self._splits:
-            table = table.part([split.metadata for split in splits])
+        table = self._table.part([split.metadata for split in splits])
+        files = self._open_files
         return type(self)(
-            self.path, self.layout, splits, index=index, open_files=self._open_files, table=table
+            self.path, self.layout, splits, index=index, open_files=files, table=table
         )
 
     # ---- pixels ------------------------------------------------------------------------------

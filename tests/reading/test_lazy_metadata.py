@@ -41,6 +41,7 @@ def test_opening_pickling_and_reading_read_no_fields(root, reads):
     loader = cloudio.Loader(ds.split("val").reader("B2"), 1, prefetch=0)
     assert len(list(loader)) == 2
     assert repr(ds)
+    assert ds.metadata_names == ("roi_id", "k", "other")
     assert reads == []
 
 
@@ -79,7 +80,7 @@ def test_a_wrong_row_is_refused_when_metadata_is_asked_for(root):
 
 def test_a_wrong_row_is_named_where_the_number_of_rows_does_not_fit(root):
     (root / "val" / "metadata.csv").write_text('roi_id,k,other\na,1,x,"\nb",2,x\n')
-    with raises(LayoutError, "metadata.csv, line 3: 5 fields, but the header has 3"):
+    with raises(LayoutError, "metadata.csv, line 3: 6 fields, but the header has 3"):
         open_small(root)
 
 

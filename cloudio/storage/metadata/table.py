@@ -32,13 +32,16 @@ class MetadataTable:
     """
 
     def __init__(self, files: Sequence[MetadataFile | None]) -> None:
+        self._splits = list(files)
         present = [file for file in files if file is not None]
         self._files = present if len(present) == len(files) else []
         self._columns: dict[str, np.ndarray[Any, Any]] = {}
         self._parts: dict[Any, Self] = {}
 
     def part(self, files: Sequence[MetadataFile | None]) -> Self:
-        """Return the table of some splits, always the same, so that its columns are read once."""
+        """Return the table of some or all splits, always the same: its columns are read once."""
+        if list(files) == self._splits:
+            return self
         return self._parts.setdefault(tuple(files), type(self)(files))
 
     @property
@@ -47,8 +50,13 @@ class MetadataTable:
         first = self._files[0].names if self._files else ()
         return tuple(name for name in first if all(name in file.names for file in self._files))
 
-    def columns(self, names: Iterable[str]) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return some columns, read-only; those that are not read yet are read together."""
+    def columns(
+        self, names: Iterable[str], index: np.ndarray[Any, Any] | None = None
+    ) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return some columns, read-only, of all rows or of ``index``.
+
+        Those that are not read yet are read together.
+        """
         names = list(names)
         missing = [name for name in names if name not in self._columns]
         n_rows = sum(file.n_rows for file in self._files)
@@ -59,4 +67,9 @@ class MetadataTable:
                 column = typed_column([x for part in parts for x in part.pop(name)])
                 column.setflags(write=False)
                 self._columns[name] = column
-        return {name: self._columns[name] for name in names}
+        columns = {name: self._columns[name] for name in names}
+        if index is not None:
+            columns = {name: column[index] for name, column in columns.items()}
+            for column in columns.values():
+                column.setflags(write=False)
+        return columns
