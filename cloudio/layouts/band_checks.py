@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -19,6 +20,16 @@ def can_hold(dtype: str, number: float | None) -> bool:
         return math.isinf(number) or abs(number) <= float(np.finfo(np.float32).max)
     limits = np.iinfo(dtype)
     return limits.min <= number <= limits.max and number == int(number)
+
+
+def stored_as(band: Band, dtype: str) -> Band:
+    """Return what is known of an array whose files store another type than the layout's."""
+    if band.dtype == dtype:
+        return band
+    scale = 1.0 if band.kind == "label" else None
+    # The nodata number is the same in any type that can hold it.
+    nodata = band.nodata if can_hold(dtype, band.nodata) else None
+    return replace(band, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
 
 
 def band_problems(band: Band) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,6 @@
 storage/discovery.py finds the files of a folder; storage/open_files.py opens them.
 """
 
-import dataclasses
 import types
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -17,12 +16,12 @@ from .._utils.text import suggest
 from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Band, Window
-from ..layouts.band_checks import can_hold
+from ..layouts.band_checks import stored_as
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
 from ..storage.diagnostics import diagnose_files
 from ..storage.discovery import Split
-from ..storage.metadata.conditions import equals_any, find_column
+from ..storage.metadata.conditions import check_conditions, equals_any, find_column
 from ..storage.metadata.table import Columns, MetadataTable
 from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
@@ -189,14 +188,7 @@ class Collection:
         """
         name = self.find(name)
         known, dtype = self.layout.band(name), self.dtype(name).name
-        if known is None:
-            return Band(name, "band", dtype, scale=None)
-        if known.dtype == dtype:
-            return known
-        scale = 1.0 if known.kind == "label" else None
-        # The nodata number is the same in any type that can hold it.
-        nodata = known.nodata if can_hold(dtype, known.nodata) else None
-        return dataclasses.replace(known, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
+        return Band(name, dtype=dtype, scale=None) if known is None else stored_as(known, dtype)
 
     def find(self, name: str) -> str:
         """Return the full name of an array.
@@ -287,11 +279,7 @@ class Collection:
         RequestError, IndexError
             If the index, a column or a value is wrong.
         """
-        if "index" in where:  # positions, or the column of that name?
-            raise RequestError(
-                "subset(index=...) is ambiguous; pass positions as the first argument, or select "
-                'by the column: subset(ds.metadata["index"] == 7)'
-            )
+        check_conditions(where)
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
         n = len(self)

@@ -1,7 +1,7 @@
 """Conditions on columns of metadata: which fields equal a value, whatever type a column has."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +15,15 @@ from .values import is_empty, list_values
 
 _CONTENTS = {"i": "whole numbers", "f": "numbers", "M": "dates", "U": "text", "O": "text"}
 _SHOWN = 200  # characters of a condition in a message
+
+
+def check_conditions(where: Mapping[str, Any]) -> None:
+    """Raise RequestError for a condition that may be meant as an index."""
+    if "index" in where:  # positions, or the column of that name?
+        raise RequestError(
+            "subset(index=...) is ambiguous; pass positions as the first argument, or select "
+            'by the column: subset(ds.metadata["index"] == 7)'
+        )
 
 
 def find_column(names: Sequence[str], name: Any, where: Any) -> str:
