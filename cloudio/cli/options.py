@@ -19,8 +19,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--layout",
         type=Path,
         metavar="FILE",
-        help="a TOML file that describes the arrays (default: PATH/cloudio.toml if there is one, "
-        "else CloudSEN12)",
+        help="a TOML file that describes the arrays (default: cloudio.toml of PATH, of its root "
+        "or of its splits, else CloudSEN12)",
     )
 
 

@@ -16,11 +16,11 @@ from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.digest import layout_digest
 from ..layouts.layout import Layout
 from ..storage.diagnostics import warn_about_files
-from ..storage.discovery import Split, find_splits, scan_folder
+from ..storage.discovery import Split
 from ..storage.errors import FileProblem, limits_explained
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
-from ..storage.opening.location import locate
+from ..storage.opening.scan import scan_path
 from .batch import Batch, MaskedBatch
 from .collection import Collection
 from .options import ReaderSettings
@@ -291,8 +291,8 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     path : str or path
         A split folder, or a root whose sub-folders are splits.
     layout : Layout, str or path, optional
-        A `Layout`, or the TOML file of one.  By default ``cloudio.toml`` in the folder if there is
-        one, else CloudSEN12.
+        A `Layout`, or the TOML file of one.  By default ``cloudio.toml`` in the folder, or in the
+        root of a split, or in all splits of a root; else CloudSEN12.
     io : {"mmap", "pread", "auto"}
         "mmap" reads pixels from mapped pages.  "pread" reads the same bits by position, for files
         that may change or lie on a network.  "auto" is "pread" if a split lies on a network or is
@@ -322,13 +322,14 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
     with limits_explained():
-        root, layout = locate(path, layout)
-        splits = find_splits(root, layout)
+        location, splits, problems = scan_path(path, layout)
+        for problem in problems:
+            raise problem.error
         if io == "auto":
             files = (next(iter(split.arrays.values())).path for split in splits)
             io = "pread" if any(map(is_remote, files)) else "mmap"
-    ds = Dataset(root, layout, splits, open_files=OpenFiles(io))
-    warn_about_files(root, splits, layout)
+    ds = Dataset(location.root, location.layout, splits, open_files=OpenFiles(io))
+    warn_about_files(ds.path, splits, ds.layout)
     return ds
 
 
@@ -342,8 +343,8 @@ def open_partial(
     error.
     """
     with limits_explained():
-        root, layout = locate(path, layout)
-        splits, problems = scan_folder(root, layout, check_rows=True)
+        location, splits, problems = scan_path(path, layout, check_rows=True)
         if not splits:
             raise problems[0].error
-    return Dataset(root, layout, splits, open_files=OpenFiles("pread")), splits, problems
+    files = OpenFiles("pread")
+    return Dataset(location.root, location.layout, splits, open_files=files), splits, problems

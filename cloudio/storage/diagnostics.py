@@ -14,7 +14,7 @@ from .discovery import Split
 from .metadata.csv_file import METADATA_CSV
 from .widths import refutes_wider_numbers
 
-Subject = Literal["unknown", "type", "left out", "patches", "missing", "metadata"]
+Subject = Literal["layout", "unknown", "type", "left out", "patches", "missing", "metadata"]
 
 
 class Diagnostic(NamedTuple):
@@ -26,6 +26,10 @@ class Diagnostic(NamedTuple):
 
 # Advice for everything that changes numbers without an error, the most costly first.
 _ADVICE: dict[Subject, str] = {
+    "layout": (
+        "if the layout is not that of the files, their pixels, scales, classes and valid window "
+        "are wrong: write the right one into cloudio.toml, or pass layout="
+    ),
     "patches": "if the files hold the smaller number, every pixel is read wrongly",
     "type": (
         "cloudio reads the type that it found, but knows no scale for such a band: pass scale= to "
@@ -46,6 +50,8 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
     metadata = any(split.metadata for split in splits)
     found: list[Diagnostic] = []
     for split in splits:
+        if split.doubt is not None:
+            found.append(Diagnostic("layout", f"{split.name}: {split.doubt}"))
         found += _diagnose_types(split, layout)
         found += (
             Diagnostic("left out", f"{split.name}: left out: {file.path} {file.reason}")

@@ -27,6 +27,7 @@ class Split:
 
     ``metadata`` is ``csv``, which is read when its columns are asked for; None if there is none.
     ``ambiguity`` says what else the files may hold, if only their sizes show what they hold.
+    ``doubt`` says what speaks against the layout.
     """
 
     name: str
@@ -37,17 +38,7 @@ class Split:
     csv: Path
     left_out: tuple[LeftOut, ...] = ()
     ambiguity: str | None = None
-
-
-def find_splits(root: Path, layout: Layout) -> list[Split]:
-    """Return the splits of a folder, in the order train, val, test, then by name.
-
-    LayoutError if there is none, or if files do not fit together.
-    """
-    splits, problems = scan_folder(root, layout)
-    for problem in problems:
-        raise problem.error
-    return splits
+    doubt: str | None = None
 
 
 def scan_folder(
@@ -55,8 +46,9 @@ def scan_folder(
 ) -> tuple[list[Split], list[FileProblem]]:
     """Return the splits as far as their files fit together, and why other files are left out.
 
-    `find_splits` raises the first problem.  An empty folder is a problem too, and with
-    ``check_rows`` each wrong row of a metadata.csv.
+    The splits are in the order train, val, test, then by name.  `cloudio.open` raises the first
+    problem.  An empty folder is a problem too, and with ``check_rows`` each wrong row of a
+    metadata.csv.
     """
     problems: list[FileProblem] = []
     own, groups = list_splits(root, layout, problems)

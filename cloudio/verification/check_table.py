@@ -41,6 +41,11 @@ CHECKS: dict[str, Check] = {
     ),
     "doubled": Check("error", "two files for one array", "keep the right one"),
     "folder": Check("error", "folders that are not a split", "move the files into splits"),
+    "layout": Check(
+        "warning",
+        "splits whose layout is in doubt",
+        "write the right one into cloudio.toml, or give it with layout= (--layout)",
+    ),
     "missing": Check(
         "warning", "arrays that are missing in a split", "copy them, or read the splits separately"
     ),

@@ -18,7 +18,7 @@ from ..storage.discovery import Split
 from ..storage.errors import FileProblem
 from .file_checks.disk import check_access, check_formats, check_holes
 from .file_checks.metadata import check_metadata
-from .file_checks.names import check_names, check_sizes, check_types
+from .file_checks.names import check_layout, check_names, check_sizes, check_types
 from .file_checks.problems import check_problems
 from .full_pass import Checksums, bytes_to_read, check_every_byte
 from .manifest import check_target, describe, write_manifest
@@ -136,6 +136,7 @@ def _check_files(
     yield from check_types(splits, ds.layout)
     yield from check_metadata(splits, problems)
     for split in splits:
+        yield from check_layout(split)
         yield from check_sizes(split)
         yield from check_access(split)
         yield from check_formats(split)

@@ -11,7 +11,7 @@ from own_files import refusal
 from toml_sets import LAYOUT, WHOLE, toml, write_whole
 
 import cloudio
-from cloudio import CLOUDSEN12, Layout, LayoutError, RequestError, Window
+from cloudio import CLOUDSEN12, CloudioWarning, Layout, LayoutError, RequestError, Window
 from cloudio.layouts.toml_writer import to_toml
 
 
@@ -59,16 +59,18 @@ def test_the_argument_outweighs_the_folders_file_and_that_the_built_in(tmp_path)
         write_root(root, {"train": 3, "val": 1})
         cloudio.open(root)
     toml(root, to_toml(dataclasses.replace(SMALL, presets={}, name="Root")), "cloudio.toml")
-    other = dataclasses.replace(SMALL, presets={}, name="Val")
+    assert cloudio.open(root / "val").layout.name == "Root"
+    other = dataclasses.replace(SMALL, presets={}, name="Val", valid=Window(0, 0, 40, 48))
     toml(root / "val", to_toml(other), "cloudio.toml")
-    assert cloudio.open(root).layout.name == "Root"
+    with pytest.warns(CloudioWarning, match="val: it is read as"):
+        assert cloudio.open(root).layout.name == "Root"
     assert cloudio.open(str(root)).split("val").layout.name == "Root"
     assert cloudio.open(root / "val").layout.name == "Val"
+    assert cloudio.open(root / "train").layout.name == "Root"
     assert cloudio.open(root, layout=SMALL).layout is SMALL
     with refusal(LayoutError, "patches of 512 x 512"):
-        cloudio.open(root / "train")
-    with refusal(LayoutError, "patches of 512 x 512"):
         cloudio.open(root, layout=CLOUDSEN12)
+    (root / "val" / "cloudio.toml").unlink()
     # What a shell leaves there before anything has been written to it.
     toml(root, "", "cloudio.toml")
     with refusal(LayoutError, "patches of 512 x 512"):

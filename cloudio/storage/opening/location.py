@@ -1,21 +1,40 @@
 """The folder that is opened, and the layout for it."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..._utils.paths import local_path, not_found
-from ...errors import RequestError
+from ..._utils.text import listed
+from ...errors import LayoutError, RequestError
 from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
+from ..headers.formats import format_of
+from ..listing import SPLITS, list_files, split_name
 
-# The layout file of the folder that it is in.
 LAYOUT_TOML = "cloudio.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """The folder that is opened, and its layout.
+
+    ``assumed``: nobody says that it has this layout.  ``doubts`` are by folder: what speaks against
+    the layout.
+    """
+
+    root: Path
+    layout: Layout
+    assumed: bool = False
+    doubts: tuple[tuple[Path, str], ...] = ()
 
 
 def locate(
     path: str | os.PathLike[str], layout: Layout | str | os.PathLike[str] | None
-) -> tuple[Path, Layout]:
-    """Return the folder, and the layout for it."""
+) -> Location:
+    """Return the folder, and the layout for it: what is given, or what is found there."""
     if isinstance(layout, (str, os.PathLike)):
         layout = _read_layout(local_path(layout, "layout"))
     if layout is not None and not isinstance(layout, Layout):
@@ -26,10 +45,21 @@ def locate(
     if not root.exists():
         raise not_found(root)
     if not root.is_dir():
-        raise NotADirectoryError(f"{root} is a file; give the folder of the .dat or .npy files")
+        raise _no_folder(root)
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
-    return root, _find_layout(root) if layout is None else layout
+    return _find_layout(root) if layout is None else Location(root, layout)
+
+
+def _no_folder(path: Path) -> NotADirectoryError:
+    """Return the error of a file that is given instead of a folder."""
+    if path.suffix.lower() == ".toml":
+        advice = f"give the folder of the data, and this file as layout={os.fspath(path)!r}"
+    elif (found := format_of(path)) and found.name != "a .npy file":
+        advice = f"it is {found.name}; {found.advice}, then give the folder of these files"
+    else:
+        advice = f"give the folder of the .dat or .npy files, {path.parent}"
+    return NotADirectoryError(f"{path} is a file; {advice}")
 
 
 def _read_layout(path: Path) -> Layout:
@@ -42,10 +72,86 @@ def _read_layout(path: Path) -> Layout:
     )
 
 
-def _find_layout(root: Path) -> Layout:
-    """Return the layout that lies in a folder, else CloudSEN12."""
-    path = root / LAYOUT_TOML
+# ---- layouts that are found ----------------------------------------------------------------------
+
+
+def _find_layout(root: Path) -> Location:
+    """Return the layout of a folder: its own, that of the root whose split it is, that of all its
+    splits, else CloudSEN12.
+    """
+    if layout := _layout_in(root):
+        return Location(root, layout, doubts=tuple(_contradictions(root, layout)))
+    above = None if root.parent == root else _layout_in(root.parent)
+    if above is not None and _is_split(root, above):
+        return Location(root, above)
+    if layout := _layout_of_splits(root):
+        return Location(root, layout)
+    return Location(root, CLOUDSEN12, assumed=True)
+
+
+def _layout_in(folder: Path) -> Layout | None:
+    path = folder / LAYOUT_TOML
     # "cloudio info --toml . > cloudio.toml": the shell makes the file before anything is read.
     if os.path.isfile(path) and path.stat().st_size:
         return Layout.from_toml(path)
-    return CLOUDSEN12
+    return None
+
+
+def _is_split(folder: Path, layout: Layout) -> bool:
+    """Return whether a folder is a split of the folder above, which has the layout."""
+    if split_name(folder.name) in SPLITS:
+        return True
+    return _has_arrays(folder, layout) and not _has_arrays(folder.parent, layout)
+
+
+def _has_arrays(folder: Path, layout: Layout) -> bool:
+    try:
+        return bool(list_files(folder, layout, []))
+    except PermissionError:
+        return False
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(f for f in root.iterdir() if not f.name.startswith(".") and f.is_dir())
+
+
+def _same(one: Layout, other: Layout) -> bool:
+    """Return whether layouts differ in nothing but their names."""
+    return replace(one, name="") == replace(other, name="")
+
+
+def _contradictions(root: Path, layout: Layout) -> Iterator[tuple[Path, str]]:
+    """Yield the splits that have a layout of their own, other than that of the root."""
+    for folder in _folders(root):
+        with suppress(LayoutError):  # a broken one is not used here
+            own = _layout_in(folder)
+            if own and not _same(layout, own) and _has_arrays(folder, own):
+                here, there = root / LAYOUT_TOML, folder / LAYOUT_TOML
+                yield folder, f"it is read as {here} says; {there} says otherwise"
+
+
+def _layout_of_splits(root: Path) -> Layout | None:
+    """Return the one layout that all splits of a root have; None if none has one.
+
+    LayoutError if they differ, or if a split has none.
+    """
+    layouts = {folder: _layout_in(folder) for folder in _folders(root)}
+    found = {f: own for f, own in layouts.items() if own and _has_arrays(f, own)}
+    if not found or _has_arrays(root, CLOUDSEN12):
+        return None
+    (first, layout), *others = found.items()
+    for folder, other in others:
+        if not _same(layout, other):
+            raise LayoutError(
+                f"{first / LAYOUT_TOML} and {folder / LAYOUT_TOML} differ; open each split alone, "
+                f"or write one layout for all into {root / LAYOUT_TOML}",
+                path=folder / LAYOUT_TOML,
+            )
+    if without := [f.name for f in layouts if f not in found and _has_arrays(f, layout)]:
+        raise LayoutError(
+            f"{first / LAYOUT_TOML} describes {listed(f.name for f in found)}, but "
+            f"{listed(without)} of {root} has no {LAYOUT_TOML}; if it describes all splits, move "
+            f"it to {root / LAYOUT_TOML}, else open each split alone",
+            path=first / LAYOUT_TOML,
+        )
+    return layout

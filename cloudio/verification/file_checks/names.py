@@ -75,6 +75,12 @@ def check_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:
             yield make_finding(check, split.name, file, (), message)
 
 
+def check_layout(split: Split) -> Iterator[Finding]:
+    """Report a layout that may not be that of the files."""
+    if split.doubt is not None:
+        yield make_finding("layout", split.name, "", (), split.doubt)
+
+
 def check_sizes(split: Split) -> Iterator[Finding]:
     """Report sizes that allow two numbers of patches."""
     if split.ambiguity is not None:

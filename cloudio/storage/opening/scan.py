@@ -1,0 +1,29 @@
+"""The splits of the folder that is opened, and whether its layout may be taken for theirs."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from ...layouts.layout import Layout
+from ..discovery import Split, scan_folder
+from ..errors import FileProblem
+from .location import Location, locate
+
+
+def scan_path(
+    path: str | os.PathLike[str],
+    layout: Layout | str | os.PathLike[str] | None,
+    *,
+    check_rows: bool = False,
+) -> tuple[Location, list[Split], list[FileProblem]]:
+    """Return the folder and its layout, the splits that fit together, and what is wrong.
+
+    There is a problem if there is no split.  ``check_rows`` is that of `scan_folder`.
+    """
+    location = locate(path, layout)
+    splits, problems = scan_folder(location.root, location.layout, check_rows=check_rows)
+    return location, _with_doubts(splits, dict(location.doubts)), problems
+
+
+def _with_doubts(splits: list[Split], doubts: dict[Path, str]) -> list[Split]:
+    return [replace(split, doubt=doubts.get(split.folder)) for split in splits]
