@@ -68,15 +68,28 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if not argv[0].startswith("-") and argv[0] not in COMMANDS:
         hint = suggest(argv[0], COMMANDS)
         parser.error(f"there is no command {argv[0]!r}; commands are {', '.join(COMMANDS)}{hint}")
+    if argv[0] in COMMANDS:
+        _check_options(of_command[argv[0]], argv[1:])
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
-        own = of_command[arguments.command]
-        if not unknown[0].startswith("-"):
-            own.error(f"{unknown[0]!r} is one argument too many")
-        option = unknown[0].partition("=")[0]
-        hint = suggest(option, re.findall(r"--?[a-z][a-z-]*", own.format_help()))
-        own.error(f"there is no option {option}; {own.prog} --help lists all{hint}")
+        of_command[arguments.command].error(f"{unknown[0]!r} is one argument too many")
     return arguments
+
+
+def _check_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Exit for an option that the command does not have.
+
+    argparse would report a missing PATH first, or an option that is required.
+    """
+    known = re.findall(r"--([a-z][a-z-]*)", parser.format_help())
+    for word in words:
+        if word == "--":
+            return
+        name = word.partition("=")[0].removeprefix("--")
+        # Options may be shortened.
+        if word.startswith("--") and not any(option.startswith(name) for option in known):
+            hint = suggest(name, known).replace("mean ", "mean --")
+            parser.error(f"there is no option --{name}; {parser.prog} --help lists all{hint}")
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

@@ -40,10 +40,13 @@ def _band(dataset: Collection, name: str) -> str:
     try:
         return dataset.find(name)
     except RequestError as error:
-        presets = dataset.layout.presets
-        if not presets or dataset.layout.matches(name, dataset.names):
+        layout = dataset.layout
+        known = [*dataset.names, *(band.name for band in layout.bands)]
+        if not layout.presets or layout.matches(name, known):
             raise
-        raise RequestError(f"{error}; presets are {listed(presets)}") from None
+        raise RequestError(
+            f"{name!r} is not a preset ({listed(layout.presets)}): {error}"
+        ) from None
 
 
 def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:

@@ -18,9 +18,7 @@ each_command = pytest.mark.parametrize("name", command.COMMANDS)
 
 @cache
 def parser_of(name: str) -> argparse.ArgumentParser:
-    parser = command._build_parser()
-    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return subparsers.choices[name]
+    return command._build_parsers()[1][name]
 
 
 @each_command

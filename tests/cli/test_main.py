@@ -80,7 +80,13 @@ def test_what_cannot_be_done_is_one_sentence_and_status_2(tmp_path, capsys, word
         (["verify", "x", "--quik"], "there is no option --quik; .*did you mean --quick?"),
         (["stats", "x", "--bnads=rgb"], "there is no option --bnads; .*did you mean --bands?"),
         (["info", "x", "y"], "'y' is one argument too many"),
-        (["info", "x", "--zzz"], "there is no option --zzz; cloudio info --help lists all\n"),
+        (["info", "x", "--zzz=1"], "there is no option --zzz; cloudio info --help lists all\n"),
+        (["info", "x", "--tomls"], "there is no option --tomls; .*did you mean --toml?"),
+        (["show", "x", "--indx", "3"], "there is no option --indx; .*did you mean --index?"),
+        (
+            ["stats", "--policy", "x"],
+            "no option --policy; cloudio stats --help lists all\n",
+        ),
         ([], "commands:"),
     ],
 )
@@ -91,6 +97,11 @@ def test_a_wrong_word_is_named_with_the_most_similar_one(capsys, words, message)
     caught = capsys.readouterr()
     assert caught.out == ""
     assert re.search(message.replace("?", "[?]"), caught.err)
+
+
+def test_a_path_may_begin_with_dashes(capsys):
+    assert main(["stats", "--", "--no"]) == 2
+    assert "there is no folder --no" in capsys.readouterr().err
 
 
 def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
