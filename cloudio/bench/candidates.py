@@ -1,6 +1,5 @@
 """Implementations of one batch whose pages are in memory: the baseline, the best numpy, cloudio."""
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -111,26 +110,28 @@ def by_numpy(
 # ---- the baseline --------------------------------------------------------------------------------
 
 
-def divisors(scales: Sequence[np.float32]) -> list[float]:
-    """Return the divisors that people write instead of factors: 10000 for 1e-4."""
-    exact = [1 / float(scale) for scale in scales]
-    return [round(x) if math.isclose(x, round(x), rel_tol=1e-6) else x for x in exact]
+def unit_step(scales: Sequence[np.float32], dtype: Any = np.float64) -> tuple[Any, Any]:
+    """Return how people scale such bands: np.divide and 10000 for 1e-4, else np.multiply.
 
-
-def common_divisor(scales: Sequence[np.float32], dtype: Any = None) -> Any:
-    """Return one number if all bands share it, else an array (band, 1, 1)."""
-    units = np.array(divisors(scales), dtype)
-    return units[0].item() if (units == units[0]).all() else units[:, None, None]
+    The second is a scalar of ``dtype`` if all bands share it, else an array (band, 1, 1).
+    """
+    whole = [round(1 / float(scale)) for scale in scales]
+    divide = all(n and np.float32(1 / n) == scale for n, scale in zip(whole, scales, strict=True))
+    units = np.array(whole if divide else scales, dtype)
+    return (
+        np.divide if divide else np.multiply,
+        units[0] if (units == units[0]).all() else units[:, None, None],
+    )
 
 
 def by_baseline(workload: Workload) -> Candidate:
-    """Read as people write it: whole patches, divided in float64, then cropped and cast."""
-    divisor = common_divisor(workload.scales)
+    """Read as people write it: whole patches, scaled in float64, then cropped and cast."""
+    step, unit = unit_step(workload.scales)
 
     def run(_: Batch[np.ndarray]) -> Batch[np.ndarray]:
         images, labels = [], []
         for i, rows, cols in workload.windows:
-            image = np.stack([array[i] for array in workload.maps]) / divisor
+            image = step(np.stack([array[i] for array in workload.maps]), unit)
             images.append(image[:, rows, cols].astype(np.float32))
             if workload.codes is not None:
                 codes, table = workload.codes

@@ -25,7 +25,7 @@ from .limits import DISK_LIMIT, disk_limits
 from .page_cache import EvictableFiles, Pss, Usage, file_system, readahead_bytes, usage
 from .report import Case, Column, Report, Row, fastest
 from .timing import Candidate, check, progress, round_order
-from .workload import Workload, bands_of, crop_of, n_samples_that_fit, open_data
+from .workload import Workload, bands_of, crop_of, n_samples_that_fit, open_data, which_bands
 
 N_SAMPLES = 64
 ROUNDS = 5
@@ -50,7 +50,13 @@ NOTES = (
 )
 
 
-def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) -> Report:
+def run(
+    path: Path | None,
+    *,
+    layout: Path | None = None,
+    threads: int | None = None,
+    rounds: int = ROUNDS,
+) -> Report:
     """Time batches of cold patches of the data set at ``path``, which is only read.
 
     CloudioError if this is not Linux, if the files lie in memory or cannot be evicted, and,
@@ -60,7 +66,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) 
     check_whole("rounds", rounds, 1)
     if path is None:
         raise RequestError(NO_PATH)
-    with open_data(path) as (dataset, origin):
+    with open_data(path, layout=layout) as (dataset, origin):
         bands, whole = bands_of(dataset), dataset.valid_window.size
         n = n_samples(dataset, bands)
         with (
@@ -73,12 +79,13 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = ROUNDS) 
                 for size in (whole, crop_of(dataset))
             ]
             disk = _disk_description(files.paths, cases[0])
+            shown = which_bands(dataset, bands)
     return Report(
         machine=facts(),
         facts={
             "data": origin, "disk": disk, "bands": bands, "threads": threads, "rounds": rounds,
         },
-        description=_description(origin, disk, bands, threads, rounds),
+        description=_description(origin, disk, shown, threads, rounds),
         cases=cases,
         notes=NOTES,
         summary=_summary(cases),
@@ -273,9 +280,9 @@ def _disk_description(paths: Sequence[Path], whole: Case) -> str:
     )
 
 
-def _description(origin: str, disk: str, bands: Sequence[str], threads: int, rounds: int) -> str:
+def _description(origin: str, disk: str, bands: str, threads: int, rounds: int) -> str:
     return (
-        f"{origin}\n{disk}\n{counted(len(bands), 'band')} ({', '.join(bands)})\n"
+        f"{origin}\n{disk}\n{bands}\n"
         f"{counted(threads, 'thread')}; every page evicted before each run; medians of "
         f"{counted(rounds, 'interleaved round')}, other patches in each; every answer equals "
         "numpy's, bit for bit"

@@ -19,7 +19,7 @@ from .._utils.types import IO
 from ..errors import CloudioError
 from ..reading.batch import Batch
 from ..reading.dataset import open
-from .candidates import cast_then_multiply, divisors
+from .candidates import cast_then_multiply, unit_step
 from .cold_workload import (
     PAGE,
     ColdCandidate,
@@ -61,16 +61,17 @@ def _mapped(workload: ColdWorkload) -> Iterator[list[tuple[mmap.mmap, np.ndarray
 
 @contextmanager
 def _baseline(workload: ColdWorkload) -> Iterator[Read]:
-    """Read as people write it: whole patches, divided in float64, then cropped and cast."""
+    """Read as people write it: whole patches, scaled in float64, then cropped and cast."""
 
     def run(_: Outputs) -> Outputs:
         bands = []
-        for (__, array), divisor in zip(maps, divisors(workload.scales), strict=True):
-            patches = array[workload.index] / divisor
+        for (__, array), (step, unit) in zip(maps, steps, strict=True):
+            patches = step(array[workload.index], unit)
             crops = [patches[k, rows, cols] for k, (_, rows, cols) in enumerate(workload.windows)]
             bands.append(np.stack(crops).astype(np.float32))
         return Batch(np.stack(bands, axis=1), None, workload.index)
 
+    steps = [unit_step([scale]) for scale in workload.scales]
     with _mapped(workload) as maps:
         yield run
 

@@ -54,6 +54,10 @@ def copy_limits(
     n_cols = min(N_COLS, n_values)
     shape = n_values // n_cols, n_cols
     patches, index = np.unique(workload.index, return_inverse=True)
+    if 2 * shape[0] * shape[1] * len(workload) > spare.image.nbytes:
+        # Bands of four bytes and a label: more than the image holds.
+        source, target = (np.zeros((len(workload), *shape), np.int16) for _ in range(2))
+        return copies(source[: len(patches)], index, lambda _: target, pool, threads)
     source = _as_int16(spare, len(patches), shape)
     return copies(source, index, lambda out: _as_int16(out, len(workload), shape), pool, threads)
 
@@ -92,7 +96,7 @@ def copies(
 
 
 def _as_int16(batch: Batch[np.ndarray], n: int, shape: tuple[int, int]) -> np.ndarray:
-    """The beginning of an image's memory: of 4 bytes a pixel, a copy needs at most as many."""
+    """Return the beginning of an image's memory."""
     flat = batch.image.reshape(-1).view(np.int16)
     return flat[: n * shape[0] * shape[1]].reshape(n, *shape)
 

@@ -26,7 +26,7 @@ from .report import Case, Column, Report, Row
 from .timing import progress, round_order
 from .train_candidates import OURS, USUAL, train_candidates
 from .train_workload import ConsumerRun, Consumption, TrainCandidate, TrainWorkload, run_apart
-from .workload import bands_of, crop_of, free_bytes, open_data, warm_patches
+from .workload import bands_of, crop_of, free_bytes, open_data, warm_patches, which_bands
 
 BATCH = 32
 ROUNDS = 3
@@ -73,6 +73,7 @@ NOTES = (
 def run(
     path: Path | None,
     *,
+    layout: Path | None = None,
     threads: int | None = None,
     rounds: int = ROUNDS,
     size: int | None = None,
@@ -91,9 +92,10 @@ def run(
     """
     in_use = resolve_threads(threads)
     _check_arguments(path, rounds, batch_size, compute, evicted)
-    with open_data(path) as (dataset, origin), ExitStack() as stack:
+    with open_data(path, layout=layout) as (dataset, origin), ExitStack() as stack:
         workload = workload_of(dataset, threads, size, batch_size, evicted)
         workload.loader()  # raises here what it would raise in each process
+        shown = which_bands(dataset, workload.bands)
         candidates, left_out = runnable(workload)
         prepare: Callable[[], object] = lambda: None  # noqa: E731
         if evicted:
@@ -123,7 +125,7 @@ def run(
         "compute_is_given": compute is not None,
         "left_out": left_out,
     }
-    return report_of(about, case)
+    return report_of(about, case, shown)
 
 
 def _check_arguments(
@@ -304,11 +306,12 @@ def _speed(runs: Sequence[Consumption]) -> dict[str, Any]:
 # ---- words ---------------------------------------------------------------------------------------
 
 
-def report_of(about: Mapping[str, Any], case: Case) -> Report:
+def report_of(about: Mapping[str, Any], case: Case, bands: str) -> Report:
+    """Return the report; ``bands`` are those of ``about`` in words."""
     return Report(
         machine=facts(),
         facts=about,
-        description=_description(about, case),
+        description=_description(about, case, bands),
         cases=[case],
         notes=[*NOTES, *about["left_out"]],
         summary=_summary(about, case),
@@ -341,14 +344,14 @@ def _summary(about: Mapping[str, Any], case: Case) -> str:
     )
 
 
-def _description(about: Mapping[str, Any], case: Case) -> str:
+def _description(about: Mapping[str, Any], case: Case, bands: str) -> str:
     loop, (height, width) = case.rows[0].name, about["size"]
     origin = "as given" if about["compute_is_given"] else f"what {loop} takes"
     pages = "pages in memory"
     if about["cold"]:
         pages = "pages evicted before each run, which may read ahead for its second half"
     return (
-        f"{about['data']}\n{counted(len(about['bands']), 'band')} ({', '.join(about['bands'])})\n"
+        f"{about['data']}\n{bands}\n"
         f"batches of {about['batch_size']} random crops of {height} x {width}; the consumer "
         f"computes {about['compute_seconds'] * 1e3:.3g} ms, {origin}; images alone\n"
         f"{counted(about['threads'], 'thread')}; {pages}; medians of "

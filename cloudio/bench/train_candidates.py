@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .candidates import common_divisor
+from .candidates import unit_step
 from .cold_workload import FileArray, file_array
 from .train_workload import TrainCandidate, TrainWorkload
 
@@ -57,11 +57,11 @@ class _Usual:
     def __init__(
         self,
         arrays: Sequence[FileArray],
-        divisor: float | np.ndarray,
+        step: tuple[Any, Any],
         windows: Sequence[tuple[int, slice, slice]],
     ) -> None:
         self.maps = [_memmap(array) for array in arrays]
-        self.divisor, self.windows = divisor, windows
+        self.step, self.windows = step, windows
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -70,7 +70,8 @@ class _Usual:
         import torch
 
         window = self.windows[k]
-        image = np.stack([array[window] for array in self.maps]).astype(np.float32) / self.divisor
+        scale, unit = self.step
+        image = scale(np.stack([array[window] for array in self.maps]).astype(np.float32), unit)
         return torch.from_numpy(image)
 
 
@@ -89,10 +90,10 @@ def _memmap(array: FileArray) -> np.ndarray:
 
 @contextmanager
 def _by_usual(workload: TrainWorkload, n_workers: int) -> Iterator[Iterator[Any]]:
-    divisor = common_divisor(workload.scales, np.float32)
+    step = unit_step(workload.scales, np.float32)
     arrays = [file_array(workload.dataset, name) for name in workload.bands]
     windows = workload.batch(workload.dataset, *workload.all_samples[:2]).windows
-    yield _data_loader(workload, _Usual(arrays, divisor, windows), n_workers)
+    yield _data_loader(workload, _Usual(arrays, step, windows), n_workers)
 
 
 @contextmanager

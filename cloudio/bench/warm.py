@@ -19,13 +19,13 @@ from .limits import COPY_LIMIT, copy_limits
 from .report import Case, Column, Report, Row
 from .timing import Candidate, Timing, check, interleave, progress
 from .workload import (
-    L1C,
     Workload,
     bands_of,
     crop_of,
     label_of,
     n_samples_that_fit,
     open_data,
+    which_bands,
 )
 
 COLUMNS = (
@@ -44,17 +44,24 @@ NOTES = (
 )
 
 
-def run(path: Path | None, *, threads: int | None = None, rounds: int = 9) -> Report:
+def run(
+    path: Path | None,
+    *,
+    layout: Path | None = None,
+    threads: int | None = None,
+    rounds: int = 9,
+) -> Report:
     """Time the data set at ``path``, which is only read, or a synthetic one.
 
     The synthetic data set lies in a temporary folder, 226 MB, and is removed in any case.
     CloudioError, with candidate and sample, if an answer differs from numpy's; RequestError
-    where ``threads`` or ``rounds`` is not 1 or more, or no band can be read.
+    where ``threads`` or ``rounds`` is not 1 or more, or the data set has no band.
     """
     threads = resolve_threads(threads)
     check_whole("rounds", rounds, 1)
-    with open_data(path) as (dataset, origin):
+    with open_data(path, layout=layout) as (dataset, origin):
         bands, label = bands_of(dataset), label_of(dataset)
+        shown = which_bands(dataset, bands)
         whole = dataset.valid_window.size
         n = n_samples_that_fit(whole, len(bands))
         workloads = [Workload(dataset, bands, label, size, n) for size in (whole, crop_of(dataset))]
@@ -65,7 +72,7 @@ def run(path: Path | None, *, threads: int | None = None, rounds: int = 9) -> Re
         facts={
             "data": origin, "bands": bands, "label": label, "threads": threads, "rounds": rounds,
         },
-        description=_description(origin, bands, label, threads, rounds),
+        description=_description(origin, shown, label, threads, rounds),
         cases=cases,
         notes=NOTES,
         summary=_summary(cases, threads),
@@ -160,13 +167,9 @@ def _summary(cases: Sequence[Case], threads: int) -> str:
     )
 
 
-def _description(
-    origin: str, bands: Sequence[str], label: str | None, threads: int, rounds: int
-) -> str:
-    instead = "" if set(bands) == set(L1C) else ", instead of the 13 of L1C"
+def _description(origin: str, bands: str, label: str | None, threads: int, rounds: int) -> str:
     return (
-        f"{origin}\n{counted(len(bands), 'band')} ({', '.join(bands)}){instead}; "
-        f"{f'label {label}' if label else 'no label in this data set'}\n"
+        f"{origin}\n{bands}; {f'label {label}' if label else 'no label with a map'}\n"
         f"{counted(threads, 'thread')}; pages in memory; medians of "
         f"{counted(rounds, 'interleaved round')}; every answer equals numpy's, bit for bit"
     )

@@ -15,17 +15,22 @@ import numpy.random
 
 from .._utils.progress import on_terminal
 from .._utils.text import counted
-from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
+from ..layouts.labels import LabelMap, reachable_classes
+from ..layouts.layout import Layout
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from ..reading.reader import Reader
+from ..reading.selection import all_bands, complete_preset, select_bands
 from ..synth.writer import synthesize
 
 N_SAMPLES = 32
 CROP = 224
-L1C = CLOUDSEN12.presets["L1C"][0]
 IGNORE = 255
+# A number that no image has, and a class that no label has.
+_POISON = np.float32(-2.718e33), IGNORE - 1
+# More bands of a data set without presets say nothing more.
+_MOST_BANDS = 13
 # A quarter of the free memory holds four outputs: the shared one, the expected one, and the two
 # that the baseline allocates.
 _SHARES = 4 * 4
@@ -35,47 +40,54 @@ _SHARES = 4 * 4
 
 
 @contextmanager
-def open_data(path: Path | None, extra: Sequence[str] = ()) -> Iterator[tuple[Dataset, str]]:
+def open_data(
+    path: Path | None, extra: Sequence[str] = (), *, layout: Layout | Path | None = None
+) -> Iterator[tuple[Dataset, str]]:
     """Give the largest split of a data set and its description; without a path, a synthetic one.
 
-    A synthetic data set is removed at the end.  It holds the 13 bands, a label, and ``extra``.
+    A synthetic data set is removed at the end.  It holds the bands of the first preset of
+    CloudSEN12, the first label, and ``extra``.
     """
     if path is not None:
-        whole = open(path)
+        whole = open(path, layout=layout)
         name = max(whole.splits, key=lambda name: len(whole.splits[name]))
         split = whole.split(name)
         yield split, f"{path}: split {name}, {counted(len(split), 'patch')}"
         return
     with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
         made = Path(folder, "data")
-        arrays = [*L1C, "LABEL_manual_hq", *extra]
+        bands = next(iter(CLOUDSEN12.presets.values()))[0]
+        arrays = [*bands, next(iter(CLOUDSEN12.label_maps)), *extra]
         synthesize(made, {"train": N_SAMPLES}, arrays=arrays, progress=on_terminal())
         yield open(made).split("train"), f"{N_SAMPLES} synthetic patches, made for this run"
 
 
 def bands_of(dataset: Dataset) -> tuple[str, ...]:
-    """Return the 13 bands of L1C, or the 12 of L2A, or all int16 bands of known scale."""
-    usable = [name for name in dataset.names if _is_usable(dataset, name)]
-    for preset in ("L1C", "L2A"):
-        for bands in dataset.layout.presets.get(preset, ()):
-            if set(bands) <= set(usable):
-                return bands
-    if not usable:
-        raise RequestError(
-            f"no int16 band of known scale in {dataset.path}; it has {', '.join(dataset.names)}"
-        )
-    return tuple(usable)
+    """Return the bands of the first preset that is complete, else the first bands."""
+    preset = complete_preset(dataset)
+    if preset is not None:
+        return select_bands(dataset, preset)
+    return tuple(all_bands(dataset)[:_MOST_BANDS])
 
 
-def _is_usable(dataset: Dataset, name: str) -> bool:
-    band = dataset.band(name)
-    return band.kind == "band" and dataset.dtype(name) == np.int16 and bool(band.scale)
+def which_bands(dataset: Dataset, bands: Sequence[str]) -> str:
+    """Return the bands in words; without a preset, also how many there are."""
+    words, n = f"{counted(len(bands), 'band')} ({', '.join(bands)})", len(all_bands(dataset))
+    some = complete_preset(dataset) is None and len(bands) < n
+    return f"{words}, the first of {n}" if some else words
 
 
 def label_of(dataset: Dataset) -> str | None:
-    """Return manual_hq, or the first label of the data set, or None."""
-    known = [name for name in dataset.layout.label_maps if name in dataset.names]
-    return known[0] if known else None
+    """Return the first label of the data set whose first map gives classes of a byte, or None."""
+    for name, policies in dataset.layout.label_maps.items():
+        if name in dataset.names and policies and _fits_byte(next(iter(policies.values()))):
+            return name
+    return None
+
+
+def _fits_byte(label_map: LabelMap) -> bool:
+    classes = reachable_classes(label_map) - {None}
+    return all(to is not None and 0 <= to < _POISON[1] for to in classes)
 
 
 def crop_of(dataset: Dataset) -> tuple[int, int]:
@@ -197,8 +209,8 @@ def _random(
 
 def _codes_and_table(dataset: Dataset, label: str) -> tuple[np.ndarray, np.ndarray]:
     array = dataset[label]
-    card = dataset.layout.label_maps[label]["card"]
-    table = card.table(array.dtype, np.dtype(np.uint8), IGNORE, label)
+    label_map = next(iter(dataset.layout.label_maps[label].values()))
+    table = label_map.table(array.dtype, np.dtype(np.uint8), IGNORE, label)
     return array.view(f"u{array.itemsize}"), table
 
 
@@ -210,6 +222,6 @@ def warm_patches(dataset: Dataset, bands: Sequence[str], patches: np.ndarray) ->
 
 def poison(out: Batch[np.ndarray]) -> None:
     """Fill an output with values that no answer holds."""
-    out.image.fill(np.nan)
+    out.image.fill(_POISON[0])
     if out.label is not None:
-        out.label.fill(IGNORE - 1)
+        out.label.fill(_POISON[1])

@@ -45,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="milliseconds that the consumer computes per batch (needs --train; default: as long "
         "as a read takes)",
     )
+    options.add_layout(parser)
     options.add_threads(parser)
     parser.add_argument(
         "--rounds",
@@ -66,9 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if not arguments.train and given.keys() - {"rounds"}:
         raise RequestError("--size, --batch and --compute need --train")
+    if arguments.path is None and arguments.layout:
+        raise RequestError("--layout needs a data set; give its PATH")
     measure: Callable[..., Any] = cold.run if arguments.cold else warm.run
     if arguments.train:
         measure, given["evicted"] = train.run, arguments.cold
-    report = measure(arguments.path, threads=arguments.threads, **given)
+    given |= {"layout": arguments.layout, "threads": arguments.threads}
+    report = measure(arguments.path, **given)
     print(report.json() if arguments.json else report)
     return 0

@@ -44,9 +44,8 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose what the picture shows of a patch."""
     parser.add_argument(
         "--bands",
-        default="rgb",
         help="a preset, a band, three bands as red,green,blue, or several panels, separated by "
-        "commas (default: rgb)",
+        "commas (default: the preset rgb, else three bands of the first preset or of all bands)",
     )
     parser.add_argument(
         "--labels",
@@ -92,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise RequestError(str(error)) from None
     from .._utils.files import check_writable
     from .._utils.text import counted
+    from ..plot.band_panels import default_bands
     from ..reading.dataset import open
     from ..reading.indexing import resolve_index
 
@@ -105,10 +105,23 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
     check_writable(output, force=arguments.force)
-    figure = plot.patch(ds, index, **_plot_options(arguments))
+    bands = _parse_bands(arguments.bands) or default_bands(ds)
+    figure = plot.patch(ds, index, bands=bands, **_plot_options(arguments))
     plot.save(figure, output, force=arguments.force)
-    print(f"{output}: {counted(len(index), 'patch')}")
+    # What nobody asked for is named, unless it is true color.
+    note = "" if arguments.bands or isinstance(bands, str) else _default_note(bands)
+    print(f"{output}: {counted(len(index), 'patch')}{note}")
     return 0
+
+
+def _parse_bands(words: str | None) -> str | list[str] | None:
+    names = (words or "").split(",")
+    return names if len(names) > 1 else names[0] or None
+
+
+def _default_note(bands: Sequence[str]) -> str:
+    colors = " as red, green, blue" if len(bands) == 3 else ""
+    return f", bands {','.join(bands)}{colors}; --bands shows others"
 
 
 def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -118,9 +131,7 @@ def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
     labels: Any = arguments.labels and arguments.labels.split(",")
     if labels and arguments.policy:
         labels = dict.fromkeys(labels, None if arguments.policy == "codes" else arguments.policy)
-    bands = arguments.bands.split(",")
     return {
-        "bands": bands if len(bands) > 1 else bands[0],
         "labels": labels,
         "window": arguments.window,
         "stretch": _parse_stretch(arguments.stretch),

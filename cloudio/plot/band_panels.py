@@ -10,6 +10,7 @@ from ..layouts.band import Band
 from ..reading.batch import MaskedBatch
 from ..reading.dataset import Dataset
 from ..reading.reader import Reader
+from ..reading.selection import all_bands, complete_preset, select_bands
 from .colors import (
     NO_DATA,
     Stretch,
@@ -23,9 +24,35 @@ from .options import FigureOptions
 from .panels import CodeKey, ColorBar, Key, Legend, Panels
 from .stretches import fixed_stretches, is_reflectance
 
+# The preset of true color, and the wavelengths in nm that it stands for: of red, green and blue
+# light, and how far away a band may be.
+_TRUE_COLOR = "rgb"
+_WAVELENGTHS = (665.0, 560.0, 490.0)
+_MOST_NM_AWAY = 40.0
+
+
+def default_bands(ds: Dataset) -> str | list[str]:
+    """Return the preset "rgb" if its bands exist; else bands that make one picture.
+
+    These are bands of the layout's first complete preset, or of all: those of red, green and blue
+    light, else the first three.
+    """
+    if any({*choice} <= {*ds.names} for choice in ds.layout.presets.get(_TRUE_COLOR, ())):
+        return _TRUE_COLOR
+    preset = complete_preset(ds)
+    names = list(select_bands(ds, all_bands(ds) if preset is None else preset))
+    known = {name: w for name in names if (w := ds.band(name).wavelength) is not None}
+    visible = []
+    for nm in _WAVELENGTHS:
+        near = [name for name in known if abs(known[name] - nm) <= _MOST_NM_AWAY]
+        visible += sorted(near, key=lambda name: abs(known[name] - nm))[:1]
+    return visible if len(visible) == len(_WAVELENGTHS) else names[:3]
+
 
 def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
     """Return the bands of each panel, three or one, from the caller's ``bands``."""
+    if bands is None:
+        bands = default_bands(ds)
     items = [bands] if isinstance(bands, str) else bands
     if not isinstance(items, Sequence) or not items:
         raise RequestError(
@@ -41,7 +68,7 @@ def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:
             if len(names) not in (1, 3):
                 raise RequestError(f"bands holds {item!r}; a panel must be one band or three")
             groups.append(names)
-        elif len(names) == 3 and (item == "rgb" or _have_wavelengths(ds, names)):
+        elif len(names) == 3 and (item == _TRUE_COLOR or _have_wavelengths(ds, names)):
             groups.append(names)
         else:
             groups += [(name,) for name in names]

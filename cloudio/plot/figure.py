@@ -38,7 +38,7 @@ def patch(
     ds: Dataset,
     index: Index,
     *,
-    bands: str | Sequence[str | Sequence[str]] = "rgb",
+    bands: str | Sequence[str | Sequence[str]] | None = None,
     labels: Labels | None = None,
     window: bool = False,
     stretch: Literal["fixed", "patch"] | tuple[float, float] = "fixed",
@@ -55,10 +55,11 @@ def patch(
         The patches to choose from.
     index : int or sequence of int
         1 to 100 patches, as in `Reader.read`.
-    bands : str or sequence
+    bands : str or sequence, optional
         A preset, a name, three names for red, green and blue, or a sequence of these, each a panel.
         A preset of three bands of known wavelength is one panel in color; of other presets each
-        band is a gray panel.
+        band is a gray panel.  By default the preset ``"rgb"``, else three bands of the layout's
+        first preset, or of all bands: those of red, green and blue light, or the first ones.
     labels : str, sequence of str, or mapping, optional
         As ``labels`` of `Reader`, with one difference: a label of probabilities that is named
         without a policy is shown as a heat map, not as classes.

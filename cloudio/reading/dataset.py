@@ -47,7 +47,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands = ...,
+        bands: Bands | None = ...,
         labels: None = ...,
         *,
         valid: Literal[False] = ...,
@@ -57,7 +57,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands,
+        bands: Bands | None,
         labels: Labels,
         *,
         valid: Literal[False] = ...,
@@ -67,7 +67,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands = ...,
+        bands: Bands | None = ...,
         *,
         labels: Labels,
         valid: Literal[False] = ...,
@@ -77,7 +77,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands = ...,
+        bands: Bands | None = ...,
         labels: None = ...,
         *,
         valid: Literal[True],
@@ -87,7 +87,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands,
+        bands: Bands | None,
         labels: Labels,
         *,
         valid: Literal[True],
@@ -97,7 +97,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands = ...,
+        bands: Bands | None = ...,
         *,
         labels: Labels,
         valid: Literal[True],
@@ -107,7 +107,7 @@ class Dataset(Collection):
     @overload
     def reader(
         self,
-        bands: Bands = ...,
+        bands: Bands | None = ...,
         labels: Labels | None = ...,
         *,
         valid: bool,
@@ -116,7 +116,7 @@ class Dataset(Collection):
 
     def reader(
         self,
-        bands: Bands = "L1C",
+        bands: Bands | None = None,
         labels: Labels | None = None,
         *,
         size: Size = None,
@@ -137,8 +137,9 @@ class Dataset(Collection):
 
         Parameters
         ----------
-        bands : str or sequence of str
-            A preset, a name, or a sequence of these.
+        bands : str or sequence of str, optional
+            A preset, a name, or a sequence of these.  By default the layout's first preset, in
+            CloudSEN12 ``"L1C"``, or all bands.
         labels : str, sequence of str, or mapping, optional
             Names, or a mapping of names to rules.
         size, dtype, layout, scale, mean, std

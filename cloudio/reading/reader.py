@@ -44,9 +44,10 @@ class Reader(Generic[B]):
     ----------
     dataset : Dataset
         The patches to read; `Dataset.reader` fills this in.
-    bands : str or sequence of str
+    bands : str or sequence of str, optional
         A preset (for CloudSEN12 ``"L1C"``, ``"L2A"``, ``"S1"``, ``"EXTRA"``, ``"rgb"``), a name, or
-        a sequence of these, in the order needed.
+        a sequence of these, in the order needed.  By default the first preset of the layout of
+        which any band exists, in CloudSEN12 ``"L1C"``; without presets all bands.
     labels : str, sequence of str, or mapping, optional
         A name, names, or a mapping of names to rules.  A rule is a policy (``"card"``,
         ``"authors"``), a `LabelMap`, a mapping of codes to classes, or None for codes as stored.  A
@@ -101,7 +102,7 @@ class Reader(Generic[B]):
     def __init__(
         self,
         dataset: "Dataset",
-        bands: Bands = "L1C",
+        bands: Bands | None = None,
         labels: Labels | None = None,
         *,
         size: Size = None,

@@ -21,7 +21,12 @@ _DEFAULT: Any = object()
 
 
 def select_bands(dataset: Collection, bands: Any) -> tuple[str, ...]:
-    """Return the arrays that ``bands`` names: a preset, a name, or a sequence of these."""
+    """Return the arrays that ``bands`` names: a preset, a name, or a sequence of these.
+
+    None is the first preset of the layout of which any band exists, else all bands.
+    """
+    if bands is None:
+        bands = _default_bands(dataset)
     names = [bands] if isinstance(bands, str) else bands
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise RequestError(
@@ -47,6 +52,31 @@ def _band(dataset: Collection, name: str) -> str:
         raise RequestError(
             f"{name!r} is not a preset ({listed(layout.presets)}): {error}"
         ) from None
+
+
+def _default_bands(dataset: Collection) -> Sequence[str]:
+    for name, choices in dataset.layout.presets.items():
+        # Not the next preset where one band is missing: that would be other data, unasked for.
+        if any(band in dataset.names for choice in choices for band in choice):
+            return [name]
+    return all_bands(dataset)
+
+
+def all_bands(dataset: Collection) -> list[str]:
+    """Return the bands of a data set, without its labels; RequestError if it has none."""
+    bands = [name for name in dataset.names if dataset.band(name).kind == "band"]
+    if not bands:
+        names = listed(dataset.names)
+        raise RequestError(f"{dataset.path} has no bands; it has only labels: {names}")
+    return bands
+
+
+def complete_preset(dataset: Collection) -> str | None:
+    """Return the first preset of the layout whose bands all exist, if any."""
+    for name, choices in dataset.layout.presets.items():
+        if any(all(band in dataset.names for band in choice) for choice in choices):
+            return name
+    return None
 
 
 def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:

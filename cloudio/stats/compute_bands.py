@@ -28,7 +28,7 @@ PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
 
 def bands(
     ds: Dataset,
-    bands: Bands = "L1C",
+    bands: Bands | None = None,
     *,
     percentiles: Sequence[float] | SupportsArray = PERCENTILES,
     scale: Scale = "reflectance",
@@ -42,7 +42,7 @@ def bands(
     ----------
     ds : Dataset
         The patches to count.
-    bands : str or sequence of str
+    bands : str or sequence of str, optional
         The bands, as ``bands`` of `Reader`: a preset, a name, or a sequence of these.
     percentiles : sequence of float
         Percentages from 0 to 100.  For bands of floats they take a second pass over the files;

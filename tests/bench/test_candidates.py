@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benching import warm_workload
 
-from cloudio.bench.candidates import all_candidates, by_numpy, common_divisor, recipes
+from cloudio.bench.candidates import all_candidates, by_numpy, recipes, unit_step
 from cloudio.bench.timing import check
 
 
@@ -32,6 +32,7 @@ def test_every_candidate_gives_the_answer(warm_folder, threads):
 
 
 def test_people_divide_by_whole_numbers():
-    assert common_divisor([np.float32(1e-4)] * 2) == 10000
-    assert common_divisor([np.float32(1e-4), np.float32(2e-4)]).tolist() == [[[10000]], [[5000]]]
-    assert common_divisor([np.float32(2.75e-5)]) == pytest.approx(1 / 2.75e-5)
+    assert unit_step([np.float32(1e-4)] * 2) == (np.divide, 10000)
+    divide, units = unit_step([np.float32(1e-4), np.float32(2e-4)])
+    assert (divide, units.tolist()) == (np.divide, [[[10000]], [[5000]]])
+    assert unit_step([np.float32(2.75e-5)]) == (np.multiply, np.float32(2.75e-5))

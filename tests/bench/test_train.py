@@ -51,7 +51,7 @@ def report_of(case, **more):
         "n_settle": 5, "threads": 1, "rounds": 3, "cold": False, "compute_seconds": 0.1,
         "compute_is_given": True, "left_out": ["left out"],
     }  # fmt: skip
-    return train.report_of(about | more, case)
+    return train.report_of(about | more, case, "1 band (B2)")
 
 
 def test_figures_follow_from_the_runs():

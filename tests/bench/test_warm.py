@@ -166,15 +166,15 @@ def test_without_a_path_synthetic_data_are_timed_and_removed(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("label", ["LABEL_fmask", None])
-def test_other_bands_than_those_of_l1c_are_said(tmp_path, label):
+def test_the_bands_are_said(tmp_path, label):
     names = ["L1C_B2", "L2A_AOT", "S1_VV", *([label] if label else [])]
     write_split(tmp_path / "val", 2, CLOUDSEN12, names=names)
     report = warm.run(tmp_path, threads=2, rounds=1)
-    assert (report["bands"], report["label"]) == (("L1C_B2", "L2A_AOT"), label)
+    assert (report["bands"], report["label"]) == (("L1C_B2", "L2A_AOT", "S1_VV"), label)
     text = str(report)
     assert "split val, 2 patches" in text
-    assert "2 bands (L1C_B2, L2A_AOT), instead of the 13 of L1C; " in text
-    assert (f"; label {label}\n" if label else "; no label in this data set\n") in text
+    assert "3 bands (L1C_B2, L2A_AOT, S1_VV); " in text
+    assert (f"; label {label}\n" if label else "; no label with a map\n") in text
 
 
 @pytest.mark.parametrize("offset", [0.0, -1000.0])

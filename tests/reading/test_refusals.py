@@ -69,7 +69,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"labels": "L1C"}, "labels='L1C'; L1C is a preset of bands, not a label"),
         ({"bands": "B4"}, "'B4' is ambiguous; in .* it can be L1C_B4 or L2A_B4: give one"),
         ({"bands": []}, "bands is empty"),
-        ({"bands": None}, "bands=None; bands must be a preset, a name, or a sequence"),
+        ({"bands": 3}, "bands=3; bands must be a preset, a name, or a sequence"),
         ({"bands": [1]}, r"bands=\[1\]; bands must be a preset"),
         ({"labels": "nothing"}, "no array 'nothing'"),
         ({"labels": []}, "labels is empty"),
