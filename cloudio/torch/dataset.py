@@ -1,7 +1,9 @@
 """The map-style data set for torch's DataLoader, and reads into tensors."""
 
+import mmap
 import os
 from collections.abc import Mapping
+from multiprocessing.context import get_spawning_popen
 from typing import Any, SupportsIndex, cast, overload
 
 import numpy as np
@@ -16,7 +18,7 @@ from ..loading.sampling import check_epoch, check_seed
 from ..reading.batch import A, Batch, L, MaskedBatch, first_sample
 from ..reading.indexing import resolve_index
 from ..reading.reader import Reader, check_reader, worker_reader
-from .tensors import T, read_tensors
+from .tensors import T, no_shared_memory, read_tensors
 
 # The version of what `Dataset.state_dict` returns.
 VERSION = 1
@@ -204,11 +206,18 @@ class Dataset(data.Dataset[T]):
         """Make a cell that no other process shares yet."""
         with torch.inference_mode(False):
             cell = torch.tensor([epoch, was_set], dtype=torch.int64, device="cpu")
-            self._cell = cell.share_memory_()
+            try:
+                self._cell = cell.share_memory_()
+            except (OSError, RuntimeError):
+                # No shared memory that has a name.  Forked processes share this mapping too.
+                self._cell = torch.frombuffer(mmap.mmap(-1, cell.nbytes), dtype=torch.int64)
+                self._cell.copy_(cell)
         self._process = os.getpid()
 
     def __getstate__(self) -> dict[str, Any]:
-        self._epoch_cell()  # it may be sent to workers
+        cell = self._epoch_cell()  # it may be sent to workers
+        if not cell.is_shared() and get_spawning_popen() is not None:
+            raise no_shared_memory("a Dataset that is sent to workers")
         return {name: value for name, value in vars(self).items() if name != "_augmentation"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..errors import RequestError
 from ..reading.batch import Batch, make_batch
 from ..reading.indexing import parse_index
 from ..reading.reader import Reader
@@ -63,4 +64,17 @@ def read_tensors(
 
 def _empty(shape: tuple[int, ...], dtype: str, shared: bool) -> Any:
     tensor = torch.empty(shape, dtype=getattr(torch, dtype), device="cpu")
-    return tensor.share_memory_() if shared else tensor
+    if not shared:
+        return tensor
+    try:
+        return tensor.share_memory_()
+    except (OSError, RuntimeError) as error:
+        raise no_shared_memory(f"a batch of {tensor.nbytes:,} bytes ({error})") from None
+
+
+def no_shared_memory(what: str) -> RequestError:
+    """Return the error for what needs memory that processes share, where there is none."""
+    return RequestError(
+        f"the system has no shared memory for {what}; use num_workers=0 or cloudio.torch.Loader, "
+        "or make /dev/shm larger and writable (docker run --shm-size=2g)"
+    )
