@@ -58,7 +58,7 @@ static void reset_after_fork(void)
     }
 }
 
-void cio_background_submit(cio_background_task *task)
+int cio_background_submit(cio_background_task *task)
 {
     static atomic_int registered;
     task->next = NULL;
@@ -83,4 +83,5 @@ void cio_background_submit(cio_background_task *task)
         task->run(task);
         task->destroy(task);
     }
+    return queued;
 }

@@ -15,8 +15,9 @@ typedef struct cio_background_task {
 } cio_background_task;
 
 /* Run a task after those before it, in the one thread for such tasks. A forked child destroys the
- * tasks that its parent has not finished. */
-void cio_background_submit(cio_background_task *task);
+ * tasks that its parent has not finished. Returns 0 where no thread can be started: the caller has
+ * then run the task itself. */
+int cio_background_submit(cio_background_task *task);
 
 #ifdef __cplusplus
 }

@@ -151,6 +151,9 @@ int cio_is_raised(const cio_flag *flag);
 /* Workers of this process that are alive. */
 int cio_thread_pool_n_workers(void);
 
+/* Whether the system has ever refused to start one; the callers have then done its work. */
+int cio_thread_pool_is_refused(void);
+
 /* ---- scratch --------------------------------------------------------------------------------- */
 
 /* At least n_bytes of uninitialized memory, aligned to 4096; NULL if there is no memory. The block

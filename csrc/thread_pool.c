@@ -32,6 +32,7 @@ typedef struct {
 
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static atomic_int n_workers;
+static atomic_int is_refused; /* the system has refused to start a worker */
 static cio_mutex mutex = CIO_MUTEX_INIT;
 /* Guarded by the mutex. */
 static cio_condition work_ready = CIO_CONDITION_INIT, all_left = CIO_CONDITION_INIT;
@@ -94,8 +95,13 @@ static cio_thread_result CIO_THREAD_CALL worker(void *nothing)
 /* Under the mutex. */
 static void spawn(int wanted)
 {
-    while (atomic_load(&n_workers) < wanted && cio_start_detached(worker, STACK_BYTES))
+    while (atomic_load(&n_workers) < wanted) {
+        if (!cio_start_detached(worker, STACK_BYTES)) {
+            atomic_store(&is_refused, 1);
+            return;
+        }
         atomic_fetch_add(&n_workers, 1);
+    }
 }
 
 void cio_thread_pool_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
@@ -161,6 +167,11 @@ void cio_thread_pool_add_worker(void)
 }
 
 int cio_thread_pool_n_workers(void) { return atomic_load(&n_workers); }
+
+int cio_thread_pool_is_refused(void)
+{
+    return atomic_load_explicit(&is_refused, memory_order_relaxed);
+}
 
 /* The type of the header is plain, because C++ has no stdatomic.h. */
 int cio_raise(cio_flag *flag)

@@ -65,6 +65,7 @@ cdef extern from "cloudio.h" nogil:
     int cio_thread_pool_is_alone() noexcept
     void cio_thread_pool_add_worker() noexcept
     int cio_thread_pool_n_workers() noexcept
+    int cio_thread_pool_is_refused() noexcept
 
     void *cio_scratch_take(size_t n_bytes) noexcept
     void cio_scratch_return(void *scratch) noexcept
@@ -162,4 +163,4 @@ cdef extern from "background.h" nogil:
         void (*run)(cio_background_task *task) noexcept nogil
         void (*destroy)(cio_background_task *task) noexcept nogil
 
-    void cio_background_submit(cio_background_task *task) noexcept
+    int cio_background_submit(cio_background_task *task) noexcept

@@ -9,6 +9,8 @@ cdef void start_job(Job *job, BasePlan plan) noexcept
 cdef object execute(
     Job *job, plans, BasePlan first, int n_threads, bint evict, int64_t *counts)
 
+cdef void log_refusal(what) except *
+
 # cio_thread_pool_run, for other packages: the library exports no symbols.
 cdef void run_on_pool(
     c.cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept nogil

@@ -64,6 +64,8 @@ cdef object execute(
             release_files(job, job.n_descs)
     finally:
         c.cio_scratch_return(scratch)
+    if c.cio_thread_pool_is_refused() and not is_refusal_logged:
+        log_refusal("reads use fewer than they may")
     if job.fault.code == NO_FAULT:
         return None
     return (nth_file(plans, job.fault.desc), job.fault.patch, job.fault.offset, job.fault.code)
@@ -146,6 +148,21 @@ cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexce
 
 
 # ---- the thread pool -----------------------------------------------------------------------------
+
+cdef bint is_refusal_logged = False
+
+
+cdef void log_refusal(what) except *:
+    """Log, once, that the system starts no more threads."""
+    global is_refusal_logged
+    if is_refusal_logged:
+        return
+    is_refusal_logged = True
+    import logging
+    logging.getLogger("cloudio").warning(
+        "the system starts no more threads (ulimit -u, or the limit of a container), so %s; raise "
+        "the limit, or ask for fewer: threads=1, prefetch=0", what)
+
 
 cdef void run_on_pool(
         c.cio_task task, void *context, size_t n_items, size_t chunk, int n_threads) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.string cimport memcmp, memset
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.buffers cimport Buffer, element_type, int64_data, zeros
-from cloudio._core.executor cimport execute, start_job
+from cloudio._core.executor cimport execute, log_refusal, start_job
 from cloudio._core.job cimport (
     HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, PLANAR, SCALE,
     TRUNCATED as FILE_TRUNCATED, ArrayDesc, BandOp, Job, Output, OutputKind, SampleWindow)
@@ -130,6 +130,7 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     cdef PrefetchTask *ahead
     cdef Py_ssize_t max_sources = 0, k
     cdef char *memory
+    cdef bint queued
     for plan in plans:
         max_sources += plan.n_arrays * plan.n_splits
     first = plans[0]
@@ -157,8 +158,10 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
                 same_patches(first, plan)
             if not isinstance(plan, Mask):  # whose arrays are the image's
                 add_sources(ahead, plan, job.touched)
-        c.cio_background_submit(&ahead.task)
+        queued = c.cio_background_submit(&ahead.task)
         ahead = NULL
+        if not queued:
+            log_refusal("prefetch() waits for its pages")
     finally:
         if ahead != NULL:
             destroy_prefetch(&ahead.task)

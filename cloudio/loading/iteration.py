@@ -49,7 +49,14 @@ class BatchIterator(Iterator[B]):
         self.producer = producer = Producer(spec, pool, idle_pools, progress.epoch, hook)
         if producer.thread is not None:
             self._cancellation = CancellationToken(producer.pool)
-            producer.thread.start()
+            try:
+                producer.thread.start()
+            except RuntimeError as error:  # of Python, such as "can't start new thread"
+                raise RequestError(
+                    f"the loader's thread cannot be started ({error}); pass prefetch=0, which "
+                    "needs no thread, or raise the limit of processes (ulimit -u, or that of a "
+                    "container)"
+                ) from None
 
     def __len__(self) -> int:
         """Return how many batches are still to come."""

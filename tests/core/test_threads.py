@@ -6,6 +6,7 @@ What may hang or die runs in a process of its own.
 import os
 import shutil
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import builders
@@ -157,3 +158,71 @@ def test_a_thread_that_dies_with_the_interpreter_is_no_crash(folder):
     """
     for _ in range(scaled(2, 5)):
         assert in_subprocess(code, folder) == "bye"
+
+
+NO_THREADS = """
+    import logging, os, resource, sys, cloudio
+    import numpy as np
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stdout)
+    reader = cloudio.open(sys.argv[1]).reader("rgb", "manual_hq", threads=4)
+    alone = cloudio.open(sys.argv[1]).reader("rgb", "manual_hq", threads=1)
+    ahead, at_once = (cloudio.Loader(alone, 2, prefetch=n, seed=1) for n in (1, 0))
+
+    def allow_no_thread():
+        if os.getuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)  # whom the limit holds for
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit as Linux has it")
+def test_reads_go_on_where_no_thread_can_be_started_and_the_log_says_so_once(folder):
+    code = """
+        wanted = alone.read([3, 0, 1, 2] * 3)
+        allow_no_thread()
+        for _ in range(3):
+            got = reader.read([3, 0, 1, 2] * 3)
+            assert np.array_equal(got.image, wanted.image)
+            assert np.array_equal(got.label, wanted.label)
+        reader.prefetch([0, 1])
+    """
+    said = in_subprocess(textwrap.dedent(NO_THREADS) + textwrap.dedent(code), folder)
+    assert said == (
+        "WARNING: the system starts no more threads (ulimit -u, or the limit of a container), so "
+        "reads use fewer than they may; raise the limit, or ask for fewer: threads=1, prefetch=0"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit as Linux has it")
+def test_prefetch_works_where_no_thread_can_be_started(folder):
+    code = """
+        allow_no_thread()
+        alone.prefetch([0, 1])
+        alone.prefetch([0, 1])
+        print(alone.read([0]).index)
+    """
+    said = in_subprocess(textwrap.dedent(NO_THREADS) + textwrap.dedent(code), folder).splitlines()
+    assert len(said) == 2
+    assert "starts no more threads" in said[0]
+    assert "so prefetch() waits for its pages; raise" in said[0]
+    assert said[1] == "[0]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit as Linux has it")
+def test_a_loader_whose_thread_cannot_be_started_names_prefetch_0(folder):
+    code = """
+        wanted = [batch.index.tolist() for batch in ahead]
+        allow_no_thread()
+        for _ in range(2):
+            try:
+                iter(ahead)
+            except cloudio.RequestError as error:
+                print(error)
+        print([batch.index.tolist() for batch in at_once] == wanted)
+    """
+    said = in_subprocess(textwrap.dedent(NO_THREADS) + textwrap.dedent(code), folder).splitlines()
+    assert said == [
+        "the loader's thread cannot be started (can't start new thread); pass prefetch=0, which "
+        "needs no thread, or raise the limit of processes (ulimit -u, or that of a container)"
+    ] * 2 + ["True"]

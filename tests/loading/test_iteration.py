@@ -170,7 +170,9 @@ def test_where_no_thread_can_start_nothing_has_begun(reader, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
-        with pytest.raises(RuntimeError, match="can't start new thread"):
+        with pytest.raises(
+            cloudio.RequestError, match=r"can't start new thread\); pass prefetch=0"
+        ):
             iter(loader)
     assert loader.state_dict() == state
     assert sum(len(batch.index) for batch in loader) == N - 8
