@@ -121,6 +121,17 @@ def test_rooms_and_files_stay_small():
     assert all(len(list(room.glob("*.py"))) <= 14 for room in rooms)
 
 
+def test_lists_in_messages_end_after_a_dozen_names():
+    """`listed` of _utils/text writes them."""
+    for path in PACKAGE.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        raised = [node for node in nodes if isinstance(node, ast.Raise)]
+        for node in (inner for statement in raised for inner in ast.walk(statement)):
+            if isinstance(node, ast.Attribute) and node.attr == "join":
+                between = getattr(node.value, "value", None)
+                assert between not in (", ", ","), f"{path}:{node.lineno}"
+
+
 def test_programs_and_children_of_tests_are_started_where_they_are_ended():
     """Else one that hangs outlives the tests."""
     tests = ROOT / "tests"

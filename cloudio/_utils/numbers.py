@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RequestError
 from .tensors import as_host_array, check_not_masked, numpy_name
-from .text import counted
+from .text import counted, listed, suggest
 
 INT64 = np.dtype(np.int64)
 MOST_INT64 = np.iinfo(INT64).max
@@ -85,7 +85,8 @@ def dtype_name(what: str, given: Any, names: Sequence[str], note: str = "") -> s
         dtype = None
     # The name does not show the byte order.
     if dtype is None or dtype.name not in names or not dtype.isnative:
-        raise RequestError(f"{what}={given!r}; {what} must be one of {', '.join(names)}{note}")
+        hint = suggest(given, names) if dtype is None else ""
+        raise RequestError(f"{what}={given!r}; {what} must be one of {listed(names)}{note}{hint}")
     return str(dtype.name)
 
 

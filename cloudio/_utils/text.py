@@ -1,9 +1,9 @@
-"""Text as people read it: counts with their noun, shares in percent, bytes in GB, escapes."""
+"""Text as people read it: counts with their noun, lists, shares in percent, sizes, escapes."""
 
 import math
 from collections.abc import Iterable
 
-# Names that a message lists; the rest are counted.
+# Entries of a list in a message; the rest are counted.
 _N_LISTED = 12
 
 
@@ -11,6 +11,14 @@ def counted(n: int, noun: str) -> str:
     """Return a count and its noun: "1 patch", "1,234 patches"."""
     plural = "es" if noun.endswith(("ch", "sh", "s", "x")) else "s"
     return f"{n:,} {noun}{'' if n == 1 else plural}"
+
+
+def listed(entries: Iterable[object], between: str = ", ") -> str:
+    """Return a list for a message: "a, b, c", or the first twelve "and 37 more"."""
+    words = list(map(str, entries))
+    if (more := len(words) - _N_LISTED) > 0:
+        return f"{between.join(words[:_N_LISTED])} and {more:,} more"
+    return between.join(words)
 
 
 def percent(share: float) -> str:
@@ -41,14 +49,6 @@ def megabytes(n_bytes: float) -> str:
 def escape_controls(text: str) -> str:
     """Return ``text`` on one line: characters that are not printed, such as \\n, as escapes."""
     return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names with commas between them; after twelve names, how many more there are."""
-    names = list(names)
-    if len(names) <= _N_LISTED:
-        return ", ".join(names)
-    return f"{', '.join(names[:_N_LISTED])} and {len(names) - _N_LISTED:,} more"
 
 
 def closest(name: object, choices: Iterable[str]) -> str | None:

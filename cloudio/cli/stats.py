@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._utils.text import listed
 from .._utils.types import Scale
 from ..errors import RequestError
 from . import options
@@ -108,7 +109,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
         results["agreement"] = stats.agreement(ds, compared, reference, **settings)
     if not results:
         raise RequestError(
-            f"there is nothing to count in {ds.path}, which has {', '.join(ds.names)}; give "
+            f"there is nothing to count in {ds.path}, which has {listed(ds.names)}; give "
             "--bands, --labels or --agreement"
         )
     return ResultSet(results)
@@ -165,7 +166,7 @@ def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:
     hints = []
     if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):
         hints.append(
-            f"left out, because their scale is unknown: {', '.join(unknown)}; --raw counts numbers "
+            f"left out, because their scale is unknown: {listed(unknown)}; --raw counts numbers "
             "as stored"
         )
     if arguments.bands is None and not arguments.no_bands and (presets := _presets(ds)):

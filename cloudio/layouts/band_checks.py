@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.numbers import is_finite, is_real, is_whole
+from .._utils.text import listed, suggest
 from .band import DTYPES, Band, EntryError
 
 
@@ -37,7 +38,10 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
     if band.kind not in ("band", "label"):
         yield "kind", f"has kind {band.kind!r}; kind must be 'band' or 'label'"
     if band.dtype not in DTYPES:
-        yield "dtype", f"has dtype {band.dtype!r}; dtype must be one of {', '.join(DTYPES)}"
+        wrong = f"has dtype {band.dtype!r}; dtype must be one of {listed(DTYPES)}"
+        # float64 is no misspelled float32.
+        known = isinstance(band.dtype, str) and band.dtype in np.sctypeDict
+        yield "dtype", wrong if known else f"{wrong}{suggest(band.dtype, DTYPES)}"
     if band.scale is not None and not (is_finite(band.scale) and band.scale):
         yield (
             "scale",

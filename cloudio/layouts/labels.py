@@ -10,6 +10,7 @@ import numpy as np
 
 from .._utils.numbers import check_whole
 from .._utils.tensors import numpy_name
+from .._utils.text import listed
 from .._utils.warn import warn_once
 from ..errors import RequestError
 from .codes.bit_fields import BitField, first_matches, parse_bit_field
@@ -282,7 +283,7 @@ def make_class_lut(
 
 def cannot_hold(name: str, stored: np.dtype[Any], lost: list[int]) -> str:
     """Return the beginning of a sentence about codes that an array's type cannot hold."""
-    n_bytes, codes = np.dtype(stored).itemsize, ", ".join(map(str, lost))
+    n_bytes, codes = np.dtype(stored).itemsize, listed(lost)
     unit = "byte" if n_bytes == 1 else "bytes"
     return f"{name} is stored in {n_bytes} {unit} per pixel, which cannot hold the codes {codes}"
 

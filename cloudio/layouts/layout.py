@@ -78,7 +78,7 @@ class Layout:
         names = [band.name for band in self.bands]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise EntryError(
-                f"{', '.join(twice)} is in the layout twice; names must differ", "name", twice[0]
+                f"{listed(twice)} is in the layout twice; names must differ", "name", twice[0]
             )
         for band in self.bands:
             for key, reason in band_problems(band):
@@ -231,12 +231,18 @@ class Layout:
             return found[0]
         if found:
             raise RequestError(
-                f"{asked!r} is ambiguous; in {where} it can be {' or '.join(found)}: give one"
+                f"{asked!r} is ambiguous; in {where} it can be {listed(found, ' or ')}: give one"
             )
         # A name may leave out its prefix, and so may one that is misspelled.
         spellings = [
             *names,
             *(n[len(p) :] for n in names for p in self.prefixes if n.startswith(p)),
+            *(alias for alias, name in self.aliases.items() if name in names),
+            *(
+                preset
+                for preset, choices in self.presets.items()
+                if any(set(choice) <= set(names) for choice in choices)
+            ),
         ]
         hint = suggest(asked, spellings)
         raise RequestError(f"there is no array {asked!r}; {where} has {listed(names)}{hint}")

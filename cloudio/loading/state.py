@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.numbers import is_whole
+from .._utils.text import listed
 from ..errors import RequestError
 from ..reading.collection import Collection
 from ..storage.metadata.csv_file import METADATA_CSV
@@ -41,8 +42,7 @@ def check_state(state: Any, own: Mapping[str, int]) -> tuple[int, int]:
         )
     if state.keys() != own.keys() or not all(map(is_whole, state.values())):
         raise RequestError(
-            f"{state!r} is not the state of a loader; it must have whole numbers for "
-            f"{', '.join(own)}"
+            f"{state!r} is not the state of a loader; it must have whole numbers for {listed(own)}"
         )
     for name in ("seed", "shuffle", "patches"):
         if state[name] != own[name]:

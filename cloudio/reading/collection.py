@@ -12,14 +12,14 @@ from typing import Any, Self
 import numpy as np
 
 from .._core import kernels
-from .._utils.text import suggest
+from .._utils.text import listed, suggest
 from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Band, Window
 from ..layouts.band_checks import stored_as
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
-from ..storage.diagnostics import diagnose_files
+from ..storage.diagnostics import check_unknown_array, diagnose_files
 from ..storage.discovery import Split
 from ..storage.metadata.conditions import check_conditions, equals_any, find_column
 from ..storage.metadata.table import Columns, MetadataTable
@@ -164,7 +164,7 @@ class Collection:
         name = self.find(name)
         found = {split.arrays[name].dtype: split.name for split in self._splits}
         if len(found) > 1:
-            each = ", ".join(f"{dtype} in {split}" for dtype, split in found.items())
+            each = listed(f"{dtype} in {split}" for dtype, split in found.items())
             raise RequestError(f"{name} is {each}; read these splits separately: ds.split(...)")
         return next(iter(found))
 
@@ -214,13 +214,7 @@ class Collection:
                 "ds.subset(index) selects them"
             )
         if not self.layout.matches(name, self.names):
-            for split in self._splits:
-                if found := self.layout.matches(name, split.arrays):
-                    lacking = ", ".join(s.name for s in self._splits if found[0] not in s.arrays)
-                    raise RequestError(
-                        f"{found[0]} is not in {lacking} of {self.path}; "
-                        f"ds.split({split.name!r}) has it"
-                    )
+            check_unknown_array(name, self._splits, self.layout, self.metadata_names, self.path)
         return self.layout.find(name, self.names, str(self.path))
 
     # ---- parts -------------------------------------------------------------------------------
@@ -252,9 +246,9 @@ class Collection:
                     index = index[(index >= start) & (index < stop)] - start
                 return self._derive((split,), index)
             start = stop
-        names = ", ".join(split.name for split in self._splits)
-        hint = suggest(name, (split.name for split in self._splits))
-        raise RequestError(f"there is no split {name!r}; {self.path} has {names}{hint}")
+        names = [split.name for split in self._splits]
+        hint = suggest(name, names)
+        raise RequestError(f"there is no split {name!r}; {self.path} has {listed(names)}{hint}")
 
     def subset(self, index: Index | None = None, /, **where: Any) -> Self:
         """Return some of the patches as a data set.

@@ -13,6 +13,7 @@ from .._core.plans import BasePlan, Gather, Remap
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from .._utils.tensors import as_host_array
+from .._utils.text import listed
 from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import DTYPES
@@ -125,7 +126,7 @@ def gather(
 def remap(
     array: SupportsArray,
     index: Index,
-    table: LabelMap | Mapping[int, int | None] | np.ndarray | Sequence[SupportsIndex],
+    table: Sequence[SupportsIndex] | SupportsArray | LabelMap | Mapping[int, int | None],
     *,
     size: Size = None,
     origin: Origin | None = None,
@@ -217,7 +218,7 @@ def _check_array(what: str, given: Any) -> np.ndarray:
         kind = f"of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise RequestError(f"{what} is {kind}; it must be an array (patch, row, column)")
     if array.dtype.name not in DTYPES:
-        raise RequestError(f"{what} has dtype {array.dtype}; it must be one of {', '.join(DTYPES)}")
+        raise RequestError(f"{what} has dtype {array.dtype}; it must be one of {listed(DTYPES)}")
     if not array.dtype.isnative:
         raise RequestError(
             f"{what} is {array.dtype.str}, of another byte order than this machine's; "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._utils.text import percent
+from .._utils.text import listed, percent
 from .._utils.warn import dismiss, warn_once, was_warned
 from ..layouts.band import Window
 from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
@@ -99,7 +99,7 @@ def _warn_about_codes(label: LabelRequest) -> None:
         warn_once(
             matter,
             f"{cannot_hold(label.name, label.dtype, lost or lost_own)}. All sampled pixels of "
-            f"{', '.join(blank)} ({_N_ROWS} rows of up to {_N_PATCHES} patches) are 0, so that "
+            f"{listed(blank)} ({_N_ROWS} rows of up to {_N_PATCHES} patches) are 0, so that "
             "every pixel becomes one class, whatever the image shows. Read another label, unless "
             f"'cloudio verify {label.folder}' finds other codes in it",
         )
@@ -165,9 +165,8 @@ def _warn_about_policy(label: LabelRequest) -> None:
 
 def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     """Return which codes become what under each policy; "" if all policies agree."""
-    listed = sorted({code for label_map in policies.values() for code in notable_codes(label_map)})
     found: dict[tuple[int | None, ...], list[int]] = {}
-    for code in listed:
+    for code in sorted({code for one in policies.values() for code in notable_codes(one)}):
         found.setdefault(tuple(m.of(code) for m in policies.values()), []).append(code)
     parts = []
     for classes, codes in found.items():
@@ -177,7 +176,7 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
                 for policy, to in zip(policies, classes, strict=True)
             )
             what = "the code" if len(codes) == 1 else "the codes"
-            parts.append(f"{what} {', '.join(map(str, codes))}: {', '.join(each)}")
+            parts.append(f"{what} {listed(codes)}: {', '.join(each)}")
     return "; ".join(parts)
 
 
@@ -208,7 +207,7 @@ def _warn_about_padding(
     n_padding = n_pixels - min(size[0], valid[0]) * min(size[1], valid[1])
     warn_once(
         (folder, "padding", *names),
-        f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} read as stored in windows of "
+        f"{listed(names)} {'is' if len(names) == 1 else 'are'} read as stored in windows of "
         f"{size[0]} x {size[1]}, but only "
         f"{valid[0]} x {valid[1]} pixels of a patch are valid. At least {n_padding:,} pixels of "
         f"each window ({percent(n_padding / n_pixels)}) are padding and keep the code stored "

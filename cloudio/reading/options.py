@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
+from .._utils.text import listed
 from .._utils.types import AxisOrder, ElementType, Numbers, Scale, Size
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
@@ -46,7 +47,7 @@ def parse_image_dtype(dtype: Any) -> str:
     # Names need no numpy, which knows bfloat16 only where ml_dtypes is imported.
     if isinstance(dtype, str) and dtype in _IMAGE_DTYPES:
         return str(dtype)
-    note = f" ({', '.join(STORED_DTYPES)} give numbers as stored)"
+    note = f" ({listed(STORED_DTYPES)} give numbers as stored)"
     return dtype_name("dtype", dtype, _IMAGE_DTYPES, note)
 
 

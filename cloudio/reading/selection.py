@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._utils.text import listed
+from .._utils.text import listed, suggest
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .collection import Collection
@@ -47,7 +47,8 @@ def _band(dataset: Collection, name: str) -> str:
     except RequestError as error:
         layout = dataset.layout
         known = [*dataset.names, *(band.name for band in layout.bands)]
-        if not layout.presets or layout.matches(name, known):
+        is_unknown = str(error).startswith("there is no array")
+        if not layout.presets or layout.matches(name, known) or not is_unknown:
             raise
         raise RequestError(
             f"{name!r} is not a preset ({listed(layout.presets)}): {error}"
@@ -85,7 +86,7 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
             return choice
     missing = [band for band in choices[0] if band not in dataset.names]
     raise RequestError(
-        f"preset {name!r} needs {', '.join(missing)}; {dataset.path} has {listed(dataset.names)}"
+        f"preset {name!r} needs {listed(missing)}; {dataset.path} has {listed(dataset.names)}"
     )
 
 
@@ -155,11 +156,12 @@ def _label_map(dataset: Collection, array: str, rule: Any) -> LabelMap | None:
         return rule
     policies = dataset.layout.label_maps.get(array, {})
     if not isinstance(rule, str) or rule not in policies:
-        known = ", ".join(map(repr, policies))
+        known = listed(map(repr, policies))
         choices = f"its policies: {known}. Give one of them," if known else "it has none. Give"
         is_band = dataset.band(array).kind == "band"
         raise RequestError(
             f"{array} has no policy {rule!r}; {choices} a LabelMap, a mapping of codes to classes, "
             f"or None for codes as stored{f'. {array} is a band, not a label' if is_band else ''}"
+            f"{suggest(rule, policies)}"
         )
     return policies[rule]

@@ -38,15 +38,22 @@ def parse_seed(seed: Any) -> int:
     return check_whole("seed", seed, 0, 2**64 - 1, needed="a whole number from 0 to 2**64 - 1")
 
 
-def text_columns(ds: Dataset, names: Any) -> dict[str, list[str]]:
-    """Return the fields of these columns of metadata, as text."""
+def text_columns(ds: Dataset, names: Any, hint: str) -> dict[str, list[str]]:
+    """Return the fields of these columns of metadata, as text.
+
+    ``hint`` ends the message about a column that does not exist, unless another is suggested.
+    """
     if isinstance(names, str):
         names = (names,)
     if names is not None and not isinstance(names, (list, tuple, set, frozenset)):
         raise RequestError(
             f"columns {names!r}; they must be the name of a column, a list of names, or None"
         )
-    columns = ds.metadata_columns(list(names or ()))
+    try:
+        columns = ds.metadata_columns(list(names or ()))
+    except RequestError as error:
+        text = str(error)
+        raise RequestError(text if text.endswith("?") else f"{text}; {hint}") from None
     return {name: column_text(column) for name, column in columns.items()}
 
 

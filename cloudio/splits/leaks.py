@@ -55,7 +55,7 @@ def shared(ds: Dataset, columns: str | Sequence[str] = ("roi_id", "s2_id")) -> l
     """
     check_dataset(ds)
     found = []
-    for column, fields in text_columns(ds, columns).items():
+    for column, fields in text_columns(ds, columns, "give columns=...").items():
         patches: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         for split, positions in ds.splits.items():
             for patch, position in enumerate(positions):

@@ -16,6 +16,11 @@ from .assignment import assign
 from .groups import Group, connect, describe
 from .result import Share, Splits
 
+_GROUP_HINT = (
+    "give the columns that tell places apart, group=..., so that patches of one place stay in one "
+    "split, or group=None, which splits patch by patch"
+)
+
 
 def make_splits(
     ds: Dataset,
@@ -69,7 +74,7 @@ def make_splits(
     seed = parse_seed(seed)
     if not len(ds):
         raise RequestError("there are no patches to split; the data set is empty")
-    columns, values = text_columns(ds, group), stratum_values(ds, stratify)
+    columns, values = text_columns(ds, group, _GROUP_HINT), stratum_values(ds, stratify)
     group_of = connect(ds, columns.values())
     groups = describe(ds, group_of, columns, values, seed)
     assigned = assign(groups, exact_shares)

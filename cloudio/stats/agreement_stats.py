@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._utils.arrays import frozen, ratio
+from .._utils.text import listed
 from ..errors import RequestError
 from ..layouts.labels import CLASSES, LabelMap
 from .provenance import Provenance
@@ -230,7 +231,7 @@ class Agreement(Result):
         ]
         pairs = zip(self.names, self.predictable, strict=True)
         if missing := [name for name, predictable in pairs if not predictable]:
-            text = f"{self.source} has no {', '.join(missing)}"
+            text = f"{self.source} has no {listed(missing)}"
             lines.append(f"{text}: merge classes until both have all")
         return lines
 

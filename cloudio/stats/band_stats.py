@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._utils.arrays import frozen, ratio
-from .._utils.text import percent
+from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
 from .provenance import Provenance
 from .result import Result, Table, format_number
@@ -103,7 +103,8 @@ class BandStats(Result):
         names = (names,) if isinstance(names, str) else names
         if missing := [name for name in names if name not in self.names]:
             raise RequestError(
-                f"no band {', '.join(missing)}; these are statistics of {', '.join(self.names)}"
+                f"no band {listed(missing)}; these are statistics of {listed(self.names)}"
+                f"{suggest(missing[0], self.names)}"
             )
         which = [self.names.index(name) for name in names]
         columns: dict[str, Any] = {

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._utils.arrays import ratio
 from .._utils.numbers import is_number
-from .._utils.text import percent
+from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .provenance import Provenance
@@ -129,7 +129,10 @@ class ClassStats(Result):
         an infinite weight makes the loss infinite where other patches have a pixel of the class.
         """
         if how not in WEIGHTS:
-            raise RequestError(f"how={how!r}; how must be one of {', '.join(map(repr, WEIGHTS))}")
+            raise RequestError(
+                f"how={how!r}; how must be one of {listed(map(repr, WEIGHTS))}"
+                f"{suggest(how, WEIGHTS)}"
+            )
         if (how == "effective") != (beta is not None):
             raise RequestError(
                 f"beta={beta!r} with how={how!r}; 'effective' needs beta, the others take none"

@@ -3,12 +3,13 @@
 A sentence says what was found; the warning adds what that does to the numbers and what to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._utils.text import counted
+from .._utils.text import counted, listed
 from .._utils.warn import warn_once, was_warned
+from ..errors import RequestError
 from ..layouts.layout import Layout
 from .discovery import Split
 from .metadata.csv_file import METADATA_CSV
@@ -61,9 +62,7 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
             text = f"{split.ambiguity}; a {split.csv.name} with a row per patch decides it"
             found.append(Diagnostic("patches", f"{split.name}: {text}"))
         if missing := everywhere.difference(split.arrays):
-            text = (
-                f"{split.name}: there is no {', '.join(sorted(missing))}, which other splits have"
-            )
+            text = f"{split.name}: there is no {listed(sorted(missing))}, which other splits have"
             found.append(Diagnostic("missing", text))
         if metadata and not split.metadata:
             text = f"{split.name}: there is no {METADATA_CSV}, which other splits have"
@@ -105,3 +104,27 @@ def warn_about_files(path: Path, splits: Sequence[Split], layout: Layout) -> Non
         count = counted(len(costly), "warning")
         listed = "".join(lines)
         warn_once(matter, f"{path}: {count} about its files; ds.warnings lists all.{listed}")
+
+
+def check_unknown_array(
+    name: str, splits: Sequence[Split], layout: Layout, columns: Iterable[str], where: Path
+) -> None:
+    """Raise RequestError if a name is an array of some splits only, or names something else."""
+    for split in splits:
+        if found := layout.matches(name, split.arrays):
+            lacking = listed(other.name for other in splits if found[0] not in other.arrays)
+            raise RequestError(
+                f"{found[0]} is not in {lacking} of {where}; ds.split({split.name!r}) has it"
+            )
+    if any(name == split.name for split in splits):
+        raise RequestError(f"{name!r} is a split, not an array; ds.split({name!r}) returns it")
+    if name in columns:
+        raise RequestError(
+            f"{name!r} is a column of the metadata, not an array: ds.metadata[{name!r}]"
+        )
+    if name in layout.presets:
+        names = listed(layout.presets[name][0])
+        raise RequestError(
+            f"{name!r} is a preset for several arrays ({names}), not an array; "
+            f"ds.reader({name!r}) reads them"
+        )

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._utils.text import listed
 from ..errors import LayoutError
 from ..layouts.layout import Layout
 from .errors import FileProblem
@@ -156,7 +157,7 @@ def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[st
         by_stem[match[2]] = path
     if len(splits) > 1 and files.csv.exists():
         reason = (
-            f"is beside the splits {', '.join(splits)}; each split needs its own file, "
+            f"is beside the splits {listed(splits)}; each split needs its own file, "
             f"such as {next(iter(splits.values())).csv.name}"
         )
         error = LayoutError.about(files.csv, reason)

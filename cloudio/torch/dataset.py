@@ -11,6 +11,7 @@ import torch
 from torch.utils import data
 
 from .._utils.numbers import is_whole
+from .._utils.text import listed
 from .._utils.types import Crop, Index, Origin, Symmetries
 from ..errors import RequestError
 from ..loading.augmentation import Augmentation
@@ -145,8 +146,7 @@ class Dataset(data.Dataset[T]):
         """
         own = self.state_dict()
         wrong = (
-            f"{state!r} is not the state of a Dataset; it must have whole numbers for "
-            f"{', '.join(own)}"
+            f"{state!r} is not the state of a Dataset; it must have whole numbers for {listed(own)}"
         )
         if not isinstance(state, Mapping) or "version" not in state:
             raise RequestError(wrong)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from .._utils.text import listed
 from ..errors import RequestError
 from ..reading.options import STORED_DTYPES
 from ..reading.reader import Reader, with_settings
@@ -27,7 +28,7 @@ def stored_reader(reader: Reader[Any]) -> Reader[Any]:
         if dtype not in STORED_DTYPES:
             raise RequestError(
                 f"scale_on='device', but {name} is stored as {dtype}; the device scales "
-                f"{', '.join(STORED_DTYPES)}, and scale_on='cpu' any type"
+                f"{listed(STORED_DTYPES)}, and scale_on='cpu' any type"
             )
         if dtype != types[first]:
             raise RequestError(

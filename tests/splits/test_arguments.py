@@ -94,3 +94,11 @@ def test_patches_and_metadata_are_needed():
     ):
         make_splits(bare, HALVES)
     assert len(make_splits(bare, HALVES, group=None)) == 2
+    for ds in (bare, metadata_only(name=["a", "b"])):
+        with pytest.raises(
+            RequestError,
+            match=r"no column 'roi_id'; .*group=\.\.\., .* or group=None, which splits",
+        ):
+            make_splits(ds, HALVES)
+    with pytest.raises(RequestError, match=r"no column 'roi'; .*; did you mean roi_id\?$"):
+        make_splits(metadata_only(**release_columns(5)), HALVES, group="roi")

@@ -60,15 +60,26 @@ def test_what_is_not_printed_is_escaped_and_nothing_else():
 
 
 @pytest.mark.parametrize(
+    ("n", "text"),
+    [
+        (0, ""),
+        (2, "0, 1"),
+        (12, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"),
+        (13, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 1 more"),
+        (2012, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2,000 more"),
+    ],
+)
+def test_a_list_ends_after_twelve_entries(n, text):
+    assert listed(range(n)) == text
+
+
+def test_a_list_may_be_one_of_alternatives():
+    assert listed(["a", "b"], " or ") == "a or b"
+
+
+@pytest.mark.parametrize(
     ("name", "suggested"),
     [("fmaks", "; did you mean fmask?"), ("FMASK2", "; did you mean fmask?"), ("x", ""), (3, "")],
 )
 def test_the_choice_most_like_a_name_is_suggested(name, suggested):
     assert suggest(name, ["sen2cor", "fmask", "qa60"]) == suggested
-
-
-def test_lists_end_after_a_dozen_names():
-    names = [f"B{k}" for k in range(1, 14)]
-    assert listed(names[:12]) == ", ".join(names[:12])
-    assert listed(names) == f"{', '.join(names[:12])} and 1 more"
-    assert listed(iter([])) == ""

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from ..._utils.text import listed
 from ...errors import LayoutError
 from ...layouts.band import DTYPES
 from ..files import file_size
@@ -52,7 +53,7 @@ def read_header(path: Path) -> Header:
     if dtype.hasobject:
         raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
     if dtype.name not in DTYPES:
-        reason = f"is {dtype}; cloudio reads {', '.join(DTYPES)}: save it again as one of these"
+        reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: save it again as one of these"
         raise LayoutError.about(path, reason)
     little = np.dtype(dtype.newbyteorder("<").str)
     if dtype != little:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..._utils.numbers import is_number
-from ..._utils.text import suggest
+from ..._utils.text import listed, suggest
 from ...errors import RequestError
 from .columns import typed_column
 from .dates import looks_like_date, parse_period
@@ -34,7 +34,7 @@ def find_column(names: Sequence[str], name: Any, where: Any) -> str:
         )
     if not isinstance(name, str) or name not in names:
         raise RequestError(
-            f"there is no column {name!r}; the metadata of {where} has {', '.join(names)}"
+            f"there is no column {name!r}; the metadata of {where} has {listed(names)}"
             f"{suggest(name, names)}"
         )
     return name

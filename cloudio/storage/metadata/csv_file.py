@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
+from ..._utils.text import listed
 from ...errors import LayoutError
 
 METADATA_CSV = "metadata.csv"
@@ -166,7 +167,7 @@ def _check_names(path: Path, header: list[str]) -> list[str]:
 
 def _refuse_twice(path: Path, names: list[str]) -> None:
     if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise LayoutError.about(path, f"has a column twice: {', '.join(map(repr, twice))}")
+        raise LayoutError.about(path, f"has a column twice: {listed(map(repr, twice))}")
 
 
 def count_rows(path: Path) -> int:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ..._utils.text import listed
 from ...storage.discovery import Split
 from ...storage.errors import FileProblem
 from ..report import Finding, make_finding
@@ -19,11 +20,11 @@ def check_metadata(splits: Sequence[Split], problems: Sequence[FileProblem]) -> 
         file = split.csv.name
         if split.name not in names:
             if names and split.name not in reported:
-                message = f"only {', '.join(names)} have it"
+                message = f"only {listed(names)} have it"
                 yield make_finding("no-metadata", split.name, file, (), message)
             continue
         if lacking := sorted(columns.difference(names[split.name])):
-            yield make_finding("columns", split.name, file, (), f"it lacks {', '.join(lacking)}")
+            yield make_finding("columns", split.name, file, (), f"it lacks {listed(lacking)}")
         yield from _check_index(split)
     for column, check in _LEAK_CHECKS.items():
         yield from _check_leaks([split for split in splits if split.metadata], column, check)
@@ -60,7 +61,7 @@ def _check_leaks(splits: Sequence[Split], column: str, check: str) -> Iterator[F
         # In the order in which values occur first, in any split.
         own = [value for value in n_splits if value in shared]
         rows = [row for row, value in enumerate(fields[split.name]) if value in shared]
-        also = ", ".join(
+        also = listed(
             other
             for other in values
             if other != split.name and not shared.isdisjoint(values[other])

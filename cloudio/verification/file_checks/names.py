@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from ..._utils.text import listed
 from ...layouts.layout import Layout
 from ...storage.discovery import Split
 from ...storage.errors import FileProblem
@@ -38,7 +39,7 @@ def _missing(
     name: str, split: Split, splits: Sequence[Split], present: dict[str, set[str]]
 ) -> Finding:
     with_array = [other for other in splits if name in other.arrays]
-    others = ", ".join(other for other, names in present.items() if name in names)
+    others = listed(other for other, names in present.items() if name in names)
     file = name
     if with_array:
         file = array_file_name(with_array[0].arrays[name], with_array[0].folder)
@@ -58,7 +59,7 @@ def _incomplete(names: set[str], layout: Layout) -> Iterator[Finding]:
             if lacking and len(lacking) * 2 < len(group) and not is_part:
                 n_present = len(group) - len(lacking)
                 message = f"{preset} has {n_present} of {len(group)} arrays; it lacks "
-                yield make_finding("incomplete", "", "", (), message + ", ".join(lacking))
+                yield make_finding("incomplete", "", "", (), message + listed(lacking))
 
 
 def check_types(splits: Sequence[Split], layout: Layout) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ..._utils.text import counted, percent
+from ..._utils.text import counted, listed, percent
 from ...reading.scan import ArrayCounts
 from ..checked_array import CheckedArray
 from ..report import Finding
@@ -46,7 +46,7 @@ def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Ite
         return
     message = "code 0 in every pixel"
     if codes.not_storable:
-        message += f"; its type cannot hold the codes {', '.join(map(str, codes.not_storable))}"
+        message += f"; its type cannot hold the codes {listed(codes.not_storable)}"
     yield from array.found("label-zeros", every_patch, message)
 
 
