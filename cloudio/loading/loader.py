@@ -85,9 +85,10 @@ class Loader(Generic[B]):
     Crop and symmetry of a patch depend only on seed, epoch and its number in the reader, so they
     are the same for any batch size, number of ranks and threads, ``prefetch`` and ``io``.
 
-    Batches reuse the memory of earlier batches that nobody holds; at most ``prefetch`` of them, at
-    least one, are free or in progress.  ``batch.image.base.memory`` is the buffer that ``allocate``
-    returned.  It is reused when the batch is gone, even if something else refers to the buffer.
+    Batches reuse the memory of earlier batches that are no longer in use.  At most
+    ``prefetch`` of them, at least one, are free or in progress.  ``batch.image.base.memory`` is
+    the buffer that ``allocate`` returned.  It is reused when the batch is gone, even if something
+    else refers to the buffer.
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state.
