@@ -23,9 +23,17 @@ try:
         windows,
     )
 except ImportError as error:
+    from .errors import import_failure
+
+    raise import_failure(__path__[0], error) from None
+
+try:
+    import numpy  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "numpy":
+        raise
     raise ImportError(
-        f"the compiled modules of cloudio cannot be imported from {__path__[0]} ({error}); in a "
-        "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
+        "cloudio needs numpy, which this Python does not have: pip install 'numpy>=1.26'"
     ) from None
 
 from ._version import __version__ as __version__
