@@ -47,8 +47,8 @@ def _chart(column: str) -> str:
 
 
 def _table(text: str) -> dict[str, list[str]]:
-    """Return the cells of the first table of a page by the first of each row."""
-    rows = re.search(r"(^\|.*\|\n)+", text, re.MULTILINE)
+    """Return the cells of the table in memory by the first of each row."""
+    rows = re.search(r"(^\|.*\|\n)+", text.partition("\n## In memory\n")[2], re.MULTILINE)
     assert rows is not None, f"{BENCHMARKS} has no table"
     cells = [re.split(r" *\| *", line.strip("| ")) for line in rows[0].splitlines()]
     return {first: others for first, *others in cells}

@@ -40,5 +40,5 @@ def _as_written(type_: griffe.ExprTuple, text: str) -> griffe.ExprTuple:
     for line in text.splitlines():
         written = re.sub(r"(, optional|, default .*)$", "", line.rpartition(" : ")[2]).strip("{}")
         if '"' in written and written.replace('"', "") == plain:
-            return griffe.ExprTuple([written], implicit=True)
+            return griffe.ExprTuple(written.split(", "), implicit=True)
     return griffe.ExprTuple(type_.elements, implicit=True)

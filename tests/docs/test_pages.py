@@ -1,5 +1,5 @@
-"""Pages of docs/ that list what the package has: options of commands, public names; and the
-tutorial in git.
+"""Pages of docs/ that list what the package has: options of commands, public names, rows
+of benchmarks; and the tutorial in git.
 """
 
 import argparse
@@ -7,6 +7,7 @@ import ast
 import importlib
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,16 @@ def test_each_public_name_is_in_the_api_reference_once() -> None:
     # The module has the name of its function.
     entries = [re.sub(r"^torch\.collate\.collate$", "torch.collate", name) for name in entries]
     assert sorted(entries) == sorted(set(names) - bound_twice)
+
+
+def test_the_script_that_makes_the_tables_of_benchmarks_has_their_rows() -> None:
+    script = runpy.run_path(str(ROOT / "benchmarks" / "scripts" / "tables.py"))
+    page = (DOCS / "benchmarks.md").read_text(encoding="utf-8")
+    headings = {"In memory": "IN_MEMORY", "Outputs": "OUTPUTS", "From the disk": "COLD"}
+    for heading, rows in headings.items():
+        section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        _, _, *cells = re.findall(r"^\| ?(.+?) ?\|", section, re.MULTILINE)
+        assert cells == list(script[rows])
 
 
 def test_the_tutorial_lies_in_git_without_outputs() -> None:
