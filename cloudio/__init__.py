@@ -7,7 +7,6 @@ reader = ds.split("train").reader("L1C", "manual_hq", size=224)
 image, label, index = reader.read([3, 1, 4])
 """
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -129,9 +128,12 @@ def __getattr__(name: str) -> Any:
         module = importlib.import_module(f".{_LAZY_NAMES[name]}", __name__)
         # Bound, so that the next access does not come here.
         return globals().setdefault(name, getattr(module, name))
-    raise AttributeError(
-        f"module 'cloudio' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-    )
+    hint = ""
+    if not name.startswith("_"):
+        from ._utils.text import suggest
+
+        hint = suggest(name, [*__all__, *_LAZY_ROOMS])
+    raise AttributeError(f"module 'cloudio' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:
