@@ -37,3 +37,5 @@ IO = Literal["mmap", "pread", "auto"]
 
 Crop = Literal["random", "center"] | Sequence[SupportsIndex] | SupportsArray
 Symmetries = Literal["d4", "flip"] | None
+#: A number for each patch.
+Weights = Sequence[SupportsFloat] | SupportsArray

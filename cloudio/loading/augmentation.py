@@ -44,6 +44,12 @@ class Augmentation:
         return cls(rows, cols, SYMMETRIES[symmetry])
 
     @property
+    def is_random(self) -> bool:
+        """Whether two draws of a patch may differ."""
+        sides = [axis[1] for axis in (self.rows, self.cols) if axis is not None]
+        return self.symmetries is not None or max(sides, default=1) > 1
+
+    @property
     def first_origin(self) -> tuple[int, int] | None:
         """The first origin; None for the reader's own."""
         if self.rows is None or self.cols is None:
@@ -51,16 +57,19 @@ class Augmentation:
         return self.rows[0], self.cols[0]
 
     def draw(
-        self, index: np.ndarray, seed: int, epoch: int
+        self, index: np.ndarray, seed: int, epoch: int, repetition: np.ndarray | None = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the origin and symmetry of each patch, as `Reader.read` takes them.
 
-        They depend only on seed, epoch and the patch's index.
+        They depend only on seed, epoch, the patch's index and its repetition; None is 0 for all.
         """
         row_key, col_key, symmetry_key = random_keys("view", seed, epoch, 3)
+        numbers = index.astype(np.uint64)
+        if repetition is not None:
+            numbers += mix(repetition.astype(np.uint64))  # which leaves 0 as it is
 
         def draw_below(n: int, key: np.uint64) -> np.ndarray:
-            hashed = mix(mix(index.astype(np.uint64) + key) + key)
+            hashed = mix(mix(numbers + key) + key)
             return reduce_below(hashed, n).astype(np.int64)
 
         origin = symmetry = None

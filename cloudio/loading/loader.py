@@ -1,41 +1,54 @@
-"""Epochs of batches: their order, the part of a rank, and the position to begin at.
+"""The loader: its arguments, the memory of its batches, and what subclasses replace.
 
-sampling.py draws the samples, prefetch.py builds the batches, iteration.py hands them out.
+epochs.py has its epochs, sampling.py draws their samples, prefetch.py builds the batches.
 """
 
-import contextlib
-import math
-import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from queue import SimpleQueue
-from typing import Any, Generic
+from typing import Any, TypeVar, Unpack, overload
 
 import numpy as np
 
 from .._core.pool import Pool
-from .._utils.numbers import check_bool, check_whole, whole_numbers
-from .._utils.types import Crop, Index, Symmetries
-from ..errors import RequestError
+from .._utils.numbers import check_bool
+from .._utils.types import Crop, Index, Symmetries, Weights
 from ..reading.batch import B
-from ..reading.indexing import resolve_index_or_mask
-from ..reading.outputs import allocate_aligned, allocate_image
+from ..reading.outputs import allocate_image
 from ..reading.reader import Reader, check_reader
+from .arguments import (
+    LoaderOptions,
+    check_allocate,
+    check_count,
+    check_crops,
+    check_ranks,
+    check_replacement,
+    check_shard,
+    explain_unknown,
+    parse_patches,
+)
 from .augmentation import Augmentation
-from .iteration import BatchIterator, Progress
-from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
-from .sampling import Sampler, Samples, Shard, check_epoch, check_seed
-from .state import VERSION, check_state, fingerprint
+from .epochs import Epochs
+from .finish import Finish, check_columns, check_transform
+from .iteration import Progress
+from .memory import SampleArrays, buffer_sizes, sample_arrays, take_idle
+from .memory import allocate as allocate_checked
+from .orders import make_order
+from .prefetch import IdlePools, Producer, TransferHook
+from .sampling import Sampler, check_seed
+from .weights import choose, parse_weights
 
-_UINT8 = np.dtype(np.uint8)
+# What a transform returns.
+R = TypeVar("R")
 _FIXED = (
     "reader", "batch_size", "shuffle", "seed", "crop", "symmetry", "drop_last", "rank",
-    "world_size", "prefetch", "n_patches",
+    "world_size", "prefetch", "n_patches", "weights", "replacement", "num_samples",
+    "crops_per_patch", "even_batches", "columns", "transform",
 )  # fmt: skip
 
 
-class Loader(Generic[B]):
+class Loader(Epochs[B]):
     """Iterates over epochs of batches: shuffled, cropped, flipped, and built in the background.
 
     Each ``for batch in loader`` is one epoch, and the next loop is the next epoch.  A loop that
@@ -59,21 +72,42 @@ class Loader(Generic[B]):
         Random flips and rotations: "d4" one of all eight, "flip" one of the four without quarter
         turns.
     drop_last : bool
-        Whether to drop the last batch if it is not full, and patches that do not divide among the
+        Whether to drop the last batch if it is not full, and samples that do not divide among the
         ranks.
     index : sequence of int or bool array, optional
         The patches of the reader to load, numbers or a mask.  By default all.  Repeats of a patch
-        have the same crop and symmetry in an epoch.
+        have the same crop and symmetry in an epoch; ``crops_per_patch`` gives it several.
     rank, world_size : int
         This process is number ``rank`` of ``world_size``, and takes every ``world_size``-th
         position. Every rank has the same number of samples: without ``drop_last`` the last ones are
-        filled with patches from the beginning of the epoch.
+        filled with samples from the beginning of the epoch.
     prefetch : int
         Batches that a thread builds ahead; it also prefetches the pages of the batch after them.  0
         builds each batch when it is requested.
     allocate : callable, optional
         A function that takes a number of bytes and returns a writable buffer, such as shared
         memory, for batches.  The loader's thread calls it.
+    weights : sequence of float, optional
+        A weight for each patch of the reader, 0 or more, also where ``index`` chooses among them.
+        Patches are drawn in proportion, and ``shuffle`` must be True.
+    replacement : bool, optional
+        Whether a patch can be drawn more than once in an epoch.  By default True with ``weights``,
+        else False.  With replacement each draw has a crop and symmetry of its own.
+    num_samples : int, optional
+        Samples in an epoch, over all ranks.  By default as many as patches, times
+        ``crops_per_patch``.  Without replacement at most these, with weights at most the patches of
+        a weight above 0, which is then the default.
+    crops_per_patch : int
+        How often a patch comes in an epoch, each time with a crop and symmetry of its own.  Without
+        ``shuffle`` the crops of a patch follow each other.
+    even_batches : bool
+        False: every sample comes once, and ranks may have different numbers of batches, even none.
+    columns : sequence of str, optional
+        Metadata columns to add.  Batches are then dicts: image, label, index, valid and the
+        columns.  There is no key for what the reader does not read.
+    transform : callable, optional
+        A function that takes each batch and returns what the loader hands out in its place.  The
+        loader's thread calls it once the batch is read, with ``prefetch=0`` the caller's.
 
     Raises
     ------
@@ -82,21 +116,63 @@ class Loader(Generic[B]):
 
     Notes
     -----
-    Crop and symmetry of a patch depend only on seed, epoch and its number in the reader, so they
+    Crop and symmetry of a patch depend only on seed, epoch, its number in the reader and its
+    repetition: which of ``crops_per_patch`` it is, with replacement its position, else 0.  So they
     are the same for any batch size, number of ranks and threads, ``prefetch`` and ``io``.
+    A draw with replacement depends on seed, epoch, position and weights; one without on all draws
+    before it, so the order of an epoch is computed when the epoch begins.
 
-    Batches reuse the memory of earlier batches that are no longer in use.  At most
-    ``prefetch`` of them, at least one, are free or in progress.  ``batch.image.base.memory`` is
-    the buffer that ``allocate`` returned.  It is reused when the batch is gone, even if something
-    else refers to the buffer.
+    Batches reuse the memory of earlier batches that nobody holds; at most ``prefetch`` of them, at
+    least one, are free or in progress, with a ``transform`` one more.  ``batch.image.base.memory``
+    is the buffer that ``allocate`` returned.  It is reused when the batch is gone, even if
+    something else refers to the buffer.
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
-    began it; several iterations at once are a whole epoch each.  A loader pickles with its state.
+    began it; several iterations at once are a whole epoch each.  A loader pickles with its state,
+    in less than 2 KB besides ``index`` and ``weights`` (8 bytes per patch each) and what
+    ``transform`` needs.
+
+    An error of ``transform`` is raised where the batch would have come, with its traceback.  To
+    close an iteration waits for a transform in progress.
     """
 
+    @overload
     def __init__(
         self,
         reader: Reader[B],
+        batch_size: int,
+        *,
+        columns: None = ...,
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[dict[str, Any]]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        columns: Sequence[str],
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[R]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        columns: Sequence[str] | None = ...,
+        transform: Callable[[Any], R],
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @explain_unknown
+    def __init__(
+        self,
+        reader: Reader[Any],
         batch_size: int,
         *,
         shuffle: bool = True,
@@ -109,10 +185,17 @@ class Loader(Generic[B]):
         world_size: int = 1,
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
+        weights: Weights | None = None,
+        replacement: bool | None = None,
+        num_samples: int | None = None,
+        crops_per_patch: int = 1,
+        even_batches: bool = True,
+        columns: Sequence[str] | None = None,
+        transform: Callable[[Any], Any] | None = None,
     ) -> None:
         check_reader(reader)
         self.reader: Reader[Any] = reader
-        self.batch_size = _count("batch_size", batch_size, 1)
+        self.batch_size = check_count("batch_size", batch_size, 1)
         self.shuffle = check_bool("shuffle", shuffle)
         self.drop_last = check_bool("drop_last", drop_last)
         self.seed = check_seed(seed)
@@ -120,177 +203,58 @@ class Loader(Generic[B]):
         # The caller may change a list.
         self.crop = crop if isinstance(crop, str) else augmentation.first_origin
         self.symmetry: Symmetries = symmetry
-        self._index = None if index is None else resolve_index_or_mask(index, len(reader))
-        if self._index is not None and np.array_equal(self._index, np.arange(len(reader))):
-            self._index = None
+        self.columns = () if columns is None else check_columns(reader.dataset, columns)
+        self.transform = check_transform(transform)
+        self._index = parse_patches(index, len(reader))
         self.n_patches = len(reader) if self._index is None else len(self._index)
-        if self.n_patches == 0:
-            raise RequestError("there are no patches to load; the data set or index is empty")
-        self._sampler = Sampler(self.n_patches, self.shuffle, self.seed, self._index, augmentation)
-        self.world_size = _count("world_size", world_size, 1)
-        if self.world_size > self.n_patches:
-            raise RequestError(
-                f"world_size={world_size}, but there are only {self.n_patches} patches"
-            )
-        self.rank = _count("rank", rank, 0)
-        if self.rank >= self.world_size:
-            raise RequestError(
-                f"rank={rank}; with world_size={self.world_size} rank must be "
-                f"0..{self.world_size - 1}"
-            )
-        self._shard = Shard(
-            self.n_patches, self.batch_size, self.drop_last, self.rank, self.world_size
+        self.weights = None if weights is None else parse_weights(weights, len(reader))
+        self.replacement = check_replacement(replacement, weights)
+        can_differ = augmentation.is_random or transform is not None
+        self.crops_per_patch = check_crops(crops_per_patch, can_differ)
+        order = make_order(
+            self.n_patches,
+            self.seed,
+            shuffle=self.shuffle,
+            crops=self.crops_per_patch,
+            weights=choose(self.weights, self._index),
+            replacement=self.replacement,
+            num_samples=num_samples,
         )
-        if len(self) == 0:
-            raise RequestError(
-                f"drop_last=True leaves no batch: {self.n_patches} patches, batch_size="
-                f"{batch_size}, world_size={self.world_size}; use a smaller batch_size"
-            )
-        self.prefetch = _count("prefetch", prefetch, 0)
-        if allocate is not None and not callable(allocate):
-            raise RequestError(
-                f"allocate={allocate!r}; allocate must be a function that takes a number of bytes"
-            )
-        self._allocate = allocate
-        self._arrays = self._sample_arrays()
+        self._sampler = Sampler(order, self._index, augmentation)
+        self.num_samples = order.n_samples
+        self.even_batches = check_bool("even_batches", even_batches)
+        self.rank, self.world_size = check_ranks(rank, world_size)
+        check_shard(self._shard, self.n_patches)
+        self.prefetch = check_count("prefetch", prefetch, 0)
+        self._allocate = check_allocate(allocate)
         self._progress = Progress(0, 0)
         self._idle_pools: IdlePools = []
         self._last: Producer | None = None
+        _ = self._arrays  # numpy may lack the type of images
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and name in self.__dict__:
             raise AttributeError(f"{name} cannot be changed; make another loader")
         super().__setattr__(name, value)
 
-    # ---- an epoch ----------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        """Return the number of batches of a whole epoch, for this rank."""
-        return self._shard.n_batches(0)
-
-    def __iter__(self) -> BatchIterator[B]:
-        """Return the batches of `epoch`, from its beginning or from a loaded state's position."""
-        progress = self._progress.next()
-        if self._last is not None and self._last.pool.stopped:
-            self._last.join()  # its memory can be used again
-        spec = BatchSpec(
-            self._batch_reader,
-            self._shard,
-            partial(self._sampler.samples, epoch=progress.epoch),
-            self._arrays,
-            progress.position,
-            self.prefetch,
-        )
-        batches: BatchIterator[B] = BatchIterator(
-            spec, self._take_pool(), self._idle_pools, progress, self._new_hook()
-        )
-        self._last = batches.producer
-        self._progress = progress  # not before: if no thread can start, nothing has begun
-        return batches
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the last iteration; once that has ended, the next epoch."""
-        return self._progress.epoch
-
-    def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration this epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            From 0 on.  The iteration begins at the beginning, or at the position of a loaded state.
-        """
-        epoch = check_epoch(epoch)
-        if epoch != self.epoch or self._progress.done:
-            self._progress = Progress(epoch, 0)
-
-    def samples(self, positions: Index, epoch: int | None = None) -> Samples:
-        """Return what the loader draws for some positions of an epoch.
-
-        Parameters
-        ----------
-        positions : int or sequence of int
-            Positions of the epoch over all ranks, in any order; all cost the same.
-        epoch : int, optional
-            By default `epoch`.
-
-        Returns
-        -------
-        Samples
-            A named tuple (index, origin, symmetry): ``reader.read(*samples)`` reads them.
-
-        Raises
-        ------
-        IndexError
-            If there is no such position.
-        """
-        positions = whole_numbers("positions", positions).reshape(-1)
-        epoch = self.epoch if epoch is None else check_epoch(epoch)
-        if len(positions) and not (positions.min() >= 0 and positions.max() < self.n_patches):
-            raise IndexError(
-                f"positions {positions.min()}..{positions.max()}; "
-                f"an epoch has positions 0..{self.n_patches - 1}"
-            )
-        return self._sampler.samples(positions, epoch)
-
-    def samples_of(self, batch: int, epoch: int | None = None) -> Samples:
-        """Return what the loader draws for one batch of this rank.
-
-        Parameters
-        ----------
-        batch : int
-            The number of the batch in a whole epoch.
-        epoch : int, optional
-            By default `epoch`.
-
-        Returns
-        -------
-        Samples
-            A named tuple (index, origin, symmetry): ``reader.read(*samples)`` reads them.
-
-        Raises
-        ------
-        IndexError
-            If there is no such batch.
-        """
-        if not 0 <= operator.index(batch) < len(self):
-            raise IndexError(f"batch {batch}; an epoch has batches 0..{len(self) - 1}")
-        first = batch * self.batch_size
-        last = min(first + self.batch_size, self._shard.n_samples(0))
-        return self.samples(self._shard.positions(0, np.arange(first, last)), epoch)
-
     # ---- memory ------------------------------------------------------------------------------
 
-    def _sample_arrays(self) -> list[tuple[tuple[int, ...], np.dtype[Any]] | None]:
-        """Return shape and type of image, label and mask; None for what the reader lacks."""
-        reader = self._batch_reader
-        label = None if reader.label_shape is None else (reader.label_shape, reader.label_dtype)
-        return [
-            (reader.image_shape, self._image_dtype()),
-            label,
-            (reader.size, _UINT8) if reader.valid else None,
-        ]
+    @cached_property
+    def _arrays(self) -> SampleArrays:
+        return sample_arrays(self._batch_reader, self._image_dtype())
 
     def _take_pool(self) -> Pool:
         """Return an idle pool of this process, or a new one.
 
         Without a thread iterations share one pool, which stays among the idle ones.
         """
-        pool = None
-        with contextlib.suppress(IndexError):
-            while pool is None:
-                process, idle = self._idle_pools.pop()
-                # The parent's memory may be shared with it, and the parent still uses it.
-                pool = idle if process == os.getpid() else None
+        pool = take_idle(self._idle_pools)
         if pool is None:
             n_samples = min(self.batch_size, self._shard.n_samples(0))
-            sizes = [
-                n_samples * math.prod(array[0]) * array[1].itemsize
-                for array in self._arrays
-                if array is not None
-            ]
-            pool = self._new_pool(sizes, max(self.prefetch, 1))
+            # What a transform returns may not refer to the batch, whose memory is then free while
+            # as many batches as allowed are under way.
+            capacity = max(self.prefetch, 1) + (self.transform is not None)
+            pool = self._new_pool(buffer_sizes(self._arrays, n_samples), capacity)
         if self.prefetch == 0:
             self._idle_pools.append((os.getpid(), pool))
         return pool
@@ -307,93 +271,37 @@ class Loader(Generic[B]):
         return allocate_image((0,), self.reader.dtype_name).dtype
 
     def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
-        return Pool(sizes, capacity, partial(_allocate, self._allocate), SimpleQueue())
+        return Pool(sizes, capacity, partial(allocate_checked, self._allocate), SimpleQueue())
 
     def _new_hook(self) -> TransferHook:
         return TransferHook()
 
-    # ---- states ------------------------------------------------------------------------------
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the position of the last iteration, after the batches that it has handed out.
-
-        Returns
-        -------
-        dict of str to int
-            The same in every rank.  A loader of the same data, seed and shuffling continues from
-            there, with any batch size, number of ranks, crop and symmetry.  Data are the same if
-            layout, subset and index are, and each split's number of patches and metadata.csv (its
-            name, if it has none); pixels are not compared.
-        """
-        return {
-            "version": VERSION,
-            "seed": self.seed,
-            "shuffle": int(self.shuffle),
-            "patches": self.n_patches,
-            "data": self._fingerprint,
-            "epoch": self._progress.epoch,
-            "position": self._progress.position,
-        }
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Make the next iteration continue at the position of a state.
-
-        Parameters
-        ----------
-        state : mapping of str to int
-            From `state_dict`.  Iterations that have begun are not changed.
-
-        Raises
-        ------
-        RequestError
-            If the state belongs to other data, another seed or another version; it names the
-            difference.
-        """
-        epoch, position = check_state(state, self.state_dict())
-        self._progress = Progress(epoch, position, loaded=True)
+    def _new_finish(self, columns: Mapping[str, np.ndarray]) -> Finish:
+        return Finish(columns, self.transform)
 
     @cached_property
-    def _fingerprint(self) -> int:
-        return fingerprint(self.reader.dataset, self._index)
+    def _finish(self) -> Finish | None:
+        """What is done to each batch after its read; None is nothing."""
+        if not self.columns and self.transform is None:
+            return None
+        columns = self.reader.dataset.metadata_columns(self.columns) if self.columns else {}
+        return self._new_finish(columns)
+
+    # ---- pickles and repr ----------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         progress = Progress(self._progress.epoch, self._progress.position, loaded=True)
         state = {**vars(self), "_idle_pools": [], "_last": None, "_progress": progress}
-        state.pop("_fingerprint", None)  # of the files as they are here
+        # What is computed when needed; the files may differ there.
+        for name in "_fingerprint", "_finish", "_shard", "_arrays":
+            state.pop(name, None)
         return state
 
     def __repr__(self) -> str:
         rank = f", rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""
-        order = f"shuffled by {self.seed}" if self.shuffle else "in order"
+        uneven = "" if self.even_batches else ", even_batches False"
         return (
-            f"<cloudio.{type(self).__name__} of {self.n_patches:,} patches {order}: "
-            f"{len(self):,} batches of {self.batch_size}{rank}, crop {self.crop}, symmetry "
+            f"<cloudio.{type(self).__name__} of {self._sampler.order.describe()}: "
+            f"{len(self):,} batches of {self.batch_size}{rank}{uneven}, crop {self.crop}, symmetry "
             f"{self.symmetry}, epoch {self.epoch}>\n{self.reader!r}"
         )
-
-
-def _allocate(allocate: Callable[[int], Any] | None, n_bytes: int) -> Any:
-    """Return memory of the caller's function, checked, or our own if that is None."""
-    if allocate is None:
-        return allocate_aligned((n_bytes,), _UINT8)
-    try:
-        memory = allocate(n_bytes)
-    except StopIteration as error:  # it would end the epoch without a message
-        raise RuntimeError("allocate raised StopIteration") from error
-    try:
-        view = memoryview(memory)
-        got = f"{'read-only, ' if view.readonly else ''}{view.nbytes} bytes"
-        fits = view.c_contiguous and not view.readonly and view.nbytes >= n_bytes
-    except TypeError:
-        got, fits = type(memory).__name__, False
-    if not fits:
-        raise RequestError(
-            f"allocate({n_bytes}) returned {got}; it must return at least {n_bytes} writable, "
-            "contiguous bytes"
-        )
-    return memory
-
-
-def _count(what: str, value: Any, least: int) -> int:
-    needed = f"a whole number, {least} or more"
-    return check_whole(what, value, least, 2**31 - 1, needed=needed)

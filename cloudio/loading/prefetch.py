@@ -1,4 +1,4 @@
-"""Builds the batches of one iteration, in a thread, ahead of the caller."""
+"""Builds the batches of one iteration, in a thread, ahead of the caller who takes them."""
 
 import atexit
 import contextlib
@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class BatchSpec:
 
     ``draw``: the samples of positions.  ``arrays``: shape and type of image, label and mask of one
     sample; None for an array that batches do not have.  ``start``: the first position.
-    ``prefetch``: how many batches to build ahead.
+    ``prefetch``: how many batches to build ahead.  ``finish``: what is done to a batch once it is
+    read, in the thread that reads it; None is nothing.
     """
 
     reader: Reader[Any]
@@ -38,6 +39,7 @@ class BatchSpec:
     arrays: Sequence[tuple[tuple[int, ...], np.dtype[Any]] | None]
     start: int
     prefetch: int
+    finish: Callable[[Batch[np.ndarray]], Any] | None = None
 
     def samples(self) -> Iterator[Samples]:
         """Yield the samples of each batch; they are drawn for many batches at once."""
@@ -49,6 +51,12 @@ class BatchSpec:
             for k in range(0, len(numbers), size):
                 parts = (None if part is None else part[k : k + size] for part in drawn)
                 yield Samples(*parts)  # type: ignore[arg-type]
+
+
+class _Failure(NamedTuple):
+    """Stands for a batch that could not be built; a transform may return any other object."""
+
+    error: BaseException
 
 
 class TransferHook:
@@ -71,7 +79,7 @@ class TransferHook:
 
 
 class Producer:
-    """Builds the batches of an iteration, ahead of the caller.
+    """Builds the batches of an iteration, ahead of the caller who takes them.
 
     At most ``prefetch`` batches are in progress; the pool counts them.  A batch starts in memory
     that came back, or in new memory while fewer are in progress.  But it does not start while the
@@ -91,7 +99,7 @@ class Producer:
         self.n_taken, self._limit = 0, max(spec.prefetch, 1)
         self._failed = False
         self._n_returning = 0
-        self._ready: SimpleQueue[Batch[np.ndarray] | BaseException] = SimpleQueue()
+        self._ready: SimpleQueue[Any] = SimpleQueue()
         self._samples = spec.samples()
         self.thread: threading.Thread | None = None
         if spec.prefetch > 0:
@@ -108,7 +116,7 @@ class Producer:
         """Return whether `take` would return a batch at once."""
         return self._ready.qsize() > self._failed  # the last entry is then the error
 
-    def take(self) -> Batch[np.ndarray]:
+    def take(self) -> Any:
         """Return the next batch, or raise the error that came up while it was built."""
         pool, ahead = self.pool, self.thread is not None
         if ahead:
@@ -116,10 +124,10 @@ class Producer:
             if self._ready.empty():
                 pool.returned.put(None)
             got = self._ready.get()
-            if isinstance(got, BaseException):
+            if type(got) is _Failure:
                 self._ready.put(got)  # for other threads that wait
                 try:
-                    raise got
+                    raise got.error
                 finally:
                     del got  # its traceback refers to this frame
             batch = got
@@ -128,7 +136,7 @@ class Producer:
                 batch = self._read(next(self._samples))
             finally:
                 pool.taken = pool.begun
-        # After the first batch, no earlier one is in use whose memory could come back.
+        # After the first batch, nobody holds an earlier one that could come back.
         self._n_returning = min(self.n_taken, 1) if self._holds_memory else 0
         self.n_taken += 1
         if ahead:
@@ -155,7 +163,7 @@ class Producer:
         except BaseException as error:
             error.add_note(f"while a batch of epoch {self._epoch} was built")
             self._failed = True
-            self._ready.put(error)
+            self._ready.put(_Failure(error))
         while not self.pool.stopped:
             self.pool.returned.get()
         self._end()
@@ -181,7 +189,7 @@ class Producer:
         with contextlib.suppress(Empty):
             while True:
                 self._ready.get_nowait()
-        self._ready.put(StopIteration())
+        self._ready.put(_Failure(StopIteration()))
         self.pool.stopped = False
         if not self._idle_pools:
             self._idle_pools.append((os.getpid(), self.pool))
@@ -192,7 +200,7 @@ class Producer:
             self.pool.n_free > 0 or n_in_progress + self._n_returning < self._limit
         )
 
-    def _read(self, samples: Samples) -> Batch[np.ndarray]:
+    def _read(self, samples: Samples) -> Any:
         hook = self._hook()
         if hook is not None:
             hook.reclaim()
@@ -207,8 +215,8 @@ class Producer:
             for array in self._spec.arrays
         )
         out = (image, label) if valid is None else (image, label, None, valid)
-        batch: Batch[np.ndarray] = self._spec.reader.read(*samples, out=out)
-        return batch
+        batch = self._spec.reader.read(*samples, out=out)
+        return batch if self._spec.finish is None else self._spec.finish(batch)
 
 
 # The producers whose threads run, in this process or the one that it was forked from.

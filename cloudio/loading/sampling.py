@@ -7,7 +7,7 @@ import numpy as np
 
 from .._utils.numbers import check_whole
 from .augmentation import Augmentation
-from .permutation import permute
+from .orders import Order
 
 SEEDS = 2**64
 
@@ -42,39 +42,40 @@ class Samples(NamedTuple):
 class Sampler:
     """Draws the patches of an epoch's positions, with their crops and symmetries.
 
-    ``index``: the patches, in the order of positions that are not shuffled; None is all.
+    ``index``: the patches at the places of ``order``; None is all.
     """
 
-    n_patches: int
-    shuffle: bool
-    seed: int
+    order: Order
     index: np.ndarray | None
     augmentation: Augmentation
 
     def samples(self, positions: np.ndarray, epoch: int) -> Samples:
         """Return the samples at these positions, which must exist."""
-        if self.shuffle:
-            positions = permute(positions, self.n_patches, self.seed, epoch)
-        index = positions if self.index is None else self.index[positions]
-        return Samples(index, *self.augmentation.draw(index, self.seed, epoch))
+        places, repetition = self.order.places(positions, epoch)
+        index = places if self.index is None else self.index[places]
+        return Samples(index, *self.augmentation.draw(index, self.order.seed, epoch, repetition))
 
 
 @dataclass(frozen=True)
 class Shard:
     """The positions of an epoch for one of ``world_size`` ranks, in batches.
 
-    Ranks take turns from any position on, and each has as many samples as the others.
+    Ranks take turns from any position on.  With ``even`` each has as many samples as the others;
+    without, none is repeated or left out.
     """
 
-    n_patches: int
+    n_positions: int
     batch_size: int
     drop_last: bool
     rank: int
     world_size: int
+    even: bool = True
 
     def n_samples(self, start: int) -> int:
-        """Return how many samples each rank has from position ``start`` on."""
-        left = self.n_patches - start
+        """Return how many samples this rank has from position ``start`` on."""
+        left = self.n_positions - start
+        if not self.even:
+            return max(0, -(-(left - self.rank) // self.world_size))
         if not self.drop_last:
             return -(-left // self.world_size)
         share = left // self.world_size
@@ -88,9 +89,8 @@ class Shard:
 
         Past its end the epoch begins again.
         """
-        return (start + numbers * self.world_size + self.rank) % self.n_patches
+        return (start + numbers * self.world_size + self.rank) % self.n_positions
 
     def position(self, start: int, n_batches: int) -> int:
         """Return the position up to which the epoch is done after ``n_batches`` of each rank."""
-        taken = min(n_batches * self.batch_size, self.n_samples(start))
-        return min(start + taken * self.world_size, self.n_patches)
+        return min(start + n_batches * self.batch_size * self.world_size, self.n_positions)

@@ -15,6 +15,8 @@ from .sampling import check_epoch
 
 #: The version of what `Loader.state_dict` returns.
 VERSION = 1
+# What a state without these numbers has: each patch comes once in an epoch.
+_PLAIN = {"crops_per_patch": 1, "replacement": 0, "weights": 0}
 
 
 def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
@@ -32,32 +34,40 @@ def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
     return int.from_bytes(digest.digest(), "little") >> 1
 
 
-def check_state(state: Any, own: Mapping[str, int]) -> tuple[int, int]:
-    """Return the epoch and position of ``state``; RequestError if ``own`` is of other patches."""
+def check_state(state: Any, own: Mapping[str, int], n_samples: int) -> tuple[int, int]:
+    """Return the epoch and position of ``state``; RequestError if ``own`` is of other samples.
+
+    ``n_samples``: of an epoch, over all ranks.
+    """
     if not isinstance(state, Mapping) or not is_whole(state.get("version")):
         raise RequestError(f"{state!r} is not the state of a loader; state_dict() returns one")
     if state["version"] != VERSION:
         raise RequestError(
             f"the state has version {state['version']}; this cloudio reads version {VERSION}"
         )
-    if state.keys() != own.keys() or not all(map(is_whole, state.values())):
+    given, wanted = {**_PLAIN, **state}, {**_PLAIN, **own}
+    if given.keys() != wanted.keys() or not all(map(is_whole, given.values())):
         raise RequestError(
             f"{state!r} is not the state of a loader; it must have whole numbers for {listed(own)}"
         )
-    for name in ("seed", "shuffle", "patches"):
-        if state[name] != own[name]:
+    for name in ("seed", "shuffle", "patches", "crops_per_patch", "replacement"):
+        if given[name] != wanted[name]:
             raise RequestError(
-                f"the state has {name}={state[name]}, but this loader has {name}={own[name]}"
+                f"the state has {name}={given[name]}, but this loader has {name}={wanted[name]}"
             )
-    if state["data"] != own["data"]:
+    if given["weights"] != wanted["weights"]:
+        theirs = "other weights" if given["weights"] else "a loader without weights"
+        ours = "" if wanted["weights"] else "; this one has none"
+        raise RequestError(f"the state belongs to {theirs}{ours}")
+    if given["data"] != wanted["data"]:
         raise RequestError(
             f"the state belongs to {own['patches']} other patches, or to another order: layout, "
             "splits, metadata.csv, subset or index differ"
         )
     epoch, position = check_epoch(state["epoch"]), state["position"]
-    if not 0 <= position <= own["patches"]:
+    if not 0 <= position <= n_samples:
+        noun = "patches" if n_samples == own["patches"] else "samples in an epoch"
         raise RequestError(
-            f"position={position}; with {own['patches']} patches position must be "
-            f"0..{own['patches']}"
+            f"position={position}; with {n_samples} {noun} position must be 0..{n_samples}"
         )
     return epoch, int(position)

@@ -4,26 +4,30 @@ transfer.py hands the batches out; scaling.py scales stored numbers on a device.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, cast, overload
 
 import numpy as np
 import torch
 
 from .._core.pool import Pool
 from .._utils.numbers import check_bool
-from .._utils.types import Crop, Index, Symmetries
+from .._utils.types import Crop, Index, Symmetries, Weights
 from ..errors import RequestError
 from ..loading import loader
+from ..loading.arguments import LoaderOptions, explain_unknown
+from ..loading.finish import Finish
 from ..loading.iteration import BatchIterator
-from ..loading.options import LoaderOptions
+from ..loading.loader import R
 from ..loading.prefetch import TransferHook
 from ..reading.batch import Batch, L, MaskedBatch
 from ..reading.reader import Reader, check_reader
-from .pinned import PinnedPool, allocate_pinned
+from .compat import LoaderBatches, LoaderDataset, LoaderSampler, collate_done
+from .pinned import PinnedPool, allocate_pinned, pinned_tensors
 from .scaling import Scaling, stored_reader
-from .tensors import T
+from .tensors import T, as_tensors, column_values
 from .transfer import COPIES_AT_ONCE, StreamCopies, TensorHook
 
 
@@ -47,6 +51,8 @@ class Loader(loader.Loader[T]):
         whole numbers.
     shuffle, seed, crop, symmetry, drop_last, index, rank, world_size, prefetch, allocate
         As in `cloudio.Loader`.
+    weights, replacement, num_samples, crops_per_patch, even_batches, columns, transform
+        As in `cloudio.Loader`.
 
     Raises
     ------
@@ -68,6 +74,10 @@ class Loader(loader.Loader[T]):
     Bits scaled on the device are the same if it keeps subnormal numbers: CUDA does, a CPU does
     unless ``torch.set_flush_denormal(True)`` was called, other devices may not.
 
+    ``transform`` gets tensors on the CPU.  For a device, the tensors in what it returns are copied
+    there: of a batch all but the index, and those in dicts, lists and tuples.  Other objects stay
+    as they are.  Columns of numbers become tensors, texts a list; dates stay an array.
+
     `state_dict` counts batches that were handed out, not batches that were copied ahead.
     """
 
@@ -80,6 +90,8 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        columns: None = ...,
+        transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
 
@@ -92,9 +104,40 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        columns: None = ...,
+        transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
 
+    @overload
+    def __init__(
+        self: "Loader[dict[str, Any]]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        columns: Sequence[str],
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[R]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        columns: Sequence[str] | None = ...,
+        transform: Callable[[Any], R],
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @explain_unknown
     def __init__(
         self,
         reader: Reader[Any],
@@ -113,6 +156,13 @@ class Loader(loader.Loader[T]):
         world_size: int = 1,
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
+        weights: Weights | None = None,
+        replacement: bool | None = None,
+        num_samples: int | None = None,
+        crops_per_patch: int = 1,
+        even_batches: bool = True,
+        columns: Sequence[str] | None = None,
+        transform: Callable[[Any], Any] | None = None,
     ) -> None:
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
             raise RequestError(f"scale_on={scale_on!r}; scale_on must be 'cpu' or 'device'")
@@ -131,6 +181,11 @@ class Loader(loader.Loader[T]):
                     "pin_memory=True with scale_on='device' needs a device: batches that the CPU "
                     "scales are not pinned; pass device= or scale_on='cpu'"
                 )
+        if transform is not None and scale_on == "device":
+            raise RequestError(
+                "transform with scale_on='device' would get numbers as stored; pass "
+                "scale_on='cpu', or transform the batches in the loop"
+            )
         check_reader(reader)
         self._set_scaling(reader)
         super().__init__(
@@ -146,6 +201,13 @@ class Loader(loader.Loader[T]):
             world_size=world_size,
             prefetch=prefetch,
             allocate=allocate,
+            weights=weights,
+            replacement=replacement,
+            num_samples=num_samples,
+            crops_per_patch=crops_per_patch,
+            even_batches=even_batches,
+            columns=cast(Any, columns),
+            transform=cast(Any, transform),
         )
 
     def __iter__(self) -> BatchIterator[T]:
@@ -158,6 +220,31 @@ class Loader(loader.Loader[T]):
         usual = {"device": None, "pin_memory": False, "scale_on": "cpu"}
         changed = [f", {name} {value}" for name, value in own.items() if value != usual[name]]
         return text.replace(">\n", f"{''.join(changed)}>\n", 1)
+
+    # ---- what training code asks of a DataLoader ------------------------------------------------
+
+    # There are no worker processes.
+    num_workers, prefetch_factor = 0, None
+
+    @property
+    def dataset(self) -> LoaderDataset:
+        """The patches to load as a map-style data set, for ``len(loader.dataset)`` and samples."""
+        return LoaderDataset(self)
+
+    @property
+    def sampler(self) -> LoaderSampler:
+        """The order of an epoch for this rank; its ``set_epoch`` is the loader's."""
+        return LoaderSampler(self)
+
+    @property
+    def batch_sampler(self) -> LoaderBatches:
+        """The batches of the next iteration, for programs that make a DataLoader to skip some."""
+        return LoaderBatches(self)
+
+    @property
+    def collate_fn(self) -> Callable[[Any], Any]:
+        """What such a DataLoader needs to hand out the loader's batches as they are."""
+        return collate_done
 
     @property
     def _batch_reader(self) -> Reader[Any]:
@@ -179,10 +266,20 @@ class Loader(loader.Loader[T]):
         return super()._new_pool(sizes, capacity)
 
     def _new_hook(self) -> TransferHook:
-        view_dtype = torch.bfloat16 if self._batch_reader.dtype_name == "bfloat16" else None
+        as_tensors = None if self._finish is not None else self._as_tensors
         if self._uses_stream:
-            return StreamCopies(self.device, view_dtype, self._scaling)
-        return TensorHook(self.device, view_dtype, self._scaling, self.pin_memory)
+            return StreamCopies(self.device, as_tensors, self._scaling)
+        return TensorHook(self.device, as_tensors, self._scaling)
+
+    def _new_finish(self, columns: Mapping[str, np.ndarray]) -> Finish:
+        return Finish(columns, self.transform, self._as_tensors, column_values)
+
+    @property
+    def _as_tensors(self) -> Callable[[Any], Any]:
+        """Makes tensors of what was read, on the CPU."""
+        view_dtype = torch.bfloat16 if self._batch_reader.dtype_name == "bfloat16" else None
+        pinned = self.pin_memory and not self._uses_stream
+        return partial(pinned_tensors if pinned else as_tensors, view_dtype=view_dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_stored_reader": None, "_scaling": None}

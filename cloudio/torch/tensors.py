@@ -1,12 +1,14 @@
 """Arrays as tensors over the same memory, and reads into new tensors."""
 
+import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..errors import RequestError
-from ..reading.batch import Batch, make_batch
+from ..reading.batch import Batch, MaskedBatch, make_batch
 from ..reading.indexing import parse_index
 from ..reading.reader import Reader
 
@@ -41,6 +43,37 @@ def as_tensors(batch: Any, view_dtype: Any = None) -> Any:
     """Return a batch of tensors; ``view_dtype`` is for its image."""
     image, *others = batch
     return type(batch)(as_tensor(image, view_dtype), *map(as_tensor, others))
+
+
+def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
+    """Call a function for each tensor of a batch, a dict, a list or a tuple, at any depth.
+
+    Return the same structure of what it returned.  The index of a batch, and other objects, stay.
+    """
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if isinstance(value, (Batch, MaskedBatch)):
+        image, label, index, *valid = value
+        parts = (map_tensors(function, part) for part in (image, label, *valid))
+        return type(value)(next(parts), next(parts), index, *parts)
+    if isinstance(value, dict):
+        made = copy.copy(value)
+        made.update({name: map_tensors(function, part) for name, part in value.items()})
+        return made
+    if isinstance(value, (list, tuple)):
+        parts = (map_tensors(function, part) for part in value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def column_values(values: np.ndarray) -> Any:
+    """Return a metadata column as torch has it: numbers as a tensor, texts as a list.
+
+    Dates stay an array.
+    """
+    if values.dtype.kind in "biuf":
+        return torch.from_numpy(values)
+    return values.tolist() if values.dtype.kind in "OSTU" else values
 
 
 def read_tensors(

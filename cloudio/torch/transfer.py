@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..errors import RequestError
 from ..loading.prefetch import Producer, TransferHook
-from ..reading.batch import Batch
-from .pinned import pinned_tensors
 from .scaling import Scaling
-from .tensors import as_tensors
+from .tensors import map_tensors
+
+AsTensors = Callable[[Any], Any]
 
 #: Copies that may run at once: of the batch handed out, and of the one after it.  Their memory is
 #: beside that of the loader's ``prefetch``.
@@ -24,25 +25,26 @@ COPIES_AT_ONCE = 2
 class TensorHook(TransferHook):
     """Makes tensors of batches, and copies them to a device, if there is one, when taken.
 
-    ``view_dtype``: the type whose bits the image holds; None is the array's own.
+    ``as_tensors``: makes them; None if the producer has.
     """
 
-    def __init__(self, device: Any, view_dtype: Any, scaling: Scaling | None, pinned: bool) -> None:
-        self._device, self._view_dtype = device, view_dtype
+    def __init__(self, device: Any, as_tensors: AsTensors | None, scaling: Scaling | None) -> None:
+        self._device, self._as_tensors = device, as_tensors
         self._scaling = scaling if scaling is None or device is None else scaling.to(device)
-        self._as_tensors = pinned_tensors if pinned else as_tensors
 
-    def take(self, producer: Producer) -> Batch[Any]:
-        batch = self._as_tensors(producer.take(), self._view_dtype)
+    def take(self, producer: Producer) -> Any:
+        batch = producer.take()
+        if self._as_tensors is not None:
+            batch = self._as_tensors(batch)
         if self._device is not None:
-            batch = _copy(batch, self._device)
-        return batch if self._scaling is None else batch._replace(image=self._scaling(batch.image))
+            batch = map_tensors(lambda tensor: tensor.to(self._device), batch)
+        return batch if self._scaling is None else _scale(batch, self._scaling)
 
 
 class _DeviceBatch(NamedTuple):
     """A batch on the device; it is complete once ``ready`` has happened."""
 
-    batch: Batch[Any]
+    batch: Any
     ready: Any
 
 
@@ -56,33 +58,33 @@ class StreamCopies(TransferHook):
     holds_memory = False  # the caller gets memory of the device
     _process: int | None = None
 
-    def __init__(self, device: Any, view_dtype: Any, scaling: Scaling | None) -> None:
-        self._in_progress: deque[tuple[Any, Batch[Any]]] = deque()
-        # The batch after the one handed out last: on the device, or read but not yet copied.
+    def __init__(self, device: Any, as_tensors: AsTensors | None, scaling: Scaling | None) -> None:
+        self._in_progress: deque[tuple[Any, Any]] = deque()
+        # The batch after the one handed out last: on the device, or read but not yet copied, in a
+        # list of one.
         self._ahead: _DeviceBatch | None = None
-        self._read: Batch[Any] | None = None
+        self._read: list[Any] = []
         # Reentrant: a signal may come while it is held, and its handler may close the iteration.
         self._closed, self._lock = False, threading.RLock()
         k = torch.cuda.current_device() if device.index is None else device.index
-        self._device, self._view_dtype = torch.device("cuda", k), view_dtype
+        self._device, self._as_tensors = torch.device("cuda", k), as_tensors
         self._stream = torch.cuda.Stream(self._device)
         with torch.cuda.stream(self._stream):
             self._scaling = None if scaling is None else scaling.to(self._device)
         self._process = os.getpid()  # last: from here on there is something to close
 
-    def take(self, producer: Producer) -> Batch[Any]:
+    def take(self, producer: Producer) -> Any:
         taken, self._ahead = self._ahead, None
         if taken is None:
             taken = self._next(producer)
-        if self._read is None and producer.is_ready:
+        if not self._read and producer.is_ready:
             # An error of the next batch is raised when that batch is taken, which tries it again.
             with contextlib.suppress(Exception):
                 self._ahead = self._next(producer)
         stream = torch.cuda.current_stream(self._device)
         stream.wait_event(taken.ready)
         # The memory belongs to our stream, which must not reuse it before the caller's is done.
-        for tensor in _device_parts(taken.batch).values():
-            tensor.record_stream(stream)
+        map_tensors(lambda tensor: tensor.record_stream(stream), taken.batch)
         if self._closed:  # by another thread, which did not know of these copies
             self._release(most=0)
         return taken.batch
@@ -90,7 +92,7 @@ class StreamCopies(TransferHook):
     def close(self) -> None:
         """Wait for copies that run; their memory can then be read into."""
         if os.getpid() == self._process:  # a forked child has no such device
-            self._closed, self._ahead, self._read = True, None, None
+            self._closed, self._ahead, self._read = True, None, []
             self._release(most=0)
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
@@ -102,28 +104,37 @@ class StreamCopies(TransferHook):
         self._release(most=0, wait=False)
 
     def _next(self, producer: Producer) -> _DeviceBatch:
-        if self._read is None:
-            self._read = producer.take()
-        copied = self._start_copy(self._read)
-        self._read = None
+        if not self._read:
+            self._read = [producer.take()]
+        copied = self._start_copy(self._read[0])
+        self._read = []
         return copied
 
-    def _start_copy(self, read: Batch[Any]) -> _DeviceBatch:
+    def _start_copy(self, read: Any) -> _DeviceBatch:
         self._release(most=COPIES_AT_ONCE - 1)
-        batch = as_tensors(read, self._view_dtype)
+        batch = read if self._as_tensors is None else self._as_tensors(read)
         with torch.cuda.stream(self._stream):
             copied = torch.cuda.Event(blocking=True)
             try:
-                on_device = _copy(batch, self._device, non_blocking=True)
+                on_device = map_tensors(self._copy, batch)
             finally:  # the copy of a part may have started
                 copied.record(self._stream)
                 self._in_progress.append((copied, batch))
             if self._scaling is None:
                 return _DeviceBatch(on_device, copied)
-            on_device = on_device._replace(image=self._scaling(on_device.image))
+            on_device = _scale(on_device, self._scaling)
             ready = torch.cuda.Event()
             ready.record(self._stream)
         return _DeviceBatch(on_device, ready)
+
+    def _copy(self, tensor: Any) -> Any:
+        if tensor.device.type != "cpu":
+            # The stream that made it is another thread's, and nobody has waited for that.
+            raise RequestError(
+                f"transform returned a tensor on {tensor.device}; it must return tensors on the "
+                f"CPU, which are copied to {self._device}. Work on the device in the loop"
+            )
+        return tensor.to(self._device, non_blocking=True)
 
     def _release(self, most: int, wait: bool = True) -> None:
         """Hold at most ``most`` batches; wait for copies that run, or keep those."""
@@ -141,12 +152,8 @@ class StreamCopies(TransferHook):
                     self._in_progress.popleft()
 
 
-def _device_parts(batch: Batch[Any]) -> dict[str, Any]:
-    """Return the tensors of a batch that go to a device: all but the index."""
-    parts = zip(batch._fields, batch, strict=True)
-    return {name: part for name, part in parts if name != "index" and part is not None}
-
-
-def _copy(batch: Batch[Any], device: Any, non_blocking: bool = False) -> Batch[Any]:
-    parts = _device_parts(batch).items()
-    return batch._replace(**{name: p.to(device, non_blocking=non_blocking) for name, p in parts})
+def _scale(batch: Any, scaling: Scaling) -> Any:
+    """Return a batch, or a dict of its parts, with the image scaled."""
+    if isinstance(batch, dict):
+        return {**batch, "image": scaling(batch["image"])}
+    return batch._replace(image=scaling(batch.image))

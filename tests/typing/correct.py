@@ -71,6 +71,15 @@ for batch in loader:
     assert_type(batch.label, np.ndarray)
 for masked_batch in cloudio.Loader(masked, 32, crop=(0, 0), shuffle=False):
     assert_type(masked_batch.valid, np.ndarray)
+drawn = cloudio.Loader(
+    reader, 32, weights=np.ones(8), replacement=True, num_samples=99, even_batches=False
+)
+for batch in drawn:
+    assert_type(batch.label, np.ndarray)
+for named in cloudio.Loader(reader, 32, columns=["roi_id"], crops_per_patch=2):
+    assert_type(named, dict[str, Any])
+for mean in cloudio.Loader(reader, 32, transform=lambda batch: float(batch.image.mean())):
+    assert_type(mean, float)
 loader.load_state_dict(loader.state_dict())
 reader.read(*loader.samples([0, 1]))
 iteration = iter(loader)
