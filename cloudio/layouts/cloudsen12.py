@@ -73,6 +73,9 @@ CARD_DIFFERS = {
     ),
 }
 
+# Columns of which a metadata.csv of the release has one or more, and hardly any other.
+RELEASE_COLUMNS = ("roi_id", "s2_id")
+
 CLOUDSEN12 = Layout(
     name="CloudSEN12",
     patch=(512, 512),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._utils.text import listed
 from ..errors import LayoutError
 from ..layouts.band import Band
 from ..layouts.band_checks import check_shared_file
@@ -54,7 +55,7 @@ def scan_folder(
     own, groups = list_splits(root, layout, problems)
     if not groups and not problems:
         _arrays_by_pattern(own, layout, problems)  # its problem names the pattern, if there is one
-        problems = problems or [FileProblem("folder", root, _nothing_in(own))]
+        problems = problems or [_nothing_in(own, layout)]
     order = {name: k for k, name in enumerate(SPLITS)}
     splits: list[Split] = []
     for name in sorted(groups, key=lambda name: (order.get(name, len(order)), name)):
@@ -64,10 +65,18 @@ def scan_folder(
     return splits, problems
 
 
-def _nothing_in(files: FolderFiles) -> LayoutError:
-    left_out = "".join(f"; left out: {file.path} {file.reason}" for file in files.left_out)
-    message = f"there are no .dat or .npy files in {files.folder} or its sub-folders{left_out}"
-    return LayoutError(message, path=files.folder)
+def _nothing_in(files: FolderFiles, layout: Layout) -> FileProblem:
+    """Return the problem of a folder without an array: "nothing" if there is no file for one."""
+    root, where = files.folder, f"in {files.folder} or its sub-folders"
+    if not files.left_out:
+        message = f"there are no .dat or .npy files {where}"
+        return FileProblem("nothing", root, LayoutError(message, path=root))
+    reasons: dict[str, list[str]] = {}
+    for file in files.left_out:
+        reasons.setdefault(file.reason, []).append(os.fspath(file.path))
+    left_out = "; ".join(f"{listed(paths)} {reason}" for reason, paths in reasons.items())
+    message = f"there is no array of {layout.name} {where}; left out: {left_out}"
+    return FileProblem("folder", root, LayoutError(message, path=root))
 
 
 def _split(

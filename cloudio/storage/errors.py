@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._core import files as core_files
@@ -31,7 +31,8 @@ _MODIFIED = (
 class FileProblem:
     """Why a file or folder is refused: ``error`` is what `cloudio.open` raises.
 
-    ``kind`` is one of the checks in verification/check_table.py, about ``path``.  ``patches`` are
+    ``kind`` is one of the checks in verification/check_table.py, about ``path``; "nothing" is that
+    of a folder without any array file.  ``patches`` are
     those that the file does not hold completely; ``arrays`` are those that it should hold.
     """
 
@@ -46,6 +47,14 @@ class FileProblem:
     def reason(self) -> str:
         """The message of the error, without ``path``."""
         return error_reason(self.error)
+
+    def with_text(self, text: str) -> "FileProblem":
+        """Return the same problem with more text at the end of its message."""
+        old = self.error
+        if not text or not isinstance(old, LayoutError):
+            return self
+        reason = None if old.reason is None else f"{old.reason}{text}"
+        return replace(self, error=LayoutError(f"{old}{text}", path=old.path, reason=reason))
 
 
 def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:

@@ -54,14 +54,22 @@ def split_name(folder: str) -> str:
     return match[1] if match else folder
 
 
+def without_split(stem: str) -> str:
+    """Return the stem of a file without a split in front: B01 of train_B01."""
+    match = _SPLIT_PREFIX.fullmatch(stem)
+    return match[2] if match else stem
+
+
 def list_splits(
     root: Path, layout: Layout, problems: list[FileProblem]
 ) -> tuple[FolderFiles, dict[str, FolderFiles]]:
     """Return the files of the folder itself, and those of each split in it.
 
+    If there is no split, what is left out in folders below it is left out in the folder itself.
     What is wrong is added to ``problems``.
     """
     own = list_files(root, layout, problems)
+    left_out = [*own.left_out]
     splits: dict[str, FolderFiles] = {}
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
@@ -78,6 +86,7 @@ def list_splits(
             continue
         # Where all arrays of a split have patterns and none is there, the split says so later.
         if not files and (own or not files.by_pattern or name not in SPLITS):
+            left_out += files.left_out
             continue
         if own and not splits:
             both = f"{root} has array files beside the split {folder}; move them into a split"
@@ -90,7 +99,7 @@ def list_splits(
         splits[name] = files
     if own and not splits:
         splits = _split_by_prefix(own, problems)
-    return own, splits
+    return own if splits else replace(own, left_out=tuple(left_out)), splits
 
 
 def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> FolderFiles:

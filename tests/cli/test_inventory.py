@@ -101,6 +101,7 @@ def test_types_that_splits_do_not_share_stay_the_layouts(tmp_path):
     assert other.split("train").dtype("hq") == np.int16
 
 
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_an_older_copy_is_described_by_its_layout(tmp_path):
     root = tmp_path / "data"
     for mark, n in {"train": 2, "val": 1}.items():

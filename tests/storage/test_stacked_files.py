@@ -136,9 +136,9 @@ def test_a_split_that_lacks_the_file_of_a_pattern_is_told(tmp_path):
 def test_a_folder_of_arrays_without_patches_says_why_they_are_none(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 7, 7), "i2"))
     with pytest.raises(
-        LayoutError, match=r"no \.dat or \.npy files in .*; left out: .*a\.npy has shape"
+        LayoutError, match=r"no array of Own in .*; left out: .*a\.npy has shape \(2, 7, 7\)"
     ):
-        cloudio.open(tmp_path)
+        cloudio.open(tmp_path, layout=layout_of(Band("B2")))
 
 
 def test_a_header_that_is_no_header_is_told(tmp_path):

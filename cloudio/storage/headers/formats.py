@@ -13,8 +13,8 @@ from ...errors import LayoutError
 
 # The mark of a tar file is the furthest from the begin.
 _N_BYTES = 512
-# Endings of flat files.
-_FLAT = "", ".bin", ".bsq", ".dat", ".data", ".img", ".mmap", ".memmap", ".raw"
+# Endings of flat files, beside none.
+FLAT_ENDINGS = "", ".bin", ".bsq", ".dat", ".data", ".img", ".mmap", ".memmap", ".raw"
 
 
 class OtherFormatError(LayoutError):
@@ -107,7 +107,7 @@ def refuse_other_formats(path: Path) -> None:
     A file with an ending of flat files is not waited for: it is looked at only if its first bytes
     are in memory.
     """
-    found = _find_format(path, wait=path.suffix.lower() not in _FLAT)
+    found = _find_format(path, wait=path.suffix.lower() not in FLAT_ENDINGS)
     if found is not None:
         raise other_format_error(path, found)
 

@@ -2,11 +2,12 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
 
 from ...layouts.layout import Layout
 from ..discovery import Split, scan_folder
 from ..errors import FileProblem
+from .assumption import check_assumption
+from .contents import describe_contents
 from .location import Location, locate
 
 
@@ -22,8 +23,11 @@ def scan_path(
     """
     location = locate(path, layout)
     splits, problems = scan_folder(location.root, location.layout, check_rows=check_rows)
-    return location, _with_doubts(splits, dict(location.doubts)), problems
-
-
-def _with_doubts(splits: list[Split], doubts: dict[Path, str]) -> list[Split]:
-    return [replace(split, doubt=doubts.get(split.folder)) for split in splits]
+    root, layout, doubts = location.root, location.layout, dict(location.doubts)
+    if location.assumed:
+        splits, problems = check_assumption(root, layout, splits, problems)
+    else:
+        splits = [replace(split, doubt=doubts.get(split.folder)) for split in splits]
+        if not splits and problems[0].kind == "nothing":
+            problems = [problems[0].with_text(f". {describe_contents(root, propose_layout=False)}")]
+    return location, splits, problems

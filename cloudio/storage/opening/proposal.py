@@ -1,0 +1,273 @@
+"""A layout for arrays that none describes, as far as names, headers and sizes show it."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..._utils.text import counted, listed
+from ...errors import LayoutError, error_reason
+from ...layouts.band import Band, Window
+from ...layouts.cloudsen12 import CLOUDSEN12
+from ...layouts.layout import Layout
+from ...layouts.toml_writer import to_toml
+from ..headers.formats import format_of
+from ..headers.npy import Header, read_header
+from ..metadata.csv_file import METADATA_CSV, count_rows
+from .joining import Series, joining_code
+from .location import LAYOUT_TOML
+
+# Files whose headers are read, and those that are described.
+_N_HEADERS, _N_SHOWN = 200, 6
+# Names of labels, and the largest number of channels.
+_LABELS = re.compile(
+    r"(^|[\W_\d])(labels?|masks?|targets?|gt|truth|class(es)?|annot\w*|lulc|seg\w*)($|[\W_\d])",
+    re.IGNORECASE,
+)
+_SPLIT = re.compile(r"(?:train|val|test)_(.+)", re.IGNORECASE)
+_N_CHANNELS = 64
+_TYPES = {1: "uint8", 2: "uint16", 4: "float32"}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """``seen`` are sentences about the files; the layout is None if they do not show it.
+
+    ``steps`` are to be done before, ``guessed`` is what files without a header do not show.
+    """
+
+    seen: list[str]
+    layout: Layout | None = None
+    steps: str = ""
+    guessed: str = ""
+    folder: Path | None = None
+
+
+def propose(root: Path, folders: Mapping[Path, Sequence[Path]]) -> str:
+    """Return sentences about the array files of a root, and a layout for them as TOML."""
+    first = next(iter(folders.values()))
+    npy = {f: [p for p in files if p.suffix.lower() == ".npy"] for f, files in folders.items()}
+    npy = {folder: files for folder, files in npy.items() if files}
+    proposal = _by_headers(root, npy) if npy else _by_sizes(root, first)
+    text = " ".join(proposal.seen)
+    if proposal.steps:
+        text += f"\n\n{proposal.steps}"
+    if proposal.layout is not None:
+        where = (proposal.folder or root) / LAYOUT_TOML
+        text += f"\n\nWrite this into {where}, with your own names and scales{proposal.guessed}:"
+        text += f"\n\n{_toml(proposal.layout)}"
+    return text
+
+
+def _toml(layout: Layout) -> str:
+    lines = to_toml(layout).splitlines()
+    patch = "patch = [HEIGHT, WIDTH]" if layout.patch == (1, 1) else None
+    return "\n".join(
+        patch if patch and line.startswith("patch =") else line
+        for line in lines
+        if not line.startswith("valid =")
+    )
+
+
+def _layout(root: Path, patch: tuple[int, int], bands: Iterable[Band]) -> Layout:
+    return Layout(root.name or "data", patch, Window(0, 0, *patch), tuple(bands))
+
+
+def _band(
+    name: str,
+    dtype: str,
+    file: str | None = None,
+    channel: int | None = None,
+    channels: int | None = None,
+) -> Band:
+    """Return an array with a scale only where its numbers are likely to have none."""
+    is_label = dtype in ("uint8", "int8", "int16") and _LABELS.search(name) is not None
+    if file is not None and Path(file).stem == name:
+        file = f"{{name}}{Path(file).suffix}"  # so that alike arrays are described together
+    scale = 1.0 if is_label or dtype == "float32" else None
+    kind: Literal["band", "label"] = "label" if is_label else "band"
+    return Band(name, kind, dtype, scale, file=file, channel=channel, channels=channels)
+
+
+# ---- .npy files ----------------------------------------------------------------------------------
+
+
+def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
+    """Return what the headers of .npy files show."""
+    if series := _find_series(root, folders):
+        return _join(root, series)
+    headers, reasons = _read_headers([path for paths in folders.values() for path in paths])
+    seen = [f"{path.name} {reason}." for path, reason in list(reasons.items())[:_N_SHOWN]]
+    for path, header in list(headers.items())[:_N_SHOWN]:
+        name = path.relative_to(root)
+        seen.append(f"{name} has shape {header.shape}, {header.dtype}{_axes(header.shape)}.")
+    tails = Counter(tail for h in headers.values() if (tail := _tail(h.shape)))
+    if not tails:
+        return Proposal(seen)
+    patch = tails.most_common(1)[0][0]
+    shapes = {p: _channels_first(h.shape) for p, h in headers.items() if _tail(h.shape) == patch}
+    by_prefix = all(_SPLIT.fullmatch(path.stem) for path in shapes)
+    if not by_prefix and any(
+        len({shape[0] for path, shape in shapes.items() if path.parent == folder}) > 1
+        for folder in folders
+    ):
+        seen.append(
+            "Arrays of a split have one number of patches: put the files of each split into a "
+            "folder of its own."
+        )
+        return Proposal(seen)
+    arrays: dict[str, list[Band]] = {}
+    for path, shape in shapes.items():
+        match = _SPLIT.fullmatch(path.stem) if by_prefix else None
+        stem, file = (match[1], None) if match else (path.stem, path.name)
+        arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file)
+    return Proposal(seen, _layout(root, patch, (b for some in arrays.values() for b in some)))
+
+
+def _join(root: Path, series: Sequence[Series]) -> Proposal:
+    """Return how files of one patch each are joined in a folder of their own."""
+    seen = [
+        *(each.sentence for each in series),
+        "cloudio maps one file for all patches of a split.",
+    ]
+    folder = root.with_name(f"{root.name}_joined")
+    bands = [band for each in series for band in _stack(each.name, each.joined, each.dtype)]
+    layout = _layout(folder, series[0].patch, bands)
+    return Proposal(seen, layout, joining_code(series, folder), folder=folder)
+
+
+def _read_headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
+    headers, reasons = {}, {}
+    for path in files[:_N_HEADERS]:
+        try:
+            headers[path] = read_header(path)
+        except (LayoutError, OSError) as error:
+            reasons[path] = error_reason(error)
+    return headers, reasons
+
+
+def _is_last(shape: tuple[int, ...]) -> bool:
+    """Return whether the channels of (..., row, column, channel) or the like are last."""
+    return shape[-1] <= _N_CHANNELS and shape[-1] < min(shape[-3:-1]) and shape[-1] < shape[-3]
+
+
+def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape (patch, channel, row, column) of an array with its channels anywhere."""
+    return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and _is_last(shape) else shape
+
+
+def _tail(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the patch of an array (patch, [channel,] row, column); None for other arrays."""
+    if len(shape) not in (3, 4) or not all(shape) or (len(shape) == 3 and _is_last(shape)):
+        return None
+    height, width = _channels_first(shape)[-2:]
+    return (height, width) if min(height, width) > 1 else None
+
+
+def _axes(shape: tuple[int, ...]) -> str:
+    """Return which axis is which, and what to do if the order is another than cloudio's."""
+    if len(shape) == 4 and _is_last(shape):
+        return (
+            ": (patch, row, column, channel). cloudio needs the channels before the rows; save it "
+            "again: numpy.save(path, numpy.ascontiguousarray(numpy.moveaxis(array, -1, 1)))"
+        )
+    if len(shape) == 4:
+        return ": (patch, channel, row, column)"
+    if len(shape) == 3 and _is_last(shape):
+        return (
+            ": one patch, (row, column, channel). cloudio maps one file for all patches, (patch, "
+            "channel, row, column)"
+        )
+    return ": (patch, row, column)" if len(shape) == 3 else ": no patches"
+
+
+def _stack(stem: str, shape: tuple[int, ...], dtype: str, file: str | None = None) -> list[Band]:
+    """Return the arrays of one file of a shape (patch, [channel,] row, column)."""
+    if len(shape) == 3:
+        return [_band(stem, dtype, file)]
+    # Without a file, an array is found by its name, of which a stack has several.
+    file, n = file or f"{stem}.npy", shape[1]
+    if n == 1:
+        return [_band(stem, dtype, file)]
+    return [_band(f"{stem}_{k + 1}", dtype, file, channel=k, channels=n) for k in range(n)]
+
+
+def _find_series(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Series]:
+    """Return the files that hold a patch each: alike but for the digits in their names."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for folder, files in folders.items():
+        for path in files:
+            if CLOUDSEN12.band(CLOUDSEN12.name_of_file(path.stem)) is None:
+                key = re.sub(r"\d+", "*", path.stem)
+                groups.setdefault((folder, key), []).append(path)
+    found = []
+    for (folder, key), files in groups.items():
+        if len(files) < 2 or "*" not in key:
+            continue
+        headers, _ = _read_headers([*files[:3], files[-1]])
+        shapes = {header.shape for header in headers.values()}
+        shape = next(iter(shapes), ())
+        if len(shapes) != 1 or len(shape) not in (2, 3) or min(shape[-2:]) < 1:
+            continue
+        is_last = len(shape) == 3 and _is_last(shape)
+        if len(shape) == 3 and not is_last and shape[0] > _N_CHANNELS:
+            continue  # (patch, row, column)
+        dtype = next(iter(headers.values())).dtype.name
+        name = re.sub(r"\W+", "_", key.replace("*", "")).strip("_")
+        name = name or (folder.name if folder != root else "patches")
+        found.append(Series(folder, key, name, files, shape, dtype, is_last))
+    return found if len({each.patch for each in found}) == 1 else []
+
+
+# ---- flat files ----------------------------------------------------------------------------------
+
+
+def _by_sizes(root: Path, files: Sequence[Path]) -> Proposal:
+    """Return what the sizes of flat files show, and metadata.csv if there is one."""
+    for path in files:
+        if found := format_of(path):
+            return Proposal([f"{path.name} is {found.name}, not flat pixels; {found.advice}."])
+    sizes = {path: path.stat().st_size for path in files if path.is_file()}
+    seen = [
+        f"{listed(p.name for p, s in sizes.items() if s == size)}: "
+        f"{'' if list(sizes.values()).count(size) == 1 else 'each '}{size:,} bytes."
+        for size in dict.fromkeys(list(sizes.values())[:12])
+    ]
+    largest = Counter(sizes.values()).most_common(1)[0][0]
+    n_rows = _n_rows(files[0].with_name(METADATA_CSV))
+    width, side = _square_patch(largest, n_rows)
+    guessed = ", and with the type and size of your patches, which flat files do not have"
+    if side > 1:
+        seen.append(
+            f"With {counted(n_rows, 'row')} in {METADATA_CSV}, these are {side} x {side} pixels of "
+            f"{counted(width, 'byte')} for each patch."
+        )
+        guessed = "; check the type, which flat files do not have"
+    bands = [
+        _band(path.stem, _TYPES.get(size * width // largest, _TYPES[width]), path.name)
+        for path, size in sizes.items()
+    ]
+    names = {band.name for band in bands}
+    if len(names) < len(bands):  # such as B2.dat and B2.bin
+        return Proposal(seen)
+    return Proposal(seen, _layout(root, (side, side), bands), guessed=guessed)
+
+
+def _n_rows(csv: Path) -> int:
+    try:
+        return count_rows(csv)
+    except (LayoutError, OSError, ValueError):
+        return 0
+
+
+def _square_patch(size: int, n_patches: int) -> tuple[int, int]:
+    """Return bytes of a pixel and the side of a patch, if patches are square; else (2, 1)."""
+    for width in (2, 4, 1):
+        pixels, rest = divmod(size, max(n_patches, 1) * width)
+        side = math.isqrt(pixels)
+        if n_patches and not rest and side * side == pixels and side > 1:
+            return width, side
+    return 2, 1
