@@ -293,7 +293,8 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
         A split folder, or a root whose sub-folders are splits.
     layout : Layout, str or path, optional
         A `Layout`, or the TOML file of one.  By default ``cloudio.toml`` in the folder, or in the
-        root of a split, or in all splits of a root; else CloudSEN12.
+        root of a split, or in all splits of a root; else CloudSEN12, if names with metadata.csv or
+        padding show it.
     io : {"mmap", "pread", "auto"}
         "mmap" reads pixels from mapped pages.  "pread" reads the same bits by position, for files
         that may change or lie on a network.  "auto" is "pread" if a split lies on a network or is
@@ -302,12 +303,13 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     Returns
     -------
     Dataset
-        No pixel has been read, except a few if sizes fit two numbers of patches.
+        No pixel has been read, except a few if sizes fit two numbers of patches, or if CloudSEN12
+        without its metadata.csv is assumed.
 
     Raises
     ------
     LayoutError
-        If the files do not fit together, or do not fit the layout.
+        If the files do not fit together, or do not fit the layout, or nothing shows their layout.
     RequestError
         If ``layout`` or ``io`` is wrong.
     OSError
@@ -317,8 +319,8 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     -----
     Element types and the number of patches follow from .npy headers, from the sizes of flat files,
     and from metadata.csv if there is one.  A CloudioWarning, once for a path, says if the files may
-    not be what they seem: other types than the layout's, sizes that fit two numbers of patches, or
-    arrays that a split lacks.
+    not be what they seem: an assumed layout, other types than the layout's, sizes that fit two
+    numbers of patches, or arrays that a split lacks.
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")

@@ -54,10 +54,10 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
         if split.doubt is not None:
             found.append(Diagnostic("layout", f"{split.name}: {split.doubt}"))
         found += _diagnose_types(split, layout)
-        found += (
-            Diagnostic("left out", f"{split.name}: left out: {file.path} {file.reason}")
-            for file in split.left_out
-        )
+        reasons = dict.fromkeys(file.reason for file in split.left_out)
+        for reason in reasons:
+            paths = listed(str(f.path) for f in split.left_out if f.reason == reason)
+            found.append(Diagnostic("left out", f"{split.name}: left out: {paths} {reason}"))
         if split.ambiguity is not None:
             text = f"{split.ambiguity}; a {split.csv.name} with a row per patch decides it"
             found.append(Diagnostic("patches", f"{split.name}: {text}"))

@@ -127,5 +127,26 @@ def shape_problem(
     sides = ", ".join(map(str, layout.patch))
     needed = f"(patches, {sides})" if channels is None else f"(patches, {channels}, {sides})"
     stacked = channels is None and len(shape) == 4 and shape[2:] == layout.patch
-    hint = ", or the array's channel and channels" if stacked else ""
-    return f"has shape {shape}; {layout.name} needs {needed}{hint}"
+    hint = ", or the array's channel and channels (stacked = true)" if stacked else ""
+    remedy = _shape_remedy(shape, layout.patch, channels)
+    return f"has shape {shape}; {layout.name} needs {needed}{hint}{remedy and f'. {remedy}'}"
+
+
+def _shape_remedy(shape: tuple[int, ...], patch: tuple[int, int], channels: int | None) -> str:
+    """Return what an array of another shape is likely to be, and how to save it again; else ""."""
+    again = "numpy.save(path, numpy.ascontiguousarray({}))"
+    one_patch = "It is one patch; one file holds all patches of a split: numpy.stack them"
+    n = channels or 1
+    if shape in (patch, (n, *patch), (*patch, n)) and (channels or len(shape) == 2):
+        last = ", after numpy.moveaxis(patch, -1, 0)" if shape == (*patch, n) else ""
+        return one_patch + last
+    if len(shape) == 4 and shape[1:3] == patch:
+        how = again.format("numpy.moveaxis(array, -1, 1)")
+        return f"Its channels are last; save it with the channels first: {how}"
+    if len(shape) == 3 and shape[:2] == patch:
+        how = again.format("numpy.moveaxis(array, -1, 0)")
+        return f"Its patches or channels are last; save it with these first: {how}"
+    if len(shape) in (3, 4) and shape[-2:] == patch[::-1] and shape[-2:] != patch:
+        how = again.format("numpy.swapaxes(array, -1, -2)")
+        return f"Rows and columns may be exchanged; if so, save it again: {how}"
+    return ""

@@ -68,12 +68,13 @@ def _doubt(split: Split, layout: Layout, names: Layout) -> str | None:
     padded = _has_padding(known, layout)
     if own and padded:
         return ""
-    if own:
+    # Other arrays beside them belong to another data set, which has some of the names.
+    if own and len(known) == len(split.arrays) and not split.left_out:
         return (
             f"no layout is given or found, and it is read as {layout.name} by the names of its "
             "files alone: neither a metadata.csv of that data set nor its padding of zeros is there"
         )
-    if known and (rows or padded):
+    if known and not own and (rows or padded):
         name, array = next(iter(known.items()))
         return (
             f"no layout is given or found, and it is read as {layout.name}, although its names are "
@@ -123,7 +124,7 @@ def _has_padding(arrays: dict[str, ArrayFile], layout: Layout) -> bool:
     for name in names[:_FILES]:
         try:
             for outside, inside in _sample(arrays[name], layout):
-                if outside.any():
+                if outside.any() or not outside.size:
                     return False
                 shown = shown or bool(inside.any())
         except (OSError, ValueError):  # which reading reports
@@ -137,14 +138,14 @@ def _sample(array: ArrayFile, layout: Layout) -> Iterator[tuple[np.ndarray, np.n
     n_channels, row_bytes = math.prod(between), width * array.dtype.itemsize
     valid = layout.valid
     below, right = valid.row + valid.height, valid.col + valid.width
+    beyond = {valid.row - 1, below}.intersection(range(height))
     with open(array.path, "rb", buffering=0) as file:
         for patch in {n * k // _PATCHES for k in range(_PATCHES)}:
             rows = {}
-            for row in (0, height // 2, height - 1):
+            for row in {height // 2, 0, height - 1, *beyond}:
                 file.seek(array.start + (patch * n_channels * height + row) * row_bytes)
                 rows[row] = np.frombuffer(file.read(row_bytes), array.dtype)
-            middle = rows[height // 2]
+            middle = rows.pop(height // 2)
             outside = [middle[: valid.col], middle[right:]]
-            outside += [rows[0]] if valid.row else []
-            outside += [rows[height - 1]] if below < height else []
+            outside += [pixels for row, pixels in rows.items() if not valid.row <= row < below]
             yield np.concatenate(outside), middle[valid.col : right]

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..._utils.text import counted, listed
 from ...errors import LayoutError, error_reason
-from ...layouts.band import Band, Window
+from ...layouts.band import DTYPES, Band, Window
 from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
@@ -29,6 +29,10 @@ _LABELS = re.compile(
 )
 _SPLIT = re.compile(r"(?:train|val|test)_(.+)", re.IGNORECASE)
 _N_CHANNELS = 64
+# Flat files that are one patch each if their names are alike, and the most that are described.
+_N_SERIES, _N_PROPOSED = 13, 50
+# The patch of a layout whose files do not show it.
+_UNKNOWN = (1, 1)
 _TYPES = {1: "uint8", 2: "uint16", 4: "float32"}
 
 
@@ -63,13 +67,16 @@ def propose(root: Path, folders: Mapping[Path, Sequence[Path]]) -> str:
 
 
 def _toml(layout: Layout) -> str:
-    lines = to_toml(layout).splitlines()
-    patch = "patch = [HEIGHT, WIDTH]" if layout.patch == (1, 1) else None
-    return "\n".join(
-        patch if patch and line.startswith("patch =") else line
-        for line in lines
-        if not line.startswith("valid =")
-    )
+    """Return a layout as TOML, with words to replace if the size of a patch is unknown."""
+    lines = [line for line in to_toml(layout).splitlines() if not line.startswith("valid =")]
+    if layout.patch == _UNKNOWN:
+        asked = {"patch": "[HEIGHT, WIDTH]", "dtype": f'"TYPE"  # {", ".join(DTYPES)}'}
+        keys = [line.partition(" = ")[0] for line in lines]
+        lines = [
+            f"{key} = {asked[key]}" if key in asked else line
+            for key, line in zip(keys, lines, strict=True)
+        ]
+    return "\n".join(lines)
 
 
 def _layout(root: Path, patch: tuple[int, int], bands: Iterable[Band]) -> Layout:
@@ -101,8 +108,10 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         return _join(root, series)
     headers, reasons = _read_headers([path for paths in folders.values() for path in paths])
     seen = [f"{path.name} {reason}." for path, reason in list(reasons.items())[:_N_SHOWN]]
-    for path, header in list(headers.items())[:_N_SHOWN]:
-        name = path.relative_to(root)
+    # Splits have the same files, of other numbers of patches.
+    kinds = {(path.name, h.shape[1:], h.dtype): path for path, h in reversed(headers.items())}
+    for path in sorted(kinds.values())[:_N_SHOWN]:
+        name, header = path.relative_to(root).as_posix(), headers[path]
         seen.append(f"{name} has shape {header.shape}, {header.dtype}{_axes(header.shape)}.")
     tails = Counter(tail for h in headers.values() if (tail := _tail(h.shape)))
     if not tails:
@@ -234,25 +243,33 @@ def _by_sizes(root: Path, files: Sequence[Path]) -> Proposal:
     seen = [
         f"{listed(p.name for p, s in sizes.items() if s == size)}: "
         f"{'' if list(sizes.values()).count(size) == 1 else 'each '}{size:,} bytes."
-        for size in dict.fromkeys(list(sizes.values())[:12])
+        for size in list(dict.fromkeys(sizes.values()))[:_N_SHOWN]
     ]
-    largest = Counter(sizes.values()).most_common(1)[0][0]
-    n_rows = _n_rows(files[0].with_name(METADATA_CSV))
-    width, side = _square_patch(largest, n_rows)
-    guessed = ", and with the type and size of your patches, which flat files do not have"
-    if side > 1:
+    keys = {re.sub(r"\d+", "*", path.stem) for path in sizes}
+    if len(keys) == 1 and len(sizes) > _N_SERIES:
         seen.append(
-            f"With {counted(n_rows, 'row')} in {METADATA_CSV}, these are {side} x {side} pixels of "
-            f"{counted(width, 'byte')} for each patch."
+            "By their names, each is one patch. cloudio maps one file for all patches of a split: "
+            "flat files of one size are joined by writing one after the other, as cat does."
         )
-        guessed = "; check the type, which flat files do not have"
-    bands = [
-        _band(path.stem, _TYPES.get(size * width // largest, _TYPES[width]), path.name)
-        for path, size in sizes.items()
-    ]
-    names = {band.name for band in bands}
-    if len(names) < len(bands):  # such as B2.dat and B2.bin
         return Proposal(seen)
+    n_rows = _n_rows(files[0].with_name(METADATA_CSV))
+    size = Counter(sizes.values()).most_common(1)[0][0]
+    fitting = _square_patches(size, n_rows)
+    if fitting:
+        patches = " or ".join(
+            f"{side} x {side} pixels of {counted(width, 'byte')}" for width, side in fitting
+        )
+        rows = counted(n_rows, "row")
+        seen.append(f"With {rows} in {METADATA_CSV}, a patch may be {patches}.")
+    if len({path.stem for path in sizes}) < len(sizes):  # such as B2.dat and B2.bin
+        return Proposal(seen)
+    width, side = fitting[0] if len(fitting) == 1 else (2, 1)
+    bands = [
+        _band(path.stem, _TYPES.get(other * width // size, _TYPES[width]), path.name)
+        for path, other in list(sizes.items())[:_N_PROPOSED]
+    ]
+    missing = "the type and the size of your patches, which flat files do not have"
+    guessed = f", and with {missing}" if side == 1 else "; check the type, which is a guess"
     return Proposal(seen, _layout(root, (side, side), bands), guessed=guessed)
 
 
@@ -263,11 +280,12 @@ def _n_rows(csv: Path) -> int:
         return 0
 
 
-def _square_patch(size: int, n_patches: int) -> tuple[int, int]:
-    """Return bytes of a pixel and the side of a patch, if patches are square; else (2, 1)."""
-    for width in (2, 4, 1):
-        pixels, rest = divmod(size, max(n_patches, 1) * width)
+def _square_patches(size: int, n_patches: int) -> list[tuple[int, int]]:
+    """Return bytes of a pixel and the side of a patch, for all that make square patches."""
+    found = []
+    for width in _TYPES if n_patches else ():
+        pixels, rest = divmod(size, n_patches * width)
         side = math.isqrt(pixels)
-        if n_patches and not rest and side * side == pixels and side > 1:
-            return width, side
-    return 2, 1
+        if not rest and side * side == pixels and side > 1:
+            found.append((width, side))
+    return found

@@ -1,0 +1,346 @@
+"""A folder that is no data set is described; the layout and code that are proposed work."""
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import SMALL, pixels, write_split
+from own_files import H, W, layout_of, refusal, stack
+
+import cloudio
+from cloudio import Band, LayoutError
+from cloudio.layouts.toml_writer import to_toml
+
+
+def refused(folder, **options):
+    with pytest.raises((LayoutError, NotADirectoryError)) as caught:
+        cloudio.open(folder, **options)
+    return str(caught.value)
+
+
+def follow(text):
+    """Do what a message proposes, and return the folder."""
+    if code := re.search(r"Join them:\n\n(.*)\n\nWrite this", text, re.DOTALL):
+        exec(compile(code[1], "joining", "exec"), {})
+    file, toml = re.search(
+        r"Write this into (\S+?)(?:,| )[^\n]*:\n\n(.*)", text, re.DOTALL
+    ).groups()
+    Path(file).write_text(toml)
+    return Path(file).parent
+
+
+def save(folder, **arrays):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def images(n, *shape, dtype="uint16"):
+    return pixels("images", (n, *shape), dtype)
+
+
+# ---- .npy files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [64, 512])
+def test_stacked_npy_files_get_a_layout_that_works(tmp_path, side):
+    x, y = images(3, 13, side, side), images(3, side, side, dtype="uint8")
+    for split in ("train", "val"):
+        save(tmp_path / "own" / split, images=x, labels=y)
+    text = refused(tmp_path / "own")
+    assert f"train/images.npy has shape (3, 13, {side}, {side}), uint16" in text
+    assert ".dat or .npy" not in text
+    ds = cloudio.open(follow(text))
+    assert list(ds.splits) == ["train", "val"]
+    assert ds.warnings == ()
+    assert ds.band("labels").kind == "label"
+    assert ds.band("images_1").scale is None
+    assert np.array_equal(ds.split("val")["images_7"], x[:, 6])
+    assert np.array_equal(ds.split("train")["labels"], y)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x": images(2, 512, 512)},
+        {"B02": images(20, 256, 256), "B03": images(20, 256, 256), "B8A": images(20, 256, 256)},
+        {"vv": images(2, 30, 40, dtype="float32"), "water_mask": images(2, 30, 40, dtype="int8")},
+        {"S2": images(2, 1, 30, 40)},
+        {"S2": images(70, 2, 30, 40, dtype="uint8")},
+        {"with space": images(2, 30, 40)},
+        {"train_x": images(2, 30, 40), "val_x": images(1, 30, 40)},
+    ],
+)
+def test_npy_files_of_arrays_get_a_layout_that_works(tmp_path, arrays):
+    folder = save(tmp_path / "own", **arrays)
+    ds = cloudio.open(follow(refused(folder)))
+    for split, part in ((name, ds.split(name)) for name in ds.splits):
+        for name in part.names:
+            whole = arrays.get(name, arrays.get(f"{split}_{name}"))
+            if whole is None or whole.ndim == 4:
+                stem, _, channel = name.rpartition("_")
+                whole = arrays["S2"][:, int(channel) - 1 if stem else 0]
+            assert np.array_equal(part[name], whole, equal_nan=whole.dtype.kind == "f")
+
+
+def test_channels_last_are_told_with_the_cure(tmp_path):
+    x = images(4, 64, 64, 3, dtype="uint8")
+    folder = save(tmp_path / "own", rgb=x)
+    text = refused(folder)
+    assert "rgb.npy has shape (4, 64, 64, 3), uint8: (patch, row, column, channel)" in text
+    (cure,) = re.findall(r"numpy\.save\((.*?)\)\)\)", text)
+    assert cure == "path, numpy.ascontiguousarray(numpy.moveaxis(array, -1, 1"
+    follow(text)
+    words = "Its channels are last; save it with the channels first"
+    with refusal(LayoutError, "rgb.npy has shape (4, 64, 64, 3); own needs", words):
+        cloudio.open(folder)
+    np.save(folder / "rgb.npy", np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+    image = cloudio.open(folder).reader(["rgb_1", "rgb_2", "rgb_3"], scale=1).read([2]).image[0]
+    assert np.array_equal(image, x[2].transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((4, H, W, 3), "Its channels are last; save it with the channels first"),
+        ((3, H, W), "It is one patch; one file holds all patches of a split: numpy.stack them"),
+        ((H, W, 3), "It is one patch; one file holds all patches of a split: numpy.stack them, af"),
+        ((4, 3, W, H), "Rows and columns may be exchanged; if so"),
+        ((4, 3, H, H), None),
+        ((4, 2, H, W), None),
+    ],
+)
+def test_the_shape_of_a_stacked_file_says_what_it_may_be(tmp_path, shape, words):
+    save(tmp_path, S2=np.zeros(shape, "i2"))
+    text = refused(tmp_path, layout=layout_of(*stack(file="S2.npy")))
+    assert f"has shape {shape}; Own needs (patches, 3, {H}, {W})" in text
+    assert text.endswith(f"{W})") if words is None else words in text
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((H, W), "It is one patch; one file holds all patches of a split"),
+        ((H, W, 5), "Its patches or channels are last; save it with these first: "),
+        ((5, W, H), "Rows and columns may be exchanged"),
+        ((5, 3, H, W), "or the array's channel and channels (stacked = true)"),
+        ((5, H, W, 3), "Its channels are last"),
+    ],
+)
+def test_the_shape_of_a_plain_file_says_what_it_may_be(tmp_path, shape, words):
+    save(tmp_path, B2=np.zeros(shape, "i2"))
+    assert words in refused(tmp_path, layout=layout_of(Band("B2", file="B2.npy")))
+
+
+def test_the_cures_of_shapes_are_right():
+    x = np.arange(4 * H * W * 3).reshape(4, H, W, 3)
+    assert np.moveaxis(x, -1, 1).shape == (4, 3, H, W)
+    assert np.moveaxis(x[0], -1, 0).shape == (3, H, W)
+    assert np.swapaxes(np.zeros((4, 3, W, H)), -1, -2).shape == (4, 3, H, W)
+
+
+def test_npy_files_of_different_numbers_of_patches_belong_to_several_splits(tmp_path):
+    save(tmp_path, x_train=images(5, 32, 32), x_test=images(2, 32, 32), y_train=np.zeros(5, "u1"))
+    text = refused(tmp_path)
+    assert "y_train.npy has shape (5,), uint8: no patches" in text
+    assert "put the files of each split into a folder of its own" in text
+    assert "Write this" not in text
+
+
+def test_npy_files_of_other_types_say_so(tmp_path):
+    save(tmp_path, x=np.zeros((3, 8, 8)))
+    assert "x.npy is float64; cloudio reads uint8" in refused(tmp_path)
+
+
+# ---- one file for each patch ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "n", "dtype"),
+    [
+        ((3, 8, 8), 40, "uint16"),
+        ((8, 8, 3), 40, "uint8"),
+        ((8, 9), 3, "float32"),
+        ((13, 512, 512), 2, "int16"),  # else 13 patches of an array
+        ((1, 8, 8), 2, "uint8"),
+    ],
+)
+def test_one_npy_file_for_each_patch_is_told_with_code_that_joins_them(tmp_path, shape, n, dtype):
+    patches = {f"patch_{k:04d}": pixels(f"{k}", shape, dtype) for k in range(n)}
+    folder = save(tmp_path / "own", **patches)
+    text = refused(folder)
+    assert f"has {n} .npy files of shape {shape}, {dtype} (patch_0000.npy, " in text
+    assert "by their names one for each patch" in text
+    ds = cloudio.open(follow(text))
+    names = [f"patch_{k + 1}" for k in range(min(shape))] if len(ds.names) > 1 else ["patch"]
+    image = ds.reader(names, size=ds.layout.patch, scale=None).read(range(n)).image
+    stored = np.stack(list(patches.values())).astype("f4")
+    if len(shape) == 2:
+        stored = stored[:, None]
+    elif shape[-1] == 3:
+        stored = np.moveaxis(stored, -1, 1)
+    assert np.array_equal(image, stored, equal_nan=True)
+
+
+def test_a_thousand_files_make_a_short_message(tmp_path):
+    save(tmp_path / "own", **{f"patch_{k:04d}": np.zeros((3, 8, 8), "u2") for k in range(1000)})
+    text = refused(tmp_path / "own")
+    assert "has 1,000 .npy files" in text
+    assert "patch_0011.npy and 988 more" in text
+    assert len(text) < 2000
+
+
+def test_folders_of_images_and_masks_are_joined_together(tmp_path):
+    stored = {"images": images(3, 64, 64, 3), "masks": images(3, 64, 64, dtype="uint8")}
+    for name, array in stored.items():
+        save(tmp_path / "own" / name, **{f"{k:03d}": patch for k, patch in enumerate(array)})
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    assert ds.names == ("images_1", "images_2", "images_3", "masks")
+    assert ds.band("masks").kind == "label"
+    assert np.array_equal(ds["images_2"], stored["images"][..., 1])
+    assert np.array_equal(ds["masks"], stored["masks"])
+
+
+# ---- flat files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["dat", "bin", "raw"])
+def test_flat_files_with_rows_get_a_layout_that_works(tmp_path, ending):
+    arrays = {"x": images(20, 60, 60), "y": images(20, 60, 60)}
+    for name, array in arrays.items():
+        array.tofile(tmp_path / f"{name}.{ending}")
+    (tmp_path / "metadata.csv").write_text("id\n" + "7\n" * 20)
+    text = refused(tmp_path)
+    assert "With 20 rows in metadata.csv, a patch may be 60 x 60 pixels of 2 bytes." in text
+    ds = cloudio.open(follow(text))
+    assert ds.layout.patch == (60, 60)
+    for name, array in arrays.items():
+        assert np.array_equal(ds[name], array)
+
+
+@pytest.mark.parametrize(("dtype", "side"), [("float32", 60), ("uint8", 120)])
+def test_flat_files_that_may_be_of_two_types_ask_for_it(tmp_path, dtype, side):
+    images(20, side, side, dtype=dtype).tofile(tmp_path / "x.dat")
+    (tmp_path / "metadata.csv").write_text("id\n" + "7\n" * 20)
+    text = refused(tmp_path)
+    assert "a patch may be 120 x 120 pixels of 1 byte or 60 x 60 pixels of 4 bytes." in text
+    follow(text)
+    with refusal(LayoutError, "line 2", "patch"):
+        cloudio.open(tmp_path)
+    toml = (tmp_path / "cloudio.toml").read_text()
+    (tmp_path / "cloudio.toml").write_text(toml.replace("[HEIGHT, WIDTH]", f"[{side}, {side}]"))
+    with refusal(LayoutError, "dtype 'TYPE'; dtype must be one of uint8, int8, uint16"):
+        cloudio.open(tmp_path)
+
+
+def test_a_mask_of_half_the_size_is_one_byte(tmp_path):
+    images(20, 60, 60).tofile(tmp_path / "red.dat")
+    images(20, 60, 60).tofile(tmp_path / "nir.dat")
+    mask = images(20, 60, 60, dtype="uint8")
+    mask.tofile(tmp_path / "mask.dat")
+    (tmp_path / "metadata.csv").write_text("id\n" + "7\n" * 20)
+    ds = cloudio.open(follow(refused(tmp_path)))
+    assert ds.band("mask") == Band("mask", "label", "uint8", file="{name}.dat")
+    assert np.array_equal(ds["mask"], mask)
+
+
+def test_flat_files_alone_ask_for_the_size_of_a_patch(tmp_path):
+    for name in ("B02", "B03"):
+        images(20, 60, 60).tofile(tmp_path / f"{name}.dat")
+    text = refused(tmp_path)
+    assert "B02.dat, B03.dat: each 144,000 bytes" in text
+    toml = text.split(":\n\n")[-1]
+    assert "patch = [HEIGHT, WIDTH]" in toml
+    values = tomllib.loads(toml.replace("[HEIGHT, WIDTH]", "[60, 60]"))
+    assert values["arrays"] == [
+        {
+            "names": ["B02", "B03"],
+            "dtype": "TYPE",
+            "file": "{name}.dat",
+            "scale": "unknown",
+        }
+    ]
+
+
+def test_one_flat_file_for_each_patch_is_told(tmp_path):
+    for k in range(300):
+        (tmp_path / f"tile_{k:03d}.dat").write_bytes(bytes(1000 + k % 5))
+    text = refused(tmp_path)
+    assert "tile_005.dat, tile_010.dat" in text
+    assert "and 48 more" in text
+    assert "By their names, each is one patch." in text
+    assert len(text) < 2500
+
+
+# ---- other folders -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"layout": SMALL}])
+def test_folders_without_array_files_say_what_they_have(tmp_path, options):
+    words = f"there are no .dat or .npy files in {tmp_path} or its sub-folders. "
+    assert refused(tmp_path, **options) == f"{words}It is empty."
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    below = "It is empty, and so are the folders below it."
+    assert refused(tmp_path, **options) == words + below
+    (tmp_path / "README.md").write_text("hello")
+    assert refused(tmp_path, **options) == f"{words}It has README.md, and no pixels."
+    for k in range(30):
+        (tmp_path / "a" / f"t{k:02d}.tif").write_bytes(b"II*\0\x08\0\0\0")
+    names = ", ".join(f"t{k:02d}.tif" for k in range(12))
+    assert refused(tmp_path, **options) == (
+        f"{words}It has 30 .tif files ({names} and 18 more). t00.tif is a TIFF image; read it with "
+        "rasterio or imageio and write the pixels of all patches with np.save."
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("x.h5", b"\x89HDF\r\n\x1a\n", "x.h5 is an HDF5 file; read it with h5py"),
+        ("x.npz", b"PK\x03\x04", "x.npz is a zip archive, such as .npz or .pt; unpack it"),
+        ("x.parquet", b"PAR1", "x.parquet is a Parquet file"),
+        ("x.jp2", b"\0\0\0\x0cjP  \r\n\x87\n", "x.jp2 is a JPEG 2000 image"),
+        ("x.abc", b"what", "It has 1 .abc file (x.abc), which cloudio does not read"),
+        ("s.zarr/zarr.json", b"{}", "s.zarr is a Zarr store; read it with zarr"),
+        (".zgroup", b"{}", "It is a Zarr store; read it with zarr"),
+    ],
+)
+def test_files_of_other_formats_are_named(tmp_path, file, content, words):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(content)
+    assert words in refused(tmp_path)
+
+
+def test_data_further_below_is_pointed_to(tmp_path):
+    write_split(tmp_path / "release" / "high" / "train", 1, names=["B2"])
+    words = f"There are .dat or .npy files further below. Open {tmp_path / 'release' / 'high'} inst"
+    assert words in refused(tmp_path)
+    assert words in refused(tmp_path, layout=SMALL)
+    assert cloudio.open(tmp_path / "release" / "high", layout=SMALL).names == ("L1C_B2",)
+
+
+def test_a_data_set_one_folder_down_is_pointed_to(tmp_path):
+    write_split(tmp_path / "set" / "train", 1, names=["B2"])
+    layout = to_toml(dataclasses.replace(SMALL, presets={}))
+    (tmp_path / "set" / "cloudio.toml").write_text(layout)
+    assert f"Open {tmp_path / 'set'} instead" in refused(tmp_path)
+    assert cloudio.open(tmp_path / "set").names == ("L1C_B2",)
+
+
+def test_npy_files_that_fit_no_layout_are_named_with_the_reason_once(tmp_path):
+    save(tmp_path / "train", **{f"p{k:03d}": np.zeros((3, 8, 8), "u2") for k in range(100)})
+    text = refused(tmp_path, layout=SMALL)
+    assert text.startswith(f"there is no array of Small in {tmp_path} or its sub-folders; left out")
+    assert text.endswith("p011.npy and 88 more has shape (3, 8, 8); Small needs (patches, 40, 48)")
+    assert len(text) < 2500
+
+
+def test_many_files_that_are_left_out_are_one_warning(tmp_path):
+    write_split(tmp_path, 1, names=["B2"])
+    save(tmp_path, **{f"p{k:03d}": np.zeros((3, 8, 8), "u2") for k in range(100)})
+    (text,) = cloudio.open(tmp_path, layout=SMALL).warnings
+    assert "p011.npy and 88 more has shape (3, 8, 8)" in text
