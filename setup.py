@@ -3,11 +3,27 @@
 import os
 import sys
 import sysconfig
+import tempfile
 from glob import glob
 from pathlib import Path
 
-from Cython.Build import cythonize
+import setuptools
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError, CompileError
+
+TOOLS = "pip install 'cython>=3.1' 'setuptools>=77'; or leave out --no-build-isolation"
+try:
+    import Cython
+    from Cython.Build import cythonize
+except ModuleNotFoundError:
+    sys.exit(f"error: cloudio is built with Cython, which is not installed: {TOOLS}")
+for tool, found, needed in (
+    ("Cython", Cython.__version__, (3, 1)),
+    ("setuptools", setuptools.__version__, (77, 0)),
+):
+    if tuple(map(int, found.split(".")[:2])) < needed:
+        sys.exit(f"error: cloudio cannot be built with {tool} {found}: {TOOLS}")
 
 # Free-threaded Pythons have no stable ABI yet, so they get a module of their own.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
@@ -33,6 +49,43 @@ SOURCES = {
     "executor": ["file", "histogram", "scratch", "stores", "thread_pool"],
     "kernels": ["background", "file"],
 }
+
+
+COMPILER = (
+    "cloudio needs a C compiler, and {} does not work here. Debian, Ubuntu: apt install "
+    "build-essential; Fedora: dnf install gcc; macOS: xcode-select --install; Windows: Build Tools "
+    "for Visual Studio, with C++; another one: set CC"
+)
+HEADERS = (
+    "cloudio needs the headers of Python, and the compiler finds no Python.h in {}. Debian, "
+    "Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel"
+)
+
+
+class Build(build_ext):
+    """Builds the modules; where that fails, the last line says what is missing."""
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except (BaseError, CCompilerError) as error:
+            if not self.compiles("#include <stdio.h>"):
+                command = getattr(self.compiler, "compiler_so", None) or ["the one of this system"]
+                raise CompileError(COMPILER.format(command[0])) from error
+            if not self.compiles("#include <Python.h>"):
+                raise CompileError(HEADERS.format(sysconfig.get_path("include"))) from error
+            raise
+
+    def compiles(self, line: str) -> bool:
+        """Return whether a program of this line, and of nothing else, can be compiled."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "program.c")
+            source.write_text(f"{line}\nint main(void) {{ return 0; }}\n")
+            try:
+                self.compiler.compile([str(source)], folder, include_dirs=self.include_dirs)
+            except (AttributeError, BaseError, CCompilerError):  # no compiler was even found
+                return False
+        return True
 
 
 def module(path: Path) -> Extension:
@@ -65,5 +118,6 @@ setup(
             "freethreading_compatible": True,
         },
     ),
+    cmdclass={"build_ext": Build},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE else {},
 )

@@ -7,7 +7,6 @@ reader = ds.split("train").reader("L1C", "manual_hq", size=224)
 image, label, index = reader.read([3, 1, 4])
 """
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -23,9 +22,17 @@ try:
         windows,
     )
 except ImportError as error:
+    from .errors import import_failure
+
+    raise import_failure(__path__[0], error) from None
+
+try:
+    import numpy  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "numpy":
+        raise
     raise ImportError(
-        f"the compiled modules of cloudio cannot be imported from {__path__[0]} ({error}); in a "
-        "checkout, build it with pip install -e . or leave the folder for an installed cloudio"
+        "cloudio needs numpy, which this Python does not have: pip install 'numpy>=1.26'"
     ) from None
 
 from ._version import __version__ as __version__
@@ -121,9 +128,12 @@ def __getattr__(name: str) -> Any:
         module = importlib.import_module(f".{_LAZY_NAMES[name]}", __name__)
         # Bound, so that the next access does not come here.
         return globals().setdefault(name, getattr(module, name))
-    raise AttributeError(
-        f"module 'cloudio' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
-    )
+    hint = ""
+    if not name.startswith("_"):
+        from ._utils.text import suggest
+
+        hint = suggest(name, [*__all__, *_LAZY_ROOMS])
+    raise AttributeError(f"module 'cloudio' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ A patch number out of range is Python's own IndexError.
 """
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Self
 
@@ -147,6 +148,29 @@ def error_reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror is not None:
         return str(error.strerror)
     return str(error)
+
+
+def import_failure(package: str, error: ImportError) -> BaseException:
+    """Return what to raise where the compiled modules of ``package``, a folder, are missing.
+
+    An ImportError; for ``python -m cloudio`` a SystemExit, which prints its message alone.
+    """
+    source = os.path.dirname(package)
+    if os.path.exists(os.path.join(source, "setup.py")):
+        text = (
+            f"this is the source of cloudio in {source}, and its compiled modules are missing or "
+            "of an earlier state. To use an installed cloudio, start Python in another folder; to "
+            f"use the source, build it there: pip install -e . ({error})"
+        )
+    else:
+        text = (
+            f"the compiled modules of cloudio in {package} cannot be imported. Install it again "
+            f"for this Python: pip install --force-reinstall cloudio ({error})"
+        )
+    # What Python has there while it looks for the module to run.
+    if sys.argv[:1] == ["-m"] and "cloudio" in sys.orig_argv:
+        return SystemExit(f"cloudio: {text}")
+    return ImportError(text)
 
 
 class CloudioWarning(UserWarning):

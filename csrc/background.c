@@ -1,4 +1,4 @@
-/* Background tasks: one thread, made when it is first needed, does what nobody waits for.
+/* Background tasks: one thread, made when it is first needed, runs tasks without a waiting caller.
  *
  * This file keeps state: the queue, and the task under way. A fork waits until the queue is whole.
  * The child has the queue but no thread; it destroys what is in it, the task under way included.

@@ -46,20 +46,20 @@ typedef struct cio_line {
 
 void cio_end_line(cio_line *line);
 
-/* What a stored number x becomes: (float)x * scale + offset, rounded to float32 after each of the
- * two steps; then, if it is less than lo, lo, and if it is more than hi, hi, so that NaN stays.
- * An offset of -0.0f adds nothing, to no bit of any number. */
+/* What a stored number x becomes: (float)x * scale + offset, rounded to float32 after each of
+ * the two steps; then, if it is less than lo, lo, and if it is more than hi, hi, so that NaN
+ * stays. An offset of -0.0f changes no bit of any number. */
 typedef struct cio_affine {
     float scale, offset;
     float lo, hi; /* -INFINITY and INFINITY: no limits */
-    /* Of cio_scale_fn's [1] alone: x that equals nodata or is NaN becomes fill, which if it is a
+    /* Of cio_scale_fn's [1] only: x that equals nodata or is NaN becomes fill, which if it is a
      * NaN is one without payload. */
     float nodata, fill;
 } cio_affine;
 
 /* dst[i] = what src[i] becomes, rounded to nearest even where dst is float16 or bfloat16; a NaN
- * becomes a quiet one, in bfloat16 always the same but for its sign. What is streamed may still be
- * held by `line`; what is cached never is. */
+ * becomes a quiet NaN; in bfloat16 only its sign is kept. Streamed bytes may still be held by
+ * `line`; cached bytes never are. */
 typedef void (*cio_scale_fn)(const void *src, void *dst, size_t n, const cio_affine *affine,
                              cio_line *line);
 
@@ -92,7 +92,8 @@ typedef struct cio_rows {
     cio_transpose_fn transpose[CIO_N_MOVES];
 } cio_rows;
 
-/* Table k of those this CPU can run, slowest first; NULL past the last. The first is plain C. */
+/* Table k of the tables that this CPU can run, from slowest to fastest; NULL past the last. The
+ * first is plain C. */
 const cio_rows *cio_rows_available(size_t k);
 
 /* Make every streamed row visible to other threads: once at the end of a run of rows. */
@@ -105,7 +106,7 @@ static inline void cio_prefetch_row(const void *src, size_t n_bytes)
     const char *end = (const char *)src + n_bytes;
     const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63);
 #if defined(__GNUC__)
-    /* gcc takes a function that only prefetches for one without effects, and drops its calls. */
+    /* gcc treats a function that only prefetches as one without effects, and drops its calls. */
     __asm__ volatile("");
 #endif
     for (; line < end; line += 64)
@@ -134,13 +135,14 @@ typedef void (*cio_task)(void *context, size_t begin, size_t end, int slot);
 void cio_thread_pool_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
                          int max_threads);
 
-/* For a task: whether it works alone, because the pool is busy or n_threads is 1. */
+/* For a task: whether only the caller's thread works, because the pool is busy or n_threads is
+ * 1. */
 int cio_thread_pool_is_alone(void);
 
 /* For a task that is about to wait: add one worker to its region, if that has room. */
 void cio_thread_pool_add_worker(void);
 
-/* What threads raise and see. Begins as zeros. */
+/* A flag that threads raise and read. Begins as zeros. */
 typedef struct cio_flag {
     int value;
 } cio_flag;

@@ -157,7 +157,7 @@ int64_t cio_page_bytes(void) { return (int64_t)sysconf(_SC_PAGESIZE); }
 #endif
 
 #if defined(__linux__) && defined(O_DIRECT)
-/* The same file, whatever has its name by now. */
+/* The same file, even if another file has its name by now. */
 static int open_direct(int descriptor)
 {
     char path[32];
@@ -197,7 +197,7 @@ cio_file *cio_file_open(int descriptor, int64_t n_bytes, int flags)
     file->changed = status.changed;
     file->direct = flags & CIO_DIRECT ? open_direct(descriptor) : -1;
 #ifdef POSIX_FADV_RANDOM
-    /* Only a window is wanted; what follows it is another patch. */
+    /* Only a window is wanted; the bytes after it are another patch. */
     (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 #endif
     return file;
@@ -279,7 +279,7 @@ static void to_pages(int64_t *offset, int64_t *n_bytes)
 }
 
 #ifdef __linux__
-/* cachestat: Linux 6.5. Counts a range at once, and from 6.14 on says so where it must not. */
+/* cachestat: Linux 6.5. Counts a whole range; from 6.14 on it returns an error where it may not. */
 enum { CACHESTAT = 451 };
 
 static int64_t count_pages(const cio_file *file, int64_t offset, int64_t n_bytes)
@@ -318,8 +318,8 @@ static int64_t count_mapped_pages(const cio_file *file, int64_t offset, int64_t 
 }
 #endif
 
-/* Linux counts no pages for other users, but tells them whether a read would wait: here at the ends
- * of a range, which crops of other places leave absent. */
+/* Linux does not count pages for other users, but tells them whether a read would wait. The ends
+ * of a range are tested: reads of other crops leave them absent. */
 static int64_t probe_ends(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
     char byte;
@@ -372,7 +372,8 @@ int cio_file_readahead(cio_file *file, int64_t offset, int64_t n_bytes)
     to_pages(&offset, &n_bytes);
     if (cio_file_resident(file, offset, n_bytes) == n_bytes)
         return 0;
-    /* First the estimate: who finds the pages on their way must know that they may not arrive. */
+    /* First the estimate: a thread that finds pages requested must know that they may not
+     * arrive. */
     raise_coldness(file, CIO_COLD);
     advise(file, offset, n_bytes);
     if (n_bytes > PIECE && count_pages(file, offset, n_bytes) * cio_page_bytes() != n_bytes)
@@ -405,7 +406,7 @@ void cio_file_evict(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
     to_pages(&offset, &n_bytes);
 #ifdef MADV_DONTNEED
-    /* Linux keeps in memory what a page table still shows. */
+    /* Linux keeps pages in memory that a page table still maps. */
     if (file->base != NULL)
         (void)madvise((char *)file->base + offset, (size_t)n_bytes, MADV_DONTNEED);
 #endif
@@ -423,7 +424,7 @@ int cio_file_coldness(const cio_file *file)
 void cio_file_decay(cio_file *file)
 {
     int coldness = cio_file_coldness(file);
-    /* A thread that was faster has lowered it too, or has found what must not be forgotten. */
+    /* Another thread may have lowered it too, or set a value that must be kept. */
     if (coldness > CIO_WARM && coldness < CIO_FAILED)
         (void)atomic_compare_exchange_strong(&file->coldness, &coldness, coldness - 1);
 }
@@ -432,7 +433,7 @@ void cio_file_decay(cio_file *file)
 
 int64_t cio_file_read(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
 {
-    /* What one call of any system reads. */
+    /* The most that one call reads on any system. */
     const int64_t max_bytes = 1 << 30;
     int64_t done = 0;
     while (done < n_bytes) {

@@ -1,5 +1,5 @@
-/* One float to float16 or bfloat16, rounded to nearest even: what the vectors of every instruction
- * set must equal, and what is done to the few pixels that fill none. */
+/* One float to float16 or bfloat16, rounded to nearest even. The vectors of every instruction
+ * set must equal it. It also serves the few pixels that fill no vector. */
 #ifndef CLOUDIO_HALVES_H
 #define CLOUDIO_HALVES_H
 

@@ -1,5 +1,5 @@
-/* Counts what a patch holds. A histogram is bound by one store a pixel: everything else is cheap
- * beside that, and plain C is enough. */
+/* Counts what a patch holds. One store per pixel limits a histogram: everything else is cheap in
+ * comparison, and plain C is enough. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -32,8 +32,8 @@ static const char *next_row(const cio_patch *patch, size_t y, size_t item)
 
 /* ---- checksums ------------------------------------------------------------------------------- */
 
-/* Words go to eight lanes in turn, each row anew, the last word filled up with zeros. A step takes
- * every state and every word to another one each, so one changed word cannot go unseen. */
+/* Words go to eight lanes in turn, beginning again in each row; zeros fill the last word. A step
+ * is a bijection of the state and of the word, so one changed word always changes the result. */
 static uint64_t mix(uint64_t state, uint64_t word)
 {
     const uint64_t x = (state ^ word) * 0x9E3779B97F4A7C15u;
@@ -241,7 +241,7 @@ static void widen_range(const uint16_t *src, size_t n, order by, int16_t *minimu
     *maximum = hi;
 }
 
-/* The range of the data alone, and what most patches have none of: no-data, negative and saturated
+/* The range of the data, and counts that are 0 in most patches: no-data, negative and saturated
  * pixels. */
 static void filter_nodata(const cio_histogram_spec *spec, const cio_patch *patch, order by,
                           cio_record *record)
@@ -292,7 +292,7 @@ static void add_shorts(const cio_histogram_spec *spec, const cio_patch *patch, u
     uint32_t times = 0;
     if (width == 0 || patch->top == patch->bottom)
         return;
-    /* Rows repeat too, for the same reason: a row that does is counted once. */
+    /* Rows repeat for the same reason: a repeated row is counted once. */
     for (size_t y = patch->top; y < patch->bottom; ++y, ++times) {
         const uint16_t *row = (const uint16_t *)next_row(patch, y, sizeof(*row));
         if (previous != NULL && memcmp(row, previous, width * sizeof(*row)) == 0)
@@ -420,8 +420,8 @@ static double sum_centered(const float *src, size_t n, double center, int square
     return sum;
 }
 
-/* Add n finite data to mean and squares (Chan, Golub and LeVeque 1979). All are centered on one of
- * them: what they have in common would leave no bits for how they differ. */
+/* Add n finite data to mean and squares (Chan, Golub and LeVeque 1979). All are centered on one
+ * of them: a large common part would leave no bits for the differences. */
 static void merge_moments(const float *src, size_t n, cio_record *record)
 {
     const double n_before = (double)(record->data - record->infinite), n_here = (double)n;

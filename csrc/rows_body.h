@@ -22,7 +22,7 @@ enum { LINE = 64 };
 #define ALWAYS_INLINE inline
 #endif
 
-/* Fewer instructions a line: more lines are on their way to a CPU at once. */
+/* Fewer instructions per cache line: more lines are in flight at once. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define UNROLLED _Pragma("GCC unroll 4")
 #else
@@ -92,7 +92,7 @@ enum { AT_ONCE_f32 = LANES, AT_ONCE_f16 = 2 * LANES, AT_ONCE_bf16 = 2 * LANES };
 #define WRITE_bf16(store, to, in, fills, from)                                                     \
     store##_halves(to, to_bf16(CANONICAL_NAN_##in(fills(load_##in(from), a)),                      \
                                CANONICAL_NAN_##in(fills(load_##in((from) + LANES), a))))
-/* Whole numbers become no NaN, except for `fill`, which is canonical. */
+/* Whole numbers never become NaN, except through `fill`, which is canonical. */
 #define CANONICAL_NAN_u8(x) x
 #define CANONICAL_NAN_i8(x) x
 #define CANONICAL_NAN_i16(x) x

@@ -1,4 +1,4 @@
-/* Scratch memory: one block is kept from one batch to the next, for whoever takes it first.
+/* Scratch memory: one block is kept from one batch to the next, for the thread that takes it first.
  *
  * This file keeps state: that block. */
 #include <stdatomic.h>

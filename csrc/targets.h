@@ -1,5 +1,5 @@
 /* Which machine this is compiled for, and how a function asks for instructions that the machine
- * may lack. No flag of the compiler's does: one library runs on all. */
+ * may lack. No compiler flag does this, so one library runs on all of them. */
 #ifndef CLOUDIO_TARGETS_H
 #define CLOUDIO_TARGETS_H
 

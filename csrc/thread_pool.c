@@ -1,15 +1,16 @@
 /* The thread pool of this process: workers that help a caller with its tasks.
  *
- * This file keeps state; so do background.c (a queue) and scratch.c (one block of memory). A module
- * that links it has a pool of its own, so exactly one may (SOURCES in setup.py).
+ * This file keeps state; so do background.c (a queue) and scratch.c (one block of memory). A
+ * module that links it has a pool of its own, so exactly one may (SOURCES in setup.py).
  *
- * A worker is spawned when it is first needed, sleeps between regions and is never joined. At most
- * one region runs at a time; `busy` says so. A caller that finds it set works alone: a second
- * caller, or a task that calls again. A worker enters a region only through an open slot, under the
- * mutex. The caller closes the slots before it waits for the workers inside, so no worker can come
- * in late and find the caller's stack gone. A task that is about to wait for something else than
- * the CPU opens one more slot (add_worker); so many requests can be under way at once. A forked
- * child has none of the workers, and perhaps a mutex that nobody will unlock: it resets everything.
+ * A worker is spawned when it is first needed, sleeps between regions and is never joined. At
+ * most one region runs at a time; `busy` says so. If it is set, a caller uses its own thread
+ * only: a second caller, or a task that calls again. A worker enters a region only through an
+ * open slot, under the mutex. The caller closes the slots before it waits for the workers
+ * inside, so no worker can come in late and find the caller's stack gone. A task that is about
+ * to wait for something else than the CPU opens one more slot (add_worker); so many requests can
+ * be under way at once. A forked child has none of the workers, and perhaps a locked mutex whose
+ * owner is gone: it resets everything.
  */
 #include <fenv.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 """Has a job done: cuts it into tiles, and drops the GIL once for the thread pool to do them.
 
 The job is proved: its outputs by kernels.pyx, its windows by windows.pyx. What threads do with it
-stands in rows.pxd, pages.pxd, reads.pxd and counts.pxd. This module alone links the thread pool.
+stands in rows.pxd, pages.pxd, reads.pxd and counts.pxd. Only this module links the thread pool.
 """
 from libc.stdint cimport int64_t
 from libc.string cimport memset

@@ -1,4 +1,4 @@
-# The files of a job: whether they are what they were, who uses them, and the first fault.
+# The files of a job: whether they have changed, their users, and the first fault.
 # csrc/files.h is the manual. Nothing here needs the GIL.
 from libc.errno cimport EIO
 from libc.stdint cimport int64_t

@@ -83,7 +83,7 @@ cdef inline WindowGroup group_of_tile(const Job *job, Py_ssize_t number) noexcep
 
 
 cdef inline void evict_finished(const Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Evict the windows that tiles [begin, end) alone have read."""
+    """Evict the windows that only tiles [begin, end) have read."""
     cdef WindowGroup group
     cdef Py_ssize_t number = begin
     while number < end:

@@ -1,4 +1,4 @@
-"""What is done to arrays, decided once and before any batch, and the proof that it can be.
+"""Operations on arrays, decided once before any batch, and the proof that they can be done.
 
 `Gather`, `Mask` and `Remap` are plans for `kernels.run`, `Histogram` for `kernels.count`. Their
 arrays are buffers, or lie in files. The kernels rely on it that every pixel of them may be read.
@@ -202,7 +202,7 @@ cdef class Gather(BasePlan):
 
 
 cdef float nodata_float(nodata) except *:
-    """What a pixel is compared with; without such a number NaN, which nothing equals."""
+    """The number that pixels are compared with; NaN, which equals nothing, if there is none."""
     return NAN if nodata is None else nodata
 
 

@@ -89,7 +89,7 @@ cdef class Lease:
 
 @cython.no_gc
 cdef class CancellationToken:
-    """Stops who builds in a pool's memory: on `cancel`, or with its last reference."""
+    """Stops the thread that builds in a pool's memory: on `cancel`, or with its last reference."""
     cdef Pool pool
 
     def __cinit__(self, Pool pool not None):

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..errors import RequestError
 
+_PLAIN = (np.ndarray, np.memmap, int, list, tuple)
+
 
 def is_tensor(given: Any) -> bool:
     """Return whether that is a tensor of PyTorch."""
@@ -40,6 +42,8 @@ def as_host_array(what: str, given: Any) -> Any:
     Raises RequestError for what numpy cannot see, on a device or of a type of its own, and for
     masked arrays.
     """
+    if type(given) in _PLAIN:
+        return given
     check_not_masked(what, given)
     xarray = sys.modules.get("xarray")
     if xarray is not None and isinstance(given, getattr(xarray, "DataArray", ())):

@@ -21,7 +21,7 @@ def default_threads() -> tuple[int, str]:
     by affinity and quota, shared by the ranks of torchrun.  RequestError if CLOUDIO_THREADS is
     wrong; a wrong OMP_NUM_THREADS is ignored with a warning in the log.
     """
-    given = os.environ.get("CLOUDIO_THREADS", "").strip()
+    given = _variable("CLOUDIO_THREADS")
     if given:
         value = int(given) if given.isdecimal() else given
         n = check_whole("CLOUDIO_THREADS", value, 1, MOST_THREADS, needed=_NEEDED)
@@ -33,6 +33,12 @@ def default_threads() -> tuple[int, str]:
             return n_openmp, "from OMP_NUM_THREADS"
     n, reason = _share_of_cpus()
     return n, f"{reason}; torchrun has set OMP_NUM_THREADS=1" if of_torchrun else reason
+
+
+def _variable(name: str) -> str:
+    """Return an environment variable without spaces around it; "" if it is not set."""
+    value = os.getenv(name)
+    return value.strip() if value else ""
 
 
 def log_threads(n: int, reason: str) -> None:
@@ -66,7 +72,7 @@ def _quota(pid: int) -> float | None:
 
 def _openmp_threads() -> int | None:
     """Return OMP_NUM_THREADS, which Ray, joblib and Dask set for their workers; None if unset."""
-    given = os.environ.get("OMP_NUM_THREADS", "").strip()
+    given = _variable("OMP_NUM_THREADS")
     if not given:
         return None
     # A list has a number for each level of nested regions.
@@ -83,8 +89,8 @@ def _openmp_threads() -> int | None:
 def _share_of_cpus() -> tuple[int, str]:
     """Return the CPUs; in a rank that torchrun has started, its share of those of the machine."""
     cpus, reason = available_cpus()
-    given = os.environ.get("LOCAL_WORLD_SIZE", "").strip()
-    n_ranks = int(given) if given.isdecimal() and _TORCHRUN in os.environ else 1
+    given = _variable("LOCAL_WORLD_SIZE") if _variable(_TORCHRUN) else ""
+    n_ranks = int(given) if given.isdecimal() else 1
     if n_ranks < 2:
         return cpus, reason
     # A rank may be bound to CPUs of its own: then it has its share already.
@@ -98,7 +104,7 @@ def _share_of_cpus() -> tuple[int, str]:
 
 def _is_set_by_torchrun() -> bool:
     """Return whether torchrun has set OMP_NUM_THREADS for its ranks, and not its caller."""
-    if _TORCHRUN not in os.environ or os.environ.get("LOCAL_WORLD_SIZE", "1").strip() == "1":
+    if not _variable(_TORCHRUN) or _variable("LOCAL_WORLD_SIZE") in ("", "1"):
         return False
     launcher = _launcher(os.getpid())
     return launcher is None or not launcher[0]

@@ -1,4 +1,4 @@
-"""The limits that no candidate can beat: a copy of as many bytes, and the disk alone.
+"""The limits that no candidate can beat: a copy of as many bytes, and plain reads of the disk.
 
 The copy limit is for pages that are in memory, the disk limit for pages that are not.
 """

@@ -21,7 +21,7 @@ C = TypeVar("C")
 class Candidate:
     """An implementation to time: ``run(out)`` returns the answer, in ``out`` or in new memory.
 
-    ``out`` is a Batch, or in benchmarks/ whatever the question needs.
+    ``out`` is a Batch, or in benchmarks/ any value that the question needs.
     ``ulps``: by how many units in the last place a pixel may differ from numpy's.
     """
 

@@ -122,10 +122,10 @@ class Loader(Epochs[B]):
     A draw with replacement depends on seed, epoch, position and weights; one without on all draws
     before it, so the order of an epoch is computed when the epoch begins.
 
-    Batches reuse the memory of earlier batches that nobody holds; at most ``prefetch`` of them, at
-    least one, are free or in progress, with a ``transform`` one more.  ``batch.image.base.memory``
-    is the buffer that ``allocate`` returned.  It is reused when the batch is gone, even if
-    something else refers to the buffer.
+    Batches reuse the memory of earlier batches that are no longer in use.  At most
+    ``prefetch`` of them, at least one, are free or in progress, with a ``transform`` one more.
+    ``batch.image.base.memory`` is the buffer that ``allocate`` returned.  It is reused when the
+    batch is gone, even if something else refers to the buffer.
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state,

@@ -51,7 +51,7 @@ def permute(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
     Finite Domains", 2002).
     """
     n_rows = math.isqrt(n - 1) + 1
-    n_rows += n_rows % 2  # turns of odd rows and odd columns make even permutations alone
+    n_rows += n_rows % 2  # turns of odd rows and odd columns make even permutations only
     n_cols = -(-n // n_rows)
     round_keys = random_keys("order", seed, epoch, _ROUNDS if n > _FEW else _ROUNDS_OF_FEW)
     out = positions.astype(np.uint64)

@@ -1,4 +1,4 @@
-"""Builds the batches of one iteration, in a thread, ahead of the caller who takes them."""
+"""Builds the batches of one iteration, in a thread, ahead of the caller."""
 
 import atexit
 import contextlib
@@ -79,7 +79,7 @@ class TransferHook:
 
 
 class Producer:
-    """Builds the batches of an iteration, ahead of the caller who takes them.
+    """Builds the batches of an iteration, ahead of the caller.
 
     At most ``prefetch`` batches are in progress; the pool counts them.  A batch starts in memory
     that came back, or in new memory while fewer are in progress.  But it does not start while the
@@ -136,7 +136,7 @@ class Producer:
                 batch = self._read(next(self._samples))
             finally:
                 pool.taken = pool.begun
-        # After the first batch, nobody holds an earlier one that could come back.
+        # After the first batch, no earlier one is in use whose memory could come back.
         self._n_returning = min(self.n_taken, 1) if self._holds_memory else 0
         self.n_taken += 1
         if ahead:

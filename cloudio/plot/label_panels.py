@@ -1,4 +1,4 @@
-"""Panels of labels: classes over an image or alone, codes as stored, or probabilities."""
+"""Panels of labels: classes with or without the image below, codes as stored, or probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

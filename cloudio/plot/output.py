@@ -11,6 +11,9 @@ from ..errors import RequestError
 
 #: Formats a figure is saved in, by the suffix of the file.
 FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
+# Dots per inch: a panel among others is 2.56 inches, which then shows a patch of 512 pixels pixel
+# for pixel.  A large sheet has fewer, so that its longer side stays below this many.
+_DPI, _MOST_DOTS = 200, 10_000
 
 
 def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -33,10 +36,16 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -
         If the file exists and ``force`` is False.
     OSError
         If the file cannot be written.  It is written completely or not at all.
+
+    Notes
+    -----
+    The file has 200 dots per inch, which shows a patch of 512 pixels pixel for pixel, or fewer if
+    that is more than 10,000 dots.
     """
     kind = format_of(path)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=kind)
+    dpi = min(_DPI, max(figure.dpi, _MOST_DOTS / max(figure.get_size_inches())))
+    figure.savefig(drawn, format=kind, dpi=dpi)
     write_file(path, drawn.getbuffer(), force=force)
 
 

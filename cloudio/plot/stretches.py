@@ -1,4 +1,4 @@
-"""How numbers become brightness: the same for a band in every figure, wherever that can be."""
+"""How numbers become brightness: the same for a band in every figure, where limits are known."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -22,7 +22,7 @@ else:
 
 
 class Batch(NamedTuple, Generic[A, L, N]):
-    """What a read returns: images, labels and patch numbers.
+    """The result of a read: images, labels and patch numbers.
 
     A single sample has no sample axis.
 
@@ -45,7 +45,7 @@ class Batch(NamedTuple, Generic[A, L, N]):
 
 
 class MaskedBatch(NamedTuple, Generic[A, L, N]):
-    """What a reader with ``valid=True`` returns: a batch with a mask of its valid pixels.
+    """The result of a reader with ``valid=True``: a batch with a mask of its valid pixels.
 
     Attributes
     ----------

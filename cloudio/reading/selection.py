@@ -14,7 +14,7 @@ Bands = str | Sequence[str]
 Rule = str | LabelMap | Mapping[int, int | None] | None
 Labels = str | Sequence[str] | Mapping[str, Rule]
 
-# The rule of a label that is named alone: the first policy that its layout has for it.
+# The rule of a label that is given by its name only: the first policy that its layout has for it.
 _DEFAULT: Any = object()
 
 # ---- bands ---------------------------------------------------------------------------------------

@@ -97,5 +97,5 @@ def _add_whole_rows(ds: Dataset, group_of: list[int], content: list[list[list[st
 
 
 def keyed_digest(content: bytes, key: int) -> bytes:
-    """Return 8 bytes that follow from ``content`` and ``key`` alone."""
+    """Return 8 bytes that depend on ``content`` and ``key`` only."""
     return hashlib.blake2b(content, digest_size=8, key=key.to_bytes(8, "little")).digest()

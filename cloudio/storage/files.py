@@ -49,7 +49,7 @@ class File(core_files.File):
         return kept or vars(self).setdefault("_pages", self._mapped())
 
     def _mapped(self) -> mmap.mmap:
-        # The descriptor's number alone could belong to another file by now.
+        # The descriptor's number could belong to another file by now, so the object is compared.
         try:
             descriptor = self.duplicate()
         except ValueError:

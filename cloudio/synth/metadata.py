@@ -15,7 +15,7 @@ def describe_patch(scene: Scene, split: str, number: int, n_splits: int) -> dict
     pair = scene.place // 2 * n_splits + number
     zone, belt, tile = _tile(pair)
     day, height, tilt = scene.random.numbers("when", scene.scene, 3)
-    who, hard = scene.random.numbers("annotator", scene.patch, 2)
+    annotator, hard = scene.random.numbers("annotator", scene.patch, 2)
     # A fifth of 2018-2020 for each date, and half of that for each place of the pair, so that
     # the two meet in the scene they share and in no other.
     half = scene.scene // len(SKIES) % 2
@@ -27,7 +27,7 @@ def describe_patch(scene: Scene, split: str, number: int, n_splits: int) -> dict
     orbit = f"{20000 + days:06d}_{150000 + pair:06X}_{scene.patch:04X}"
     return {
         "index": 1000 + 7 * ((scene.patch ^ 3) * n_splits + number),
-        "annotator_name": f"annotator_{int(who * 14) + 1:02d}",
+        "annotator_name": f"annotator_{int(annotator * 14) + 1:02d}",
         "roi_id": f"ROI_{1 + scene.place % 2 + 2 * pair:04d}",
         "s2_id_gee": f"{when}_{made}_{tile}",
         "s2_id": f"S2{'AB'[days % 2]}_MSIL1C_{when}_N0207_R{pair % 143 + 1:03d}_{tile}_{made}",

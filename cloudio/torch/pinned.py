@@ -1,4 +1,4 @@
-"""Pinned memory: pages that stay in place, so that a device copies from them by itself."""
+"""Pinned memory: pages that stay in place, so that a device can copy from them."""
 
 from typing import Any, cast
 

@@ -22,7 +22,7 @@ class Check(NamedTuple):
 
 _AGAIN = "copy or download it again"
 CHECKS: dict[str, Check] = {
-    # files: by names, sizes and metadata.csv alone
+    # files: by names, sizes and metadata.csv only
     "unreadable": Check("error", "files that cannot be read", f"{_AGAIN}, or remove it"),
     "format": Check(
         "error",

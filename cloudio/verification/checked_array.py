@@ -24,7 +24,7 @@ from .report import Finding, make_finding
 class CheckedArray:
     """An array of a split, resolved once.
 
-    ``dataset`` is the data set of its split alone.  ``band`` is the layout's row, corrected by what
+    ``dataset`` is the data set of its split only.  ``band`` is the layout's row, corrected by what
     the file says.  ``file`` is the name in findings.
     """
 

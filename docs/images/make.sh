@@ -7,22 +7,25 @@ cd "$(dirname "$0")"
 data=$(mktemp -d)/data
 trap 'rm -rf "$(dirname "$data")"' EXIT
 
-reduce() { # FILE N: to N colors
+reduce() { # FILE N [SHRINK]: to N colors, and to a fraction of its size
     python - "$@" <<'END'
 import sys
 
 import numpy as np
 from PIL import Image
 
-path, n_colors = sys.argv[1], int(sys.argv[2])
-n_exact = n_colors // 4  # the most common colors stay as they are; legends show these
-image = Image.open(path).convert("RGB")
+path, n_colors, shrink = sys.argv[1], int(sys.argv[2]), int((sys.argv + ["1"])[3])
+# Some for the most common colors, which legends show, and some for grays, which bands are.
+n_exact, n_grays = n_colors // 4, n_colors // 8
+grays = np.linspace(0, 255, n_grays).round().astype(np.int32)[:, None].repeat(3, axis=1)
+image = Image.open(path).convert("RGB").reduce(shrink)
 colors, places, counts = np.unique(
     np.asarray(image).reshape(-1, 3), axis=0, return_inverse=True, return_counts=True
 )
 exact = colors[np.argsort(counts)[-n_exact:]]
-others = np.array(image.quantize(n_colors - n_exact).getpalette()).reshape(-1, 3)
-palette = np.concatenate([exact, others[: n_colors - n_exact]]).astype(np.int32)
+n_others = n_colors - n_exact - n_grays
+others = np.array(image.quantize(n_others).getpalette()).reshape(-1, 3)[:n_others]
+palette = np.concatenate([exact, grays, others]).astype(np.int32)
 nearest = [((palette - color) ** 2).sum(axis=1).argmin() for color in colors.astype(np.int32)]
 reduced = Image.fromarray(np.array(nearest, np.uint8)[places].reshape(image.height, image.width))
 reduced.putpalette(palette.astype(np.uint8).tobytes())
@@ -35,6 +38,6 @@ cloudio synth "$data"
 cloudio show "$data" --index 9 --labels manual_hq,s2cloudless -o show.png --force
 cloudio show "$data" --index 9 --bands L1C -o bands.png --force
 cloudio show "$data" --index 2 --bands rgb,EXTRA_lc10,EXTRA_elevation -o land-cover.png --force
-reduce show.png 256
-reduce bands.png 40
-reduce land-cover.png 128
+reduce show.png 224
+reduce bands.png 64 2
+reduce land-cover.png 224

@@ -1,4 +1,4 @@
-"""Conditions on columns of metadata: which fields equal a value, whatever type a column has."""
+"""Conditions on columns of metadata: which fields equal a value, for columns of any type."""
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence

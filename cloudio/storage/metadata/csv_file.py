@@ -119,7 +119,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
 
 
 def _numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that the csv module would, and their lines, whatever the length of a field."""
+    """Yield the rows that the csv module would, and their lines; fields may have any length."""
     try:
         with _open_text(path) as file:
             text = file.read()

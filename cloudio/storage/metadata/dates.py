@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-# A date; hours and minutes; seconds; their fraction; the zone.  A date alone may only have a Z.
+# A date; hours and minutes; seconds; their fraction; the zone.  A lone date may only have a Z.
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:Z|[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
     r" ?(Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)?)?",
@@ -63,7 +63,7 @@ def parse_period(text: str) -> np.datetime64 | None:
 
 
 def looks_like_date(text: str) -> bool:
-    """Return whether people may take a text for a date, in whatever form."""
+    """Return whether a text looks like a date, in any form."""
     return _LIKE_DATE.fullmatch(text.strip()) is not None
 
 

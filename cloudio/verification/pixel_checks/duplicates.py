@@ -51,7 +51,7 @@ def _duplicate(places: Sequence[Place], names: Sequence[str]) -> Finding:
 
 
 def _splits_to_compare(checksums: Checksums) -> list[tuple[str, ...]]:
-    """Return the splits to compare: all together, pairs that share more arrays, and each alone."""
+    """Return the splits to compare: all together, pairs that share more arrays, and each split."""
     if not checksums:
         return []
     shared = set.intersection(*map(set, checksums.values()))

@@ -4,7 +4,8 @@
 - Links that work on GitHub work on the site too: a link to another file of the repository leads to
   its page here, or else to the repository.
 - The pages of decisions are listed under the subjects of their index.
-- Names in the API reference, such as `Reader.read`, lead to their entry.
+
+api.py beside it is about the API reference, chart.py draws the figures of speed.
 """
 
 import functools
@@ -19,7 +20,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 REPOSITORY = "https://github.com/cloudio-dev/cloudio/blob/main/"
 #: Files of the repository, and the page of the site that each becomes.
 PAGES = {
@@ -67,7 +68,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links to files outside docs/ lead to their pages, or to the repository."""
     if page.is_homepage:
-        page.meta["hide"] = ["navigation"]
+        page.meta["hide"] = ["navigation", "toc"]
     if page.file.src_uri in PAGES.values():
         return markdown
     return _lead_here(markdown, f"docs/{page.file.src_uri}")
@@ -104,27 +105,6 @@ def _outside_code(text: str, change: Callable[[str], str]) -> str:
     return "".join([*parts, change(text[end:])])
 
 
-def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Link names and pages in docstrings, where there are such entries and pages."""
-    if not page.file.src_uri.startswith("api/"):
-        return html
-
-    def name_link(match: re.Match[str]) -> str:
-        name = match[1].removeprefix("cloudio.")
-        return f'<autoref identifier="cloudio.{name}" optional><code>{match[1]}</code></autoref>'
-
-    def page_link(match: re.Match[str]) -> str:
-        file = files.get_file_from_path(match[1])
-        return (
-            match[0]
-            if file is None
-            else f'<a href="{file.url_relative_to(page.file)}">{match[0]}</a>'
-        )
-
-    html = re.sub(r"(?<!<pre>)<code>((?:cloudio\.)?[A-Za-z][\w.]*)</code>", name_link, html)
-    return re.sub(r"\bdocs/([\w/-]+\.md)\b", page_link, html)
-
-
 # ---- the tutorial --------------------------------------------------------------------------------
 
 
@@ -141,7 +121,8 @@ def _execute(text: str) -> str:
     cells = [
         cell.source if cell.cell_type == "markdown" else _code_cell(cell) for cell in notebook.cells
     ]
-    return "\n\n".join(cells) + "\n"
+    # As on the other pages, whose blocks run in a temporary folder too.
+    return "\n\n".join(cells).replace(str(Path(folder).resolve()), "...") + "\n"
 
 
 def _code_cell(cell: Any) -> str:
