@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from .._utils.numbers import is_finite
 from ..errors import LayoutError
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
@@ -68,7 +69,7 @@ class Band:
         The element type that files store.
     scale, offset : float
         ``(x + offset) * scale`` is the stored number x in ``unit``.  ``scale`` is None if it is
-        unknown.
+        unknown.  In files of whole numbers ``offset`` is a whole number too, unless ``scale`` is 1.
     nodata : float, optional
         The stored number that means no data; NaN is possible.
     wavelength : float, optional
@@ -83,6 +84,10 @@ class Band:
     unit : str, optional
         The unit of scaled numbers, such as ``"dB"``; "" for numbers without one, None if it is
         unknown.
+    scale_factor, add_offset : float, optional
+        The same in the terms of CF, NetCDF, STAC and GDAL, instead of ``scale`` and ``offset``:
+        ``x * scale_factor + add_offset``.  One alone means a factor of 1, or an offset of 0.  From
+        them follow ``scale`` and ``offset``.
     """
 
     name: str
@@ -96,11 +101,47 @@ class Band:
     channel: int | None = None
     channels: int | None = None
     unit: str | None = None
+    scale_factor: float | None = None
+    add_offset: float | None = None
 
     def __post_init__(self) -> None:
+        self._take_cf_pair()
         # One object for every NaN, because tuples that hold the same object are equal.
         if self.nodata is not None and self.nodata != self.nodata:
             object.__setattr__(self, "nodata", math.nan)
+
+    def _take_cf_pair(self) -> None:
+        """Set scale and offset from scale_factor and add_offset, if these are given."""
+        pair = self.scale_factor, self.add_offset
+        if pair == (None, None):
+            return
+        factor = 1.0 if self.scale_factor is None else self.scale_factor
+        summand = 0.0 if self.add_offset is None else self.add_offset
+        if not (is_finite(factor) and factor and is_finite(summand)):
+            return  # band_checks.py refuses it
+        own = float(factor), float(summand) / float(factor)
+        # Copies and pickles have both, and then they agree.
+        if (self.scale, self.offset) not in ((1.0, 0.0), own):
+            raise EntryError(
+                f"{self.name} has scale_factor or add_offset and also scale or offset; give one "
+                "pair: x * scale_factor + add_offset, or (x + offset) * scale",
+                "add_offset" if self.scale_factor is None else "scale_factor",
+                self.name,
+            )
+        object.__setattr__(self, "scale", own[0])
+        object.__setattr__(self, "offset", own[1])
+
+    @property
+    def factors(self) -> tuple[float, float] | None:
+        """The factor and the summand of stored numbers, ``x * factor + summand``.
+
+        None if the scale is unknown.
+        """
+        if self.scale is None:
+            return None
+        if self.add_offset is not None:
+            return self.scale, float(self.add_offset)
+        return self.scale, self.offset * self.scale
 
     def _entries(self) -> tuple[Any, ...]:
         return tuple(getattr(self, entry.name) for entry in fields(self))

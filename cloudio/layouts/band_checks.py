@@ -12,6 +12,8 @@ from .._utils.numbers import is_finite, is_real, is_whole
 from .._utils.text import listed, suggest
 from .band import DTYPES, Band, EntryError
 
+_ROUNDED = 1e-6  # a quotient of two decimals may differ so from the whole number that is meant
+
 
 def can_hold(dtype: str, number: float | None) -> bool:
     """Return whether a type can hold that number, if there is one; float32 may round it."""
@@ -30,7 +32,15 @@ def stored_as(band: Band, dtype: str) -> Band:
     scale = 1.0 if band.kind == "label" else None
     # The nodata number is the same in any type that can hold it.
     nodata = band.nodata if can_hold(dtype, band.nodata) else None
-    return replace(band, dtype=dtype, scale=scale, offset=0.0, nodata=nodata)
+    return replace(
+        band,
+        dtype=dtype,
+        scale=scale,
+        offset=0.0,
+        nodata=nodata,
+        scale_factor=None,
+        add_offset=None,
+    )
 
 
 def band_problems(band: Band) -> Iterator[tuple[str, str]]:
@@ -42,19 +52,14 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
         # float64 is no misspelled float32.
         known = isinstance(band.dtype, str) and band.dtype in np.sctypeDict
         yield "dtype", wrong if known else f"{wrong}{suggest(band.dtype, DTYPES)}"
-    if band.scale is not None and not (is_finite(band.scale) and band.scale):
-        yield (
-            "scale",
-            f"has scale {band.scale!r}; scale must be a finite number other than 0, or None",
-        )
-    if not is_finite(band.offset):
-        yield "offset", f"has offset {band.offset!r}; offset must be a finite number"
-    if band.scale is None and band.offset:
-        yield "offset", f"has offset {band.offset!r} but an unknown scale (None); give both"
+    yield from _scale_problems(band)
     if band.nodata is not None and not is_real(band.nodata):
         yield "nodata", f"has nodata {band.nodata!r}; nodata must be a number or None"
     elif band.dtype in DTYPES and not can_hold(band.dtype, band.nodata):
-        yield "nodata", f"has nodata {band.nodata!r}, which {band.dtype} cannot hold"
+        yield (
+            "nodata",
+            f"has nodata {band.nodata!r}, which {band.dtype} cannot hold; nodata is as stored",
+        )
     if band.wavelength is not None and not (is_finite(band.wavelength) and band.wavelength > 0):
         yield (
             "wavelength",
@@ -78,6 +83,45 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
             )
         elif not is_whole(band.channel) or not 0 <= band.channel < band.channels:
             yield "channel", f"has channel {band.channel!r}; channel must be 0..{band.channels - 1}"
+
+
+def _scale_problems(band: Band) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with how stored numbers become those in ``unit``."""
+    factor, summand = band.scale_factor, band.add_offset
+    if factor is not None and not (is_finite(factor) and factor):
+        yield (
+            "scale_factor",
+            f"has scale_factor {factor!r}; scale_factor must be a finite number other than 0",
+        )
+    if summand is not None and not is_finite(summand):
+        yield "add_offset", f"has add_offset {summand!r}; add_offset must be a finite number"
+    if band.scale is not None and not (is_finite(band.scale) and band.scale):
+        yield (
+            "scale",
+            f"has scale {band.scale!r}; scale must be a finite number other than 0, or None",
+        )
+    elif not is_finite(band.offset):
+        yield "offset", f"has offset {band.offset!r}; offset must be a finite number"
+    elif band.scale is None and band.offset:
+        yield "offset", f"has offset {band.offset!r} but an unknown scale (None); give both"
+    elif summand is None and band.dtype != "float32" and band.scale not in (None, 1):
+        yield from _fractional_offset(band)
+
+
+def _fractional_offset(band: Band) -> Iterator[tuple[str, str]]:
+    """Yield an offset that stored whole numbers cannot have, as it is meant in scaled units."""
+    if float(band.offset).is_integer() or band.scale is None:
+        return
+    in_units = f"scale_factor = {band.scale:.12g} and add_offset = {band.offset:.12g}"
+    stored = band.offset / band.scale
+    as_stored = f" (offset = {stored:.0f})" if abs(stored - round(stored)) < _ROUNDED else ""
+    yield (
+        "offset",
+        f"has offset {band.offset!r}, which is no whole number, but is added to stored "
+        f"{band.dtype} before the scale: (x + offset) * scale. If it is in scaled units, as in "
+        f"STAC, xarray and GDAL, write {in_units}{as_stored}; else add_offset = "
+        f"{band.offset * band.scale:.12g}",
+    )
 
 
 def _is_below(file: Any) -> bool:

@@ -18,6 +18,14 @@ def read_arrays(table: Table) -> list[Band]:
     several = "names" in given
     names: list[str] = given["names"] if several else [given["name"]]
     channels, numbers = _channels(table, given, names)
+    cf_pair = {key: given[key] for key in ("scale_factor", "add_offset") if key in given}
+    for key in ("scale", "offset"):
+        if cf_pair and key in given:
+            raise table.error(
+                f"{key} and {' and '.join(cf_pair)}; give one pair: (x + offset) * scale, or "
+                "x * scale_factor + add_offset",
+                key,
+            )
     scale = given.get("scale", 1.0)
     nodata = given.get("nodata")
     return [
@@ -33,6 +41,7 @@ def read_arrays(table: Table) -> list[Band]:
             channel=number,
             channels=channels,
             unit=given.get("unit"),
+            **{key: float(number) for key, number in cf_pair.items()},
         )
         for name, wavelength, number in zip(
             names, _wavelengths(table, given, names), numbers, strict=True

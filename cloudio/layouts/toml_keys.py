@@ -40,6 +40,8 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "dtype": TEXT,
     "scale": (lambda x: is_real(x) or x == "unknown", "a number or 'unknown'"),
     "offset": NUMBER,
+    "scale_factor": NUMBER,
+    "add_offset": NUMBER,
     "nodata": NUMBER,
     "unit": (lambda x: isinstance(x, str), "a string"),
     "wavelength": NUMBER,

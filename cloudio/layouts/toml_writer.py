@@ -73,10 +73,7 @@ def _arrays(bands: list[Band]) -> list[str]:
     elif band.channels is not None:
         entries["channels"] = band.channels
         entries["channel"] = channels if several else band.channel
-    if band.scale != 1:
-        entries["scale"] = "unknown" if band.scale is None else band.scale
-    if band.offset:
-        entries["offset"] = band.offset
+    entries |= _scaling(band)
     if band.nodata is not None:
         entries["nodata"] = band.nodata
     if band.unit is not None:
@@ -85,6 +82,22 @@ def _arrays(bands: list[Band]) -> list[str]:
     if waves:
         entries |= {"wavelengths": waves} if several else {"wavelength": waves[0]}
     return ["[[arrays]]", *_entries(entries)]
+
+
+def _scaling(band: Band) -> dict[str, Any]:
+    """Return scale and offset, or scale_factor and add_offset; without those that are usual."""
+    entries: dict[str, Any] = {}
+    if band.scale_factor is not None:
+        entries["scale_factor"] = band.scale_factor
+    if band.add_offset is not None:
+        entries["add_offset"] = band.add_offset
+    if entries:
+        return entries
+    if band.scale != 1:
+        entries["scale"] = "unknown" if band.scale is None else band.scale
+    if band.offset:
+        entries["offset"] = band.offset
+    return entries
 
 
 def _policy(label_map: LabelMap) -> dict[str, Any]:

@@ -12,7 +12,7 @@
 | `indexing`       | checks of ``index``, ``origin`` and ``symmetry``                         |
 | `outputs`        | arrays to read into: new ones, or the caller's, checked                  |
 | `batch`          | what a read returns                                                      |
-| `label_warnings` | labels that are not what they look like                                  |
+| `warnings`       | labels and units that are not what they look like                        |
 | `gather`         | the same kernels on any arrays                                           |
 | `scan`           | one pass over stored arrays, for statistics and verification             |
 """

@@ -18,22 +18,22 @@ def resolve_scales(
     if isinstance(scale, str):
         if scale != "reflectance":
             raise RequestError(f"scale={scale!r}; scale must be 'reflectance', None or numbers")
-        scales = [_layout_scale(dataset, name) for name in bands]
-        offsets = [dataset.band(name).offset * a for name, a in zip(bands, scales, strict=True)]
+        pairs = [_layout_factors(dataset, name) for name in bands]
+        scales, offsets = [a for a, _ in pairs], [b for _, b in pairs]
     else:
         scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
         offsets = [0.0] * len(bands)
     return scales, offsets
 
 
-def _layout_scale(dataset: Collection, name: str) -> float:
+def _layout_factors(dataset: Collection, name: str) -> tuple[float, float]:
     band = dataset.band(name)
-    if band.scale is None:
+    if band.factors is None:
         raise RequestError(
             f"the scale of {name} is unknown: it is stored as {band.dtype}, and the layout "
             f"{dataset.layout.name} has no such array; pass scale="
         )
-    return band.scale
+    return band.factors
 
 
 def resolve_factors(

@@ -69,7 +69,8 @@ def gather(
     origin : (row, col), or array (sample, 2), optional
         The first pixel of each window.  By default the window is centered.
     scale, offset : float or sequence of float, optional
-        One number, or one per array.  By default numbers are not changed.
+        One number, or one per array: ``x * scale + offset``.  By default numbers are not changed.
+        (``offset`` of a `Band` is added before the scale, its ``add_offset`` after it.)
     symmetry : int, or array (sample,), optional
         0 to 7, as in `Reader.read`.
     dtype : str or dtype

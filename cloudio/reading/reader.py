@@ -27,10 +27,11 @@ from .batch import A, B, Batch, L, MaskedBatch, first_sample, make_batch
 from .collection import check_dataset
 from .factors import resolve_factors
 from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
-from .label_warnings import warn_about_labels
 from .outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .plans import make_gather, make_mask, make_remap
 from .selection import Bands, Labels, LabelSelection, select_bands, select_labels
+from .warnings.labels import warn_about_labels
+from .warnings.units import warn_about_units
 
 if TYPE_CHECKING:
     # For users: the data set of a reader makes readers.  Collection is what this module needs.
@@ -176,6 +177,7 @@ class Reader(Generic[B]):
         }
         self._worker_reader: Reader[B] | None = None
         # Last, so that a request that is refused causes no warning.
+        warn_about_units(dataset, self.bands, self.dtype_name, units, limits)
         warn_about_labels(dataset, selection, self.size, io)
 
     def _plan_labels(

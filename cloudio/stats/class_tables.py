@@ -12,8 +12,8 @@ from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import CLASSES, LabelMap, make_class_lut, reachable_classes
 from ..reading import scan
 from ..reading.dataset import Dataset
-from ..reading.label_warnings import warn_about_labels
 from ..reading.selection import select_labels
+from ..reading.warnings.labels import warn_about_labels
 
 #: Classes are counted in bytes, and one number of a byte stands for ignored pixels.
 MAX_CLASSES = 255

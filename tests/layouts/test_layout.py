@@ -337,6 +337,24 @@ INF, NAN = float("inf"), float("nan")
             {"scale": None, "offset": -1000},
             "has offset -1000 but an unknown scale \\(None\\); give both",
         ),
+        (
+            {"scale": 1e-4, "offset": -0.1},
+            "has offset -0.1, which is no whole number, but is added to stored int16 before the "
+            "scale: .* STAC, xarray and GDAL, write scale_factor = 0.0001 and add_offset = -0.1 "
+            "\\(offset = -1000\\); else add_offset = -1e-05",
+        ),
+        (
+            {"dtype": "uint16", "scale": 2.75e-5, "offset": -0.2},
+            "has offset -0.2, .* write scale_factor = 2.75e-05 and add_offset = -0.2; "
+            "else add_offset = -5.5e-06",
+        ),
+        (
+            {"scale": 0.01, "offset": -273.15},
+            "has offset -273.15, .* scale_factor = 0.01 and add_offset = -273.15",
+        ),
+        ({"scale_factor": 0}, "has scale_factor 0; scale_factor must be a finite number other"),
+        ({"scale_factor": "1e-4"}, "has scale_factor '1e-4'; scale_factor must be a finite"),
+        ({"add_offset": NAN}, "has add_offset nan; add_offset must be a finite number"),
         ({"nodata": "none"}, "has nodata 'none'; nodata must be a number or None"),
         ({"wavelength": 0}, "has wavelength 0; wavelength must be in nm, above 0, or None"),
         ({"wavelength": INF}, "has wavelength inf; wavelength must be in nm, above 0, or"),

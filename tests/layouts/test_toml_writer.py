@@ -87,11 +87,17 @@ def layouts(draw):
         scale = draw(st.none() | NUMBERS.filter(bool))
         dtype = draw(st.sampled_from(["uint8", "int8", "uint16", "int16", "float32"]))
         number = st.floats(width=32) if dtype == "float32" else whole_numbers_of(dtype)
+        pair = {"scale": scale, "offset": 0.0 if scale is None else draw(NUMBERS)}
+        if scale not in (None, 1) and dtype != "float32":
+            pair["offset"] = float(draw(st.integers(-10000, 10000)))
+        if draw(st.booleans()):
+            factors = {"scale_factor": NUMBERS.filter(bool), "add_offset": NUMBERS}
+            which = draw(st.sampled_from([("scale_factor",), ("add_offset",), tuple(factors)]))
+            pair = {key: draw(factors[key]) for key in which}
         alike = {
             "kind": draw(st.sampled_from(["band", "label"])),
             "dtype": dtype,
-            "scale": scale,
-            "offset": 0.0 if scale is None else draw(NUMBERS),
+            **pair,
             "nodata": draw(st.none() | number),
             "unit": draw(st.none() | st.just("") | NAMES),
         }

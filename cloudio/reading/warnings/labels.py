@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._utils.text import listed, percent
-from .._utils.warn import dismiss, warn_once, was_warned
-from ..layouts.band import Window
-from ..layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
-from ..layouts.labels import LabelMap, cannot_hold, notable_codes
-from ..layouts.layout import Layout
-from ..storage.arrays import OpenArray
-from .collection import Collection
-from .selection import LabelSelection
+from ..._utils.text import listed, percent
+from ..._utils.warn import dismiss, warn_once, was_warned
+from ...layouts.band import Window
+from ...layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
+from ...layouts.labels import LabelMap, cannot_hold, notable_codes
+from ...layouts.layout import Layout
+from ...storage.arrays import OpenArray
+from ..collection import Collection
+from ..selection import LabelSelection
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Warnings about requests that a reader can serve, but that are unlikely to be meant."""
