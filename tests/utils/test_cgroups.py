@@ -55,7 +55,7 @@ def test_there_is_none_without_cgroups(tmp_path):
         ("/a/b", v2("/a/b", "100000 100000") | v2("/a", "300000 100000"), 1.0),
         ("/a/b", v2("", "100000 100000"), 1.0),  # the mount point's own
         ("/a:b", v2("/a:b", "100000 100000"), 1.0),
-        ("/../other", v2("", "200000 100000") | v2("/other", "100000 100000"), 2.0),
+        ("/../other", v2("", "200000 100000") | v2("/../other", "100000 100000"), 2.0),
     ],
 )
 def test_version_2(tmp_path, path, files, quota):
