@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .._utils.numbers import is_whole
 from .._utils.paths import local_path
@@ -277,6 +278,8 @@ def _check_types(layout: Layout) -> None:
             )
 
 
+# Every file of a folder is compared with all names.
+@lru_cache(4096)
 def _key(name: str) -> str:
     """Return a name in lower case and without zero padding."""
     return re.sub(r"(?<=[a-z])0+(?=\d)", "", name.lower())
