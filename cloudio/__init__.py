@@ -45,8 +45,8 @@ from .errors import (
     TruncatedError,
 )
 from .layouts.band import Band, Window
-from .layouts.cloudsen12 import CLOUDSEN12
-from .layouts.labels import CLASSES, LabelMap
+from .layouts.cloudsen12 import CLASSES, CLOUDSEN12
+from .layouts.labels import LabelMap
 from .layouts.layout import Layout
 from .loading.loader import Loader
 from .reading.batch import Batch, MaskedBatch

@@ -121,6 +121,21 @@ def test_rooms_and_files_stay_small():
     assert all(len(list(room.glob("*.py"))) <= 14 for room in rooms)
 
 
+def test_only_the_layout_of_cloudsen12_knows_its_names():
+    """Arrays, presets, aliases and classes; not columns of metadata, and examples in help."""
+    layout = cloudio.CLOUDSEN12
+    full = {band.name for band in layout.bands}
+    short = {name[len(p) :] for p in layout.prefixes for name in full if name.startswith(p)}
+    # "R" and "rgb" are anybody's.
+    known = {name for name in full | short | {*layout.presets} if len(name) > 1} - {"rgb"}
+    known |= {*layout.aliases, *(x for m in layout.label_maps.values() for x in m["card"].names)}
+    allowed = {PACKAGE / "layouts" / "cloudsen12.py", *(PACKAGE / "synth").rglob("*.py")}
+    for path in {*PACKAGE.rglob("*.py")} - allowed:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) else None
+            assert text not in known, f"{path}:{node.lineno}: {text}"
+
+
 def test_lists_in_messages_end_after_a_dozen_names():
     """`listed` of _utils/text writes them."""
     for path in PACKAGE.rglob("*.py"):

@@ -68,6 +68,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
             tables.text([("split", "patches", "metadata", "folder"), *splits], {1}),
             "",
             _array_table(arrays),
+            *_class_lines(ds, arrays),
             "",
             *(ds.warnings or ["no warnings"]),
         ]
@@ -112,6 +113,23 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     columns["GB"] = [gigabytes(array.n_bytes) for array in arrays]
     rows = zip(*columns.values(), strict=True)
     return tables.text([tuple(columns), *rows], range(3, len(columns)))
+
+
+def _class_lines(ds: "Dataset", arrays: "Sequence[ArraySummary]") -> list[str]:
+    """Return an empty line, then one for each list of class names, by the first policies."""
+    from .._utils.text import counted, listed
+
+    labels: dict[tuple[str, ...], list[str]] = {}
+    for array in arrays:
+        label_map = next(iter(ds.layout.label_maps.get(array.name, {}).values()), None)
+        if label_map is not None and label_map.names:
+            labels.setdefault(label_map.names, []).append(array.name)
+    lines = []
+    for classes, (first, *others) in labels.items():
+        more = f" and {counted(len(others), 'other label')}" if others else ""
+        numbered = listed(f"{k} {name}" for k, name in enumerate(classes))
+        lines.append(f"classes of {first}{more}: {numbered}")
+    return ["", *lines] if lines else []
 
 
 def _format_scale(band: "Band") -> str:

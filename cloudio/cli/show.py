@@ -61,7 +61,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes",
         metavar="NAMES",
-        help="names of the classes 0, 1, ..., separated by commas (default: CloudSEN12's)",
+        help="names of the classes 0, 1, ..., separated by commas (default: those of the layout)",
     )
     parser.add_argument(
         "--window",

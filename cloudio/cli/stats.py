@@ -18,8 +18,6 @@ HELP = "compute statistics of bands, class counts and label agreement"
 USAGE = "PATH [options]"
 EXAMPLE = "cloudio stats data/ --split train --bands rgb --percentiles 2,50,98"
 
-_LABEL = "manual_hq"
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     names: dict[str, Any] = {"type": options.split_at_commas, "metavar": "NAMES"}
@@ -35,7 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", action="store_true", help="use numbers as stored, not scaled")
     parser.add_argument("--no-bands", action="store_true", help="count no bands")
     parser.add_argument(
-        "--labels", help="labels to count, separated by commas (default: manual_hq)", **names
+        "--labels",
+        help="labels to count, separated by commas (default: the first with a map)",
+        **names,
     )
     parser.add_argument("--no-labels", action="store_true", help="count no labels")
     parser.add_argument(
@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         **names,
     )
     parser.add_argument(
-        "--reference", metavar="NAME", help="label to compare with (default: manual_hq)"
+        "--reference", metavar="NAME", help="label to compare with (default: the first with a map)"
     )
     parser.add_argument(
         "--percentiles",
@@ -87,13 +87,16 @@ def _check(arguments: argparse.Namespace) -> None:
 def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     from .. import stats
     from .._utils.progress import on_terminal
+    from ..reading.selection import default_label
     from ..stats.class_tables import resolve_label_maps
     from ..stats.result import Result, ResultSet
 
     bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _choose_labels(ds, arguments.labels)
-    compared, reference = arguments.agreement or [], arguments.reference or _LABEL
+    compared, reference = arguments.agreement or [], arguments.reference
     # Before anything is read: a pass over bands can take minutes.
+    if compared and reference is None:
+        reference = default_label(ds)
     for names in filter(None, (labels, compared, [reference] if compared else [])):
         resolve_label_maps(ds, names)
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
@@ -126,11 +129,10 @@ def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> l
 
 
 def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
-    """Return the given labels; else manual_hq; else the first label that has a map, if any."""
+    """Return the given labels; else the first label that has a map, if any."""
     if given is not None:
         return list(given)
-    named = ds.layout.matches(_LABEL, ds.names)
-    return (named or [name for name in ds.layout.label_maps if name in ds.names])[:1]
+    return [name for name in ds.layout.label_maps if name in ds.names][:1]
 
 
 def _choose_percentiles(given: Sequence[str] | None) -> Any:

@@ -33,6 +33,28 @@ _LABELS = (
     "cd_fcnn_rgbi_swir", "kappamask_L1C", "kappamask_L2A",
 )  # fmt: skip
 
+#: Names and colors of the target classes 0..3.  The colors are from Okabe and Ito, so that
+#: color-blind people can tell them apart.
+CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
+_COLORS = ("#009e73", "#d55e00", "#f0e442", "#56b4e9")
+
+#: The classes that the paper compares, each with all others.
+COMPARED = {"cloud": (1, 2), "cloud shadow": (3,)}
+#: The arrays that hold land cover, and whose.
+LAND_COVER = {"EXTRA_lc10": "WorldCover", "EXTRA_lc100": "CGLS-LC100"}
+#: Points (number, brightness 0..1) of arrays without a wavelength, for figures.  Elevation: as much
+#: brightness for the lowest 500 m as for all mountains, for most ground is low.
+BRIGHTNESS: dict[str, tuple[tuple[float, float], ...]] = {
+    "L2A_AOT": ((0, 0), (0.5, 1)),
+    "L2A_WVP": ((0, 0), (5, 1)),
+    **{f"L2A_TCI_{channel}": ((0, 0), (255, 1)) for channel in "RGB"},
+    "S1_angle": ((29, 0), (47, 1)),
+    "EXTRA_CDI": ((-1, 0), (1, 1)),
+    "EXTRA_Shwdirection": ((0, 0), (360, 1)),
+    "EXTRA_elevation": ((0, 0), (500, 0.5), (6000, 1)),
+    "EXTRA_ocurrence": ((0, 0), (100, 1)),
+}
+
 
 def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> dict[str, LabelMap]:
     """Return the maps of two policies, which differ for codes that the card does not list.
@@ -40,10 +62,17 @@ def _policies(classes: dict[int, int | None], cleared: tuple[int, ...] = ()) -> 
     "card" ignores them; the "authors"' code makes them clear.  ``cleared`` are those of them that
     occur in the files.
     """
+    cleared_too = classes | dict.fromkeys(cleared, 0)
     return {
-        "card": LabelMap(classes),
-        "authors": LabelMap(classes | dict.fromkeys(cleared, 0), unlisted=0),
+        "card": LabelMap(classes, names=CLASSES, colors=_COLORS),
+        "authors": LabelMap(cleared_too, unlisted=0, names=CLASSES, colors=_COLORS),
     }
+
+
+def _threshold(at: int) -> dict[str, LabelMap]:
+    """Return the two policies of a probability of any kind of cloud, in percent."""
+    label_map = LabelMap.threshold(at).with_names(("clear", "cloud"), ("#009e73", "#e69f00"))
+    return dict.fromkeys(("card", "authors"), label_map)
 
 
 _KAPPAMASK = _policies({1: 0, 4: 1, 3: 2, 2: 3}, cleared=(0, 5))
@@ -57,10 +86,10 @@ _LABEL_MAPS = {
     "LABEL_kappamask_L1C": _KAPPAMASK,
     "LABEL_kappamask_L2A": _KAPPAMASK,
     "LABEL_fmask": _policies({0: 0, 1: 0, 3: 0, 4: 1, 2: 3}),
-    # Probabilities in percent. 40 is s2cloudless' own default; cd_fcnn's is 50.
-    "LABEL_s2cloudless": dict.fromkeys(("card", "authors"), LabelMap.threshold(40)),
-    "LABEL_cd_fcnn_rgbi": dict.fromkeys(("card", "authors"), LabelMap.threshold(50)),
-    "LABEL_cd_fcnn_rgbi_swir": dict.fromkeys(("card", "authors"), LabelMap.threshold(50)),
+    # 40 is s2cloudless' own default; cd_fcnn's is 50.
+    "LABEL_s2cloudless": _threshold(40),
+    "LABEL_cd_fcnn_rgbi": _threshold(50),
+    "LABEL_cd_fcnn_rgbi_swir": _threshold(50),
     # Bits 10 and 11 of QA60, opaque and cirrus. The release's one byte a pixel cannot hold them.
     "LABEL_qa60": _policies({0: 0, 1024: 1, 2048: 2, 1024 | 2048: 1}),
 }

@@ -26,6 +26,8 @@ def _plain(value: Any) -> Any:
         entries: list[Any] = [sorted(value.classes.items()), value.unlisted]
         if value.fields:
             entries.append([list(field.values()) for field in value.fields])
+        if value.names or value.colors:
+            entries.append([value.names, value.colors])
         return _plain(entries)
     if isinstance(value, (Layout, Band, Window)):
         return [_plain(getattr(value, field.name)) for field in fields(value) if field.compare]

@@ -14,9 +14,8 @@ from .._utils.text import listed
 from .._utils.warn import warn_once
 from ..errors import RequestError
 from .codes.bit_fields import BitField, first_matches, parse_bit_field
+from .codes.class_names import check_each_class, parse_class_colors, parse_class_names
 
-#: Names of the target classes 0..3 of CloudSEN12.
-CLASSES = ("clear", "thick cloud", "thin cloud", "cloud shadow")
 # A map of two classes with fewer codes is one of codes, not of probabilities.
 _PERCENT = 10
 
@@ -28,33 +27,53 @@ class LabelMap:
 
     Parameters
     ----------
-    classes : mapping of int to int or None
+    classes : mapping of int to int or None, or sequence of str
         Code -> class; None means the reader's ``ignore``.  In an array of one byte per pixel, -1
-        and 255 are the same bits and so the same code.
+        and 255 are the same bits and so the same code.  A sequence of names: the codes 0, 1, ...
+        are the classes of these names.
     unlisted : int, optional
         The class of all other codes.  By default the reader's ``ignore``.
+    names : sequence of str, optional
+        The names of the classes 0, 1, ..., for statistics and figures.
+    colors : sequence of str, optional
+        Their colors, each as ``"#rrggbb"``.
 
     Raises
     ------
     RequestError
-        If a code or class is not a whole number.
+        If a code or class is not a whole number, or a class has no name or color among those given.
 
     Notes
     -----
-    A map is immutable, hashable, and equal to another map with the same entries.
+    A map is immutable, hashable, and equal to another map with the same entries, names and colors.
 
     Examples
     --------
     >>> cloudio.LabelMap({0: 0, 1: 1, 2: 1, 9: None}).of(2)
     1
+    >>> cloudio.LabelMap(["land", "water"]).names
+    ('land', 'water')
     """
 
-    __slots__ = ("_classes", "_fields", "_unlisted")
+    __slots__ = ("_classes", "_colors", "_fields", "_names", "_unlisted")
 
-    def __init__(self, classes: Mapping[int, int | None], *, unlisted: int | None = None) -> None:
+    def __init__(
+        self,
+        classes: Mapping[int, int | None] | Sequence[str],
+        *,
+        unlisted: int | None = None,
+        names: Sequence[str] | None = None,
+        colors: Sequence[str] | None = None,
+    ) -> None:
+        if isinstance(classes, (list, tuple)) and all(isinstance(x, str) for x in classes):
+            if names is not None:
+                raise RequestError("classes and names both name the classes; give one of them")
+            names = parse_class_names(classes)
+            classes = {k: k for k in range(len(names))}
         if not isinstance(classes, Mapping):
             raise RequestError(
-                f"classes={classes!r}; classes must be a mapping of codes to classes"
+                f"classes={classes!r}; classes must be a mapping of codes to classes, or a list of "
+                "names"
             )
         self._classes = tuple(
             (check_whole("code", code), None if to is None else check_whole("class", to))
@@ -62,6 +81,47 @@ class LabelMap:
         )
         self._fields: tuple[BitField, ...] = ()
         self._unlisted = None if unlisted is None else check_whole("class", unlisted)
+        self._set_names(names, colors)
+
+    def _set_names(self, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
+        self._names = () if names is None else parse_class_names(names)
+        self._colors = () if colors is None else parse_class_colors(colors)
+        given = [to for to in reachable_classes(self) if to is not None]
+        check_each_class("names", self._names, given)
+        check_each_class("colors", self._colors, given)
+
+    def with_names(
+        self, names: Sequence[str] | None, colors: Sequence[str] | None = None
+    ) -> "LabelMap":
+        """Return the same map with other names and colors of its classes.
+
+        Parameters
+        ----------
+        names : sequence of str or None
+            The names of the classes 0, 1, ...; None for no names.
+        colors : sequence of str, optional
+            Their colors, each as ``"#rrggbb"``.  By default none.
+
+        Returns
+        -------
+        LabelMap
+            A new map.
+
+        Raises
+        ------
+        RequestError
+            If a class has no name or color among those given.
+
+        Examples
+        --------
+        >>> cloudio.LabelMap.threshold(40).with_names(["clear", "cloud"]).names
+        ('clear', 'cloud')
+        """
+        named = object.__new__(LabelMap)
+        named._classes, named._fields = self._classes, self._fields
+        named._unlisted = self._unlisted
+        named._set_names(names, colors)
+        return named
 
     @classmethod
     def from_fields(
@@ -96,7 +156,7 @@ class LabelMap:
         """
         if isinstance(fields, (str, Mapping)) or not isinstance(fields, Sequence) or not fields:
             raise RequestError(f"fields={fields!r}; fields must be a sequence of bit fields")
-        label_map = cls({}, unlisted=unlisted)
+        label_map = cls({}, unlisted=unlisted)  # `with_names` names its classes
         label_map._fields = tuple(parse_bit_field(field) for field in fields)
         return label_map
 
@@ -143,6 +203,16 @@ class LabelMap:
     def unlisted(self) -> int | None:
         """The class of every code that is not listed or matches no field; None means ``ignore``."""
         return self._unlisted
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes 0, 1, ...; empty if they have none."""
+        return self._names
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """The colors of the classes 0, 1, ... as ``"#rrggbb"``; empty if they have none."""
+        return self._colors
 
     def table(
         self, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int, name: str
@@ -205,7 +275,9 @@ class LabelMap:
         """The (at, top) with which `threshold` makes this map; None if it cannot."""
         top = len(self._classes) - 1
         at = sum(to == 0 for _, to in self._classes)
-        made = top >= _PERCENT and 0 < at <= top and self == LabelMap.threshold(at, top=top)
+        if not (top >= _PERCENT and 0 < at <= top):
+            return None
+        made = self.with_names(None) == LabelMap.threshold(at, top=top)
         return (at, top) if made else None
 
     def of(self, code: int) -> int | None:
@@ -227,17 +299,22 @@ class LabelMap:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LabelMap):
             return NotImplemented
-        entries = dict(self._classes), self._fields, self._unlisted
-        return entries == (dict(other._classes), other._fields, other._unlisted)
+        own, others = (
+            (dict(x._classes), x._fields, x._unlisted, x._names, x._colors) for x in (self, other)
+        )
+        return own == others
 
     def __hash__(self) -> int:
         return hash((frozenset(self._classes), self._fields, self._unlisted))
 
     def __repr__(self) -> str:
         unlisted = "" if self._unlisted is None else f", unlisted={self._unlisted}"
+        names = f", names={[*self._names]}" if self._names else ""
+        names += f", colors={[*self._colors]}" if self._colors else ""
         if self._fields:
-            return f"LabelMap.from_fields({self.fields}{unlisted})"
-        return f"LabelMap({self.classes}{unlisted})"
+            named = f".with_names({[*self._names] or None}, {[*self._colors] or None})"
+            return f"LabelMap.from_fields({self.fields}{unlisted}){named if names else ''}"
+        return f"LabelMap({self.classes}{unlisted}{names})"
 
 
 def reachable_classes(label_map: LabelMap) -> set[int | None]:

@@ -55,7 +55,9 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "channels": WHOLE,
 }
 POLICY_KEYS: dict[str, Requirement] = {
-    "classes": TABLE,
+    "classes": (lambda x: TABLE[0](x) or TEXTS[0](x), "a table, or a list of names"),
+    "names": TEXTS,
+    "colors": TEXTS,
     "fields": (lambda x: is_list_of(TABLE[0], x), "a list of tables { bits, equals, class }"),
     "unlisted": CLASS,
     "threshold": WHOLE,

@@ -34,6 +34,21 @@ def read_label_maps(
 
 def _label_map(table: Table) -> LabelMap:
     given = table.check(POLICY_KEYS)
+    label_map, names, colors = _codes(table, given), given.get("names"), given.get("colors")
+    if isinstance(given.get("classes"), list):
+        if names is not None:
+            raise table.error("names with a list of classes; the list names them", "names")
+        names = given["classes"]
+    for key, named in ("names", (names, None)), ("colors", (None, colors)):
+        try:
+            label_map.with_names(*named)
+        except RequestError as error:
+            raise table.error(str(error), key if key in given else "classes") from None
+    return label_map.with_names(names, colors)
+
+
+def _codes(table: Table, given: Mapping[str, Any]) -> LabelMap:
+    """Return the map without names and colors."""
     kinds = [key for key in _KINDS if key in given]
     if len(kinds) != 1:
         found = " and ".join(map(repr, kinds)) or "none of them"
@@ -53,6 +68,8 @@ def _label_map(table: Table) -> LabelMap:
         fields = [_bit_field(table, k, field) for k, field in enumerate(given["fields"])]
         return LabelMap.from_fields(fields, unlisted=unlisted)
     classes: dict[int, int | None] = {}
+    if isinstance(given["classes"], list):
+        return LabelMap({k: k for k in range(len(given["classes"]))}, unlisted=unlisted)
     for code, to in given["classes"].items():
         if not re.fullmatch(r"-?\d{1,18}", code, re.ASCII):
             message = f"classes: code {code!r}; codes must be whole numbers"

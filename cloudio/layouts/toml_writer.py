@@ -101,6 +101,11 @@ def _scaling(band: Band) -> dict[str, Any]:
 
 
 def _policy(label_map: LabelMap) -> dict[str, Any]:
+    named = {"names": label_map.names, "colors": label_map.colors}
+    return _codes(label_map) | {key: entries for key, entries in named.items() if entries}
+
+
+def _codes(label_map: LabelMap) -> dict[str, Any]:
     if found := label_map.as_threshold:
         at, top = found
         return {"threshold": at} | ({} if top == 100 else {"top": top})

@@ -11,7 +11,8 @@ Color = tuple[int, int, int]
 #: Points (number, brightness 0..1), in the order of the numbers; straight lines between them.
 Stretch = tuple[tuple[float, float], ...]
 
-#: Colors of classes 0, 1, ...; from Okabe and Ito, so that color-blind people can tell them apart.
+#: Colors of classes 0, 1, ... whose label map has none; from Okabe and Ito, so that color-blind
+#: people can tell them apart.
 CLASS_COLORS: tuple[Color, ...] = (
     (0, 158, 115),  # green
     (213, 94, 0),  # vermilion
@@ -36,6 +37,12 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 _AROUND, _DETAIL_GAIN, _MOST_DETAIL = 16, 1.5, 50.0
 #: An array without a fixed stretch is stretched between these percentiles.
 STRETCH_PERCENTILES = 1.0, 99.0
+
+
+def color_from_hex(text: str) -> Color:
+    """Return a color that is written as "#rrggbb", or without the #."""
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
 
 
 def percentile_limits(values: np.ndarray, valid: np.ndarray) -> tuple[float, float]:

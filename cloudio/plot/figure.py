@@ -15,8 +15,6 @@ from .._utils.numbers import check_whole
 from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Window
-from ..layouts.cloudsen12 import CLOUDSEN12
-from ..layouts.labels import CLASSES
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.indexing import resolve_index
@@ -72,8 +70,9 @@ def patch(
         drawn in tones of its color that show the details of the image; at 1 in the color
         alone.  None shows classes without the image, class 0 too.
     classes : sequence of str, optional
-        The names of the classes 0, 1, ...  By default `cloudio.CLASSES` for CloudSEN12, and numbers
-        for other layouts.
+        The names of the classes 0, 1, ... of all labels.  By default those of each label's map,
+        else numbers.  Colors are the map's own; the first four classes of other maps have colors
+        that color-blind people can tell apart.
     columns : int, optional
         The number of patches side by side.
     figure : Figure or SubFigure, optional
@@ -116,14 +115,12 @@ def patch(
         columns = check_whole("columns", columns, 1)
     if figure is not None and not isinstance(figure, (Figure, SubFigure)):
         raise RequestError(f"figure={figure!r}; figure must be a matplotlib Figure or SubFigure")
-    if classes is None and ds.layout.name == CLOUDSEN12.name:
-        classes = CLASSES
     options = FigureOptions(bands, labels, window, stretch, overlay, classes)
     panels = _make_panels(ds, numbers, options)
     area = Window(0, 0, *ds.layout.patch) if window else ds.valid_window
     # Padding is a pixel or two wide, and would be lost in small panels.
     page = Page(panels, area, len(numbers), columns, n_large=4 if window else 2)
-    swatches = figure_legend(panels, classes or (), outlined=window)
+    swatches = figure_legend(panels, outlined=window)
     size = None
     if figure is not None:
         size = figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi

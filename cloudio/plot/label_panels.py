@@ -13,6 +13,7 @@ from .colors import (
     NO_DATA,
     Color,
     color_codes,
+    color_from_hex,
     linear_stretch,
     tint,
 )
@@ -47,7 +48,7 @@ def make_label_panels(
     """
     occurring = np.unique(codes[:, inside]).tolist()
     classes = [code for code in occurring if code != IGNORE]
-    are_classes = label.label_map is not None and {*classes} <= {*range(len(CLASS_COLORS))}
+    are_classes = label.label_map is not None and {*classes} <= _class_colors(label).keys()
     if label.probability is not None:
         coloring = _color_probabilities(label.probability)
     elif is_land_cover(label.name) and label.label_map is None:
@@ -68,25 +69,40 @@ def make_label_panels(
             for below, valid, cover, covered in zip(*base, images, mask, strict=True)
         ]
         if 0 in classes:
-            coloring.legend[_class_names(label, options)[0]] = None
-    return Panels(label.title, images, [coloring.key] * len(codes), coloring.legend)
+            coloring.legend[_class_name(label, options, 0)] = None
+    order = [_class_name(label, options, k) for k in range(max([-1, *classes]) + 1)]
+    keys = [coloring.key] * len(codes)
+    return Panels(label.title, images, keys, coloring.legend, order if are_classes else ())
 
 
-def _class_names(label: PlottedLabel, options: FigureOptions) -> dict[int, str]:
-    names = {k: options.class_name(k) for k in range(len(CLASS_COLORS))}
+def _class_name(label: PlottedLabel, options: FigureOptions, k: int) -> str:
+    """Return the name of a class: the figure's, else the map's, else its number."""
+    own = () if label.label_map is None else label.label_map.names
+    for names in (options.classes or (), own):
+        if 0 <= k < len(names):
+            return names[k]
     if label.label_map is not None and label.label_map.as_threshold:
-        names |= {0: "below the threshold", 1: "from the threshold on"}
-    return names
+        return "from the threshold on" if k else "below the threshold"
+    return f"class {k}"
+
+
+def _class_colors(label: PlottedLabel) -> dict[int, Color]:
+    """Return the colors of the classes: the map's own, else ours."""
+    if label.label_map is not None and label.label_map.colors:
+        return dict(enumerate(map(color_from_hex, label.label_map.colors)))
+    colors = dict(enumerate(CLASS_COLORS))
+    if label.label_map is not None and label.label_map.as_threshold:
+        colors[1] = ABOVE_THRESHOLD
+    return colors
 
 
 def _color_classes(
     label: PlottedLabel, occurring: Sequence[int], options: FigureOptions
 ) -> _Coloring:
-    colors = dict(enumerate(CLASS_COLORS))
-    if label.label_map is not None and label.label_map.as_threshold:
-        colors[1] = ABOVE_THRESHOLD
-    names = _class_names(label, options)
-    legend: Legend = {names[code]: colors[code] for code in occurring if code != IGNORE}
+    colors = _class_colors(label)
+    legend: Legend = {
+        _class_name(label, options, code): colors[code] for code in occurring if code != IGNORE
+    }
     return _Coloring(colors, legend=legend)
 
 
@@ -115,7 +131,10 @@ def _color_each_code(
         bar = ColorBar(_HEAT, linear_stretch(low, high), text)
         return _Coloring({code: _heat((code - low) / (high - low)) for code in codes}, bar)
     colors = _distinct_colors(codes)
-    name = "code {}".format if label.label_map is None else options.class_name
+
+    def name(code: int) -> str:
+        return f"code {code}" if label.label_map is None else _class_name(label, options, code)
+
     return _Coloring(colors, CodeKey({name(code): color for code, color in colors.items()}))
 
 

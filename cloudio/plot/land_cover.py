@@ -7,7 +7,8 @@ classification), which the Earth Engine data catalog repeats.
 
 from collections.abc import Sequence
 
-from .colors import Color
+from ..layouts.cloudsen12 import LAND_COVER
+from .colors import Color, color_from_hex
 
 _WORLD_COVER = {
     10: ("006400", "Tree cover"),
@@ -47,8 +48,7 @@ _CGLS_LC100 = {
     126: ("648c00", "Open forest, other"),
     200: ("000080", "Oceans, seas"),
 }
-#: The maps by the arrays of CloudSEN12 that hold them.
-_MAPS = {"EXTRA_lc10": _WORLD_COVER, "EXTRA_lc100": _CGLS_LC100}
+_PUBLISHED = {"WorldCover": _WORLD_COVER, "CGLS-LC100": _CGLS_LC100}
 
 #: Codes that a map does not publish.
 UNPUBLISHED: Color = (90, 60, 90)
@@ -56,25 +56,20 @@ UNPUBLISHED: Color = (90, 60, 90)
 
 def is_land_cover(name: str) -> bool:
     """Return whether the array of that name holds land cover."""
-    return name in _MAPS
+    return name in LAND_COVER
 
 
 def land_cover_colors(name: str, codes: Sequence[int]) -> tuple[dict[int, Color], dict[str, Color]]:
     """Return the color of each code of an array of land cover, and the colors by their texts."""
-    published = _MAPS[name]
+    published = _PUBLISHED[LAND_COVER[name]]
     colors: dict[int, Color] = {}
     texts: dict[str, Color] = {}
     unpublished = [code for code in codes if code not in published]
     for code in codes:
         if code in published:
             color, text = published[code]
-            colors[code] = texts[text] = _color_from_hex(color)
+            colors[code] = texts[text] = color_from_hex(color)
     if unpublished:
         colors |= dict.fromkeys(unpublished, UNPUBLISHED)
         texts[f"code {', '.join(map(str, unpublished))}"] = UNPUBLISHED
     return colors, texts
-
-
-def _color_from_hex(text: str) -> Color:
-    red, green, blue = bytes.fromhex(text)
-    return red, green, blue

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from .._utils.text import escape_controls
 from .colors import Color
-from .panels import Panels
+from .panels import Legend, Panels
 
 #: The color of the outline of the valid window, and its text.
 OUTLINE_COLOR = "#00ff00"
@@ -19,11 +19,20 @@ _LAST = ("ignore", "no data")
 TEXT_STYLE = {"parse_math": False, "usetex": False}
 
 
-def figure_legend(
-    panels: Sequence[Panels], classes: Sequence[str], *, outlined: bool
-) -> list[Patch]:
-    """Return the swatches of the classes that occur, in their order, then of everything else."""
-    colors = {text: color for p in panels for text, color in p.legend.items()}
+def figure_legend(panels: Sequence[Panels], *, outlined: bool) -> list[Patch]:
+    """Return the swatches of the classes that occur, in their order, then of everything else.
+
+    A text that has another color in an earlier panel is followed by the panel's title.
+    """
+    colors: Legend = {}
+    classes: dict[str, None] = {}
+    for p in panels:
+        texts = {
+            text: text if colors.get(text, color) == color else f"{text}, {p.title}"
+            for text, color in p.legend.items()
+        }
+        colors |= {texts[text]: color for text, color in p.legend.items()}
+        classes |= dict.fromkeys(texts[text] for text in p.classes if text in texts)
     order = [*classes, *sorted(colors.keys() - {*classes, *_LAST}), *_LAST]
     swatches = [
         make_swatch(escape_controls(text), colors[text]) for text in order if text in colors

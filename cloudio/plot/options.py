@@ -37,11 +37,6 @@ class FigureOptions:
         ):
             raise RequestError(f"classes={self.classes!r}; classes must be a sequence of names")
 
-    def class_name(self, k: int) -> str:
-        """Return the name of class ``k``."""
-        names = self.classes or ()
-        return names[k] if k < len(names) else f"class {k}"
-
 
 def _is_stretch(stretch: Any) -> bool:
     if isinstance(stretch, str):

@@ -39,10 +39,12 @@ Legend = dict[str, Color | None]
 class Panels:
     """The panels of one band, three bands or one label: an image and a key for each patch.
 
-    ``legend`` is their part of the legend of the whole figure.
+    ``legend`` is their part of the legend of the whole figure, and ``classes`` the order of the
+    classes in it.
     """
 
     title: str
     images: list[np.ndarray]
     keys: Sequence[Key | None]
     legend: Legend = field(default_factory=dict)
+    classes: Sequence[str] = ()

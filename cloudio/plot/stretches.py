@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ..layouts.band import Band
-from ..layouts.cloudsen12 import CLOUDSEN12
+from ..layouts.cloudsen12 import BRIGHTNESS, CLOUDSEN12
 from ..reading.dataset import Dataset
 from .colors import REFLECTANCE_STRETCH, Stretch, linear_stretch, percentile_limits
 
@@ -18,18 +18,6 @@ _LONGEST_REFLECTED = 3000.0
 #: Radar backscatter: from calm water to buildings.
 _DECIBEL_STRETCH = linear_stretch(-30, 0)
 
-#: Stretches of the arrays of CloudSEN12 that have no wavelength.  Elevation: as much brightness for
-#: the lowest 500 m as for all mountains, for most ground is low.
-_CLOUDSEN12_STRETCHES: dict[str, Stretch] = {
-    "L2A_AOT": linear_stretch(0, 0.5),
-    "L2A_WVP": linear_stretch(0, 5),
-    **{f"L2A_TCI_{channel}": linear_stretch(0, 255) for channel in "RGB"},
-    "S1_angle": linear_stretch(29, 47),
-    "EXTRA_CDI": linear_stretch(-1, 1),
-    "EXTRA_Shwdirection": linear_stretch(0, 360),
-    "EXTRA_elevation": ((0, 0.0), (500, 0.5), (6000, 1.0)),
-    "EXTRA_ocurrence": linear_stretch(0, 100),
-}
 #: Patches from which the limits of any other array are taken.
 _N_SAMPLED = 16
 
@@ -62,7 +50,7 @@ def _known_stretch(ds: Dataset, name: str) -> Stretch | None:
         return _CIRRUS_STRETCH if low <= band.wavelength <= high else REFLECTANCE_STRETCH
     if band.unit == "dB":
         return _DECIBEL_STRETCH
-    return _CLOUDSEN12_STRETCHES.get(name) if ds.layout.name == CLOUDSEN12.name else None
+    return BRIGHTNESS.get(name) if ds.layout.name == CLOUDSEN12.name else None
 
 
 def _sampled_stretch(ds: Dataset, name: str, scale: Literal["reflectance"] | None) -> Stretch:

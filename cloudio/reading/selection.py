@@ -93,6 +93,19 @@ def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) ->
 # ---- labels --------------------------------------------------------------------------------------
 
 
+def default_label(dataset: Collection) -> str:
+    """Return the first label with a map; RequestError if there is none."""
+    for name in dataset.layout.label_maps:
+        if name in dataset.names:
+            return name
+    labels = [name for name in dataset.names if dataset.band(name).kind == "label"]
+    found = f"it has the labels {listed(labels)}" if labels else "it has no labels"
+    raise RequestError(
+        f"no label of {dataset.path} has a map, and none was named; {found}: name one, or give a "
+        "map, such as {'mask': None} for codes as stored"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSelection:
     """The labels of a request, by array.

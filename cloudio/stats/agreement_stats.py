@@ -10,13 +10,11 @@ import numpy as np
 from .._utils.arrays import frozen, ratio
 from .._utils.text import listed
 from ..errors import RequestError
-from ..layouts.labels import CLASSES, LabelMap
+from ..layouts.cloudsen12 import CLASSES, COMPARED
+from ..layouts.labels import LabelMap
 from .provenance import Provenance
 from .result import Result, Table, format_rate
 from .serialize import ints_from_plain, label_map_from_plain
-
-#: The classes that CloudSEN12's paper compares, each with all others.
-_PAPER_CLASSES = {"cloud": (1, 2), "cloud shadow": (3,)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,7 +248,7 @@ class Agreement(Result):
             A heading, the table and its legend.  A cell is "-" if the source's map cannot produce
             the classes.
         """
-        groups = _PAPER_CLASSES if all(one.names == CLASSES for one in results) else {}
+        groups = COMPARED if all(one.names == CLASSES for one in results) else {}
         rows = [("source", *(f"{name} {rate}" for name in groups for rate in ("PA", "UA", "BOA")))]
         rows[0] += ("all BOA", "kappa", "ignored")
         for one in results:

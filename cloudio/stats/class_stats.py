@@ -10,6 +10,7 @@ import numpy as np
 from .._utils.arrays import ratio
 from .._utils.numbers import is_number
 from .._utils.text import listed, percent, suggest
+from .._utils.warn import warn_once
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .provenance import Provenance
@@ -36,7 +37,7 @@ class ClassStats(Result):
     classes : ndarray of int64, (class,)
         With a map 0, 1, ...; without one the codes that occur, ascending.
     names : tuple of str
-        The name of each class: CloudSEN12's under its own maps, else the number.
+        The name of each class in ``label_map``, else its number.
     per_patch : ndarray of int64, (patch, class)
         The pixels of each class in the valid window of each patch.
     ignored_per_patch : ndarray of int64, (patch,)
@@ -105,8 +106,10 @@ class ClassStats(Result):
 
         Returns
         -------
-        ndarray of float64, (class,)
-            A new array.  The weight of a class that does not occur is 0.
+        ndarray of float32, (class,)
+            A new array, for ``torch.nn.CrossEntropyLoss(weight=torch.as_tensor(weights),
+            ignore_index=255)``; 255 is the default ``ignore`` of a reader.  It has a weight for
+            each class 0, 1, ... that the map gives; that of a class that does not occur is 0.
 
         Raises
         ------
@@ -127,7 +130,20 @@ class ClassStats(Result):
 
         A class that does not occur is not counted in k.  Its weight is 0 and not infinite, because
         an infinite weight makes the loss infinite where other patches have a pixel of the class.
+
+        A warning says if codes were counted as stored and are not 0, 1, ...: the weights are then
+        those of ``classes``, which a loss does not know.
         """
+        if self.label_map is None and self.classes.tolist() != [*range(len(self.classes))]:
+            warn_once(
+                ("weights", self.label, *self.classes.tolist()),
+                f"{self.label} was counted as stored: weights[k] belongs to the code classes[k] "
+                f"({listed(self.classes.tolist())}), not to class k of a loss; count it with a map",
+            )
+        return self._weights(how, beta).astype(np.float32)
+
+    def _weights(self, how: str, beta: float | None = None) -> np.ndarray:
+        """Return the weights in float64."""
         if how not in WEIGHTS:
             raise RequestError(
                 f"how={how!r}; how must be one of {listed(map(repr, WEIGHTS))}"
@@ -152,7 +168,7 @@ class ClassStats(Result):
         return weights
 
     def tables(self) -> list[Table | str]:
-        balanced, median, share = self.weights("balanced"), self.weights("median"), self.share
+        balanced, median, share = self._weights("balanced"), self._weights("median"), self.share
         rows = [("class", "", "pixels", "share", "patches", "balanced", "median")]
         for k, name in enumerate(self.names):
             number, pixels, patches = self.classes[k], self.counts[k], self.images[k]

@@ -8,8 +8,7 @@ import numpy as np
 from .._utils.numbers import check_whole
 from .._utils.progress import Advance
 from ..errors import RequestError
-from ..layouts.cloudsen12 import CLOUDSEN12
-from ..layouts.labels import CLASSES, LabelMap, make_class_lut, reachable_classes
+from ..layouts.labels import LabelMap, make_class_lut, reachable_classes
 from ..reading import scan
 from ..reading.dataset import Dataset
 from ..reading.selection import select_labels
@@ -95,8 +94,13 @@ def code_lut(ds: Dataset, name: str, threads: int, advance: Advance) -> ClassLut
     return ClassLut(codes[order], table)
 
 
-def class_names(name: str, label_map: LabelMap | None, classes: Sequence[int]) -> tuple[str, ...]:
-    """Return CloudSEN12's names under its own maps; else the numbers themselves."""
-    own = label_map in CLOUDSEN12.label_maps.get(name, {}).values()
-    known: Sequence[str] = {4: CLASSES, 2: ("clear", "cloud")}.get(len(classes), ()) if own else ()
-    return tuple(known or map(str, classes))
+def class_names(
+    label_map: LabelMap | None, classes: Sequence[int], other: LabelMap | None = None
+) -> tuple[str, ...]:
+    """Return the name of each class in the map, else in another map, else its number."""
+    named = [one.names for one in (label_map, other) if one is not None]
+
+    def name(k: int) -> str:
+        return next((names[k] for names in named if 0 <= k < len(names)), str(k))
+
+    return tuple(map(name, classes))

@@ -13,7 +13,7 @@ from ..layouts.labels import LabelMap
 from ..reading import scan
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
-from ..reading.selection import Labels, Rule
+from ..reading.selection import Labels, Rule, default_label
 from .agreement_stats import Agreement
 from .class_tables import (
     ClassLut,
@@ -32,7 +32,7 @@ from .result import ResultSet
 def agreement(  # type: ignore[overload-overlap]
     ds: Dataset,
     source: str,
-    reference: str | Mapping[str, Rule] = ...,
+    reference: str | Mapping[str, Rule] | None = ...,
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -46,7 +46,7 @@ def agreement(  # type: ignore[overload-overlap]
 def agreement(
     ds: Dataset,
     source: Sequence[str] | Mapping[str, Rule],
-    reference: str | Mapping[str, Rule] = ...,
+    reference: str | Mapping[str, Rule] | None = ...,
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -59,7 +59,7 @@ def agreement(
 def agreement(
     ds: Dataset,
     source: Labels,
-    reference: str | Mapping[str, Rule] = "manual_hq",
+    reference: str | Mapping[str, Rule] | None = None,
     *,
     n_classes: int | None = None,
     ignore: int = 255,
@@ -76,8 +76,9 @@ def agreement(
     source : str, sequence of str, or mapping
         The label or labels to compare, as ``labels`` of `Reader`: names, or a mapping of names to
         policies or maps.  Codes as stored (None) are refused, because they are no classes.
-    reference : str or mapping
-        One label to compare with, given the same way.
+    reference : str or mapping, optional
+        One label to compare with, given the same way.  By default the layout's first label with a
+        map, in CloudSEN12 ``"manual_hq"``.
     n_classes : int, optional
         The number of classes, 1 to 255.  By default as many as each map can produce.
     ignore : int
@@ -111,6 +112,7 @@ def agreement(
     shadow. ``.merged({"clear": (0, 3), "cloud": (1, 2)})`` makes any other groups.
     """
     check_dataset(ds)
+    reference = default_label(ds) if reference is None else reference
     if len(reference_maps := resolve_label_maps(ds, reference)) != 1:
         raise RequestError(f"reference={reference!r}; reference must be one label")
     ((against, reference_map),) = reference_maps.items()
@@ -162,14 +164,16 @@ def _agreement(
     reference, source = labels
     n = len(counts) - 1
     by_reference, by_source = int(counts[n].sum()), int(counts[:, n].sum())
-    wider = reference if len(luts[reference].classes) == n else source
+    wider, other = reference, source
+    if len(luts[reference].classes) < n:
+        wider, other = source, reference
     possible = possible_classes(maps[source], ignore)
     return Agreement(
         source=source,
         reference=reference,
         source_map=maps[source],
         reference_map=maps[reference],
-        names=class_names(wider, maps[wider], range(n)),
+        names=class_names(maps[wider], range(n), maps[other]),
         predictable=tuple(k in possible for k in range(n)),
         matrix=frozen(counts[:n, :n].copy()),
         per_patch=None if per_patch is None else frozen(per_patch[:, :n, :n].copy()),

@@ -12,7 +12,7 @@ from ..layouts.labels import LabelMap
 from ..reading import scan
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
-from ..reading.selection import Labels, Rule
+from ..reading.selection import Labels, Rule, default_label
 from .class_stats import ClassStats
 from .class_tables import (
     ClassLut,
@@ -29,7 +29,7 @@ from .result import ResultSet
 @overload
 def classes(  # type: ignore[overload-overlap]  # a str is a sequence of them
     ds: Dataset,
-    labels: str = ...,
+    labels: str | None = ...,
     *,
     n_classes: int | None = ...,
     ignore: int = ...,
@@ -52,7 +52,7 @@ def classes(
 
 def classes(
     ds: Dataset,
-    labels: Labels = "manual_hq",
+    labels: Labels | None = None,
     *,
     n_classes: int | None = None,
     ignore: int = 255,
@@ -65,9 +65,10 @@ def classes(
     ----------
     ds : Dataset
         The patches to count.
-    labels : str, sequence of str, or mapping
+    labels : str, sequence of str, or mapping, optional
         The labels, as ``labels`` of `Reader`: a name, names, or a mapping of names to a policy, a
-        `LabelMap`, a mapping of codes, or None for codes as stored.
+        `LabelMap`, a mapping of codes, or None for codes as stored.  By default the layout's first
+        label with a map, in CloudSEN12 ``"manual_hq"``.
     n_classes : int, optional
         The number of classes, 1 to 255.  By default as many as the map can produce.  Not used
         for codes as stored.
@@ -81,7 +82,8 @@ def classes(
     Returns
     -------
     ClassStats or ResultSet of ClassStats
-        A `ClassStats` if ``labels`` is one name, else a `ResultSet` with one for each label.
+        A `ClassStats` if ``labels`` is one name or the default, else a `ResultSet` with one for
+        each label.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def classes(
     Pixels are those of the valid window.  A label gives the same warnings as in a reader.
     """
     check_dataset(ds)
+    labels = default_label(ds) if labels is None else labels
     maps = resolve_label_maps(ds, labels)
     threads = resolve_threads(threads)
     check_class_options(ignore, n_classes)
@@ -131,7 +134,7 @@ def _class_stats(
         label=name,
         label_map=label_map,
         classes=frozen(numbers),
-        names=class_names(name, label_map, numbers.tolist()),
+        names=class_names(label_map, numbers.tolist()),
         per_patch=frozen(np.ascontiguousarray(columns[:, :n][:, keep])),
         ignored_per_patch=frozen(columns[:, n].copy()),
         of=Provenance.of(ds, [name]),

@@ -19,7 +19,8 @@ def to_plain(value: Any) -> Any:
     """
     if isinstance(value, LabelMap):
         entries = {"classes": list(value.classes.items()), "unlisted": value.unlisted}
-        return entries | ({"fields": value.fields} if value.fields else {})
+        more = {"fields": value.fields, "names": value.names, "colors": value.colors}
+        return entries | {key: to_plain(entry) for key, entry in more.items() if entry}
     if is_dataclass(value):
         keys = getattr(value, "file_keys", {})
         kind = {"kind": value.kind} if hasattr(value, "kind") else {}
@@ -40,8 +41,10 @@ def label_map_from_plain(entry: Any) -> LabelMap | None:
     if entry is None:
         return None
     if entry.get("fields"):
-        return LabelMap.from_fields(entry["fields"], unlisted=entry["unlisted"])
-    return LabelMap(dict(entry["classes"]), unlisted=entry["unlisted"])
+        label_map = LabelMap.from_fields(entry["fields"], unlisted=entry["unlisted"])
+    else:
+        label_map = LabelMap(dict(entry["classes"]), unlisted=entry["unlisted"])
+    return label_map.with_names(entry.get("names"), entry.get("colors"))
 
 
 def floats_from_plain(entry: Any, shape: Any = -1) -> np.ndarray:

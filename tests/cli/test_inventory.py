@@ -79,7 +79,9 @@ def test_a_folder_of_cloudsen12_is_described_by_its_layout(tmp_path):
     assert layout.band("own") == Band("own", dtype="uint8", scale=None)
     assert layout.presets == {"rgb": (("L1C_B4", "L1C_B3", "L1C_B2"),)}
     assert {*layout.label_maps} == {"LABEL_manual_hq", "LABEL_qa60", "LABEL_s2cloudless"}
-    assert layout.label_maps["LABEL_s2cloudless"]["card"] == LabelMap.threshold(40)
+    assert layout.label_maps["LABEL_s2cloudless"]["card"] == LabelMap.threshold(40).with_names(
+        ["clear", "cloud"], ["#009e73", "#e69f00"]
+    )
     assert layout.aliases == {"target": "LABEL_manual_hq"}
     assert layout.prefixes == ("L1C_", "S1_", "LABEL_")
     # The files are as this layout says; nothing else is unusual about them but "strange".

@@ -135,9 +135,9 @@ def test_a_file_that_is_cut_or_gone_meanwhile_is_for_reading_to_tell(tmp_path, i
 
 
 POLICIES = {
-    "sen2cor": "the codes 0, 1, 7: ignored under 'card', class 0 under 'authors'",
-    "kappamask_L1C": "the codes 0, 5: ignored under 'card', class 0 under 'authors'",
-    "kappamask_L2A": "the codes 0, 5: ignored under 'card', class 0 under 'authors'",
+    "sen2cor": "the codes 0, 1, 7: ignored under 'card', class 0 (clear) under 'authors'",
+    "kappamask_L1C": "the codes 0, 5: ignored under 'card', class 0 (clear) under 'authors'",
+    "kappamask_L2A": "the codes 0, 5: ignored under 'card', class 0 (clear) under 'authors'",
     "manual_sc": (
         "the card implies codes 0..3, and the files hold 0..6 and 99: under both policies 1 and 2 "
         "become thick cloud, 3 and 4 thin cloud, 5 and 6 shadow, and 99, not labeled, is ignored"

@@ -72,7 +72,6 @@ def test_the_command_counts_and_saves_what_it_is_told_to(command, capsys, tmp_pa
         (["--reference", "hq"], "--reference needs --agreement"),
         (["--no-bands", "--no-labels"], "nothing to count in"),
         (["--labels", "i16"], "i16 has no policy 'card'; it has none. Give a LabelMap"),
-        (["--agreement", "found"], "no array 'manual_hq'"),
         (["--split", "test"], "no split 'test'"),
         (["--percentiles", "a"], r"percentiles=\['a'\]"),
         (["-o", "{path}/train/i16.dat"], "i16.dat exists and holds no statistics"),

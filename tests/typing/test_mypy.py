@@ -44,6 +44,7 @@ CALLS = {
         "name": "'mask'",
     },
     "cloudio.LabelMap.threshold": {"at": "40"},
+    "cloudio.LabelMap.with_names": {"names": "['a', 'b']"},
     "cloudio.Layout": {
         "name": "'mine'",
         "patch": "(8, 8)",

@@ -10,6 +10,7 @@ from ..._utils.text import listed, percent
 from ..._utils.warn import dismiss, warn_once, was_warned
 from ...layouts.band import Window
 from ...layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
+from ...layouts.codes.class_names import describe_class
 from ...layouts.labels import LabelMap, cannot_hold, notable_codes
 from ...layouts.layout import Layout
 from ...storage.arrays import OpenArray
@@ -172,8 +173,8 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     for classes, codes in found.items():
         if len(set(classes)) > 1:
             each = (
-                f"{'ignored' if to is None else f'class {to}'} under {policy!r}"
-                for policy, to in zip(policies, classes, strict=True)
+                f"{'ignored' if to is None else describe_class(one.names, to)} under {policy!r}"
+                for (policy, one), to in zip(policies.items(), classes, strict=True)
             )
             what = "the code" if len(codes) == 1 else "the codes"
             parts.append(f"{what} {listed(codes)}: {', '.join(each)}")

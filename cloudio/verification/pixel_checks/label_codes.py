@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...layouts.codes.class_names import describe_class
 from ...layouts.labels import LabelMap
 
 # Classes are counted in 256 columns.  For codes of two bytes, column 255 counts -1, and this one
@@ -70,7 +71,8 @@ class LabelCodes:
             # A map may list the same bits as a negative number.
             listed = label_map.classes
             to = {label_map.of(c if c in listed else as_signed(c, n_codes)) for c in codes}
-            verbs = [f"makes them class {n}" for n in sorted(n for n in to if n is not None)]
+            classes = sorted(n for n in to if n is not None)
+            verbs = [f"makes them {describe_class(label_map.names, n)}" for n in classes]
             effects.append(f"{policy!r} " + " or ".join([*verbs, *["ignores them"] * (None in to)]))
         return f"the policy {', '.join(effects)}; or give a LabelMap that lists them"
 
