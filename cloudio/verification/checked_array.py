@@ -1,7 +1,7 @@
 """One array of one split, with everything that the checks of pixels need."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,11 @@ from .file_checks.disk import patches_in_holes
 from .file_names import array_file_name
 from .meaning import SkippedCheck, why_not_measured
 from .report import Finding, make_finding
+
+# Patches whose classes are counted at a time.
+_BLOCK = 1 << 14
+#: Class -> (patch,): its pixels in each patch; only classes that occur.
+ClassColumns = dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -73,17 +78,37 @@ class CheckedArray:
 
     def count(
         self, class_lut: np.ndarray | None, threads: int, advance: Advance
-    ) -> scan.ArrayCounts:
-        """Read every byte, and count what the checks need."""
-        return scan.count_array(
-            self.dataset,
-            self.name,
-            whole=True,
-            checksum=True,
-            class_lut=class_lut,
-            threads=threads,
-            advance=advance,
-        )
+    ) -> tuple[scan.ArrayCounts, ClassColumns]:
+        """Read every byte, and count what the checks need; with a ``class_lut`` also the classes.
+
+        Classes are counted for some thousands of patches at a time: 256 counts of each of a
+        million patches would take 2 GB, and few of them are other than 0.
+        """
+        columns: ClassColumns = {}
+        step = max(1, self.n_patches if class_lut is None else _BLOCK)
+        parts = []
+        for start in range(0, self.n_patches, step):
+            stop = min(start + step, self.n_patches)
+            whole = stop - start == self.n_patches
+            counts = scan.count_array(
+                self.dataset if whole else self.dataset.subset(np.arange(start, stop)),
+                self.name,
+                whole=True,
+                checksum=True,
+                class_lut=class_lut,
+                threads=threads,
+                advance=advance,
+            )
+            if counts.class_counts is not None:
+                for k in np.flatnonzero(counts.class_counts.any(axis=0)).tolist():
+                    column = columns.setdefault(k, np.zeros(self.n_patches, np.uint32))
+                    column[start:stop] = counts.class_counts[:, k]
+            parts.append(replace(counts, class_counts=None))
+        if len(parts) == 1:
+            return parts[0], columns
+        patches = np.concatenate([part.patches for part in parts])
+        histogram = sum((part.histogram for part in parts), np.zeros_like(parts[0].histogram))
+        return replace(parts[0], patches=patches, histogram=histogram), columns
 
     def read_patch(self, k: int) -> np.ndarray:
         """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
@@ -105,8 +130,8 @@ class CheckedArray:
         self, check: str, patches: Iterable[int], message: str, advice: str = ""
     ) -> Iterator[Finding]:
         """Yield one finding, unless there are no such patches."""
-        numbers = tuple(patches)
-        if numbers:
+        numbers = patches if isinstance(patches, (range, np.ndarray)) else tuple(patches)
+        if len(numbers):
             yield make_finding(check, self.split.name, self.file, numbers, message, advice)
 
 

@@ -151,14 +151,14 @@ def _check_array(
     codes = None
     if array.band.kind == "label" and array.dtype.kind != "f":
         codes = LabelCodes.resolve(array.layout.label_maps.get(array.name, {}), array.dtype)
-    counts = array.count(None if codes is None else codes.class_lut, threads, advance)
+    counts, classes = array.count(None if codes is None else codes.class_lut, threads, advance)
     found: list[Finding | SkippedCheck] = list(check_dtype(array))
     if not found:
         padding = measure_padding(array, counts.patches)
         if codes is None:
             found += check_band(array, counts)
         else:
-            found += check_label(array, counts, codes, padding)
+            found += check_label(array, counts, classes, codes, padding)
             if codes.default_map is None:
                 found.append(array.skipped("codes", NO_LABEL_MAP))
         if not any(f.check == "byte-order" for f in found):

@@ -4,14 +4,16 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from .._utils import tables
 from .._utils.text import counted, gigabytes
 from .check_table import CHECKS, SEVERITIES, Severity
 from .meaning import SkippedCheck
+from .patch_numbers import MOST_LISTED, compact
 
 # Rows of one check that are printed.
 _MAX_ROWS = 12
@@ -33,8 +35,9 @@ class Finding:
     file : str
         The file, relative to the split's folder, or "" if it concerns several.  A channel of a
         stacked file is ``name[channel]``.
-    patches : tuple of int
-        Patch numbers in the split, if it concerns certain patches.
+    patches : sequence of int
+        Patch numbers in the split, if it concerns certain patches: a tuple, or if there are more
+        than 10,000 a sequence that takes less memory.
     message : str
         What was found.
     advice : str
@@ -45,9 +48,18 @@ class Finding:
     check: str
     split: str
     file: str
-    patches: tuple[int, ...]
+    patches: Sequence[int]
     message: str
     advice: str
+
+
+def _finding_entries(finding: Finding) -> dict[str, Any]:
+    """Return a finding for JSON, which lists no more than `MOST_LISTED` patches."""
+    n_patches = len(finding.patches)
+    if n_patches <= MOST_LISTED:
+        return asdict(finding)
+    entries = asdict(replace(finding, patches=tuple(finding.patches[:MOST_LISTED])))
+    return entries | {"n_patches": n_patches}
 
 
 def make_finding(
@@ -55,8 +67,8 @@ def make_finding(
 ) -> Finding:
     """Return a finding with the severity of its check, and its advice unless one is given."""
     row = CHECKS[check]
-    numbers = tuple(int(patch) for patch in patches)
-    return Finding(row.severity, check, split, file, numbers, message, advice or row.advice)
+    advice = advice or row.advice
+    return Finding(row.severity, check, split, file, compact(patches), message, advice)
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,10 +120,12 @@ class Report:
         Returns
         -------
         str
-            An object with the attributes of the report and ``ok``.
+            An object with the attributes of the report and ``ok``.  A finding of more than 10,000
+            patches has the first 10,000 of them, and ``n_patches``, their number.
         """
-        entries = asdict(self) | {"path": os.fspath(self.path), "ok": self.ok}
-        return json.dumps(entries, indent=1)
+        findings = [_finding_entries(finding) for finding in self.findings]
+        entries = asdict(replace(self, findings=())) | {"findings": findings}
+        return json.dumps(entries | {"path": os.fspath(self.path), "ok": self.ok}, indent=1)
 
     def __repr__(self) -> str:
         return f"<cloudio.Report of {self.path}: {self._totals()}>"

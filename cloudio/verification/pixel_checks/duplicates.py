@@ -5,12 +5,17 @@ from itertools import combinations
 
 import numpy as np
 
+from ..._utils.text import counted
 from ..report import Finding, format_ranges, make_finding
 
 #: Split -> array -> (patch,): checksums; 0 for patches of one value, which are not compared.
 Checksums = Mapping[str, Mapping[str, np.ndarray]]
 #: A patch: its split, and its number there.
 Place = tuple[str, int]
+
+# Groups of equal patches with a finding of their own; one finding has the rest of a split.
+MOST_GROUPS = 1000
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit of a checksum is lost
 
 
 def check_duplicates(
@@ -26,6 +31,7 @@ def check_duplicates(
         yield from _check_copies(split, arrays, files)
     reported: dict[Place, set[int]] = {}
     n_reported = 0
+    more: dict[str, list[int]] = {}
     # The more splits, the fewer arrays they share: patches that agree in more of them come first.
     for splits in _splits_to_compare(checksums):
         names = sorted(set.intersection(*(set(checksums[split]) for split in splits)))
@@ -36,7 +42,14 @@ def check_duplicates(
             for place in places:
                 reported.setdefault(place, set()).add(n_reported)
             n_reported += 1
-            yield _duplicate(places, names)
+            if n_reported <= MOST_GROUPS:
+                yield _duplicate(places, names)
+            else:
+                first = places[0][0]
+                more.setdefault(first, []).extend(patch for s, patch in places if s == first)
+    for split, patches in more.items():
+        message = f"more of these: {counted(len(patches), 'patch')} that occur again"
+        yield make_finding("duplicate", split, "", sorted(patches), message)
 
 
 def _duplicate(places: Sequence[Place], names: Sequence[str]) -> Finding:
@@ -67,11 +80,25 @@ def _splits_to_compare(checksums: Checksums) -> list[tuple[str, ...]]:
 def _equal_patches(checksums: Checksums, names: Sequence[str]) -> Iterator[list[Place]]:
     """Yield patches that are the same in all arrays of these names."""
     places: dict[bytes, list[Place]] = {}
-    for split, arrays in checksums.items() if names else ():
-        table = np.stack([arrays[name] for name in names], axis=1)
-        for patch in np.flatnonzero(table.any(axis=1)):
-            places.setdefault(table[patch].tobytes(), []).append((split, int(patch)))
+    mixed = {split: _mix([arrays[name] for name in names]) for split, arrays in checksums.items()}
+    # Of a million patches few are alike: only these are compared as a whole.
+    numbers, n_times = np.unique(np.concatenate(list(mixed.values())), return_counts=True)
+    repeated = numbers[(n_times > 1) & (numbers != 0)]
+    for split, arrays in checksums.items():
+        for patch in np.flatnonzero(np.isin(mixed[split], repeated)).tolist():
+            key = np.array([arrays[name][patch] for name in names])
+            if key.any():
+                places.setdefault(key.tobytes(), []).append((split, patch))
     return (equal for equal in places.values() if len(equal) > 1)
+
+
+def _mix(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a number for each patch, the same for the same checksums; 0 if all of them are 0."""
+    mixed = np.zeros_like(columns[0]) if columns else np.zeros(0, np.uint64)
+    for column in columns:
+        mixed *= _FACTOR  # modulo 2**64
+        mixed += column
+    return mixed
 
 
 def _are_reported(places: Sequence[Place], reported: Mapping[Place, set[int]]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..._utils.text import counted, listed, percent
 from ...reading.scan import ArrayCounts
-from ..checked_array import CheckedArray
+from ..checked_array import CheckedArray, ClassColumns
 from ..report import Finding
 from .label_codes import LabelCodes, code_text
 from .padding import ArrayPadding
@@ -15,7 +15,11 @@ _MAX_CODES = 6  # codes of a label that a message lists
 
 
 def check_label(
-    array: CheckedArray, counts: ArrayCounts, codes: LabelCodes, padding: ArrayPadding
+    array: CheckedArray,
+    counts: ArrayCounts,
+    classes: ClassColumns,
+    codes: LabelCodes,
+    padding: ArrayPadding,
 ) -> Iterator[Finding]:
     """Report what is wrong with the codes of a label.
 
@@ -34,7 +38,7 @@ def check_label(
     if codes.default_map.as_threshold and set(present) <= {0, 1}:
         yield from array.found("label-binary", every_patch, "only the codes 0 and 1")
         return
-    yield from _check_codes(array, counts, codes, padding, present)
+    yield from _check_codes(array, counts, classes, codes, padding, present)
 
 
 def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Iterator[Finding]:
@@ -53,17 +57,16 @@ def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Ite
 def _check_codes(
     array: CheckedArray,
     counts: ArrayCounts,
+    classes: ClassColumns,
     codes: LabelCodes,
     padding: ArrayPadding,
     present: list[int],
 ) -> Iterator[Finding]:
-    class_counts = counts.class_counts
-    assert class_counts is not None
     without_class = [code for code in present if code not in codes.with_class]
-    columns = sorted({codes.column(code) for code in without_class})
-    # The pass has no columns beyond the largest class that occurs in the table.
-    columns = [column for column in columns if column < class_counts.shape[1]]
-    is_empty = class_counts[:, columns].sum(axis=1) == array.n_pixels
+    n_without = np.zeros(array.n_patches, np.int64)
+    for column in {codes.column(code) for code in without_class}:
+        n_without += classes.get(column, 0)
+    is_empty = n_without == array.n_pixels
     is_written = np.ones(len(is_empty), bool)
     is_written[sorted(array.holes)] = False
     is_empty &= is_written
@@ -77,34 +80,34 @@ def _check_codes(
     }
     unlabeled = {code: which for code, which in patches.items() if code in codes.unlabeled}
     outside = {code: which for code, which in patches.items() if code not in codes.unlabeled}
-    yield from _report_codes(array, counts, codes, "codes", outside)
-    yield from _report_codes(array, counts, codes, "unlabelled", unlabeled)
+    yield from _report_codes(array, counts, classes, codes, "codes", outside)
+    yield from _report_codes(array, counts, classes, codes, "unlabelled", unlabeled)
 
 
 def _report_codes(
     array: CheckedArray,
     counts: ArrayCounts,
+    classes: ClassColumns,
     codes: LabelCodes,
     check: str,
     patches: Mapping[int, np.ndarray],
 ) -> Iterator[Finding]:
     """Report codes that occur, each in the patches that are True."""
-    class_counts = counts.class_counts
-    assert class_counts is not None
     listed: list[str] = []
     occurring: list[int] = []
-    numbers: set[int] = set()
+    concerned = np.zeros(array.n_patches, bool)
     for code, which in patches.items():
-        n_pixels = class_counts[:, codes.column(code)] * which
-        with_code = np.flatnonzero(n_pixels)
-        if not len(with_code):
+        n_pixels = np.where(which, classes.get(codes.column(code), 0), 0)
+        if not n_pixels.any():
             continue
         occurring.append(code)
-        numbers.update(with_code.tolist())
-        n = int(n_pixels.sum() if codes.has_own_column(code) else counts.histogram[code])
-        share = percent(n / (len(class_counts) * array.n_pixels))
+        concerned |= n_pixels > 0
+        n = int(
+            n_pixels.sum(dtype=np.int64) if codes.has_own_column(code) else counts.histogram[code]
+        )
+        share = percent(n / (array.n_patches * array.n_pixels))
         listed.append(f"{code_text(code, counts.dtype)}: {counted(n, 'pixel')} ({share})")
     if len(listed) > _MAX_CODES:
         listed[_MAX_CODES:] = [f"and {len(listed) - _MAX_CODES} more codes"]
     advice = codes.advice(occurring) if check == "codes" else ""
-    yield from array.found(check, sorted(numbers), "; ".join(listed), advice)
+    yield from array.found(check, np.flatnonzero(concerned), "; ".join(listed), advice)
