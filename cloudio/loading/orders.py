@@ -11,7 +11,7 @@ from .._utils.numbers import check_whole
 from .._utils.text import counted
 from ..errors import RequestError
 from .permutation import permute
-from .weights import cumulate, hash_numbers, high_product, order_by_weight
+from .weights import cumulate, hash_numbers, high_product, look_up, order_by_weight
 
 #: What `places` returns: the patches' places among those of the loader, and the repetition of each,
 #: which its crop and symmetry depend on.  None is 0 for all.
@@ -85,9 +85,7 @@ class Drawn(Order):
         bits = hash_numbers("replacement", positions, self.seed, epoch)
         if self.weights is None:
             return high_product(bits, self.n_patches).astype(np.int64), positions
-        cumulated = self._cumulated
-        numbers = high_product(bits, int(cumulated[-1]))
-        return np.searchsorted(cumulated, numbers, side="right"), positions
+        return look_up(self._cumulated, bits), positions
 
     @cached_property
     def _cumulated(self) -> np.ndarray:

@@ -81,6 +81,13 @@ def cumulate(weights: np.ndarray) -> np.ndarray:
     return out
 
 
+def look_up(cumulated: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    """Return the place that each 64 random bits draw, in proportion to the weights."""
+    numbers = high_product(bits, int(cumulated[-1]))
+    places: np.ndarray = np.searchsorted(cumulated, numbers, side="right")
+    return places
+
+
 def negative_log(bits: np.ndarray) -> np.ndarray:
     """Return -log of uniform numbers between 0 and 1, made of 52 of these bits."""
     uniform = ((bits >> np.uint64(12)) * np.uint64(2) + np.uint64(1)).astype(np.float64) * 2.0**-53

@@ -22,7 +22,7 @@ import cloudio
 from cloudio import RequestError
 from cloudio.loading import orders
 from cloudio.loading.orders import make_order
-from cloudio.loading.weights import cumulate, high_product, negative_log, order_by_weight
+from cloudio.loading.weights import cumulate, high_product, look_up, negative_log, order_by_weight
 
 WEIGHTS = np.array([0, 1, 2, 3, 0.25, 0, 7, 1e-3, 1, 1, 5, 1, 0.5, 2, 0, 3, 1, 1, 4, 1, 0.1, 6, 1])
 assert len(WEIGHTS) == N
@@ -118,6 +118,13 @@ def test_cumulated_weights_are_whole_numbers_that_fit(weights):
     wanted = list(itertools.accumulate(whole(weights)))
     assert cumulate(np.array(weights)).tolist() == wanted
     assert wanted[-1] <= 2**62
+
+
+def test_the_least_and_the_largest_bits_draw_patches_of_a_weight():
+    """A place of weight 0 has none of the numbers, at the ends and between."""
+    weights = np.array([0.0, 0, 1, 0, 1, 0, 0])
+    bits = np.array([0, 2**63 - 1, 2**63, 2**64 - 1], np.uint64)
+    assert look_up(cumulate(weights), bits).tolist() == [2, 2, 4, 4]
 
 
 def test_logarithms_are_right_to_the_last_bits():
