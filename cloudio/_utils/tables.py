@@ -3,9 +3,15 @@
 from collections.abc import Collection, Sequence
 from html import escape
 
+from .text import escape_controls
+
 
 def text(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> str:
-    """Return rows as lines with aligned columns; the columns ``numbers`` are flush right."""
+    """Return rows as lines with aligned columns; the columns ``numbers`` are flush right.
+
+    Each row is one line: what is not printed, such as a line break in a name, becomes an escape.
+    """
+    rows = [[escape_controls(word) for word in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import RequestError
 from . import options
+from .terminal import write, write_data
 
 HELP = "measure how fast this machine reads, compared with numpy"
 USAGE = "[PATH] [options]"
@@ -31,16 +32,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=int,
+        type=options.whole,
         metavar="PIXELS",
         help="side of the square crops (needs --train; default: 224)",
     )
     parser.add_argument(
-        "--batch", type=int, metavar="N", help="samples per batch (needs --train; default: 32)"
+        "--batch",
+        type=options.whole,
+        metavar="N",
+        help="samples per batch (needs --train; default: 32)",
     )
     parser.add_argument(
         "--compute",
-        type=float,
+        type=options.number,
         metavar="MS",
         help="milliseconds that the consumer computes per batch (needs --train; default: as long "
         "as a read takes)",
@@ -49,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_threads(parser)
     parser.add_argument(
         "--rounds",
-        type=int,
+        type=options.whole,
         metavar="N",
         help="number of runs of each candidate (default: 9; with --cold 5, with --train 3)",
     )
@@ -74,5 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         measure, given["evicted"] = train.run, arguments.cold
     given |= {"layout": arguments.layout, "threads": arguments.threads}
     report = measure(arguments.path, **given)
-    print(report.json() if arguments.json else report)
+    if arguments.json:
+        write_data(report.json())
+    else:
+        write(str(report))
     return 0

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 from .._utils.text import suggest
 from .._version import __version__
 from ..errors import CloudioError, CloudioWarning
-from .terminal import discard_output, warnings_as_sentences
+from .terminal import printable, warnings_as_sentences, write_error
+from .words import arrange
 
 #: Every command, in the order of the help.  Each is the module of this folder of that name.
 COMMANDS = ("info", "synth", "verify", "show", "bench", "stats")
@@ -21,8 +22,7 @@ class Command(Protocol):
 
     #: What the command does, in one line.
     HELP: str
-    #: What is typed after the command's name: PATH first, then options that are required.  An
-    #: option that takes several words would take a PATH after it too.
+    #: What is typed after the command's name: PATH first, then options that are required.
     USAGE: str
     #: A command that works with the synthetic data set of ``cloudio synth data/``.
     EXAMPLE: str
@@ -39,24 +39,29 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0: the command did its work.  1: ``verify`` found something.  2: the command could not do its
-    work, and one line on stderr says why.  130: it was interrupted.
+    0: the command did its work.  1: ``verify`` found what ``--fail-on`` names.  2: the command
+    could not do its work, and one line on stderr says why.  130: it was interrupted.
     """
-    arguments = _parse(sys.argv[1:] if argv is None else argv)
-    run: Callable[[argparse.Namespace], int] = arguments.run
     try:
-        with warnings_as_sentences():
-            status = run(arguments)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        discard_output()
-        return 0
-    except (CloudioError, CloudioWarning, OSError) as error:
-        print(f"cloudio: {error}", file=sys.stderr)
-        return 2
+        with printable():
+            return _run(_parse(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    others = ("run", "command", "path")
+    given = {name: value for name, value in vars(arguments).items() if name not in others}
+    options = [name for name, value in given.items() if not isinstance(value, bool)]
+    try:
+        with warnings_as_sentences(options):
+            return run(arguments)
+    except (CloudioError, CloudioWarning, OSError) as error:
+        write_error(error, options)
+    except MemoryError:
+        write_error("there is not enough memory")
+    return 2
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -70,6 +75,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         parser.error(f"there is no command {argv[0]!r}; commands are {', '.join(COMMANDS)}{hint}")
     if argv[0] in COMMANDS:
         _check_options(of_command[argv[0]], argv[1:])
+        argv = [argv[0], *arrange(of_command[argv[0]], argv[1:])]
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         of_command[arguments.command].error(f"{unknown[0]!r} is one argument too many")

@@ -1,12 +1,14 @@
 """``cloudio info``: what a data set has; without a path, facts about this machine."""
 
 import argparse
+import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 from . import options
+from .terminal import write, write_data
 
 if TYPE_CHECKING:
     from ..layouts.band import Band
@@ -24,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--toml", action="store_true", help="print a layout file (TOML) that describes the data set"
     )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,11 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.path is None:
         if arguments.toml or arguments.layout:
             raise RequestError("--toml and --layout need a data set; give its path")
-        print(machine.describe())
+        if arguments.json:
+            write_data(json.dumps(machine.facts(), indent=1))
+        else:
+            write(machine.describe())
+    elif arguments.toml and arguments.json:
+        raise RequestError("--toml and --json contradict each other; give one of them")
     elif arguments.toml:
-        print(format_layout(arguments.path, arguments.layout), end="")
+        write_data(format_layout(arguments.path, arguments.layout).removesuffix("\n"))
+    elif arguments.json:
+        write_data(json.dumps(as_dict(arguments.path, arguments.layout), indent=1))
     else:
-        print(describe(arguments.path, arguments.layout))
+        write(describe(arguments.path, arguments.layout))
     return 0
 
 
@@ -46,7 +56,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     Raises the errors of `cloudio.open`.
     """
     from .._utils import tables
-    from .._utils.text import gigabytes
+    from .._utils.text import escape_controls, gigabytes
     from .._utils.warn import suppressed
     from ..reading.dataset import open
     from .inventory import summarize_arrays
@@ -60,7 +70,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     splits = [_split_row(name, ds.split(name)) for name in ds.splits]
     return "\n".join(
         [
-            f"{ds.path}: {ds.layout.name}, {len(ds):,} patches, "
+            f"{escape_controls(os.fspath(ds.path))}: {ds.layout.name}, {len(ds):,} patches, "
             f"{len(arrays)} arrays, {gigabytes(total)} GB",
             f"patches of {height} x {width}; valid window {valid.height} x {valid.width} "
             f"from ({valid.row}, {valid.col})",
@@ -73,6 +83,50 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
             *(ds.warnings or ["no warnings"]),
         ]
     )
+
+
+def as_dict(
+    path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
+    """Return what `describe` shows, and the presets, as JSON holds it; NaN is "nan"."""
+    from .._utils.warn import suppressed
+    from ..reading.dataset import open
+    from .inventory import effective_layout, summarize_arrays
+
+    with suppressed():
+        ds = open(path, layout=layout)
+    valid = ds.valid_window
+    return {
+        "path": os.fspath(ds.path),
+        "layout": ds.layout.name,
+        "patches": len(ds),
+        "patch": list(ds.layout.patch),
+        "valid": [valid.row, valid.col, *valid.size],
+        "splits": [_split_entry(name, ds.split(name)) for name in ds.splits],
+        "arrays": [_array_entry(array) for array in summarize_arrays(ds)],
+        "presets": {k: [*map(list, v)] for k, v in effective_layout(ds).presets.items()},
+        "warnings": list(ds.warnings),
+    }
+
+
+def _split_entry(name: str, split: "Dataset") -> dict[str, Any]:
+    return {
+        "name": name,
+        "patches": len(split),
+        "metadata": list(split.metadata),
+        "folder": os.fspath(split.folders[name]),
+    }
+
+
+def _array_entry(array: "ArraySummary") -> dict[str, Any]:
+    band = array.band
+    entry: dict[str, Any] = {"name": array.name, "dtypes": array.dtypes, "bytes": array.n_bytes}
+    if band is None:
+        return entry
+    nodata = str(band.nodata) if band.nodata != band.nodata else band.nodata
+    numbers = {"scale": band.scale, "offset": band.offset, "nodata": nodata}
+    known = {"unit": band.unit, "wavelength": band.wavelength}
+    return entry | {"kind": band.kind} | ({} if band.kind == "label" else numbers | known)
 
 
 def format_layout(

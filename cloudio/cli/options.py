@@ -1,7 +1,23 @@
-"""Options of several commands, and lists that are written in one word."""
+"""Options of several commands."""
 
 import argparse
 from pathlib import Path
+
+
+def whole(text: str) -> int:
+    """Return the whole number of an option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """Return the number of an option."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def add_dataset(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -27,12 +43,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
-        type=int,
+        type=whole,
         metavar="N",
         help="number of threads (default: CLOUDIO_THREADS, else OMP_NUM_THREADS, else one per CPU)",
     )
-
-
-def split_at_commas(text: str) -> list[str]:
-    """Return the items of a list such as ``B4,B3``."""
-    return [item.strip() for item in text.split(",")]

@@ -4,10 +4,15 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
 from . import options
+from .terminal import write
+from .words import Words
+
+if TYPE_CHECKING:
+    from ..reading.dataset import Dataset
 
 HELP = "write a picture of patches and their labels"
 USAGE = "PATH --index K [K ...] [options]"
@@ -18,7 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_dataset(parser)
     parser.add_argument(
         "--index",
-        nargs="+",
+        action=Words,
+        like=r"[-\d:,]+",
         required=True,
         metavar="K",
         help="patches to show: 12, or 3 7 12, or 3,7,12, or 0:6 for the first six (required)",
@@ -44,11 +50,14 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose what the picture shows of a patch."""
     parser.add_argument(
         "--bands",
+        action=Words,
+        metavar="NAMES",
         help="a preset, a band, three bands as red,green,blue, or several panels, separated by "
         "commas (default: the preset rgb, else three bands of the first preset or of all bands)",
     )
     parser.add_argument(
         "--labels",
+        action=Words,
         metavar="NAMES",
         help="labels, separated by commas, such as manual_hq,sen2cor (default: none)",
     )
@@ -60,6 +69,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--classes",
+        action=Words,
         metavar="NAMES",
         help="names of the classes 0, 1, ..., separated by commas (default: those of the layout)",
     )
@@ -78,7 +88,7 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--columns",
-        type=int,
+        type=options.whole,
         metavar="N",
         help="number of patches side by side (default: chosen to fit)",
     )
@@ -105,18 +115,17 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
     check_writable(output, force=arguments.force)
-    bands = _parse_bands(arguments.bands) or default_bands(ds)
-    figure = plot.patch(ds, index, bands=bands, **_plot_options(arguments))
+    bands = _one_or_several(arguments.bands) or default_bands(ds)
+    figure = plot.patch(ds, index, bands=bands, **_plot_options(ds, arguments))
     plot.save(figure, output, force=arguments.force)
     # What nobody asked for is named, unless it is true color.
     note = "" if arguments.bands or isinstance(bands, str) else _default_note(bands)
-    print(f"{output}: {counted(len(index), 'patch')}{note}")
+    write(f"{output}: {counted(len(index), 'patch')}{note}")
     return 0
 
 
-def _parse_bands(words: str | None) -> str | list[str] | None:
-    names = (words or "").split(",")
-    return names if len(names) > 1 else names[0] or None
+def _one_or_several(names: list[str] | None) -> str | list[str] | None:
+    return names[0] if names and len(names) == 1 else names
 
 
 def _default_note(bands: Sequence[str]) -> str:
@@ -124,19 +133,31 @@ def _default_note(bands: Sequence[str]) -> str:
     return f", bands {','.join(bands)}{colors}; --bands shows others"
 
 
-def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def _choose_labels(ds: "Dataset", arguments: argparse.Namespace) -> Any:
+    """Return the labels and their policy, if one is given; codes are for those without a map."""
+    for option in ("policy", "classes", "flat"):
+        if getattr(arguments, option) and not arguments.labels:
+            raise RequestError(f"--{option} needs --labels, the labels to show")
+    if arguments.policy:
+        policy = None if arguments.policy == "codes" else arguments.policy
+        return dict.fromkeys(arguments.labels, policy)
+    found = [ds.find(name) for name in arguments.labels or ()]
+    if any(ds.band(k).kind == "label" and not ds.layout.label_maps.get(k) for k in found):
+        policies = {name: [*ds.layout.label_maps.get(name, ())] for name in found}
+        return {name: names[0] if names else None for name, names in policies.items()}
+    return arguments.labels
+
+
+def _plot_options(ds: "Dataset", arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `cloudio.plot.patch`."""
     from ..plot import OVERLAY
 
-    labels: Any = arguments.labels and arguments.labels.split(",")
-    if labels and arguments.policy:
-        labels = dict.fromkeys(labels, None if arguments.policy == "codes" else arguments.policy)
     return {
-        "labels": labels,
+        "labels": _choose_labels(ds, arguments),
         "window": arguments.window,
         "stretch": _parse_stretch(arguments.stretch),
         "overlay": None if arguments.flat else OVERLAY,
-        "classes": arguments.classes and arguments.classes.split(","),
+        "classes": arguments.classes,
         "columns": arguments.columns,
     }
 
@@ -144,7 +165,7 @@ def _plot_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
     """Return the patches of words such as ``3``, ``3,7`` and ``0:6``."""
     index: list[int] = []
-    for word in ",".join(words).split(","):
+    for word in words:
         if re.fullmatch(r"-?\d+", word):
             index.append(int(word))
         elif ends := re.fullmatch(r"(\d+):(\d+)", word):
@@ -176,4 +197,6 @@ def _parse_stretch(word: str) -> str | tuple[float, float]:
         low, high = map(float, word.split(","))
     except ValueError:
         raise RequestError(f"--stretch {word!r}; it must be fixed, patch or LOW,HIGH") from None
+    if not low < high:
+        raise RequestError(f"--stretch {word}; LOW must be below HIGH")
     return low, high

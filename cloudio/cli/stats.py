@@ -9,6 +9,8 @@ from .._utils.text import listed
 from .._utils.types import Scale
 from ..errors import RequestError
 from . import options
+from .terminal import write, write_data
+from .words import Words
 
 if TYPE_CHECKING:
     from ..reading.dataset import Dataset
@@ -20,7 +22,7 @@ EXAMPLE = "cloudio stats data/ --split train --bands rgb --percentiles 2,50,98"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    names: dict[str, Any] = {"type": options.split_at_commas, "metavar": "NAMES"}
+    names: dict[str, Any] = {"action": Words, "metavar": "NAMES"}
     options.add_dataset(parser)
     parser.add_argument(
         "--split", metavar="NAME", help="count only this split (default: all splits)"
@@ -48,7 +50,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--percentiles",
-        type=options.split_at_commas,
+        action=Words,
+        like=r"[\d.,e]+|none",
         metavar="PERCENTS",
         help="percentiles of bands, such as 1,50,99, or 'none' (default: 1,2,5,25,50,75,95,98,99)",
     )
@@ -58,21 +61,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="also write the results as JSON to FILE"
     )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from .._utils.files import check_writable
     from ..reading.dataset import open
     from ..stats.result import check_savable
 
     _check(arguments)
     if arguments.output:
+        check_writable(arguments.output, force=arguments.force)
         check_savable(arguments.output)
     with open(arguments.path, layout=arguments.layout) as whole:
         ds = whole if arguments.split is None else whole.split(arguments.split)
         results, hints = _compute(ds, arguments), _hints(ds, arguments)
     if arguments.output:
         results.save(arguments.output)
-    print(results.json() if arguments.json else "\n\n".join([str(results), *hints]))
+    if arguments.json:
+        write_data(results.json())
+    else:
+        write("\n\n".join([str(results), *hints]))
     return 0
 
 
@@ -97,7 +106,8 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     # Before anything is read: a pass over bands can take minutes.
     if compared and reference is None:
         reference = default_label(ds)
-    for names in filter(None, (labels, compared, [reference] if compared else [])):
+    counted = _with_codes(ds, labels)
+    for names in filter(None, (counted, compared, [reference] if compared else [])):
         resolve_label_maps(ds, names)
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
     results: dict[str, Result] = {}
@@ -106,7 +116,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
         percents = _choose_percentiles(arguments.percentiles)
         results["bands"] = stats.bands(ds, bands, percentiles=percents, scale=scale, **settings)
     if labels:
-        results["classes"] = stats.classes(ds, _name_or_names(labels), **settings)
+        results["classes"] = stats.classes(ds, _name_or_names(counted), **settings)
     if compared:
         compared = _name_or_names(compared)
         results["agreement"] = stats.agreement(ds, compared, reference, **settings)
@@ -129,10 +139,11 @@ def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> l
 
 
 def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
-    """Return the given labels; else the first label that has a map, if any."""
+    """Return the given labels; else the first with a map, else the first."""
     if given is not None:
         return list(given)
-    return [name for name in ds.layout.label_maps if name in ds.names][:1]
+    mapped = [name for name in ds.layout.label_maps if name in ds.names]
+    return (mapped or [name for name in ds.names if ds.band(name).kind == "label"])[:1]
 
 
 def _choose_percentiles(given: Sequence[str] | None) -> Any:
@@ -157,8 +168,20 @@ def _presets(ds: "Dataset") -> list[str]:
     ]
 
 
-def _name_or_names(names: list[str]) -> str | list[str]:
-    return names[0] if len(names) == 1 else names
+def _with_codes(ds: "Dataset", labels: list[str]) -> Any:
+    """Return the labels; those of which the layout has no map are counted by their codes."""
+    policies = {name: _first_policy(ds, name) for name in labels}
+    return labels if all(policies.values()) else policies
+
+
+def _first_policy(ds: "Dataset", label: str) -> str | None:
+    """Return what a reader takes for a label; for a band, whose error names it, any name."""
+    found = next(iter(ds.layout.label_maps.get(ds.find(label), {})), None)
+    return found or (None if ds.band(label).kind == "label" else "map")
+
+
+def _name_or_names(names: Any) -> Any:
+    return names[0] if isinstance(names, list) and len(names) == 1 else names
 
 
 def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:

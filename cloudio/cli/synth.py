@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RequestError
+from . import options
+from .terminal import write
+from .words import Words
 
 HELP = "write a synthetic data set with the files and the known defects of CloudSEN12"
 USAGE = "PATH [options]"
@@ -20,14 +23,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--patches",
-        nargs="+",
+        action=Words,
+        like="[^=]*=.*",
         metavar="SPLIT=N",
         default=["train=8", "val=2", "test=2"],
         help="number of patches of each split, 24.6 MB each (default: train=8 val=2 test=2)",
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=options.whole,
         metavar="N",
         default=0,
         help="the same seed gives the same bytes (default: 0)",
@@ -48,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
     finally:
         signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-    print(f"{arguments.path}: {', '.join(f'{name} {n}' for name, n in patches.items())} patches")
+    written = ", ".join(f"{name} {n}" for name, n in patches.items())
+    write(f"{arguments.path}: {written} patches")
     return 0
 
 

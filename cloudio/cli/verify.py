@@ -1,12 +1,13 @@
 """``cloudio verify``: validate a data set."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import options
-from .terminal import discard_output
+from .terminal import write, write_data
 
-HELP = "check a data set; the exit status is 1 if anything is found"
+HELP = "check a data set; the exit status is 1 if errors or warnings are found"
 USAGE = "PATH [options]"
 EXAMPLE = "cloudio verify data/ --quick"
 
@@ -30,6 +31,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="let --manifest replace an existing FILE"
     )
+    parser.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "note", "never"),
+        default="warning",
+        help="the least severe finding that makes the exit status 1 (default: warning)",
+    )
     options.add_threads(parser)
 
 
@@ -45,8 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         threads=arguments.threads,
     )
-    try:
-        print(report.json() if arguments.json else report, flush=True)
-    except BrokenPipeError:  # the exit status still shows whether anything was found
-        discard_output()
-    return 0 if report.ok else 1
+    if arguments.json:
+        write_data(report.json())
+    else:
+        write(str(report))
+    failing = _from_severity(arguments.fail_on)
+    return int(any(finding.severity in failing for finding in report.findings))
+
+
+def _from_severity(least: str) -> Sequence[str]:
+    """Return the severities from the most severe to ``least``; none for "never"."""
+    from ..verification.check_table import SEVERITIES
+
+    return SEVERITIES[: SEVERITIES.index(least) + 1] if least in SEVERITIES else ()

@@ -21,6 +21,10 @@ def read_manifest(path: Path, layout: str) -> dict[str, Any]:
         raise not_found(path, "manifest")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+    except IsADirectoryError:
+        raise RequestError(
+            f"{path} is a folder; give the file that cloudio verify --manifest FILE wrote"
+        ) from None
     except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
         raise RequestError(
             f"{path} is not a manifest: {error}; cloudio verify --manifest FILE writes one"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils import tables
-from .._utils.text import counted, gigabytes
+from .._utils.text import counted, escape_controls, gigabytes
 from .check_table import CHECKS, SEVERITIES, Severity
 from .meaning import SkippedCheck
 from .patch_numbers import MOST_LISTED, compact
@@ -149,8 +149,8 @@ class Report:
             else f"names, sizes and metadata in {self.seconds:,.1f} s; no pixels"
         )
         return (
-            f"{self.path}: {self.layout}, {parts} patches, {self.n_arrays} arrays in "
-            f"{self.n_files} files; {read}"
+            f"{escape_controls(os.fspath(self.path))}: {self.layout}, {parts} patches, "
+            f"{self.n_arrays} arrays in {self.n_files} files; {read}"
         )
 
     def _skips(self) -> list[str]:

@@ -50,16 +50,16 @@ def test_info_alone_tells_what_a_bug_report_needs(capsys):
         ),
         (
             ["synth", "{tmp}/x", "--seed", "-1"],
-            "cloudio: seed=-1; seed must be a whole number, 0 or more",
+            "cloudio: --seed -1; --seed must be a whole number, 0 or more",
         ),
         (["bench", "nowhere"], "cloudio: there is no folder nowhere"),
         (
             ["bench", "{tmp}", "--rounds", "0"],
-            "cloudio: rounds=0; rounds must be a whole number, 1 or more",
+            "cloudio: --rounds 0; --rounds must be a whole number, 1 or more",
         ),
         (
             ["bench", "{tmp}", "--threads", "0"],
-            "cloudio: threads=0; threads must be a whole number, 1 or more",
+            "cloudio: --threads 0; --threads must be a whole number, 1 or more",
         ),
         (["info", "{tmp}"], r"cloudio: there are no \.dat or \.npy files in"),
     ],

@@ -77,7 +77,7 @@ def test_show_replaces_a_file_only_when_forced(small, folder, capsys):
     (folder / "x.png").write_text("mine")
     assert show(small, "--index", 0, "-o", "x.png") == 2
     told = capsys.readouterr().err
-    assert told == "cloudio: x.png exists already; force=True or --force replaces it\n"
+    assert told == "cloudio: x.png exists already; --force replaces it\n"
     assert (folder / "x.png").read_text() == "mine"
     assert show(small, "--index", 0, "-o", "x.png", "--force") == 0
     png_size((folder / "x.png").read_bytes())
@@ -95,7 +95,7 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--index", "5"], "index[0] = 5; there are 5 patches"),
+        (["--index", "5"], "--index 5; there are 5 patches"),
         (["--index", "0:6"], "--index 0:6 ends too late; there are 5 patches"),
         (["--index", "two"], "--index 'two'; it must be a number, or a range such as 0:6"),
         (["--index", "3:3"], "--index 3:3 selects no patch"),

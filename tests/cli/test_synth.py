@@ -31,7 +31,6 @@ def test_words_become_patches_in_their_order():
         (["train=0"], "'train=0'; it must be SPLIT=N"),
         (["train=1.5"], "'train=1.5'; it must be SPLIT=N"),
         (["train= 8"], "'train= 8'; it must be SPLIT=N"),
-        (["train=24,val=4"], "'train=24,val=4'; it must be SPLIT=N"),
         (["train=" + "9" * 5000], "SPLIT=N"),
         (["train=٣"], "SPLIT=N"),
         (["train=8", "val=2", "train=9"], "'train=9' comes after train=8; give each split once"),

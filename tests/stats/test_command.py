@@ -71,10 +71,10 @@ def test_the_command_counts_and_saves_what_it_is_told_to(command, capsys, tmp_pa
         ),
         (["--reference", "hq"], "--reference needs --agreement"),
         (["--no-bands", "--no-labels"], "nothing to count in"),
-        (["--labels", "i16"], "i16 has no policy 'card'; it has none. Give a LabelMap"),
+        (["--labels", "i16"], "i16 has no policy 'card'; it has none. i16 is a band"),
         (["--split", "test"], "no split 'test'"),
-        (["--percentiles", "a"], r"percentiles=\['a'\]"),
-        (["-o", "{path}/train/i16.dat"], "i16.dat exists and holds no statistics"),
+        (["--percentiles", "a"], "--percentiles a; --percentiles must be"),
+        (["-o", "{path}/train/i16.dat"], "i16.dat exists already; --force replaces it"),
         (["-o", "{path}/none/x.json"], "no folder"),
     ],
 )
