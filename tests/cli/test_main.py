@@ -3,12 +3,10 @@
 import importlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import builders
 import processes
@@ -102,22 +100,6 @@ def test_a_wrong_word_is_named_with_the_most_similar_one(capsys, words, message)
 def test_a_path_may_begin_with_dashes(capsys):
     assert main(["stats", "--", "--no"]) == 2
     assert "there is no folder --no" in capsys.readouterr().err
-
-
-def test_a_checkout_that_is_not_built_says_how_to(tmp_path):
-    """As where a person installs the package and stays in its folder."""
-    source = Path(cloudio.__file__).parent
-    (tmp_path / "cloudio").mkdir()
-    for path in source.glob("*.py"):
-        shutil.copy(path, tmp_path / "cloudio")
-    # An editable install would lend its compiled module.
-    code = (
-        "import sys; sys.meta_path = [f for f in sys.meta_path if 'Editable' not in repr(f)]; "
-        "import cloudio"
-    )
-    run = processes.run([sys.executable, "-c", code], cwd=tmp_path)
-    assert run.returncode == 1
-    assert "build it with pip install -e . or leave the folder" in run.stderr.splitlines()[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe as POSIX systems do")

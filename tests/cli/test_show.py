@@ -35,7 +35,7 @@ def test_show_writes_a_picture_of_the_size_of_its_figure(small, folder, capsys):
     assert show(small, *words) == 0
     assert capsys.readouterr().out == "out.png: 3 patches\n"
     figure = plot.patch(small[1], [0, 1, 4], labels=["hq", "percent"], window=True)
-    expected = tuple(int(inches * 100) for inches in figure.get_size_inches())
+    expected = tuple(int(inches * 200) for inches in figure.get_size_inches())
     assert png_size((folder / "out.png").read_bytes()) == expected
 
 
