@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..reading.dataset import Dataset
 from ..storage.metadata.conditions import column_text
+
+_ROWS = 4096  # rows that are held as text at a time
 
 
 class Group(NamedTuple):
@@ -60,40 +62,54 @@ def describe(
 ) -> list[Group]:
     """Return the groups by number; ``values`` are the values of the patches to stratify by."""
     n_groups = max(group_of) + 1
-    content: list[list[list[str]]] = [[] for _ in range(n_groups)]
+    content: list[list[list[str]] | None] = [None] * n_groups
     for name, fields in columns.items():
         for g, field in set(zip(group_of, fields, strict=True)):
             if field:
-                content[g].append([name, field])
-    _add_whole_rows(ds, group_of, content)
+                content[g] = [*(content[g] or ()), [name, field]]
     sizes = Counter(group_of)
-    counts: list[Counter[str]] = [Counter() for _ in range(n_groups)]
-    for g, value in zip(group_of, values, strict=True):
-        counts[g][value] += 1
+    counts = _count_values(group_of, values)
     stratum = {value: v for v, value in enumerate(sorted(set(values)))}
-    n_equal: Counter[str] = Counter()
+    rows = _whole_rows(ds, group_of, content)
+    n_equal: Counter[bytes] = Counter()
     groups = []
     for g in range(n_groups):
-        text = json.dumps([sorted(content[g]), sizes[g], sorted(counts[g].items())])
-        digest = keyed_digest(f"{n_equal[text]} {text}".encode(), seed)
-        n_equal[text] += 1
-        by_stratum = sorted((stratum[value], n) for value, n in counts[g].items())
-        groups.append(Group(sizes[g], by_stratum, digest))
+        of_value = sorted(counts[g].items()) if counts else [(values[0], sizes[g])]
+        text = json.dumps([sorted(content[g] or next(rows)), sizes[g], of_value])
+        # A digest is kept instead of the text, which is long where it is a row.
+        same = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        digest = keyed_digest(f"{n_equal[same]} {text}".encode(), seed)
+        n_equal[same] += 1
+        groups.append(Group(sizes[g], sorted((stratum[v], n) for v, n in of_value), digest))
     return groups
 
 
-def _add_whole_rows(ds: Dataset, group_of: list[int], content: list[list[list[str]]]) -> None:
-    """Describe a group without a value in any group column, which has one patch, by its row."""
+def _count_values(group_of: list[int], values: list[str]) -> list[Counter[str]]:
+    """Return how often each value occurs in each group; nothing if there is but one value."""
+    if len(set(values)) == 1:
+        return []
+    counts: list[Counter[str]] = [Counter() for _ in range(max(group_of) + 1)]
+    for g, value in zip(group_of, values, strict=True):
+        counts[g][value] += 1
+    return counts
+
+
+def _whole_rows(
+    ds: Dataset, group_of: list[int], content: Sequence[object]
+) -> Iterator[list[list[str]]]:
+    """Yield the row of each group without a value in any group column, which has one patch."""
     first: dict[int, int] = {}
     for k, g in enumerate(group_of):
-        if not content[g]:
+        if content[g] is None:
             first.setdefault(g, k)
     if not first:
         return
-    rows = np.array(list(first.values()), np.int64)
-    for name, column in ds.metadata.items():
-        for g, field in zip(first, column_text(column[rows]), strict=True):
-            content[g].append([name, field])
+    rows, metadata = np.array(list(first.values()), np.int64), ds.metadata
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        columns = [column_text(column[some]) for column in metadata.values()]
+        for k in range(len(some)):
+            yield [[name, column[k]] for name, column in zip(metadata, columns, strict=True)]
 
 
 def keyed_digest(content: bytes, key: int) -> bytes:
