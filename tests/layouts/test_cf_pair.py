@@ -45,6 +45,14 @@ def test_pixels_are_the_stored_number_times_the_factor_plus_the_offset(
     assert found.min[0] == (stored.astype(np.float64) * factor + summand).min()
 
 
+def test_the_offset_is_taken_as_it_is_written():
+    factor, summand = 2.75e-05, 7.3
+    assert summand / factor * factor != summand
+    band = Band("a", scale_factor=factor, add_offset=summand)
+    assert band.factors == (factor, summand)
+    assert pickle.loads(pickle.dumps(band)).factors == (factor, summand)
+
+
 def test_one_of_the_pair_is_enough():
     assert Band("a", scale_factor=1e-4).factors == (1e-4, 0.0)
     assert Band("a", add_offset=-0.5).factors == (1.0, -0.5)

@@ -182,7 +182,7 @@ def count_rows(path: Path) -> int:
             file.seek(0)
         # A chunk ends where a line ends, so that no quote is cut from what is before or after it.
         while chunk := file.read(_CHUNK) + file.readline():
-            was_open, text = is_open, chunk
+            text = chunk
             if b'"' in chunk or is_open:
                 text, is_open = _collapse_quoted(chunk, is_open)
                 n_usual = text.count(b',"') + text.count(b', "') + text.count(b'\n"')
@@ -191,7 +191,7 @@ def count_rows(path: Path) -> int:
             elif b"\r" in chunk:
                 text = _plain_line_ends(chunk)
             lines = text.count(b"\n")
-            if b"\n\n" in text or (text.startswith(b"\n") and not was_open):
+            if b"\n\n" in text or text.startswith(b"\n"):
                 lines = sum(map(bool, text.split(b"\n")[:-1]))
             n_lines += lines
             is_last_line = not is_open and not text.endswith(b"\n")
