@@ -154,7 +154,7 @@ def test_bad_rounds_are_refused(warm_folder, rounds):
 def test_bad_threads_are_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert main(["bench", "--threads", "0"]) == 2
-    assert "threads=0; threads must be a whole number, 1 or more" in capsys.readouterr().err
+    assert "--threads 0; --threads must be a whole number, 1 or more" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

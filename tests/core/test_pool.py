@@ -17,7 +17,7 @@ from residents import soon
 import cloudio
 from cloudio import RequestError
 from cloudio._core.pool import Lease, Pool
-from cloudio.loading import loader as loader_module
+from cloudio.loading import memory as loader_memory
 
 N = 23
 
@@ -309,7 +309,7 @@ def test_once_warm_the_memory_that_loaders_make_themselves_is_used_again(
         made.append(shape)
         return np.empty(shape, dtype)
 
-    monkeypatch.setattr(loader_module, "allocate_aligned", counted)
+    monkeypatch.setattr(loader_memory, "allocate_aligned", counted)
     # Batches of 500 KB.
     many = np.resize(np.arange(N), 20 * 1700)
     loader = cloudio.Loader(images, 1700, index=many, prefetch=prefetch)

@@ -193,7 +193,8 @@ def test_info_and_verify_name_classes(lakes, capsys):
 
 
 def test_figures_have_names_and_colors(lakes):
-    plot = pytest.importorskip("cloudio.plot")
+    pytest.importorskip("matplotlib")
+    plot = cloudio.plot
     ds = cloudio.open(lakes)
     for overlay in (None, 0.5):
         figure = plot.patch(ds, 0, bands="red", labels="mask", overlay=overlay)

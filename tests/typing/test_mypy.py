@@ -242,7 +242,7 @@ ROOMS = {module.__name__ for module in MODULES}
 
 
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory, request):
+def errors(tmp_path_factory, pytestconfig):
     """Return what one run of mypy says of all scripts: their lines with errors, by file name."""
     folder = tmp_path_factory.mktemp("scripts")
     (folder / "wrong.py").write_text(script()[0], encoding="utf-8")
@@ -254,7 +254,8 @@ def errors(tmp_path_factory, request):
     if not (PACKAGE.parent.name.endswith("-packages")):
         text.append(f"mypy_path = {PACKAGE.parent}")
     config.write_text("\n".join(text), encoding="utf-8")
-    cache = request.config.cache.mkdir("mypy")
+    cache = getattr(pytestconfig, "cache", None)  # None with -p no:cacheprovider
+    cache = folder if cache is None else cache.mkdir("mypy")
     options = ["--config-file", config, "--cache-dir", cache, "--show-error-codes", "--no-pretty"]
     paths = [folder / name for name in [*names, "wrong.py"]]
     output, crashed, _ = api.run([str(word) for word in [*options, *paths]])

@@ -188,20 +188,20 @@ def test_every_command_expands_the_home_folder(small, words, capsys):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["info", "s3://b/x"], "path"),
-        (["bench", "s3://b/x"], "path"),
-        (["show", "s3://b/x", "--index", "0"], "path"),
-        (["synth", "s3://b/x"], "path"),
-        (["verify", "~/set", "--manifest", "s3://b/x"], "manifest"),
-        (["verify", "~/set", "--against", "s3://b/x"], "against"),
-        (["stats", "~/set", "--layout", "s3://b/x"], "layout"),
-        (["stats", "~/set", "-o", "s3://b/x"], "path"),
+        (["info", "s3://b/x"], "path="),
+        (["bench", "s3://b/x"], "path="),
+        (["show", "s3://b/x", "--index", "0"], "path="),
+        (["synth", "s3://b/x"], "path="),
+        (["verify", "~/set", "--manifest", "s3://b/x"], "--manifest "),
+        (["verify", "~/set", "--against", "s3://b/x"], "--against "),
+        (["stats", "~/set", "--layout", "s3://b/x"], "--layout "),
+        (["stats", "~/set", "-o", "s3://b/x"], "path="),
     ],
     ids=str,
 )
 def test_every_command_refuses_urls(small, words, what, capsys):
     assert main(words) == 2
-    assert capsys.readouterr().err.startswith(f"cloudio: {what}='s3://b/x' is a URL, but cloudio")
+    assert capsys.readouterr().err.startswith(f"cloudio: {what}'s3://b/x' is a URL, but cloudio")
 
 
 def test_commands_refuse_an_empty_path(capsys):
