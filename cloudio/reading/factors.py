@@ -29,9 +29,16 @@ def resolve_scales(
 def _layout_factors(dataset: Collection, name: str) -> tuple[float, float]:
     band = dataset.band(name)
     if band.factors is None:
+        known, layout = dataset.layout.band(name), f"the layout {dataset.layout.name}"
+        if known is None:
+            reason = f"{layout} has no such array"
+        elif known.factors is None:
+            reason = f"{layout} does not have it"
+        else:
+            reason = f"{layout} knows that of {known.dtype}"
         raise RequestError(
-            f"the scale of {name} is unknown: it is stored as {band.dtype}, and the layout "
-            f"{dataset.layout.name} has no such array; pass scale="
+            f"the scale of {name} is unknown: it is stored as {band.dtype}, and {reason}; pass "
+            "scale=, such as scale=None for numbers as stored"
         )
     return band.factors
 

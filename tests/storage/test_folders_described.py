@@ -144,11 +144,51 @@ def test_the_cures_of_shapes_are_right():
 
 
 def test_npy_files_of_different_numbers_of_patches_belong_to_several_splits(tmp_path):
-    save(tmp_path, x_train=images(5, 32, 32), x_test=images(2, 32, 32), y_train=np.zeros(5, "u1"))
+    save(tmp_path, x_high=images(5, 32, 32), x_test=images(2, 32, 32), y_high=np.zeros(5, "u1"))
     text = refused(tmp_path)
-    assert "y_train.npy has shape (5,), uint8: no patches" in text
+    assert "y_high.npy has shape (5,), uint8: no patches" in text
     assert "put the files of each split into a folder of its own" in text
     assert "Write this" not in text
+
+
+@pytest.mark.parametrize("name", ["{name}_{split}", "{split}_{name}"])
+def test_files_with_a_split_in_their_names_get_a_layout_for_folders(tmp_path, name):
+    stored = {
+        (split, "X"): images(n, 4, 64, 64) for split, n in (("train", 5), ("val", 3), ("test", 2))
+    } | {(split, "y"): images(n, 64, 64) for split, n in (("train", 5), ("val", 3), ("test", 2))}
+    files = {name.format(name=x, split=split): array for (split, x), array in stored.items()}
+    text = refused(save(tmp_path / "own", **files))
+    first = name.format(name="X", split="test")
+    assert f"without the split in their names: {first}.npy becomes test/X.npy." in text
+    for (split, x), array in stored.items():
+        (tmp_path / "own" / f"{name.format(name=x, split=split)}.npy").unlink()
+        save(tmp_path / "own" / split, **{x: array})
+    ds = cloudio.open(follow(text))
+    for (split, x), array in stored.items():
+        part = ds.split(split)
+        wanted = {f"X_{k + 1}": array[:, k] for k in range(4)} if x == "X" else {x: array}
+        assert all(np.array_equal(part[key], values) for key, values in wanted.items())
+
+
+def test_files_of_another_patch_are_said_to_be_left_out(tmp_path):
+    save(tmp_path / "own", b10=images(5, 60, 60), c10=images(5, 60, 60), b20=images(5, 30, 30))
+    text = refused(tmp_path / "own")
+    assert "patches of one size, here 60 x 60: b20.npy." in text
+    assert cloudio.open(follow(text)).names == ("b10", "c10")
+
+
+def test_one_patch_without_channels_is_told(tmp_path):
+    save(tmp_path, scene=images(100, 120))
+    assert "shape (100, 120), uint16: one patch, (row, column). cloudio maps" in refused(tmp_path)
+
+
+def test_a_scale_that_the_layout_does_not_know_is_told(tmp_path):
+    ds = cloudio.open(follow(refused(save(tmp_path / "own", x=images(2, 30, 40)))))
+    with refusal(cloudio.RequestError, "scale of x is unknown", "the layout own does not have it"):
+        ds.reader(["x"])
+    assert np.array_equal(
+        ds.reader(["x"], scale=None, size=(30, 40)).read([1]).image[0, 0], ds["x"][1]
+    )
 
 
 def test_npy_files_of_other_types_say_so(tmp_path):
@@ -203,6 +243,58 @@ def test_folders_of_images_and_masks_are_joined_together(tmp_path):
     assert ds.band("masks").kind == "label"
     assert np.array_equal(ds["images_2"], stored["images"][..., 1])
     assert np.array_equal(ds["masks"], stored["masks"])
+
+
+def test_only_files_of_the_same_kind_are_joined(tmp_path):
+    x, y = images(12, 3, 8, 8), images(12, 8, 8, dtype="uint8")
+    folder = save(tmp_path / "own", **{f"scene_{k}": x[k] for k in range(12)})
+    save(folder, **{f"scene_{k}_mask": y[k] for k in range(12)}, scene_mean=x[0])
+    ds = cloudio.open(follow(refused(folder)))
+    assert ds.names == ("scene_1", "scene_2", "scene_3", "scene_mask")
+    assert np.array_equal(ds["scene_3"], x[:, 2])
+    assert np.array_equal(ds["scene_mask"], y)
+
+
+def test_images_and_masks_are_in_the_same_order(tmp_path):
+    x, y = images(12, 8, 9), images(12, 8, 9, dtype="uint8")
+    save(tmp_path / "own" / "images", **{f"{k}": x[k] for k in range(12)})
+    save(tmp_path / "own" / "masks", **{f"{k}_mask": y[k] for k in range(12)})
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    assert np.array_equal(ds["images"], x)
+    assert np.array_equal(ds["mask"], y)
+
+
+@pytest.mark.parametrize("names", [["images", "masks"], ["s1", "s2"]])
+def test_files_of_one_name_in_several_folders_are_several_arrays(tmp_path, names):
+    stored = {name: pixels(name, (5, 8, 9), "uint16") for name in names}
+    for name, array in stored.items():
+        save(tmp_path / "own" / name, **{f"p{k}": array[k] for k in range(5)})
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    assert list(ds.splits) == ["own_joined"]
+    assert all(np.array_equal(ds[name], array) for name, array in stored.items())
+
+
+@pytest.mark.parametrize(
+    ("splits", "stem"), [({"train": 5, "val": 5}, "p{}"), ({"a": 5, "b": 3}, "{}_[x]")]
+)
+def test_files_of_several_splits_are_joined_split_by_split(tmp_path, splits, stem):
+    stored = {split: pixels(split, (n, 3, 8, 9), "int16") for split, n in splits.items()}
+    for split, array in stored.items():
+        patches = {stem.format(k): patch for k, patch in enumerate(array)}
+        save(tmp_path / "own" / split, **patches)
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    assert {name: len(which) for name, which in ds.splits.items()} == splits
+    for split, array in stored.items():
+        part = ds.split(split)
+        assert np.array_equal(np.stack([part[name] for name in part.names], 1), array)
+
+
+def test_files_of_images_and_masks_that_may_not_belong_together_are_told(tmp_path):
+    save(tmp_path / "own" / "images", **{f"{k}": images(8, 9) for k in (1, 2, 3)})
+    save(tmp_path / "own" / "masks", **{f"{k}": images(8, 9) for k in (2, 3, 4)})
+    assert "images and masks have other numbers in their names: make sure" in refused(
+        tmp_path / "own"
+    )
 
 
 # ---- flat files ----------------------------------------------------------------------------------
@@ -264,6 +356,15 @@ def test_flat_files_alone_ask_for_the_size_of_a_patch(tmp_path):
             "scale": "unknown",
         }
     ]
+
+
+def test_flat_files_of_unknown_types_are_labels_by_their_names_alone(tmp_path):
+    images(4, 60, 60).tofile(tmp_path / "red.dat")
+    images(4, 60, 60, dtype="uint8").tofile(tmp_path / "label.dat")
+    toml = refused(tmp_path).split(":\n\n")[-1]
+    label, red = tomllib.loads(toml.replace("[HEIGHT, WIDTH]", "[60, 60]"))["arrays"]
+    assert (label["name"], label["kind"], label.get("scale")) == ("label", "label", None)
+    assert (red["name"], red.get("kind"), red["scale"]) == ("red", None, "unknown")
 
 
 def test_one_flat_file_for_each_patch_is_told(tmp_path):

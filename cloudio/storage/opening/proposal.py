@@ -4,7 +4,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ..headers.formats import format_of
 from ..headers.npy import Header, read_header
+from ..listing import SPLITS, split_name
 from ..metadata.csv_file import METADATA_CSV, count_rows
 from .joining import Series, joining_code
 from .location import LAYOUT_TOML
@@ -27,7 +29,10 @@ _LABELS = re.compile(
     r"(^|[\W_\d])(labels?|masks?|targets?|gt|truth|class(es)?|annot\w*|lulc|seg\w*)($|[\W_\d])",
     re.IGNORECASE,
 )
-_SPLIT = re.compile(r"(?:train|val|test)_(.+)", re.IGNORECASE)
+# Names with a split: train_x is found by its name, x_train is not.
+_SPLIT = re.compile(
+    r"(?P<first>train|val|test)_(?P<x>.+)|(?P<y>.+)_(?P<last>train|val|test)", re.IGNORECASE
+)
 _N_CHANNELS = 64
 # Flat files that are one patch each if their names are alike, and the most that are described.
 _N_SERIES, _N_PROPOSED = 13, 50
@@ -118,8 +123,16 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         return Proposal(seen)
     patch = tails.most_common(1)[0][0]
     shapes = {p: _channels_first(h.shape) for p, h in headers.items() if _tail(h.shape) == patch}
-    by_prefix = all(_SPLIT.fullmatch(path.stem) for path in shapes)
-    if not by_prefix and any(
+    if others := [p.name for p in headers if _tail(headers[p].shape) not in (None, patch)]:
+        seen.append(
+            f"Left out, as the arrays of a data set have patches of one size, here {patch[0]} x "
+            f"{patch[1]}: {listed(dict.fromkeys(others))}."
+        )
+    names = {path: match for path in shapes if (match := _SPLIT.fullmatch(path.stem))}
+    by_name = len(names) == len(shapes)
+    if by_name:
+        seen += _own_folders(names, shapes)
+    elif any(
         len({shape[0] for path, shape in shapes.items() if path.parent == folder}) > 1
         for folder in folders
     ):
@@ -130,10 +143,24 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         return Proposal(seen)
     arrays: dict[str, list[Band]] = {}
     for path, shape in shapes.items():
-        match = _SPLIT.fullmatch(path.stem) if by_prefix else None
-        stem, file = (match[1], None) if match else (path.stem, path.name)
+        match = names[path] if by_name else None
+        stem, file = (match["x"] or match["y"], None) if match else (path.stem, path.name)
         arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file)
     return Proposal(seen, _layout(root, patch, (b for some in arrays.values() for b in some)))
+
+
+def _own_folders(
+    names: Mapping[Path, re.Match[str]], shapes: Mapping[Path, tuple[int, ...]]
+) -> list[str]:
+    """Return that files with a split in their names need folders, unless they are found so."""
+    if all(match["first"] and len(shapes[path]) == 3 for path, match in names.items()):
+        return []
+    path, match = next(iter(names.items()))
+    split, name = match["first"] or match["last"], match["x"] or match["y"]
+    return [
+        "Put the files of each split into a folder of its own, without the split in their names: "
+        f"{path.name} becomes {split.lower()}/{name}{path.suffix}."
+    ]
 
 
 def _join(root: Path, series: Sequence[Series]) -> Proposal:
@@ -142,8 +169,15 @@ def _join(root: Path, series: Sequence[Series]) -> Proposal:
         *(each.sentence for each in series),
         "cloudio maps one file for all patches of a split.",
     ]
+    for first, second in pairwise(series):
+        if first.split == second.split and first.numbers != second.numbers:
+            seen.append(
+                f"{first.name} and {second.name} have other numbers in their names: make sure that "
+                "each patch has a file of both, since the first is joined with the first."
+            )
     folder = root.with_name(f"{root.name}_joined")
-    bands = [band for each in series for band in _stack(each.name, each.joined, each.dtype)]
+    arrays = {each.name: _stack(each.name, each.joined, each.dtype) for each in series}
+    bands = (band for some in arrays.values() for band in some)
     layout = _layout(folder, series[0].patch, bands)
     return Proposal(seen, layout, joining_code(series, folder), folder=folder)
 
@@ -190,6 +224,8 @@ def _axes(shape: tuple[int, ...]) -> str:
             ": one patch, (row, column, channel). cloudio maps one file for all patches, (patch, "
             "channel, row, column)"
         )
+    if len(shape) == 2 and min(shape) > 1:
+        return ": one patch, (row, column). cloudio maps one file for all, (patch, row, column)"
     return ": (patch, row, column)" if len(shape) == 3 else ": no patches"
 
 
@@ -210,11 +246,11 @@ def _find_series(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Ser
     for folder, files in folders.items():
         for path in files:
             if CLOUDSEN12.band(CLOUDSEN12.name_of_file(path.stem)) is None:
-                key = re.sub(r"\d+", "*", path.stem)
-                groups.setdefault((folder, key), []).append(path)
+                alike = re.sub("[0-9]+", "*", path.stem)
+                groups.setdefault((folder, alike), []).append(path)
     found = []
-    for (folder, key), files in groups.items():
-        if len(files) < 2 or "*" not in key:
+    for (folder, alike), files in groups.items():
+        if len(files) < 2 or "*" not in alike:
             continue
         headers, _ = _read_headers([*files[:3], files[-1]])
         shapes = {header.shape for header in headers.values()}
@@ -225,10 +261,34 @@ def _find_series(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Ser
         if len(shape) == 3 and not is_last and shape[0] > _N_CHANNELS:
             continue  # (patch, row, column)
         dtype = next(iter(headers.values())).dtype.name
-        name = re.sub(r"\W+", "_", key.replace("*", "")).strip("_")
-        name = name or (folder.name if folder != root else "patches")
-        found.append(Series(folder, key, name, files, shape, dtype, is_last))
-    return found if len({each.patch for each in found}) == 1 else []
+        name = re.sub(r"[\W_]+", "_", alike.replace("*", "_")).strip("_")
+        split = split_name(folder.name) if folder != root else ""
+        if split not in SPLITS:
+            split, name = "", name or (folder.name if folder != root else "")
+        found.append(Series(folder, split, alike, name or "patches", files, shape, dtype, is_last))
+    return _tell_apart(found) if len({each.patch for each in found}) == 1 else []
+
+
+def _tell_apart(series: Sequence[Series]) -> list[Series]:
+    """Return series of which each array of each split has one; none if they do not fit together.
+
+    Files of the same names in several folders, such as images and masks, are several arrays; of
+    other names, they are several splits.
+    """
+    names = Counter((each.split, each.name) for each in series)
+    found = []
+    for each in series:
+        if names[each.split, each.name] > 1:
+            files = [{path.name for path in s.files} for s in series if s.name == each.name]
+            if all(some == files[0] for some in files):
+                each = replace(each, name=each.folder.name)
+            else:
+                each = replace(each, split=each.folder.name)
+        found.append(each)
+    shapes = {(each.name, each.joined[1:], each.dtype) for each in found}
+    fits = len(shapes) == len({each.name for each in found})
+    fits = fits and len({(each.split, each.name) for each in found}) == len(found)
+    return found if fits and len({bool(each.split) for each in found}) == 1 else []
 
 
 # ---- flat files ----------------------------------------------------------------------------------
@@ -264,10 +324,12 @@ def _by_sizes(root: Path, files: Sequence[Path]) -> Proposal:
     if len({path.stem for path in sizes}) < len(sizes):  # such as B2.dat and B2.bin
         return Proposal(seen)
     width, side = fitting[0] if len(fitting) == 1 else (2, 1)
-    bands = [
-        _band(path.stem, _TYPES.get(other * width // size, _TYPES[width]), path.name)
-        for path, other in list(sizes.items())[:_N_PROPOSED]
-    ]
+    bands = []
+    for path, other in list(sizes.items())[:_N_PROPOSED]:
+        dtype = _TYPES.get(other * width // size, _TYPES[width])
+        if side == 1:  # the type is asked for; what is a label, the name alone says
+            dtype = "uint8" if _LABELS.search(path.stem) else "uint16"
+        bands.append(_band(path.stem, dtype, path.name))
     missing = "the type and the size of your patches, which flat files do not have"
     guessed = f", and with {missing}" if side == 1 else "; check the type, which is a guess"
     return Proposal(seen, _layout(root, (side, side), bands), guessed=guessed)
