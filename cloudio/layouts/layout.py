@@ -6,6 +6,7 @@ storage/discovery.py finds the files of a folder.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -59,6 +60,7 @@ class Layout:
     aliases: Mapping[str, str] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
     file: LayoutFile | None = field(default=None, init=False, compare=False, repr=False)
+    _by_name: dict[str, Band] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.patch, tuple) or not (
@@ -76,8 +78,8 @@ class Layout:
                     f"those of the patch, 0..{whole - 1}",
                     "valid",
                 )
-        names = [band.name for band in self.bands]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        names = Counter(band.name for band in self.bands)
+        if twice := sorted(name for name, n in names.items() if n > 1):
             raise EntryError(
                 f"{listed(twice)} is in the layout twice; names must differ", "name", twice[0]
             )
@@ -89,6 +91,7 @@ class Layout:
             if band.pattern is not None:
                 check_shared_file(band, together.setdefault(band.pattern, []), band.pattern)
                 together[band.pattern].append(band)
+        object.__setattr__(self, "_by_name", {band.name: band for band in self.bands})
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> "Layout":
@@ -151,7 +154,7 @@ class Layout:
         Band or None
             None if there is no such array.
         """
-        return next((band for band in self.bands if band.name == name), None)
+        return self._by_name.get(name)
 
     def name_of_file(self, stem: str) -> str:
         """Return the array that a file belongs to, by the file's name.
@@ -166,8 +169,9 @@ class Layout:
         str
             The array's name, or ``stem`` if none or several match.
         """
-        names = [band.name for band in self.bands]
-        found = self.matches(stem, names)
+        if stem in self._by_name:
+            return stem
+        found = self.matches(stem, self._by_name)
         for prefix in self.prefixes:
             if len(found) > 1:
                 found = [name for name in found if name.startswith(prefix)] or found
