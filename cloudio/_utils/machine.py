@@ -13,15 +13,24 @@ from .._version import __version__
 from ..errors import RequestError
 from . import tables
 from .numbers import check_whole
-from .threads import MOST_THREADS, default_threads, log_threads
+from .threads import MOST_THREADS, default_threads, log_threads, what_may_change
+
+# What the last default number of threads followed from, and the number.
+_last: tuple[object, int] = (None, 0)
 
 
 def resolve_threads(threads: int | None) -> int:
     """Return how many threads a read may use: ``threads``, or the default of `default_threads`."""
+    global _last
     if threads is not None:
         return check_whole("threads", threads, 1, MOST_THREADS, needed="a whole number, 1 or more")
-    n, reason = default_threads()
-    log_threads(n, reason)
+    # Asked for with each call of `cloudio.gather`. The log may be listened to only later.
+    now = what_may_change(), "logging" in sys.modules
+    before, n = _last
+    if now != before:
+        n, reason = default_threads()
+        log_threads(n, reason)
+        _last = now, n
     return n
 
 

@@ -35,6 +35,17 @@ def default_threads() -> tuple[int, str]:
     return n, f"{reason}; torchrun has set OMP_NUM_THREADS=1" if of_torchrun else reason
 
 
+def what_may_change() -> tuple[object, ...]:
+    """Return what `default_threads` follows from, as far as it changes while a process runs.
+
+    Ray sets OMP_NUM_THREADS before a task.  Quotas, and what torchrun sets, are those of the start.
+    """
+    given = os.environ.get("CLOUDIO_THREADS")
+    if given and not given.isspace():
+        return os.getpid(), given
+    return os.getpid(), os.environ.get("OMP_NUM_THREADS"), _affinity(0)
+
+
 def _variable(name: str) -> str:
     """Return an environment variable without spaces around it; "" if it is not set."""
     value = os.getenv(name)

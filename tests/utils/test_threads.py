@@ -156,6 +156,42 @@ def test_ranks_share_a_quota():
     assert rank(quota=1.0).startswith("1 ")
 
 
+def test_what_changes_while_a_process_runs_counts():
+    code = """
+        import os, sys
+        from cloudio._utils import machine, threads
+        cpus = {0: range(6)}
+        os.sched_getaffinity, os.cpu_count = cpus.get, lambda: len(cpus[0])
+        threads.cpu_quota = lambda: None
+        found = [machine.resolve_threads(None)]
+        for name, value in [("OMP_NUM_THREADS", "4"), ("CLOUDIO_THREADS", "2"),
+                            ("CLOUDIO_THREADS", "3"), ("CLOUDIO_THREADS", ""),
+                            ("OMP_NUM_THREADS", "")]:
+            os.environ[name] = value
+            found += [machine.resolve_threads(None), machine.resolve_threads(None)]
+        cpus[0] = range(5)
+        print(*found, machine.resolve_threads(None))
+    """
+    assert said(code=code) == "6 4 4 2 2 3 3 4 4 6 6 5"
+
+
+def test_a_number_that_was_used_before_anybody_listened_is_logged():
+    code = """
+        import sys
+        import cloudio._utils.machine as machine
+        names = [name for name in sys.modules if name.partition(".")[0] == "logging"]
+        for name in names:  # of another package
+            del sys.modules[name]
+        machine.resolve_threads(None)
+        assert "logging" not in sys.modules
+        import logging
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+        machine.resolve_threads(None)
+    """
+    done = processes.run(processes.python(code), env=environment(OMP_NUM_THREADS="2"))
+    assert done.stderr == "reads use 2 threads: from OMP_NUM_THREADS\n"
+
+
 def test_the_log_says_how_many_and_why_once():
     code = """
         import logging, cloudio._utils.machine as machine
