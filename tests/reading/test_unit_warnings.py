@@ -51,7 +51,12 @@ def ds(tmp_path_factory):
         (["B2"], {"std": 897.3}, "cannot have a std of 897.3"),
         (["B2"], {"mean": 123.675, "std": 58.395}, "cannot have a mean of 123.675"),
         (["photo"], {"mean": 123.675, "std": 58.395}, "photo is from 0 to 1 as scaled, and cannot"),
-        (["photo"], {"mean": 0.5, "std": 0.6}, "cannot have a std of 0.6"),
+        (["photo"], {"mean": 0.5, "std": 1.1}, "cannot have a std of 1.1"),
+        (["mask"], {"mean": 0.485, "std": 0.229}, "mask has steps of 1 as scaled, and with a mean"),
+        (["count", "mask"], {"mean": 0.4, "std": 0.2}, "pass its scale=: 1/255 for bytes as 0 to"),
+        (["mask"], {"mean": 0.485, "std": 0.229, "scale": None}, "pass its scale=: 1/255"),
+        (["mask"], {"mean": -1}, "cannot have a mean of -1. mean and std are in scaled units: "),
+        (["mask"], {"mean": -2}, "If yours are in another unit, pass its scale=: 1/255"),
         (
             ["old"],
             {"mean": -1000},
@@ -145,6 +150,11 @@ def test_numbers_of_other_units_are_warned_of_once(ds, bands, options, words):
         (["photo", "B2"], {"mean": 0.5, "std": 0.5}),
         (["mask"], {"mean": 0.3, "std": 0.4, "scale": None}),  # zeros and ones
         (["B2"], {"std": 10_000, "scale": None}),
+        (["mask", "count"], {"std": [255, 65535]}),  # from 0 to 1
+        (["count"], {"std": 65536}),
+        (["B2"], {"mean": -3.2768, "std": 6.5535}),
+        (["mask"], {"mean": 127.5, "std": 127.5}),
+        (["mask"], {"mean": 3, "std": 0.01}),  # nearly all are 3
         (["VV"], {"mean": -1353.7, "std": 897.3, "clip": (0, 1e6)}),
         (["B2"], {"dtype": "float16", "mean": 0.2, "std": 0.1}),
         (["B2"], {"dtype": "float16", "scale": None}),

@@ -3,6 +3,7 @@
 All follows from the types and scales of the bands, when a reader is made; no pixel is read.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from ..options import FLOAT_DTYPES
 
 # Divisors that are given as factors: reflectance and bytes times these are no units.
 _DIVISORS = (255.0, 10000.0, 32767.0, 65535.0)
+# A std of whole numbers follows from the mean at least; means are given with few digits.
+_ROUNDED = 0.75
 _FAR = 100  # a limit this many times as large as any number is one of other units
 _SHOWN = 3  # bands in a message
 
@@ -43,6 +46,12 @@ class _BandUnits:
     def normalized(self) -> tuple[float, float]:
         """The lowest and the highest number of the output, before it is clipped."""
         return (self.low - self.mean) / self.std, (self.high - self.mean) / self.std
+
+    @property
+    def least_std(self) -> float:
+        """The least std of this mean, that of the two stored numbers around it."""
+        part = (self.mean - self.low) / self.step % 1
+        return math.sqrt(part * (1 - part)) * self.step
 
 
 def warn_about_units(
@@ -115,16 +124,24 @@ def _warn_about_statistics(bands: Sequence[_BandUnits], scale: Any, warn: Warn) 
         span = f"{band.name} is from {low:g} to {high:g} as scaled"
         if not low <= band.mean <= high:
             texts.append(f"{span}, and cannot have a mean of {band.mean:g}")
-        elif band.std > (high - low) / 2:
+        elif band.std > high - low + band.step:  # which maps all to numbers from 0 to 1
             texts.append(f"{span}, and cannot have a std of {band.std:g}")
         elif scale is None and band.own_step not in (None, 1.0) and band.std < 1:
             too_small = True
             texts.append(f"{band.name} is read as stored, and cannot have a std of {band.std:g}")
+        elif band.std < _ROUNDED * band.least_std:
+            too_small = True
+            texts.append(
+                f"{band.name} has steps of {band.step:g} as scaled, and with a mean of "
+                f"{band.mean:g} cannot have a std of {band.std:g}"
+            )
     steps = sorted({band.step for band in bands})
-    if too_small:
+    if too_small and scale is None and all(band.own_step not in (None, 1.0) for band in bands):
         cure = "They seem to be in the layout's unit: leave scale=None out"
-    elif scale is None:
+    elif scale is None and not too_small:
         cure = "scale=None reads numbers as stored, so they must be those of stored numbers"
+    elif too_small or steps == [1.0]:
+        cure = "If yours are in another unit, pass its scale=: 1/255 for bytes as 0 to 1"
     else:
         factor = f"{steps[0]:g}" if len(steps) == 1 else "its scale"
         cure = f"If yours are of stored numbers, multiply them by {factor}, or pass scale=None"
