@@ -67,8 +67,11 @@ def all_bands(dataset: Collection) -> list[str]:
     """Return the bands of a data set, without its labels; RequestError if it has none."""
     bands = [name for name in dataset.names if dataset.band(name).kind == "band"]
     if not bands:
-        names = listed(dataset.names)
-        raise RequestError(f"{dataset.path} has no bands; it has only labels: {names}")
+        found = f"it has only labels: {listed(dataset.names)}"
+        if not dataset.names:
+            splits = listed(dataset.splits)
+            found = f"its splits ({splits}) have no array in common; ds.split(name) has its own"
+        raise RequestError(f"{dataset.path} has no bands; {found}")
     return bands
 
 

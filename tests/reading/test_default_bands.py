@@ -5,7 +5,7 @@ import pytest
 from builders import write_split
 
 import cloudio
-from cloudio import CLOUDSEN12, Band, Layout, RequestError, Window
+from cloudio import CLOUDSEN12, Band, CloudioWarning, Layout, RequestError, Window
 
 
 def open_own(path, names, presets=None, labels=()):
@@ -55,3 +55,17 @@ def test_a_data_set_of_labels_has_no_bands_to_read(tmp_path):
     ds = open_own(tmp_path, [], labels=["mask"])
     with pytest.raises(RequestError, match="has no bands; it has only labels: mask"):
         ds.reader()
+
+
+def test_splits_without_an_array_in_common_are_told(tmp_path):
+    bands = Band("a"), Band("b")
+    for split, band in zip(("train", "val"), bands, strict=True):
+        (tmp_path / split).mkdir()
+        np.save(tmp_path / split / f"{band.name}.npy", np.zeros((2, 8, 8), "i2"))
+    layout = Layout("Own", (8, 8), Window(0, 0, 8, 8), bands)
+    with pytest.warns(CloudioWarning, match="there is no b, which other splits have"):
+        ds = cloudio.open(tmp_path, layout=layout)
+    words = r"its splits \(train, val\) have no array in common; ds.split\(name\) has its own"
+    with pytest.raises(RequestError, match=words):
+        ds.reader()
+    assert ds.split("val").reader().bands == ("b",)

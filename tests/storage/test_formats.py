@@ -83,7 +83,9 @@ FORMATS = {
     "an Arrow file": [b"ARROW1\0\0", b"FEA1"],
     "a pickle": [pickle.dumps([1], 4), pickle.dumps({"a": 1}, 5)],
     "a torch file": [pickle.dumps(0x1950A86A20F9469CFC6C, 2)],
-    "a safetensors file": [(40).to_bytes(8, "little") + b'{"x":{"dtype":"F32"}}'],
+    "a safetensors file": [
+        (46).to_bytes(8, "little") + b'{"\xc3\xa4":{"dtype":"U8","shape":[2],"offsets":[0,2]}}'
+    ],
     "a pointer of Git LFS": [LFS],
     "a web page": [b"<!DOCTYPE html>\n<html>", b"\n  <HTML><head>"],
     "an XML file": [b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'],
@@ -146,6 +148,10 @@ def test_pixels_are_no_format(tmp_path, dtype):
         b"\x80\x04\x95" + (1 << 40).to_bytes(8, "little"),  # longer than the file
         b"\x80\x04\x96" + (40).to_bytes(8, "little"),
         (1 << 50).to_bytes(8, "little") + b'{"',
+        (9999).to_bytes(8, "little") + b'{"',  # a pixel of 0x227b beside nodata
+        (40).to_bytes(8, "little") + b'{"x":{\0\0\0',
+        (2).to_bytes(8, "little") + b"{}",
+        (4).to_bytes(8, "little") + b'{"a"',
         b"II*\x01",
         b"\xff\xd8\xff\x00",
         b"RIFF\0\0\0\0WAVE",

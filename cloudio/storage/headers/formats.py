@@ -13,6 +13,8 @@ from ...errors import LayoutError
 
 # The mark of a tar file is the furthest from the begin.
 _N_BYTES = 512
+# The least text of a header of safetensors, which has the type, shape and place of a tensor.
+_N_TEXT = 20
 # Endings of flat files, beside none.
 FLAT_ENDINGS = "", ".bin", ".bsq", ".dat", ".data", ".img", ".mmap", ".memmap", ".raw"
 
@@ -158,7 +160,9 @@ def _by_structure(begin: bytes, size: int) -> Format | None:
         return _TAR
     length = int.from_bytes(begin[:8], "little")
     if begin[8:10] == b'{"' and 2 <= length <= size - 8:
-        return _TENSORS
+        # Two bytes and a small number occur among pixels; a text does not.
+        text = begin[8 : 8 + length].decode(errors="ignore")
+        return _TENSORS if text.isprintable() and len(text) > _N_TEXT else None
     if begin[:2] == b"\x80\x04" or begin[:2] == b"\x80\x05":
         frame = int.from_bytes(begin[3:11], "little")
         return _PICKLE if begin[2:3] == b"\x95" and 0 < frame <= size - 11 else None
@@ -168,5 +172,5 @@ def _by_structure(begin: bytes, size: int) -> Format | None:
         return _BMP
     if begin[16:20] == b"\xde\xc0\xef\xbe":
         return _LMDB
-    text = begin.lstrip().lower()
-    return _HTML if text.startswith((b"<!doctype html", b"<html")) else None
+    page = begin.lstrip().lower()
+    return _HTML if page.startswith((b"<!doctype html", b"<html")) else None
