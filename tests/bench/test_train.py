@@ -184,7 +184,7 @@ def test_patches_that_are_read_again_fit_the_memory(consumed, monkeypatch):
     [
         (["--train", "--rounds", "0"], "--rounds 0; --rounds must be a whole number, 1 or more"),
         (["--train", "--batch", "0"], "--batch 0; --batch must be a whole number, 1 or more"),
-        (["--train", "--compute", "-1"], "--compute -1.0; --compute must be milliseconds, 0 or more"),
+        (["--train", "--compute", "-1"], "--compute -1.0; --compute must be milliseconds, 0"),
         (["--train", "--compute", "nan"], "--compute nan; --compute must be milliseconds"),
         (["--train", "--size", "41"], "41"),
         (["--size", "32"], "--size, --batch and --compute need --train"),
