@@ -12,7 +12,7 @@ from toml_sets import toml
 from warned import warned, warnings_and_result
 
 import cloudio
-from cloudio import LayoutError, Window
+from cloudio import CLOUDSEN12, LayoutError, Window
 from cloudio.cli import main
 from cloudio.layouts.toml_writer import to_toml
 
@@ -49,6 +49,37 @@ def test_a_split_is_opened_alone_by_any_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "train")
     for path in (".", "../train", "../train/.", tmp_path / "link", os.fspath(tmp_path / "train")):
         assert same(cloudio.open(path).layout, PLAIN)
+
+
+def test_a_link_to_a_split_has_the_layout_of_the_split(tmp_path):
+    arrays = write_split(tmp_path / "set" / "train", 2, names=NAMES)
+    write_layout(tmp_path / "set")
+    (tmp_path / "link").symlink_to(tmp_path / "set" / "train")
+    ds = cloudio.open(tmp_path / "link")
+    assert same(ds.layout, PLAIN)
+    assert ds["B2"].tobytes() == arrays["L1C_B2"].tobytes()
+
+
+LAYOUTS = {"broken": "patch = [", "other": to_toml(dataclasses.replace(OTHER, bands=()))}
+LAYOUTS["other"] += '\n[[arrays]]\nname = "x"\ndtype = "uint8"\n'
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("part", [".", "copy", "train"])
+def test_layouts_of_other_data_nearby_do_not_count(tmp_path, text, part):
+    """Beside CloudSEN12, above a folder of it that has no name of a split, and below its root."""
+    root = tmp_path / "set"
+    for name in ("train", "val"):
+        write_split(root / name, 1, CLOUDSEN12, names=NAMES, metadata=True)
+    write_split(root / "copy" / "more", 1, CLOUDSEN12, names=NAMES, metadata=True)
+    (root / "old").mkdir()
+    toml(root / "old", text, "cloudio.toml")
+    np.save(root / "old" / "x.npy", np.zeros((2, 40, 48), "u1"))
+    toml(root / "copy", text, "cloudio.toml")
+    folder = root / "copy" / "more" if part == "copy" else root / part
+    if part == ".":
+        (root / "copy").rename(tmp_path / "copy")
+    assert cloudio.open(folder).layout is CLOUDSEN12
 
 
 def test_the_root_and_its_splits_have_one_layout_for_the_commands_too(tmp_path, capsys):

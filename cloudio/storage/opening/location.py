@@ -81,9 +81,9 @@ def _find_layout(root: Path) -> Location:
     """
     if layout := _layout_in(root):
         return Location(root, layout, doubts=tuple(_contradictions(root, layout)))
-    above = None if root.parent == root else _layout_in(root.parent)
-    if above is not None and _is_split(root, above):
-        return Location(root, above)
+    for folder in dict.fromkeys((root, root.resolve())):  # a link may lead to a split
+        if layout := _layout_above(folder):
+            return Location(root, layout)
     if layout := _layout_of_splits(root):
         return Location(root, layout)
     return Location(root, CLOUDSEN12, assumed=True)
@@ -97,18 +97,32 @@ def _layout_in(folder: Path) -> Layout | None:
     return None
 
 
-def _is_split(folder: Path, layout: Layout) -> bool:
-    """Return whether a folder is a split of the folder above, which has the layout."""
-    if split_name(folder.name) in SPLITS:
-        return True
-    return _has_arrays(folder, layout) and not _has_arrays(folder.parent, layout)
-
-
-def _has_arrays(folder: Path, layout: Layout) -> bool:
+def _layout_above(folder: Path) -> Layout | None:
+    """Return the layout of the folder above, if it describes this one as a split."""
+    is_named = split_name(folder.name) in SPLITS
     try:
-        return bool(list_files(folder, layout, []))
+        layout = None if folder.parent == folder else _layout_in(folder.parent)
+    except LayoutError:
+        if is_named:
+            raise
+        return None  # it may belong to other data
+    if layout is None or is_named:
+        return layout
+    is_split = _has_arrays(folder, layout, known=True) and not _has_arrays(folder.parent, layout)
+    return layout if is_split else None
+
+
+def _has_arrays(folder: Path, layout: Layout, *, known: bool = False) -> bool:
+    """Return whether a folder has files that may be arrays; ``known``: an array of the layout."""
+    try:
+        files = list_files(folder, layout, [])
     except PermissionError:
         return False
+    if not known:
+        return bool(files)
+    return any(files.by_pattern.values()) or any(
+        layout.band(layout.name_of_file(stem)) for stem in files.by_stem
+    )
 
 
 def _folders(root: Path) -> list[Path]:
@@ -130,14 +144,26 @@ def _contradictions(root: Path, layout: Layout) -> Iterator[tuple[Path, str]]:
                 yield folder, f"it is read as {here} says; {there} says otherwise"
 
 
+def _own_layout(folder: Path) -> Layout | None:
+    """Return the layout in a folder; a broken one counts only if there are arrays."""
+    try:
+        return _layout_in(folder)
+    except LayoutError:
+        if _has_arrays(folder, CLOUDSEN12):
+            raise
+        return None
+
+
 def _layout_of_splits(root: Path) -> Layout | None:
     """Return the one layout that all splits of a root have; None if none has one.
 
     LayoutError if they differ, or if a split has none.
     """
-    layouts = {folder: _layout_in(folder) for folder in _folders(root)}
+    layouts = {folder: _own_layout(folder) for folder in _folders(root)}
     found = {f: own for f, own in layouts.items() if own and _has_arrays(f, own)}
-    if not found or _has_arrays(root, CLOUDSEN12):
+    named = [f for f in layouts if split_name(f.name) in SPLITS and _has_arrays(f, CLOUDSEN12)]
+    # Beside splits without a layout, a folder with one is another data set.
+    if not found or (named and not found.keys() & named) or _has_arrays(root, CLOUDSEN12):
         return None
     (first, layout), *others = found.items()
     for folder, other in others:
