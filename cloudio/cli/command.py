@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol, cast
 
 from .._utils.text import suggest
@@ -54,11 +56,13 @@ def _run(arguments: argparse.Namespace) -> int:
     others = ("run", "command", "path")
     given = {name: value for name, value in vars(arguments).items() if name not in others}
     options = [name for name, value in given.items() if not isinstance(value, bool)]
+    words = [str(x) for x in vars(arguments).values() if isinstance(x, (str, Path))]
+    paths = [*words, *map(os.path.abspath, words)]
     try:
-        with warnings_as_sentences(options):
+        with warnings_as_sentences(options, paths):
             return run(arguments)
     except (CloudioError, CloudioWarning, OSError) as error:
-        write_error(error, options)
+        write_error(error, options, paths)
     except MemoryError:
         write_error("there is not enough memory")
     return 2

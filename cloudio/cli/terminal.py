@@ -118,12 +118,14 @@ def _discard_output() -> None:
 # ---- messages ------------------------------------------------------------------------------------
 
 
-def write_error(message: object, options: Collection[str] = ()) -> None:
+def write_error(
+    message: object, options: Collection[str] = (), paths: Collection[str] = ()
+) -> None:
     """Print an error on stderr; ``options`` are those of the command, without dashes."""
     text = str(message)
     if isinstance(message, OSError) and message.errno is not None and message.filename is not None:
         text = f"{os.fsdecode(message.filename)}: {message.strerror}"
-    _to_stderr(f"cloudio: {in_options(text, options)}")
+    _to_stderr(f"cloudio: {in_options(text, options, paths)}")
 
 
 def _to_stderr(text: str) -> None:
@@ -132,8 +134,20 @@ def _to_stderr(text: str) -> None:
             print(_shown(text, sys.stderr), file=sys.stderr)
 
 
-def in_options(message: str, options: Collection[str]) -> str:
-    """Return a message in the words of the command line: ``--threads 0`` for ``threads=0``."""
+def in_options(message: str, options: Collection[str], paths: Collection[str] = ()) -> str:
+    """Return a message in the words of the command line: ``--threads 0`` for ``threads=0``.
+
+    Names of folders, such as ``split=train``, stay as they are; ``paths`` are those of the command.
+    """
+    # Only these can be taken for options; a path such as "data" is also a word.
+    kept = sorted({path for path in paths if "=" in path}, key=len, reverse=True)
+    if not kept:
+        return _reworded(message, options)
+    parts = re.split(f"({'|'.join(map(re.escape, kept))})", message)
+    return "".join(part if k % 2 else _reworded(part, options) for k, part in enumerate(parts))
+
+
+def _reworded(message: str, options: Collection[str]) -> str:
     confirmed = "policy" in options
     message = _CONFIRM.sub(
         r" To confirm, give --labels \g<label> --policy \g<policy>" if confirmed else "", message
@@ -144,7 +158,9 @@ def in_options(message: str, options: Collection[str]) -> str:
         message = message.replace(_GIVE_CODES, "")
     if options:
         names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
-        message = re.sub(rf"(?<![\w.(-])({names})=(?=\S)", r"--\1 ", message)
+        # What follows a slash or a quote is a name, and so is a similar one.
+        before = r"(?<!did you mean )(?<![\w.(\-/\\'\"])"
+        message = re.sub(rf"{before}({names})=(?=\S)", r"--\1 ", message)
         message = re.sub(rf"(; |, so )({names})(?= must )", r"\1--\2", message)
         message = re.sub(r"(--size) \((\d+), \2\)", r"\1 \2", message)
         message = re.sub(r"\bindex\[\d+\] = ", "--index ", message)
@@ -158,13 +174,15 @@ def _as_words(found: re.Match[str]) -> str:
 
 
 @contextlib.contextmanager
-def warnings_as_sentences(options: Collection[str] = ()) -> Iterator[None]:
+def warnings_as_sentences(
+    options: Collection[str] = (), paths: Collection[str] = ()
+) -> Iterator[None]:
     """Print cloudio's own warnings as one line each; other warnings look as Python shows them."""
     show_others = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *position: Any, **more: Any) -> None:
         if issubclass(category, CloudioWarning):
-            _to_stderr(f"cloudio: warning: {in_options(str(message), options)}")
+            _to_stderr(f"cloudio: warning: {in_options(str(message), options, paths)}")
         else:
             show_others(message, category, *position, **more)
 

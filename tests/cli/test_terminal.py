@@ -161,6 +161,26 @@ def test_messages_are_in_the_words_of_the_command_line(message, options, expecte
     assert in_options(message, options).startswith(expected)
 
 
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("there is no folder split=b in /x; did you mean split=a?", ["split"]),
+        ("/x/threads=4/y/B4.dat ends within patch 3", ["threads"]),
+        ("there is no split 'index=3'", ["index"]),
+        ("there are no files in /x y/a split=b or its sub-folders", ["split"]),
+    ],
+)
+def test_names_with_an_equals_sign_stay_as_they_are(message, options):
+    assert in_options(message, options, ["split=b", "/x y/a split=b", "x"]) == message
+
+
+def test_a_folder_named_like_an_option_is_named_in_errors(tmp_path):
+    (tmp_path / "split=train").mkdir()
+    done = cloudio("stats", "split=train", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"files in {tmp_path}/split=train or" in done.stderr
+
+
 # ---- exit status and JSON ------------------------------------------------------------------------
 
 
