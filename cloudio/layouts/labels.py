@@ -382,6 +382,6 @@ def check_class(value: int, dtype: np.dtype[Any], name: str) -> int:
     if not limits.min <= value <= limits.max:
         raise RequestError(
             f"{name}: class {value} does not fit {np.dtype(dtype)} ({limits.min}..{limits.max}); "
-            "label_dtype='int64' holds any class"
+            "int64 holds any class: label_dtype='int64' for readers, dtype='int64' for remap"
         )
     return value

@@ -38,8 +38,8 @@ _ADVICE: dict[Subject, str] = {
         "another data set"
     ),
     "missing": (
-        "the data set as a whole does not have these arrays, and a preset may use others instead "
-        "(rgb those of L2A); ds.split(name) has all arrays of its split"
+        "the data set as a whole does not have these arrays, and a preset may use others instead; "
+        "ds.split(name) has all arrays of its split"
     ),
 }
 _SHOWN = 3  # sentences of one subject in a warning

@@ -34,7 +34,7 @@ def test_what_is_unusual_about_files_is_told_at_open_once_for_a_path(tmp_path):
         "pass scale= to reader(...). If nobody converted the files, they are cut, exchanged, or "
         "belong to another data set.\n"
         "- val: there is no L1C_B4, own, which other splits have: the data set as a whole does not "
-        "have these arrays, and a preset may use others instead (rgb those of L2A); ds.split(name) "
+        "have these arrays, and a preset may use others instead; ds.split(name) "
         "has all arrays of its split."
     ]
     assert len(ds.warnings) == 6
