@@ -169,7 +169,7 @@ def test_ignored_and_the_class_of_the_same_number_agree():
 
 @pytest.mark.parametrize("to", [256, -1, -100])
 def test_a_class_must_fit_the_type_of_the_labels(to):
-    words = rf"LABEL_x: class {to} does not fit uint8 \(0..255\); int64 holds any class: label_dtype="
+    words = rf"LABEL_x: class {to} does not fit uint8 \(0..255\); int64 holds any class"
     for label_map in (LabelMap({1: to}), LabelMap({}, unlisted=to)):
         with pytest.raises(RequestError, match=words):
             table_of(label_map)
