@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ..._utils.text import counted, listed
 from ..headers.formats import FLAT_ENDINGS, format_of
+from ..listing import SPLITS, split_name
 from .location import LAYOUT_TOML
-from .proposal import propose
+from .proposal import propose, propose_joining
 
 # Folders that are looked into, and the entries of each.
 _DEPTH, _N_FOLDERS, _N_ENTRIES = 3, 100, 100_000
@@ -39,6 +40,12 @@ def describe_contents(root: Path, *, propose_layout: bool = True) -> str:
     near = {f: files for f, files in arrays.items() if len(f.relative_to(root).parts) <= 1}
     if near:
         return propose(root, near) if propose_layout else ""
+    # Such as train/images and train/masks, or images/train.
+    parts = {folder: folder.relative_to(root).parts for folder in arrays}
+    splits = {f: arrays[f] for f in arrays if any(split_name(p) in SPLITS for p in parts[f])}
+    text = propose_joining(root, splits) if all(len(parts[f]) == 2 for f in splits) else ""
+    if text and propose_layout:
+        return text
     deeper = {folder.parent for folder in arrays}
     deeper |= {folder for folder in folders if folder != root and (folder / LAYOUT_TOML).is_file()}
     if deeper:

@@ -3,28 +3,25 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 from ..._utils.text import counted, listed
-from ...errors import LayoutError, error_reason
+from ...errors import LayoutError
 from ...layouts.band import DTYPES, Band, Window
-from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ..headers.formats import format_of
-from ..headers.npy import Header, read_header
-from ..listing import SPLITS, split_name
 from ..metadata.csv_file import METADATA_CSV, count_rows
-from .joining import Series, joining_code
+from .joining import Series, describe_order, find_rows, joining_code, unpaired
 from .location import LAYOUT_TOML
+from .series import find_series, has_channels_last, read_headers
 
 # Files whose headers are read, and those that are described.
 _N_HEADERS, _N_SHOWN = 200, 6
-# Names of labels, and the largest number of channels.
+# Names of labels.
 _LABELS = re.compile(
     r"(^|[\W_\d])(labels?|masks?|targets?|gt|truth|class(es)?|annot\w*|lulc|seg\w*)($|[\W_\d])",
     re.IGNORECASE,
@@ -33,7 +30,6 @@ _LABELS = re.compile(
 _SPLIT = re.compile(
     r"(?P<first>train|val|test)_(?P<x>.+)|(?P<y>.+)_(?P<last>train|val|test)", re.IGNORECASE
 )
-_N_CHANNELS = 64
 # Flat files that are one patch each if their names are alike, and the most that are described.
 _N_SERIES, _N_PROPOSED = 13, 50
 # The patch of a layout whose files do not show it.
@@ -60,7 +56,17 @@ def propose(root: Path, folders: Mapping[Path, Sequence[Path]]) -> str:
     first = next(iter(folders.values()))
     npy = {f: [p for p in files if p.suffix.lower() == ".npy"] for f, files in folders.items()}
     npy = {folder: files for folder, files in npy.items() if files}
-    proposal = _by_headers(root, npy) if npy else _by_sizes(root, first)
+    return _text(root, _by_headers(root, npy) if npy else _by_sizes(root, first))
+
+
+def propose_joining(root: Path, folders: Mapping[Path, Sequence[Path]]) -> str:
+    """Return the same for folders of one .npy file for each patch; "" for others."""
+    npy = {f: [p for p in files if p.suffix.lower() == ".npy"] for f, files in folders.items()}
+    series, left_out = find_series(root, npy)
+    return _text(root, _join(root, series, left_out)) if series else ""
+
+
+def _text(root: Path, proposal: Proposal) -> str:
     text = " ".join(proposal.seen)
     if proposal.steps:
         text += f"\n\n{proposal.steps}"
@@ -109,9 +115,11 @@ def _band(
 
 def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
     """Return what the headers of .npy files show."""
-    if series := _find_series(root, folders):
-        return _join(root, series)
-    headers, reasons = _read_headers([path for paths in folders.values() for path in paths])
+    series, left_out = find_series(root, folders)
+    if series:
+        return _join(root, series, left_out)
+    files = [path for paths in folders.values() for path in paths]
+    headers, reasons = read_headers(files[:_N_HEADERS])
     seen = [f"{path.name} {reason}." for path, reason in list(reasons.items())[:_N_SHOWN]]
     # Splits have the same files, of other numbers of patches.
     kinds = {(path.name, h.shape[1:], h.dtype): path for path, h in reversed(headers.items())}
@@ -146,7 +154,7 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         match = names[path] if by_name else None
         stem, file = (match["x"] or match["y"], None) if match else (path.stem, path.name)
         arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file)
-    return Proposal(seen, _layout(root, patch, (b for some in arrays.values() for b in some)))
+    return Proposal(seen, _layout(root, patch, _unlike(arrays)))
 
 
 def _own_folders(
@@ -163,48 +171,40 @@ def _own_folders(
     ]
 
 
-def _join(root: Path, series: Sequence[Series]) -> Proposal:
+def _join(root: Path, series: Sequence[Series], left_out: Sequence[Path]) -> Proposal:
     """Return how files of one patch each are joined in a folder of their own."""
+    folder = root.with_name(f"{root.name}_joined")
+    splits = {
+        split: [each for each in series if each.split == split]
+        for split in dict.fromkeys(each.split for each in series)
+    }
+    rows = {split: find_rows(some, root) for split, some in splits.items()}
     seen = [
         *(each.sentence for each in series),
         "cloudio maps one file for all patches of a split.",
+        *dict.fromkeys(
+            describe_order(some, folder / split, rows[split]) for split, some in splits.items()
+        ),
+        *(sentence for some in splits.values() for sentence in unpaired(some)),
     ]
-    for first, second in pairwise(series):
-        if first.split == second.split and first.numbers != second.numbers:
-            seen.append(
-                f"{first.name} and {second.name} have other numbers in their names: make sure that "
-                "each patch has a file of both, since the first is joined with the first."
-            )
-    folder = root.with_name(f"{root.name}_joined")
+    if left_out:
+        names = listed(path.relative_to(root).as_posix() for path in left_out)
+        seen.append(f"Left out of {folder}: {names}.")
     arrays = {each.name: _stack(each.name, each.joined, each.dtype) for each in series}
-    bands = (band for some in arrays.values() for band in some)
-    layout = _layout(folder, series[0].patch, bands)
-    return Proposal(seen, layout, joining_code(series, folder), folder=folder)
-
-
-def _read_headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
-    headers, reasons = {}, {}
-    for path in files[:_N_HEADERS]:
-        try:
-            headers[path] = read_header(path)
-        except (LayoutError, OSError) as error:
-            reasons[path] = error_reason(error)
-    return headers, reasons
-
-
-def _is_last(shape: tuple[int, ...]) -> bool:
-    """Return whether the channels of (..., row, column, channel) or the like are last."""
-    return shape[-1] <= _N_CHANNELS and shape[-1] < min(shape[-3:-1]) and shape[-1] < shape[-3]
+    layout = _layout(folder, series[0].patch, _unlike(arrays))
+    return Proposal(seen, layout, joining_code(splits, folder, rows), folder=folder)
 
 
 def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape (patch, channel, row, column) of an array with its channels anywhere."""
-    return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and _is_last(shape) else shape
+    return (
+        (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and has_channels_last(shape) else shape
+    )
 
 
 def _tail(shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the patch of an array (patch, [channel,] row, column); None for other arrays."""
-    if len(shape) not in (3, 4) or not all(shape) or (len(shape) == 3 and _is_last(shape)):
+    if len(shape) not in (3, 4) or not all(shape) or (len(shape) == 3 and has_channels_last(shape)):
         return None
     height, width = _channels_first(shape)[-2:]
     return (height, width) if min(height, width) > 1 else None
@@ -212,14 +212,14 @@ def _tail(shape: tuple[int, ...]) -> tuple[int, int] | None:
 
 def _axes(shape: tuple[int, ...]) -> str:
     """Return which axis is which, and what to do if the order is another than cloudio's."""
-    if len(shape) == 4 and _is_last(shape):
+    if len(shape) == 4 and has_channels_last(shape):
         return (
             ": (patch, row, column, channel). cloudio needs the channels before the rows; save it "
             "again: numpy.save(path, numpy.ascontiguousarray(numpy.moveaxis(array, -1, 1)))"
         )
     if len(shape) == 4:
         return ": (patch, channel, row, column)"
-    if len(shape) == 3 and _is_last(shape):
+    if len(shape) == 3 and has_channels_last(shape):
         return (
             ": one patch, (row, column, channel). cloudio maps one file for all patches, (patch, "
             "channel, row, column)"
@@ -227,6 +227,18 @@ def _axes(shape: tuple[int, ...]) -> str:
     if len(shape) == 2 and min(shape) > 1:
         return ": one patch, (row, column). cloudio maps one file for all, (patch, row, column)"
     return ": (patch, row, column)" if len(shape) == 3 else ": no patches"
+
+
+def _unlike(arrays: Mapping[str, Sequence[Band]]) -> Iterator[Band]:
+    """Yield the arrays of all files, with names that differ: a channel may have a file's name."""
+    taken = set(arrays)
+    for stem, bands in arrays.items():
+        for band in bands:
+            name = band.name
+            while name in taken and name != stem:
+                name += "_"
+            taken.add(name)
+            yield band if name == band.name else replace(band, name=name)
 
 
 def _stack(stem: str, shape: tuple[int, ...], dtype: str, file: str | None = None) -> list[Band]:
@@ -238,57 +250,6 @@ def _stack(stem: str, shape: tuple[int, ...], dtype: str, file: str | None = Non
     if n == 1:
         return [_band(stem, dtype, file)]
     return [_band(f"{stem}_{k + 1}", dtype, file, channel=k, channels=n) for k in range(n)]
-
-
-def _find_series(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Series]:
-    """Return the files that hold a patch each: alike but for the digits in their names."""
-    groups: dict[tuple[Path, str], list[Path]] = {}
-    for folder, files in folders.items():
-        for path in files:
-            if CLOUDSEN12.band(CLOUDSEN12.name_of_file(path.stem)) is None:
-                alike = re.sub("[0-9]+", "*", path.stem)
-                groups.setdefault((folder, alike), []).append(path)
-    found = []
-    for (folder, alike), files in groups.items():
-        if len(files) < 2 or "*" not in alike:
-            continue
-        headers, _ = _read_headers([*files[:3], files[-1]])
-        shapes = {header.shape for header in headers.values()}
-        shape = next(iter(shapes), ())
-        if len(shapes) != 1 or len(shape) not in (2, 3) or min(shape[-2:]) < 1:
-            continue
-        is_last = len(shape) == 3 and _is_last(shape)
-        if len(shape) == 3 and not is_last and shape[0] > _N_CHANNELS:
-            continue  # (patch, row, column)
-        dtype = next(iter(headers.values())).dtype.name
-        name = re.sub(r"[\W_]+", "_", alike.replace("*", "_")).strip("_")
-        split = split_name(folder.name) if folder != root else ""
-        if split not in SPLITS:
-            split, name = "", name or (folder.name if folder != root else "")
-        found.append(Series(folder, split, alike, name or "patches", files, shape, dtype, is_last))
-    return _tell_apart(found) if len({each.patch for each in found}) == 1 else []
-
-
-def _tell_apart(series: Sequence[Series]) -> list[Series]:
-    """Return series of which each array of each split has one; none if they do not fit together.
-
-    Files of the same names in several folders, such as images and masks, are several arrays; of
-    other names, they are several splits.
-    """
-    names = Counter((each.split, each.name) for each in series)
-    found = []
-    for each in series:
-        if names[each.split, each.name] > 1:
-            files = [{path.name for path in s.files} for s in series if s.name == each.name]
-            if all(some == files[0] for some in files):
-                each = replace(each, name=each.folder.name)
-            else:
-                each = replace(each, split=each.folder.name)
-        found.append(each)
-    shapes = {(each.name, each.joined[1:], each.dtype) for each in found}
-    fits = len(shapes) == len({each.name for each in found})
-    fits = fits and len({(each.split, each.name) for each in found}) == len(found)
-    return found if fits and len({bool(each.split) for each in found}) == 1 else []
 
 
 # ---- flat files ----------------------------------------------------------------------------------
@@ -309,7 +270,8 @@ def _by_sizes(root: Path, files: Sequence[Path]) -> Proposal:
     if len(keys) == 1 and len(sizes) > _N_SERIES:
         seen.append(
             "By their names, each is one patch. cloudio maps one file for all patches of a split: "
-            "flat files of one size are joined by writing one after the other, as cat does."
+            "flat files of one size are joined by writing one after the other, in the order of "
+            "their numbers. cat * takes them in another order, 10 before 9; cat $(ls -v) does not."
         )
         return Proposal(seen)
     n_rows = _n_rows(files[0].with_name(METADATA_CSV))
