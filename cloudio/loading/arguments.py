@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypedDict
 import numpy as np
 
 from .._utils.numbers import check_bool, check_whole
-from .._utils.text import suggest
+from .._utils.text import counted, suggest
 from .._utils.types import Crop, Index, Symmetries, Weights
 from ..errors import RequestError
 from ..reading.indexing import resolve_index_or_mask
@@ -132,10 +132,11 @@ def check_shard(shard: Shard, n_patches: int) -> None:
             )
         return
     n, world_size = shard.n_positions, shard.world_size
-    samples = f"{n} {'patches' if n == n_patches else 'samples in an epoch'}"
+    samples = counted(n, "patch") if n == n_patches else f"{counted(n, 'sample')} in an epoch"
     if world_size > n:
+        verb = "is" if n == 1 else "are"
         raise RequestError(
-            f"world_size={world_size}, but there are only {samples}; to validate with fewer "
+            f"world_size={world_size}, but there {verb} only {samples}; to validate with fewer "
             "samples than ranks, pass even_batches=False"
         )
     if shard.n_batches(0) == 0:

@@ -129,8 +129,8 @@ class Loader(Epochs[B]):
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state,
-    in less than 2 KB besides ``index`` and ``weights`` (8 bytes per patch each) and what
-    ``transform`` needs.
+    in less than 2 KB besides ``index`` and ``weights`` (8 bytes per patch each, with both 8 more)
+    and what ``transform`` needs.
 
     An error of ``transform`` is raised where the batch would have come, with its traceback.  To
     close an iteration waits for a transform in progress.

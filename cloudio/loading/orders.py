@@ -53,7 +53,7 @@ class Order:
 
     def _patches(self) -> str:
         whole = self.n_patches * self.crops
-        part = "" if self.n_samples == whole else f"{self.n_samples:,} samples of "
+        part = "" if self.n_samples == whole else f"{counted(self.n_samples, 'sample')} of "
         crops = "" if self.crops == 1 else f", {self.crops} crops of each,"
         return f"{part}{counted(self.n_patches, 'patch')}{crops}"
 
@@ -137,7 +137,8 @@ def make_order(
 ) -> Order:
     """Return the order for arguments of a `Loader`; RequestError if they do not agree."""
     if num_samples is not None:
-        num_samples = check_whole("num_samples", num_samples, 1)
+        needed = "a whole number, 1 or more and 2**62 at most"
+        num_samples = check_whole("num_samples", num_samples, 1, 2**62, needed=needed)
     if weights is None and not replacement:
         n_samples = _limit(num_samples, n_patches * crops, "crops_per_patch= or replacement=True")
         return (Shuffled if shuffle else Order)(n_patches, n_samples, crops, seed)

@@ -20,13 +20,16 @@ _SQRT_HALF = 0.7071067811865476
 # last bits with eleven terms.
 _TERMS = [1.0 / k for k in range(21, 0, -2)]
 
+# Weights that are less of the largest count as this share of it.
+_LEAST_SCALED = 2.0**-1000
+
 
 def parse_weights(weights: Any, n_patches: int) -> np.ndarray:
     """Return the weights as new float64, (n_patches,), read-only."""
     needed = "weights must be a number for each patch of the reader, 0 or more"
     given = as_host_array("weights", weights)
     kind = numbers = None
-    with contextlib.suppress(TypeError, ValueError):
+    with contextlib.suppress(TypeError, ValueError), np.errstate(over="ignore"):
         kind = np.asarray(given).dtype.kind
         numbers = np.array(given, np.float64) if kind in "iuf" else None
     if kind == "b":
@@ -113,8 +116,8 @@ def order_by_weight(weights: np.ndarray, seed: int, epoch: int, n: int) -> np.nd
     """
     places = np.flatnonzero(weights)
     _, exponent = np.frexp(weights.max())
-    scaled = np.ldexp(weights[places], -int(exponent))
-    with np.errstate(divide="ignore", over="ignore"):
-        keys = negative_log(hash_numbers("weights", places, seed, epoch)) / scaled
+    # The keys of smaller ones would all be infinite, and their order that of the patches.
+    scaled = np.maximum(np.ldexp(weights[places], -int(exponent)), _LEAST_SCALED)
+    keys = negative_log(hash_numbers("weights", places, seed, epoch)) / scaled
     out: np.ndarray = places[np.argsort(keys, kind="stable")[:n]]
     return out

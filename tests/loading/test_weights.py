@@ -127,6 +127,15 @@ def test_the_least_and_the_largest_bits_draw_patches_of_a_weight():
     assert look_up(cumulate(weights), bits).tolist() == [2, 2, 4, 4]
 
 
+@pytest.mark.parametrize("least", [1e-20, 5e-324])
+def test_weights_far_below_the_largest_are_not_drawn_in_the_order_of_patches(least):
+    weights = np.array([1.7e308] + [least] * 40)
+    got = order_by_weight(weights, 3, 5, 41).tolist()
+    assert got == drawn_once(weights, 3, 5)
+    assert got[0] == 0
+    assert got != sorted(got)
+
+
 def test_logarithms_are_right_to_the_last_bits():
     bits = np.concatenate(
         [
@@ -453,6 +462,17 @@ def test_the_order_of_an_epoch_is_computed_once_while_others_are_asked_for(reade
         ({"replacement": True, "shuffle": False}, r"shuffle=False with replacement=True: draws"),
         ({"replacement": 1}, r"replacement=1; replacement must be True or False"),
         ({"num_samples": 0}, r"num_samples=0; num_samples must be a whole number, 1 or more"),
+        (
+            {"replacement": True, "num_samples": 2**62 + 1},
+            r"num_samples must be a whole number, 1 or more and 2\*\*62 at most$",
+        ),
+        pytest.param(
+            {"weights": np.full(N, np.finfo(np.longdouble).max)},
+            r"weights\[0\] = inf; weights must be a number for each patch of the reader, 0 or",
+            marks=pytest.mark.skipif(
+                np.finfo(np.longdouble).max == np.finfo(np.float64).max, reason="no larger floats"
+            ),
+        ),
         ({"num_samples": 24}, r"num_samples=24, but without replacement an epoch has at most 23 s"),
         ({"num_samples": 24}, r"use crops_per_patch= or replacement=True$"),
         (
@@ -466,6 +486,10 @@ def test_the_order_of_an_epoch_is_computed_once_while_others_are_asked_for(reade
         (
             {"weights": WEIGHTS, "num_samples": 2, "world_size": 3},
             r"world_size=3, but there are only 2 samples in an epoch; to validate",
+        ),
+        (
+            {"weights": WEIGHTS, "num_samples": 1, "world_size": 3},
+            r"world_size=3, but there is only 1 sample in an epoch; to validate",
         ),
     ],
 )
@@ -485,10 +509,20 @@ def test_fewer_samples_are_the_first_of_the_epoch(reader):
         loader.samples([10])
 
 
+@pytest.mark.parametrize("world_size", [1, 2**31 - 1])
+def test_the_longest_epoch_has_all_its_positions(reader, world_size):
+    ranks = {"rank": world_size - 1, "world_size": world_size}
+    loader = cloudio.Loader(reader, 4, replacement=True, num_samples=2**62, prefetch=0, **ranks)
+    loader.load_state_dict({**loader.state_dict(), "position": 2**62 - world_size})
+    (batch,) = loader
+    assert batch.index.tolist() == loader.samples([2**62 - 1], 0).index.tolist()
+
+
 def test_reprs_say_what_is_drawn(reader):
     for options, words in [
         (WAYS[0], "of 23 patches drawn by weight with replacement by 0: 6 batches of 4"),
         (WAYS[1], "of 41 samples of 23 patches drawn by weight with replacement by 0: 11 batches"),
+        ({"num_samples": 1}, "of 1 sample of 23 patches shuffled by 0: 1 batches of 4"),
         (WAYS[2], "of 20 samples of 23 patches drawn by weight without replacement by 0: 5 batch"),
         (WAYS[3], "of 31 samples of 23 patches drawn with replacement by 0: 8 batches"),
         ({"crops_per_patch": 2}, "of 23 patches, 2 crops of each, shuffled by 0: 12 batches"),
