@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
     check_writable(output, force=arguments.force)
-    bands = _one_or_several(arguments.bands) or default_bands(ds)
+    bands: Any = _one_or_several(arguments.bands) or default_bands(ds)
     figure = plot.patch(ds, index, bands=bands, **_plot_options(ds, arguments))
     plot.save(figure, output, force=arguments.force)
     # What nobody asked for is named, unless it is true color.
@@ -128,9 +128,13 @@ def _one_or_several(names: list[str] | None) -> str | list[str] | None:
     return names[0] if names and len(names) == 1 else names
 
 
-def _default_note(bands: Sequence[str]) -> str:
-    colors = " as red, green, blue" if len(bands) == 3 else ""
-    return f", bands {','.join(bands)}{colors}; --bands shows others"
+def _default_note(bands: Sequence[str] | Sequence[tuple[str]]) -> str:
+    """Return what is shown of data whose layout has no preset of true color."""
+    names = [band if isinstance(band, str) else band[0] for band in bands]
+    how = " as red, green, blue" if isinstance(bands[0], str) else " in gray"
+    return (
+        f", {'band' if len(names) == 1 else 'bands'} {','.join(names)}{how}; --bands shows others"
+    )
 
 
 def _choose_labels(ds: "Dataset", arguments: argparse.Namespace) -> Any:

@@ -1,5 +1,6 @@
 """Panels of bands: one in gray, three as red, green and blue, or land cover in its own colors."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,24 +30,46 @@ from .stretches import fixed_stretches, is_reflectance
 _TRUE_COLOR = "rgb"
 _WAVELENGTHS = (665.0, 560.0, 490.0)
 _MOST_NM_AWAY = 40.0
+_COLORS = ("red", "green", "blue")
 
 
-def default_bands(ds: Dataset) -> str | list[str]:
-    """Return the preset "rgb" if its bands exist; else bands that make one picture.
+def default_bands(ds: Dataset) -> str | list[str] | list[tuple[str]]:
+    """Return the preset "rgb" if its bands exist; else three bands for one picture, or gray ones.
 
     These are bands of the layout's first complete preset, or of all: those of red, green and blue
-    light, else the first three.
+    light by their wavelengths or names, else the first three.  Only bands of known wavelengths make
+    one picture; others are one picture in gray each.
     """
     if any({*choice} <= {*ds.names} for choice in ds.layout.presets.get(_TRUE_COLOR, ())):
         return _TRUE_COLOR
     preset = complete_preset(ds)
     names = list(select_bands(ds, all_bands(ds) if preset is None else preset))
+    if visible := _by_wavelength(ds, names) or _by_color_name(names):
+        return visible
+    if len(names) >= len(_COLORS) and _have_wavelengths(ds, names[: len(_COLORS)]):
+        return names[: len(_COLORS)]
+    return [(name,) for name in names[: len(_COLORS)]]
+
+
+def _by_wavelength(ds: Dataset, names: Sequence[str]) -> list[str]:
+    """Return the bands of red, green and blue light; none if one is missing."""
     known = {name: w for name in names if (w := ds.band(name).wavelength) is not None}
     visible = []
     for nm in _WAVELENGTHS:
         near = [name for name in known if abs(known[name] - nm) <= _MOST_NM_AWAY]
         visible += sorted(near, key=lambda name: abs(known[name] - nm))[:1]
-    return visible if len(visible) == len(_WAVELENGTHS) else names[:3]
+    return visible if len(visible) == len(_WAVELENGTHS) else []
+
+
+def _by_color_name(names: Sequence[str]) -> list[str]:
+    """Return the bands that are called red, green and blue, such as S2_red; none if unclear."""
+    found = []
+    for color in _COLORS:
+        words = {name: re.split(r"[\W_]+", name.lower()) for name in names}
+        named = [name for name in names if color in words[name] and "edge" not in words[name]]
+        exact = [name for name in named if name.lower() == color]
+        found.append(exact or named)
+    return [one for (one,) in found] if all(len(some) == 1 for some in found) else []
 
 
 def group_bands(ds: Dataset, bands: Any) -> list[tuple[str, ...]]:

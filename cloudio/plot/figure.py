@@ -57,7 +57,8 @@ def patch(
         A preset, a name, three names for red, green and blue, or a sequence of these, each a panel.
         A preset of three bands of known wavelength is one panel in color; of other presets each
         band is a gray panel.  By default the preset ``"rgb"``, else three bands of the layout's
-        first preset, or of all bands: those of red, green and blue light, or the first ones.
+        first preset, or of all bands: those of red, green and blue light by their wavelengths or
+        names.  If neither tells, the first three bands are a gray panel each.
     labels : str, sequence of str, or mapping, optional
         As ``labels`` of `Reader`, with one difference: a label of probabilities that is named
         without a policy is shown as a heat map, not as classes.

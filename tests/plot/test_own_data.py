@@ -27,6 +27,10 @@ def uint8(*names):
     return [Band(name, dtype="uint8") for name in names]
 
 
+def gray(*names):
+    return [(name,) for name in names]
+
+
 def sentinel2():
     known = {"B1": 444, "B2": 497, "B3": 560, "B4": 665, "B5": 704, "B8": 835}
     return [Band(name, dtype="uint16", wavelength=float(nm)) for name, nm in known.items()]
@@ -37,11 +41,21 @@ def sentinel2():
     [
         (uint8(*"abcd"), {"rgb": (("c", "b", "a"),)}, "rgb"),
         (uint8(*"abcd"), {"rgb": (("x", "y", "z"), ("d", "b", "a"))}, "rgb"),
-        (uint8(*"abcd"), {"rgb": (("x", "y", "z"),), "two": (("d", "b"),)}, ["d", "b"]),
-        (uint8(*"abcd"), {"all": (("d", "c", "b", "a"),)}, ["d", "c", "b"]),
-        (uint8("H000", "H001", "H002", "H003"), {}, ["H000", "H001", "H002"]),
-        (uint8("one"), {}, ["one"]),
-        ([*uint8("a"), Band("m", "label", "uint8")], {}, ["a"]),
+        (uint8(*"abcd"), {"rgb": (("x", "y", "z"),), "two": (("d", "b"),)}, gray("d", "b")),
+        (uint8(*"abcd"), {"all": (("d", "c", "b", "a"),)}, gray("d", "c", "b")),
+        (uint8("H000", "H001", "H002", "H003"), {}, gray("H000", "H001", "H002")),
+        (uint8("one"), {}, gray("one")),
+        ([*uint8("a"), Band("m", "label", "uint8")], {}, gray("a")),
+        (uint8("blue", "green", "nir", "red"), {}, ["red", "green", "blue"]),
+        (
+            uint8("S2_Blue", "S2_Green", "S2_Red", "S2_red_edge"),
+            {},
+            ["S2_Red", "S2_Green", "S2_Blue"],
+        ),
+        (uint8("blue", "green", "red", "red_p95"), {}, ["red", "green", "blue"]),
+        (uint8("a_blue", "a_green", "a_red", "b_red"), {}, gray("a_blue", "a_green", "a_red")),
+        (uint8("blue", "green", "rededge"), {}, gray("blue", "green", "rededge")),
+        (uint8("VH", "VV", "water"), {}, gray("VH", "VV", "water")),
         (sentinel2(), {}, ["B4", "B3", "B2"]),
         (sentinel2()[3:], {}, ["B4", "B5", "B8"]),
     ],
@@ -57,10 +71,27 @@ def test_show_says_which_bands_it_took(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["show", ".", "--index", "0", "-o", "x.png"]) == 0
     assert capsys.readouterr().out == (
-        "x.png: 1 patch, bands H000,H001,H002 as red, green, blue; --bands shows others\n"
+        "x.png: 1 patch, bands H000,H001,H002 in gray; --bands shows others\n"
     )
     assert main(["show", ".", "--index", "0", "-o", "y.png", "--bands", "H003"]) == 0
     assert capsys.readouterr().out == "y.png: 1 patch\n"
+
+
+def test_bands_named_by_their_colors_are_drawn_so(tmp_path, capsys, monkeypatch):
+    ds = open_own(tmp_path, uint8("blue", "green", "red"))
+    axes, named = plot.patch(ds, 0).axes, plot.patch(ds, 0, bands=["red", "green", "blue"]).axes
+    assert np.array_equal(axes[0].images[0].get_array(), named[0].images[0].get_array())
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", ".", "--index", "0", "-o", "x.png"]) == 0
+    assert "bands red,green,blue as red, green, blue; --bands" in capsys.readouterr().out
+
+
+def test_bands_of_unknown_colors_are_gray(tmp_path):
+    figure = plot.patch(open_own(tmp_path, uint8("VH", "VV", "water")), 0)
+    images = [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+    pictures = [image for image in images if image.shape == (SIDE, SIDE, 3)]
+    assert len(pictures) == 3
+    assert not any(np.ptp(image, axis=-1).any() for image in pictures)
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "int16"])
