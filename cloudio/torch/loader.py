@@ -62,8 +62,9 @@ class Loader(loader.Loader[T]):
     Notes
     -----
     Without ``device`` the tensors lie in the memory they were read into, which is reused when the
-    last tensor over it is gone, views included.  ``index`` is int64 and always on the
-    CPU.  bfloat16 does not need ml_dtypes.
+    last tensor over it is gone, views included.  ``index`` is int64.  In a batch it is always on
+    the CPU; in a dict, such as ``columns`` makes, it goes to the device with the other tensors.
+    bfloat16 does not need ml_dtypes.
 
     For ``"cuda"`` or ``"cuda:1"`` batches are read into pinned memory and copied on the loader's
     own stream, one batch ahead if that batch is built when the one before it is handed out.  The

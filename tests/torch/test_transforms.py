@@ -175,6 +175,14 @@ def test_tensors_that_are_on_a_device_already_are_refused(named, device):
         next(iter(loader))
 
 
+def test_the_index_goes_to_a_device_in_a_dict_only(named):
+    assert next(iter(cloudio.torch.Loader(named, 4, device="meta"))).index.device.type == "cpu"
+    batch = next(iter(cloudio.torch.Loader(named, 4, device="meta", columns=["site", "number"])))
+    devices = {name: batch[name].device.type for name in ("image", "label", "index", "number")}
+    assert set(devices.values()) == {"meta"}
+    assert isinstance(batch["site"], list)
+
+
 def test_a_transform_may_read_from_pinned_memory(named, monkeypatch):
     def allocate_pinned(n_bytes):
         return torch.frombuffer(np.empty(n_bytes, np.uint8), dtype=torch.uint8).numpy()
