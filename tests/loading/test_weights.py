@@ -375,7 +375,11 @@ def test_weights_are_pickled_once(reader):
     plain = len(pickle.dumps(cloudio.Loader(reader, 4, replacement=True)))
     loader = cloudio.Loader(reader, 4, weights=WEIGHTS)
     list(loader)
+    assert plain < 2048
     assert len(pickle.dumps(loader)) < plain + WEIGHTS.nbytes + 400
+    index = np.arange(N) // 2
+    both = cloudio.Loader(reader, 4, weights=WEIGHTS, index=index)
+    assert len(pickle.dumps(both)) < plain + WEIGHTS.nbytes + 2 * index.nbytes + 500
 
 
 def test_states_of_other_draws_are_refused(reader):
