@@ -119,6 +119,12 @@ CHECKS: dict[str, Check] = {
         "float32 files that are read as two-byte numbers",
         "describe them as float32 in a layout, or put a metadata.csv with a row per patch there",
     ),
+    "not-float32": Check(
+        "error",
+        "files of another type that are read as float32",
+        "write the type of the file into the layout, and save float64 again as float32: "
+        "array.astype('float32')",
+    ),
     "byte-order": Check(
         "error",
         "numbers in the wrong byte order",

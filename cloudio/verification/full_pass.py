@@ -125,7 +125,7 @@ def _settle(
 
     A misread split has a wrong number of patches, so its other findings mean nothing.
     """
-    misread = [f for f in result.findings if f.check == "halves"]
+    misread = [f for f in result.findings if f.check in ("halves", "not-float32")]
     most_are_misread = not split.metadata and 2 * len(misread) > len(split.arrays)
     if split.ambiguity is not None:
         findings = [f for f in findings if (f.check, f.split) != ("ambiguous", split.name)]

@@ -42,6 +42,11 @@ def an_unknown_file_is_float32(path):
     floats.ravel()[: 3 * PLANE // 2].tofile(path / "train" / "own.dat")
 
 
+@plants(("not-float32", "train", "S1_VV.dat", ALL))
+def two_byte_numbers_are_read_as_float32(path):
+    write_array(path, np.concatenate([edit(path), edit(path)]), "S1_VV")
+
+
 @plants(("byte-order", "train", "L1C_B4.dat", ALL))
 def a_band_is_big_endian(path):
     write_array(path, edit(path).byteswap())
