@@ -3,6 +3,7 @@
     python train_unet.py                          # on synthetic data, 20 s on two idle cores
     python train_unet.py --data CloudSEN12/ --size 256 --val-size 512 --width 32 --checkpoint run.pt
     python train_unet.py (the same) --resume      # resumes from run.pt
+    python train_unet.py --data floods/ --bands S2 --label water   # your own data, with a layout
     python train_unet.py --ranks 2                # two processes
     torchrun --nproc-per-node 2 train_unet.py     # the same, started by torchrun
 
@@ -32,7 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 import cloudio
 
 BANDS = ("L1C_B2", "L1C_B3", "L1C_B4", "L1C_B8", "L1C_B10", "L1C_B11")
-CLASSES, IGNORE = cloudio.CLASSES, 255
+IGNORE = 255
 PARTS = "model", "optimizer", "loader"
 
 
@@ -50,7 +51,7 @@ def convolutions(n_in: int, n_out: int) -> nn.Sequential:
 class UNet(nn.Module):
     """(sample, band, row, column) to (sample, class, row, column); sides are multiples of 4."""
 
-    def __init__(self, n_bands: int, width: int) -> None:
+    def __init__(self, n_bands: int, n_classes: int, width: int) -> None:
         super().__init__()
         pairs = list(pairwise((width, 2 * width, 4 * width)))
         self.first = convolutions(n_bands, width)
@@ -58,7 +59,7 @@ class UNet(nn.Module):
         self.drop = nn.Dropout2d(0.1)
         self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in reversed(pairs))
         self.up = nn.ModuleList(convolutions(2 * a, a) for a, _ in reversed(pairs))
-        self.last = nn.Conv2d(width, len(CLASSES), 1)
+        self.last = nn.Conv2d(width, n_classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x, passed = self.first(x), []
@@ -80,6 +81,26 @@ def masked_loss(scores: Tensor, label: Tensor) -> Tensor:
 # ---- the data ------------------------------------------------------------------------------------
 
 
+def check(args: argparse.Namespace) -> None:
+    """Stop with a message if the data do not have what the program reads."""
+    try:
+        ds = cloudio.open(args.data)
+        for split, size in ("train", args.size), ("val", args.val_size):
+            ds.split(split).reader(args.bands, args.label, size=size)
+    except (cloudio.CloudioError, OSError) as error:
+        options = "Options for your data: --bands NAME ... --label NAME --size N --val-size N"
+        raise SystemExit(f"train_unet.py: {error}\n{options}") from error
+
+
+def class_names(reader: cloudio.Reader) -> tuple[str, ...]:
+    """Return the names of the classes 0, 1, ... of the label, or their numbers without names."""
+    name = reader.labels[0]
+    label_map = reader.label_maps[name]
+    assert label_map is not None  # a label that is given by its name has a map
+    table = label_map.table(reader.dataset.dtype(name), np.dtype(np.uint8), IGNORE, name)
+    return label_map.names or tuple(str(k) for k in range(table[table != IGNORE].max() + 1))
+
+
 def readers(args: argparse.Namespace) -> tuple[cloudio.Reader, cloudio.Reader]:
     """Return readers of the training and the validation patches, normalized the same way."""
     ds = cloudio.open(args.data)
@@ -87,20 +108,20 @@ def readers(args: argparse.Namespace) -> tuple[cloudio.Reader, cloudio.Reader]:
     # 200 patches at most, evenly spread, are enough for mean and standard deviation.
     some = train.subset(np.arange(len(train))[:: -(-len(train) // 200)])
     stats = cloudio.stats.bands(some, args.bands)
-    options: dict[str, Any] = {"bands": args.bands, "labels": "manual_hq", "ignore": IGNORE}
+    options: dict[str, Any] = {"bands": args.bands, "labels": args.label, "ignore": IGNORE}
     options |= {"mean": stats.mean, "std": stats.std, "threads": args.threads}
     return train.reader(size=args.size, **options), val.reader(size=args.val_size, **options)
 
 
 @torch.no_grad()
-def confusion(model: nn.Module, reader: cloudio.Reader, batch_size: int) -> Tensor:
+def confusion(model: UNet, reader: cloudio.Reader, batch_size: int) -> Tensor:
     """Return pixel counts by class (rows) and predicted class (columns), summed over all ranks.
 
     No patch may be counted twice, so the ranks share them through ``index``, not as in training.
     A rank may have fewer patches than another, or none.
     """
     model.eval()
-    n = len(CLASSES)
+    n = model.last.out_channels
     matrix = torch.zeros(n * n, dtype=torch.int64)
     own = np.arange(len(reader))[rank() :: n_ranks()]
     if len(own):
@@ -115,12 +136,12 @@ def confusion(model: nn.Module, reader: cloudio.Reader, batch_size: int) -> Tens
     return matrix.view(n, n)
 
 
-def class_iou(matrix: Tensor) -> dict[str, float]:
+def class_iou(matrix: Tensor, names: tuple[str, ...]) -> dict[str, float]:
     """Return intersection over union of each class that occurs or is predicted, and their mean."""
     hits, unions = matrix.diag(), matrix.sum(0) + matrix.sum(1) - matrix.diag()
     iou = {
         name: hit / union
-        for name, hit, union in zip(CLASSES, hits.tolist(), unions.tolist(), strict=True)
+        for name, hit, union in zip(names, hits.tolist(), unions.tolist(), strict=True)
         if union
     }
     return iou | {"mean": sum(iou.values()) / max(1, len(iou))}
@@ -133,7 +154,7 @@ def class_iou(matrix: Tensor) -> dict[str, float]:
 class Run:
     """Everything that training depends on, except the data and torch's random state."""
 
-    model: nn.Module
+    model: UNet
     optimizer: torch.optim.Optimizer
     loader: cloudio.torch.Loader
     step: int = 0
@@ -179,7 +200,8 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     reader, val_reader = readers(args)
-    model = UNet(len(reader.bands), args.width)
+    classes = class_names(reader)
+    model = UNet(len(reader.bands), len(classes), args.width)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     shard = {"rank": rank(), "world_size": n_ranks()}
     loader = cloudio.torch.Loader(reader, args.batch_size, seed=args.seed, symmetry="d4", **shard)
@@ -208,7 +230,7 @@ def train(args: argparse.Namespace) -> None:
             if args.checkpoint and run.step % args.checkpoint_every == 0:
                 run.save(args.checkpoint)
         if loader.epoch > epoch:  # the epoch is complete
-            iou = class_iou(confusion(model, val_reader, args.batch_size))
+            iou = class_iou(confusion(model, val_reader, args.batch_size), classes)
             log(args, {"epoch": epoch, "iou": iou})
             mean, seconds = sum(run.losses) / len(run.losses), time.perf_counter() - begin
             each = ", ".join(f"{name} {value:.3f}" for name, value in iou.items())
@@ -274,6 +296,7 @@ def main() -> None:
             arrays = {name for band in args.bands for name in presets.get(band, [[band]])[0]}
             arrays.add("LABEL_manual_hq")
             cloudio.synthesize(args.data, {"train": 40, "val": 10}, arrays=[*arrays])
+        check(args)
         if "TORCHELASTIC_RUN_ID" in os.environ:
             train_in_group(args)
         elif args.ranks > 1:
@@ -294,6 +317,7 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, help="a folder with train/ and val/; None means a synthetic one")
     add("--bands", nargs="+", default=BANDS, help="input bands")
+    add("--label", default="manual_hq", help="the label, which needs a label map in the layout")
     add("--epochs", type=positive, default=12, help="in all")
     add("--batch-size", type=positive, default=4, help="of each rank")
     add("--size", type=positive, default=64, help="side of the random crops")

@@ -1,6 +1,7 @@
 # The compiled module as Python sees it; tests/test_source.py compares the two.
 
 ISAS: tuple[str, ...]
+ignored: str
 
 def available() -> tuple[str, ...]: ...
 def isa() -> str: ...

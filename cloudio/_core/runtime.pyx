@@ -1,6 +1,5 @@
 """What all batches of this process share: the instruction set, and numbers that were measured."""
 import os
-import warnings
 
 from cloudio._core cimport _csrc as c
 
@@ -68,9 +67,11 @@ cdef void store_fence() noexcept nogil:
 
 
 use(ISAS[-1])
+# What is wrong with CLOUDIO_ISA, or "".  cloudio warns of it when all of it is imported: an import
+# that fails would leave nothing that could tell what is wrong.
+ignored = ""
 if os.environ.get("CLOUDIO_ISA"):
     try:
         use(os.environ["CLOUDIO_ISA"])
     except ValueError as error:
-        # An import that fails would leave nothing that could tell what is wrong.
-        warnings.warn(f"CLOUDIO_ISA is ignored: {error}")
+        ignored = f"CLOUDIO_ISA is ignored: {error}"

@@ -14,6 +14,7 @@ from ..errors import RequestError
 from . import tables
 from .numbers import check_whole
 from .threads import MOST_THREADS, default_threads, log_threads, what_may_change
+from .warn import warn_once
 
 # What the last default number of threads followed from, and the number.
 _last: tuple[object, int] = (None, 0)
@@ -28,10 +29,17 @@ def resolve_threads(threads: int | None) -> int:
     now = what_may_change(), "logging" in sys.modules
     before, n = _last
     if now != before:
+        warn_about_variables()
         n, reason = default_threads()
         log_threads(n, reason)
         _last = now, n
     return n
+
+
+def warn_about_variables() -> None:
+    """Warn if the environment variable CLOUDIO_ISA is ignored, because it names nothing."""
+    if runtime.ignored:
+        warn_once("CLOUDIO_ISA", runtime.ignored)
 
 
 def facts() -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
+from .._utils.machine import warn_about_variables
 from .._utils.text import suggest
 from .._version import __version__
 from ..errors import CloudioError, CloudioWarning
@@ -60,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
     paths = [*words, *map(os.path.abspath, words)]
     try:
         with warnings_as_sentences(options, paths):
+            warn_about_variables()
             return run(arguments)
     except (CloudioError, CloudioWarning, OSError) as error:
         write_error(error, options, paths)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Never, Unpack, overload
 import numpy as np
 
 from .._utils import tables
+from .._utils.machine import warn_about_variables
 from .._utils.text import gigabytes
 from .._utils.types import IO, AxisOrder, ElementType, FilePath, Numbers, Scale, Size
 from .._utils.warn import suppressed
@@ -331,6 +332,7 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
         if io == "auto":
             files = (next(iter(split.arrays.values())).path for split in splits)
             io = "pread" if any(map(is_remote, files)) else "mmap"
+    warn_about_variables()
     ds = Dataset(location.root, location.layout, splits, open_files=OpenFiles(io))
     warn_about_files(ds.path, splits, ds.layout)
     return ds

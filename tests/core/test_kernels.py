@@ -462,12 +462,26 @@ def test_cloudio_isa_caps_the_instruction_set(cap):
 
 
 def test_an_unknown_cap_is_ignored_with_a_warning():
-    code = "import cloudio; from cloudio._core import runtime; print(runtime.isa())"
-    run = processes.run([sys.executable, "-c", code], env={**os.environ, "CLOUDIO_ISA": "sse9"})
-    assert run.stdout.strip() == runtime.available()[-1]
-    assert (
-        "CLOUDIO_ISA is ignored: there is no instruction set 'sse9'; give one of base" in run.stderr
+    lines = (
+        "import cloudio, numpy",
+        "from cloudio._core import runtime",
+        "print(runtime.isa())",
+        "for _ in range(2):",
+        "    cloudio.gather([numpy.zeros((1, 4, 4), numpy.int16)], [0])",
     )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    run = processes.run(command, env={**os.environ, "CLOUDIO_ISA": "sse9"})
+    assert run.stdout.strip() == runtime.available()[-1]
+    text = "CLOUDIO_ISA is ignored: there is no instruction set 'sse9'; give one of base"
+    assert run.stderr.startswith(f"<string>:5: CloudioWarning: {text}")
+    assert run.stderr.count(text) == 1
+
+
+def test_a_command_tells_of_an_unknown_cap_in_one_line():
+    command = [sys.executable, "-m", "cloudio", "info"]
+    run = processes.run(command, env={**os.environ, "CLOUDIO_ISA": "sse9"})
+    assert run.stderr.startswith("cloudio: warning: CLOUDIO_ISA is ignored: there is no ")
+    assert run.stderr.count("\n") == 1
 
 
 def test_an_unknown_instruction_set_is_refused():

@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -223,6 +224,56 @@ def test_what_cannot_be_trained_is_refused_at_once(example, words, message, monk
     with pytest.raises(SystemExit):
         example.main()
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def floods(tmp_path_factory):
+    """Data with a layout of their own: one band, and a label of three classes without names."""
+    root = tmp_path_factory.mktemp("floods")
+    numbers = np.random.default_rng(1)
+    for split in ("train", "val"):
+        (root / split).mkdir()
+        np.save(root / split / "red.npy", numbers.integers(0, 9000, (4, 64, 64), np.uint16))
+        np.save(root / split / "flood.npy", numbers.integers(0, 3, (4, 64, 64), np.uint8))
+    (root / "cloudio.toml").write_text(
+        'name = "floods"\npatch = [64, 64]\n'
+        '[[arrays]]\nname = "red"\ndtype = "uint16"\nscale = 1e-4\n'
+        '[[arrays]]\nname = "flood"\nkind = "label"\ndtype = "uint8"\n'
+        "[label_maps.flood.all]\nclasses = { 0 = 0, 1 = 1, 2 = 2 }\n"
+    )
+    return root
+
+
+def test_it_trains_on_other_data_with_the_classes_of_their_label(
+    example, floods, monkeypatch, capsys
+):
+    words = f"--data {floods} --bands red --label flood --val-size 64 --epochs 1 --threads 1"
+    monkeypatch.setattr(sys, "argv", ["train_unet.py", *words.split()])
+    n_threads = example.torch.get_num_threads()
+    try:
+        example.main()
+    finally:
+        example.torch.use_deterministic_algorithms(False)
+        example.torch.set_num_threads(n_threads)
+    assert re.search(r"IoU: 0 [\d.]+, 1 [\d.]+, 2 [\d.]+, mean", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "there is no array 'L1C_B2'"),
+        ("--bands red", "there is no array 'manual_hq'"),
+        ("--bands red --label flood", "size=256; the stored patch is 64 x 64"),
+        ("--bands red --label red", "red is a band"),
+    ],
+)
+def test_data_that_lack_something_are_refused_with_the_options(
+    example, floods, words, message, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", ["train_unet.py", "--data", str(floods), *words.split()])
+    with pytest.raises(SystemExit, match=re.escape(message)) as stopped:
+        example.main()
+    assert "--bands NAME ... --label NAME" in str(stopped.value)
 
 
 def test_of_a_preset_the_bands_are_made_up(example, monkeypatch):
