@@ -70,7 +70,7 @@ def ds(tmp_path_factory):
         (
             ["photo"],
             {"mean": 0.485, "std": 0.229, "scale": None},
-            "photo is read as stored, and can",
+            "photo is read as stored, and with",
         ),
         (
             ["B2"],
@@ -128,7 +128,7 @@ def ds(tmp_path_factory):
             {},
             "byte is multiplied by its scale of 255. If it must be divided by that numbe",
         ),
-        (["VV"], {"scale": 10_000}, "the scale is 1 / 10000 = 0.0001"),
+        (["count"], {"scale": 10_000}, "the scale is 1 / 10000 = 0.0001"),
     ],
 )
 def test_numbers_of_other_units_are_warned_of_once(ds, bands, options, words):
@@ -149,6 +149,9 @@ def test_numbers_of_other_units_are_warned_of_once(ds, bands, options, words):
         (["photo"], {"mean": 123.675, "std": 58.395, "scale": None}),
         (["photo", "B2"], {"mean": 0.5, "std": 0.5}),
         (["mask"], {"mean": 0.3, "std": 0.4, "scale": None}),  # zeros and ones
+        (["B2"], {"mean": 7.5, "std": 0.8, "scale": None}),  # seven and eight, and a few others
+        (["VV"], {"scale": 10_000, "mean": 1353.7, "std": 897.3}),  # reflectance as floats
+        (["VV"], {"scale": 255}),
         (["B2"], {"std": 10_000, "scale": None}),
         (["mask", "count"], {"std": [255, 65535]}),  # from 0 to 1
         (["count"], {"std": 65536}),

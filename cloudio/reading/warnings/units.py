@@ -67,7 +67,6 @@ def warn_about_units(
     """
     if dtype not in FLOAT_DTYPES:
         return
-    scales, _ = resolve_scales(dataset, names, settings["scale"])
     bands = _whole_bands(dataset, names, settings)
     where = str(dataset.path)
 
@@ -78,9 +77,9 @@ def warn_about_units(
             text = f"{where}: {listed}{more}. {advice}"
             warn_once((where, subject, text), text)  # other numbers are another mistake
 
-    _warn_about_divisors(names, scales, warn)
+    _warn_about_divisors(bands, warn)
     if settings["mean"] is not None or settings["std"] is not None:
-        _warn_about_statistics(bands, settings["scale"], warn)
+        _warn_about_statistics(bands, settings, warn)
     _warn_about_overflow(bands, dtype, limits, warn)
     if limits != (None, None) and len(bands) == len(names):
         _warn_about_clip(bands, limits, warn)
@@ -109,15 +108,24 @@ def _whole_bands(
     return bands
 
 
-def _warn_about_divisors(names: Sequence[str], scales: Sequence[float], warn: Warn) -> None:
-    found = [(n, a) for n, a in zip(names, scales, strict=True) if a in _DIVISORS]
+def _warn_about_divisors(bands: Sequence[_BandUnits], warn: Warn) -> None:
+    """Warn of a factor that stored whole numbers are divided by; floats may become such numbers."""
+    found = [(band.name, band.step) for band in bands if band.step in _DIVISORS]
     texts = [f"{name} is multiplied by its scale of {scale:g}" for name, scale in found]
     advice = "If it must be divided by that number, the scale is 1 / {:g} = {:.6g}"
     warn("scale", texts, advice.format(found[0][1], 1 / found[0][1]) if found else "")
 
 
-def _warn_about_statistics(bands: Sequence[_BandUnits], scale: Any, warn: Warn) -> None:
+def _is_scaled(band: _BandUnits, scale: Any) -> bool:
+    """Return whether a std alone seems to be in the layout's unit, and numbers come as stored."""
+    return scale is None and band.own_step not in (None, 1.0) and band.std < 1
+
+
+def _warn_about_statistics(
+    bands: Sequence[_BandUnits], settings: Mapping[str, Any], warn: Warn
+) -> None:
     """Warn of a mean or deviation that no data of these bands can have."""
+    scale, no_mean = settings["scale"], settings["mean"] is None
     texts, too_small = [], False
     for band in bands:
         low, high = band.low, band.high
@@ -126,15 +134,13 @@ def _warn_about_statistics(bands: Sequence[_BandUnits], scale: Any, warn: Warn) 
             texts.append(f"{span}, and cannot have a mean of {band.mean:g}")
         elif band.std > high - low + band.step:  # which maps all to numbers from 0 to 1
             texts.append(f"{span}, and cannot have a std of {band.std:g}")
-        elif scale is None and band.own_step not in (None, 1.0) and band.std < 1:
+        elif band.std < _ROUNDED * band.least_std or (no_mean and _is_scaled(band, scale)):
             too_small = True
-            texts.append(f"{band.name} is read as stored, and cannot have a std of {band.std:g}")
-        elif band.std < _ROUNDED * band.least_std:
-            too_small = True
-            texts.append(
-                f"{band.name} has steps of {band.step:g} as scaled, and with a mean of "
-                f"{band.mean:g} cannot have a std of {band.std:g}"
-            )
+            kind = f"has steps of {band.step:g} as scaled"
+            if scale is None and band.own_step not in (None, 1.0):
+                kind = "is read as stored"
+            mean = "" if no_mean else f"with a mean of {band.mean:g} "
+            texts.append(f"{band.name} {kind}, and {mean}cannot have a std of {band.std:g}")
     steps = sorted({band.step for band in bands})
     if too_small and scale is None and all(band.own_step not in (None, 1.0) for band in bands):
         cure = "They seem to be in the layout's unit: leave scale=None out"
