@@ -169,7 +169,8 @@ CHECKS: dict[str, Check] = {
     "constant": Check(
         "warning",
         "patches with one value in every pixel",
-        "leave them out, or find out what overwrote them",
+        "leave them out, or find out what overwrote them; if they are meant, such as sea in "
+        "elevation, write the unit of the band in a layout",
     ),
     "saturated": Check(
         "warning",
@@ -181,7 +182,7 @@ CHECKS: dict[str, Check] = {
         "warning",
         "bands with numbers below zero",
         "find out if they are no data, need an offset in the layout, or are uint16 read as int16; "
-        "if they are meant, write the unit of the band in a layout",
+        "if they are meant, write the unit of the band in a layout, such as dB, m or index",
     ),
     "nodata": Check(
         "warning",

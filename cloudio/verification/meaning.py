@@ -13,6 +13,8 @@ from ..layouts.layout import Layout
 
 # Numbers without a unit, and reflectance, are not below zero.
 _UNITS_FROM_ZERO = (None, "", "reflectance")
+# In other units, such as m, mm and percent, patches of one number are natural: sea, no rain.
+_UNITS_THAT_VARY = (*_UNITS_FROM_ZERO, "dB", "K", "degC", "°C")
 # Land cover and masks have fewer different numbers than this.
 _MIN_DISTINCT = 65
 # Of reflectance fewer pixels are below zero; of dB, degrees or indexes more can be.
@@ -21,9 +23,12 @@ _SIGNED_SHARE = 0.25
 _NEAR_WRAP = 64
 
 _UNKNOWN = "not in the layout"
+_UNIT = "a unit in which patches of one number are natural"
 _NO_WAVELENGTH = "no wavelength, which other bands have"
 _FEW_NUMBERS = "few different numbers, as codes of classes have"
 _SIGNED_NUMBERS = "a quarter of the pixels or more is below zero"
+#: Why patches of one number each, such as the angle of the sun, are not reported.
+NUMBER_PER_PATCH = "every patch has one number of its own"
 #: Why no codes of a label are checked.
 NO_LABEL_MAP = "no label map"
 
@@ -54,11 +59,16 @@ def why_not_measured(layout: Layout, band: Band | None) -> str | None:
     """Return why patches of one number can be natural in an array; None if they are not.
 
     Reflectance varies from pixel to pixel, and so do most floats.  Land cover and elevation may
-    not.  Wavelengths tell reflectance from the rest; in a layout without any, all bands count.
+    not.  Units and wavelengths tell reflectance from the rest; in a layout without any, all bands
+    count.
     """
     if band is None:
         return _UNKNOWN
-    if band.wavelength is not None or band.dtype == "float32":
+    if band.wavelength is not None:
+        return None
+    if band.unit not in _UNITS_THAT_VARY:
+        return _UNIT
+    if band.dtype == "float32":
         return None
     others_have = any(other.wavelength is not None for other in layout.bands)
     return _NO_WAVELENGTH if others_have or band.kind == "label" else None

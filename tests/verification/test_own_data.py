@@ -10,7 +10,7 @@ from clean import TINY, found_checks, verify_tiny
 from defects import PLANTED
 
 import cloudio
-from cloudio import Band, Layout, Window
+from cloudio import Band, LabelMap, Layout, Window
 
 SIDE, N = 64, 8
 
@@ -185,3 +185,66 @@ def test_planted_defects_of_bands_are_found_without_wavelengths_too(tiny, plante
     plant(tiny)
     report = verify_tiny(tiny, layout=replace(TINY, bands=plain), **options)
     assert [found for found in found_checks(report) if found in expected] == expected
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize(("unit", "is_natural"), [("m", True), ("%", True), ("K", False)])
+def test_the_unit_tells_that_patches_of_one_number_are_meant(tmp_path, dtype, unit, is_natural):
+    array = bands(dtype)
+    array[2:4] = 0  # the sea, beside mountains
+    report = verify(tmp_path, array, unit=unit)
+    assert checks(report) == ([] if is_natural else [("constant", (2, 3))])
+    reason = "a unit in which patches of one number are natural"
+    assert skips(report) == ([("constant", "B.dat", reason)] if is_natural else [])
+
+
+@pytest.mark.parametrize(("unit", "is_natural"), [(None, True), ("", True), ("reflectance", False)])
+def test_a_number_of_its_own_in_every_patch_can_be_meant(tmp_path, unit, is_natural):
+    array = np.empty((N, SIDE, SIDE), "f4")
+    array[:] = np.arange(N)[:, None, None] * 2.5 + 30  # the angle of the sun
+    report = verify(tmp_path, array, unit=unit)
+    assert checks(report) == ([] if is_natural else [("constant", tuple(range(N)))])
+    reason = "every patch has one number of its own"
+    assert skips(report) == ([("constant", "B.dat", reason)] if is_natural else [])
+
+
+# ---- labels --------------------------------------------------------------------------------------
+
+
+def verify_label(path, codes, label_map):
+    band = Band("mask", "label", codes.dtype.name)
+    maps = {} if label_map is None else {"mask": {"own": label_map}}
+    layout = Layout("Own", (SIDE, SIDE), Window(0, 0, SIDE, SIDE), (band,), label_maps=maps)
+    codes.tofile(path / "mask.dat")
+    return checks(cloudio.verify(path, layout=layout, progress=False))
+
+
+QA60 = [{"bits": 10, "class": 1}, {"bits": 11, "class": 2}]
+SWAPPED = [("byte-order", tuple(range(N)))]
+
+
+@pytest.mark.parametrize(
+    ("codes", "label_map", "expected"),
+    [
+        ([0, 1024, 2048, 3072], LabelMap.from_fields(QA60, unlisted=0), []),
+        ([0, 1024, 2048], LabelMap({0: 0, 1024: 1, 2048: 2}), []),
+        ([0, 1024, 2048], None, []),
+        ([0, 256, 512], None, SWAPPED),
+        ([0, 256, 512], LabelMap(["clear", "cloud", "shadow"]), SWAPPED),
+        ([0, 256], LabelMap.from_fields([{"bits": 0, "class": 1}], unlisted=0), SWAPPED),
+    ],
+)
+def test_codes_in_the_other_byte_order_are_told_from_high_bits(
+    tmp_path, codes, label_map, expected
+):
+    array = np.random.default_rng(0).choice(codes, (N, SIDE, SIDE)).astype("u2")
+    assert verify_label(tmp_path, array, label_map) == expected
+
+
+def test_a_single_patch_of_one_class_is_no_placeholder(tmp_path):
+    clear = np.zeros((2, SIDE, SIDE), "u1")
+    label_map = LabelMap(["clear", "cloud"])
+    assert verify_label(tmp_path, clear[:1], label_map) == []
+    assert verify_label(tmp_path, clear, label_map) == [("label-zeros", (0, 1))]
+    assert verify_label(tmp_path, clear[:1], LabelMap.threshold(40)) == []
+    assert verify_label(tmp_path, clear[:1] + 9, label_map) == [("label-empty", (0,))]

@@ -7,7 +7,7 @@ import numpy as np
 from ..._utils.text import percent
 from ...reading.scan import ArrayCounts
 from ..checked_array import CheckedArray
-from ..meaning import SkippedCheck, can_be_below_zero, why_below_zero, why_codes
+from ..meaning import NUMBER_PER_PATCH, SkippedCheck, can_be_below_zero, why_below_zero, why_codes
 from ..report import Finding
 
 # A few pixels at the largest number are glints and hot spots; a hundredth of a patch is not.
@@ -103,6 +103,9 @@ def _check_constant(
     is_constant[sorted(array.holes)] = False
     patches = np.flatnonzero(is_constant)
     values = np.unique(records["minimum"][is_constant])
+    is_unknown = array.band.wavelength is None and not array.band.unit
+    if is_unknown and len(patches) == len(records) > 2 and len(values) > 1:
+        natural = natural or NUMBER_PER_PATCH
     is_one_placeholder = len(patches) >= max(2, len(records)) and len(values) == 1
     if len(values) == 1:
         message = f"every pixel is {values[0]:g}"

@@ -27,18 +27,34 @@ def check_label(
     """
     present = [int(code) for code in np.flatnonzero(counts.histogram)]
     every_patch = range(array.n_patches)
-    if len(present) == 1:
+    # One patch of one class is natural, unless its type is too small for the codes of the map.
+    if len(present) == 1 and (array.n_patches > 1 or codes.not_storable):
         yield from _check_placeholder(array, codes, present[0])
         return
-    if counts.dtype.itemsize == 2 and any(present) and not any(code % 256 for code in present):
+    if counts.dtype.itemsize == 2 and _looks_byte_swapped(codes, present):
         yield from array.found("byte-order", every_patch, "every code is a multiple of 256")
         return
     if codes.default_map is None:
         return
-    if codes.default_map.as_threshold and set(present) <= {0, 1}:
+    if codes.default_map.as_threshold and set(present) == {0, 1}:
         yield from array.found("label-binary", every_patch, "only the codes 0 and 1")
         return
     yield from _check_codes(array, counts, classes, codes, padding, present)
+
+
+def _looks_byte_swapped(codes: LabelCodes, present: list[int]) -> bool:
+    """Return whether codes are those of a map, or small numbers, in the other byte order.
+
+    The bits 10 and 11 of QA60 are multiples of 256 too.
+    """
+    if not any(present) or any(code % 256 for code in present):
+        return False
+    label_map = codes.default_map
+    if label_map is None:
+        return 256 in present
+    if label_map.fields:
+        return all(bit < 8 for field in label_map.fields for bit in field["bits"])
+    return not any(code in codes.with_class | codes.unlabeled for code in present if code)
 
 
 def _check_placeholder(array: CheckedArray, codes: LabelCodes, code: int) -> Iterator[Finding]:
