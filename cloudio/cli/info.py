@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,10 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
 def as_dict(
     path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None
 ) -> dict[str, Any]:
-    """Return what `describe` shows, and the presets, as JSON holds it; NaN is "nan"."""
+    """Return what `describe` shows, and the presets, as JSON holds it; NaN is "nan".
+
+    Infinity is "inf".
+    """
     from .._utils.warn import suppressed
     from ..reading.dataset import open
     from .inventory import effective_layout, summarize_arrays
@@ -113,7 +117,7 @@ def _split_entry(name: str, split: "Dataset") -> dict[str, Any]:
     return {
         "name": name,
         "patches": len(split),
-        "metadata": list(split.metadata),
+        "metadata": list(split.metadata_names),
         "folder": os.fspath(split.folders[name]),
     }
 
@@ -123,7 +127,7 @@ def _array_entry(array: "ArraySummary") -> dict[str, Any]:
     entry: dict[str, Any] = {"name": array.name, "dtypes": array.dtypes, "bytes": array.n_bytes}
     if band is None:
         return entry
-    nodata = str(band.nodata) if band.nodata != band.nodata else band.nodata
+    nodata = band.nodata if band.nodata is None or math.isfinite(band.nodata) else str(band.nodata)
     numbers = {"scale": band.scale, "offset": band.offset, "nodata": nodata}
     known = {"unit": band.unit, "wavelength": band.wavelength}
     return entry | {"kind": band.kind} | ({} if band.kind == "label" else numbers | known)

@@ -121,9 +121,11 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
         compared = _name_or_names(compared)
         results["agreement"] = stats.agreement(ds, compared, reference, **settings)
     if not results:
+        unknown = "" if arguments.no_bands or arguments.raw else listed(_unscaled(ds))
+        hint = f"the scale of {unknown} is unknown: --raw counts numbers as stored; else "
         raise RequestError(
-            f"there is nothing to count in {ds.path}, which has {listed(ds.names)}; give "
-            "--bands, --labels or --agreement"
+            f"there is nothing to count in {ds.path}, which has {listed(ds.names)}; "
+            f"{hint if unknown else ''}give --bands, --labels or --agreement"
         )
     return ResultSet(results)
 

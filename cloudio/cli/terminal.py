@@ -22,6 +22,7 @@ _PHRASES = (
     ("force=True or --force", "--force"),
     ("open the data set with io='pread'", "in Python, open the data set with io='pread'"),
     ("layout must be a cloudio.Layout or the path of a TOML file", "give the path of a TOML file"),
+    ("; pass scale=, such as scale=None for numbers as stored", "; --raw counts them as stored"),
     ("or (low, high), with", "or LOW,HIGH, with"),
     (f"them, {_RULES}", "them or codes"),
     (_RULES, "--policy codes"),

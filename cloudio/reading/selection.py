@@ -59,7 +59,14 @@ def _default_bands(dataset: Collection) -> Sequence[str]:
     for name, choices in dataset.layout.presets.items():
         # Not the next preset where one band is missing: that would be other data, unasked for.
         if any(band in dataset.names for choice in choices for band in choice):
-            return [name]
+            try:
+                return _preset(dataset, name, choices)
+            except RequestError as error:
+                complete = complete_preset(dataset)
+                other = f"the preset {complete!r}, which is complete, or " if complete else ""
+                raise RequestError(
+                    f"no bands are given, and {error}; give {other}names of bands"
+                ) from None
     return all_bands(dataset)
 
 

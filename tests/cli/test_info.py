@@ -1,6 +1,7 @@
 """What `cloudio info` says of a machine and of a data set."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -115,6 +116,23 @@ def test_offset_unit_and_nodata_are_told_where_an_array_has_one(tmp_path):
     assert ["a", "band", "int16", "0.0001", "-1000", "-", "0", "0.000"] in rows
     assert ["b", "band", "int16", "0.0001", "-1000", "-", "nan", "0.000"] in rows
     assert ["c", "band", "int16", "1", "-", "K", "-", "0.000"] in rows
+
+
+@pytest.mark.parametrize("nodata", ["nan", "inf", "-inf"])
+def test_json_has_no_number_that_json_lacks(tmp_path, nodata, capsys):
+    np.zeros((2, 8, 8), "f4").tofile(tmp_path / "a.dat")
+    array = f'[[arrays]]\nname = "a"\ndtype = "float32"\nnodata = {nodata}\n'
+    (tmp_path / "cloudio.toml").write_text(f'name = "x"\npatch = [8, 8]\n{array}')
+    assert main(["info", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert found["arrays"][0]["nodata"] == nodata
+
+
+def test_json_reads_no_field_of_metadata(tmp_path, capsys):
+    layout = own(tmp_path / "data")
+    (tmp_path / "data" / "metadata.csv").write_text("a,b\n1,2\n3\n")  # which verify reports
+    assert main(["info", str(tmp_path / "data"), "--json", "--layout", str(layout)]) == 0
+    assert json.loads(capsys.readouterr().out)["splits"][0]["metadata"] == ["a", "b"]
 
 
 def test_offset_unit_and_nodata_have_no_column_where_no_array_has_one(tmp_path):

@@ -33,7 +33,16 @@ def test_a_preset_of_which_a_band_is_missing_is_refused(tmp_path):
     """Not the next preset: that would be other bands than on another day."""
     l1c, l2a = CLOUDSEN12.presets["L1C"][0], CLOUDSEN12.presets["L2A"][0]
     write_split(tmp_path, 1, CLOUDSEN12, names=[*l1c[1:], *l2a])
-    with pytest.raises(RequestError, match="preset 'L1C' needs L1C_B1;"):
+    words = (
+        "no bands are given, and preset 'L1C' needs L1C_B1; .*; give the preset 'L2A', which is "
+    )
+    with pytest.raises(RequestError, match=words):
+        cloudio.open(tmp_path).reader()
+
+
+def test_bands_of_no_complete_preset_must_be_named(tmp_path):
+    write_split(tmp_path, 1, CLOUDSEN12, names=["L1C_B4"])
+    with pytest.raises(RequestError, match=r"preset 'L1C' needs L1C_B1, .*; give names of bands$"):
         cloudio.open(tmp_path).reader()
 
 

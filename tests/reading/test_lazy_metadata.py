@@ -98,3 +98,15 @@ def test_a_row_that_is_lost_later_is_an_error(tmp_path):
     path.write_text(path.read_text().rsplit("\n", 2)[0] + "\n")
     with raises(LayoutError, "has 1 rows; it had 2 when the data set was opened"):
         len(ds.metadata)
+
+
+def test_a_column_that_is_lost_later_is_an_error(tmp_path):
+    write_split(tmp_path / "train", 2, names=["B2"])
+    path = tmp_path / "train" / "metadata.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    for ask in (lambda ds: ds.metadata, lambda ds: ds.subset(b=4)):
+        path.write_text("a,b\n1,2\n3,4\n")
+        ds = open_small(tmp_path)
+        path.write_text("a,c\n1,2\n3,4\n")
+        with raises(LayoutError, "has no column 'b'; it had one when the data set was opened"):
+            ask(ds)

@@ -120,3 +120,17 @@ def test_warnings_are_printed_as_sentences(mini, capsys):
         line.startswith("cloudio: warning: LABEL_qa60 is stored in 1 byte per pixel")
         for line in lines
     )
+
+
+def test_a_scale_that_the_layout_does_not_give_is_told_and_how_to_do_without(tmp_path, capsys):
+    np.zeros((2, 8, 8), "u2").tofile(tmp_path / "A.dat")
+    array = '[[arrays]]\nname = "A"\ndtype = "uint16"\nscale = "unknown"\n'
+    (tmp_path / "cloudio.toml").write_text(f'name = "own"\npatch = [8, 8]\n{array}')
+    assert main(["stats", str(tmp_path)]) == 2
+    assert "the scale of A is unknown: --raw counts numbers as stored; else" in (
+        capsys.readouterr().err
+    )
+    assert main(["stats", str(tmp_path), "--bands", "A"]) == 2
+    message = "as uint16, and the layout own does not have it; --raw counts them as stored\n"
+    assert capsys.readouterr().err.endswith(message)
+    assert main(["stats", str(tmp_path), "--raw"]) == 0

@@ -47,9 +47,15 @@ class MetadataFile:
     def read(self, names: Iterable[str] | None = None) -> dict[str, list[str]]:
         """Return columns as they are written; all of them, or those of ``names``.
 
-        LayoutError if a row is wrong, or the number of rows has changed.
+        LayoutError if a row is wrong, or the columns or the number of rows have changed.
         """
-        columns = read_columns(self.path, names)
+        wanted = set(self.names if names is None else names)
+        columns = read_columns(self.path, wanted)
+        if lost := [name for name in self.names if name in wanted and name not in columns]:
+            reason = (
+                f"has no column {lost[0]!r}; it had one when the data set was opened. Open it again"
+            )
+            raise LayoutError.about(self.path, reason)
         for column in columns.values():
             if len(column) != self.n_rows:
                 reason = (
