@@ -27,6 +27,10 @@ _PHRASES = (
     (f"them, {_RULES}", "them or codes"),
     (_RULES, "--policy codes"),
 )
+# Of a label without a map.
+_MAP = re.compile(
+    r" Give \{'[^']*': None\} for codes as stored, or \{.*?\}\} for classes; or write "
+)
 # Where a command has no --policy, neither of these helps.
 _GIVE_CODES = ". Give --policy codes"
 _CONFIRM = re.compile(r"\s*To confirm, write labels=\{'(?P<label>[^']*)': '(?P<policy>[^']*)'\}")
@@ -153,6 +157,7 @@ def _reworded(message: str, options: Collection[str]) -> str:
     message = _CONFIRM.sub(
         r" To confirm, give --labels \g<label> --policy \g<policy>" if confirmed else "", message
     )
+    message = _MAP.sub(" Give --policy codes, or write " if confirmed else " Write ", message)
     for python, words in _PHRASES:
         message = message.replace(python, words)
     if not confirmed:

@@ -23,6 +23,10 @@ def resolve_scales(
     else:
         scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
         offsets = [0.0] * len(bands)
+        if not all(scales):
+            raise RequestError(
+                f"scale={scale!r}; scale must be numbers other than 0, or None for stored numbers"
+            )
     return scales, offsets
 
 
@@ -33,7 +37,12 @@ def _layout_factors(dataset: Collection, name: str) -> tuple[float, float]:
         if known is None:
             reason = f"{layout} has no such array"
         elif known.factors is None:
-            reason = f"{layout} does not have it"
+            source = dataset.layout.file
+            where = layout if source is None else source.path
+            raise RequestError(
+                f'{name} has scale = "unknown" in {where}; write its scale there, or pass scale=, '
+                "such as scale=0.0001, or scale=None for numbers as stored"
+            )
         else:
             reason = f"{layout} knows that of {known.dtype}"
         raise RequestError(

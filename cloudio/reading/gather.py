@@ -233,6 +233,8 @@ def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -
     if dtype in FLOAT_DTYPES:
         scales = per_band("scale", 1.0 if scale is None else scale, len(bands))
         offsets = per_band("offset", 0.0 if offset is None else offset, len(bands))
+        if not all(scales):
+            raise RequestError(f"scale={scale!r}; scale must be numbers other than 0")
         if overflows_float32(scales + offsets):
             raise RequestError(f"scale={scale!r} or offset={offset!r} overflows float32")
         return {"scale": scales, "offset": offsets, "to": dtype}

@@ -178,7 +178,7 @@ class Reader(Generic[B]):
         self._worker_reader: Reader[B] | None = None
         # Last, so that a request that is refused causes no warning.
         warn_about_units(dataset, self.bands, self.dtype_name, units, limits)
-        warn_about_labels(dataset, selection, self.size, io)
+        warn_about_labels(dataset, selection, self.size, io, ignore)
 
     def _plan_labels(
         self, labels: Any, selection: LabelSelection, label_dtype: Any, ignore: Any, io: str

@@ -165,7 +165,7 @@ def _parse_labels(dataset: Collection, labels: Any) -> dict[str, Any]:
         if array in rules:
             raise RequestError(f"labels={labels!r} names {array} twice")
         if rule is _DEFAULT:
-            rule = next(iter(dataset.layout.label_maps.get(array, {})), "card")
+            rule = next(iter(dataset.layout.label_maps.get(array, {})), _DEFAULT)
         rules[array] = LabelMap(rule) if isinstance(rule, Mapping) else rule
     return rules
 
@@ -178,13 +178,28 @@ def _label_map(dataset: Collection, array: str, rule: Any) -> LabelMap | None:
     if rule is None or isinstance(rule, LabelMap):
         return rule
     policies = dataset.layout.label_maps.get(array, {})
+    if not policies:
+        raise RequestError(_no_label_map(dataset, array, rule))
     if not isinstance(rule, str) or rule not in policies:
-        known = listed(map(repr, policies))
-        choices = f"its policies: {known}. Give one of them," if known else "it has none. Give"
-        is_band = dataset.band(array).kind == "band"
         raise RequestError(
-            f"{array} has no policy {rule!r}; {choices} a LabelMap, a mapping of codes to classes, "
-            f"or None for codes as stored{f'. {array} is a band, not a label' if is_band else ''}"
+            f"{array} has no policy {rule!r}; its policies: {listed(map(repr, policies))}. Give "
+            "one of them, a LabelMap, a mapping of codes to classes, or None for codes as stored"
             f"{suggest(rule, policies)}"
         )
     return policies[rule]
+
+
+def _no_label_map(dataset: Collection, array: str, rule: Any) -> str:
+    """Return what to do with a label that the layout has no map for."""
+    layout = dataset.layout
+    where = layout.name if layout.file is None else layout.file.path
+    text = f"{array} has no label map in {where}"
+    if rule is not _DEFAULT:
+        text = f"{array} has no policy {rule!r}: it has no label map in {where}"
+    if dataset.band(array).kind == "band":
+        text += ', where it is a band, not a label: write kind = "label" for it, if it is one'
+    return (
+        f"{text}. Give {{{array!r}: None}} for codes as stored, or {{{array!r}: {{0: 0, 1: 1}}}} "
+        f"for classes; or write [label_maps.{array}.NAME] with classes = {{ 0 = 0, 1 = 1 }} into a "
+        "layout file"
+    )

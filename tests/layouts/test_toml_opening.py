@@ -48,7 +48,7 @@ def test_a_label_by_its_name_follows_its_first_policy(tmp_path):
         assert np.array_equal(label, np.where((codes == 0) | (codes == 1), codes, 255))
     both = ds.reader("red", {"water": "both"}, scale=1).read([0]).label[0]
     assert np.array_equal(both[0], np.where(codes == 0, 0, 1))
-    with refusal(RequestError, "red has no policy 'card'; it has none. Give a LabelMap"):
+    with refusal(RequestError, "red has no label map in", "Give {'red': None} for codes as stored"):
         ds.reader("red", "red", scale=1)
 
 

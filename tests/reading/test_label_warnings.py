@@ -257,3 +257,29 @@ def test_the_real_data_warns_of_what_is_there(realdata):
     }  # fmt: skip
     assert len(texts) == 5
     assert "All sampled pixels of train, val, test (" in "".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("label_map", "what"),
+    [
+        ({0: 0, 1: 1, 2: 2}, "class 2"),
+        (LabelMap({0: 0}, unlisted=2), "class 2"),
+        ("card", "class 2 (thin cloud)"),
+    ],
+)
+def test_an_ignore_that_is_also_a_class_is_warned_of_once(all_labels, label_map, what):
+    ds = cloudio.open(all_labels)
+    labels = {"manual_hq": label_map}
+    (text,) = warned(lambda: ds.reader("B4", labels, ignore=2))
+    assert text == (
+        f"ignore=2 is also {what} of LABEL_manual_hq: ignored pixels and padding cannot "
+        "be told from it. Give an ignore that is no class, such as 255; to ignore that class on "
+        "purpose, map its codes to None"
+    )
+    assert warned(lambda: ds.reader("B4", labels, ignore=2)) == []
+
+
+@pytest.mark.parametrize("label_map", [{0: 0, 1: 1, 2: None}, {0: 0, 1: 1}, None])
+def test_an_ignore_that_is_no_class_is_not_warned_of(all_labels, label_map):
+    ds = cloudio.open(all_labels)
+    assert warned(lambda: ds.reader("B4", {"manual_hq": label_map}, ignore=2)) == []

@@ -82,8 +82,17 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ),
         (
             {"labels": "L1C_B2"},
-            "L1C_B2 has no policy 'card'; it has none. Give a LabelMap, a mapping of codes to "
-            "classes, or None for codes as stored. L1C_B2 is a band, not a label",
+            "L1C_B2 has no label map in Small, where it is a band, not a label: write kind = .label"
+            ". for it, if it is one. Give {'L1C_B2': None} for codes as stored, or",
+        ),
+        (
+            {"labels": {"L1C_B2": "paper"}},
+            "L1C_B2 has no policy 'paper': it has no label map in Small",
+        ),
+        ({"scale": 0}, "scale=0; scale must be numbers other than 0, or None"),
+        (
+            {"bands": ["B2", "B3"], "scale": [1, 0.0]},
+            r"scale=\[1, 0.0\]; scale must be numbers other",
         ),
         ({"labels": "S1_VV"}, "S1_VV is stored as float32; a label must hold whole numbers"),
         ({"labels": {"hq": {0: 300}}}, "LABEL_hq: class 300 does not fit uint8"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from counted_set import inside, read_label
 
-from cloudio import LabelMap, RequestError, stats
+from cloudio import CloudioWarning, LabelMap, RequestError, stats
 
 
 def test_counts_are_those_of_a_reader(data):
@@ -57,7 +57,8 @@ def test_n_classes_and_ignore_are_applied(data):
     assert stats.classes(ds, "half", n_classes=4).counts.tolist()[2:] == [0, 0]
     found = stats.classes(ds, "hq", ignore=0)
     assert found.counts[0] == 0
-    label = read_label(ds, "hq", ignore=0)
+    with pytest.warns(CloudioWarning, match="ignore=0 is also class 0"):
+        label = read_label(ds, "hq", ignore=0)
     assert found.ignored == (label == 0).sum()
     assert np.array_equal(found.counts[1:], np.bincount(label.ravel())[1:])
     minus = stats.classes(ds, {"hq": {0: 0, 1: 1, 2: -1}}, ignore=-1)["hq"]

@@ -184,7 +184,8 @@ def test_one_patch_without_channels_is_told(tmp_path):
 
 def test_a_scale_that_the_layout_does_not_know_is_told(tmp_path):
     ds = cloudio.open(follow(refused(save(tmp_path / "own", x=images(2, 30, 40)))))
-    with refusal(cloudio.RequestError, "scale of x is unknown", "the layout own does not have it"):
+    words = ("x has scale", "unknown", "own/cloudio.toml; write its scale there, or pass scale=, s")
+    with refusal(cloudio.RequestError, *words):
         ds.reader(["x"])
     assert np.array_equal(
         ds.reader(["x"], scale=None, size=(30, 40)).read([1]).image[0, 0], ds["x"][1]

@@ -49,8 +49,8 @@ def requests(draw, layout=builders.SMALL, n_patches=7, widest=48):
         "size": (height, width),
         "scale": draw(
             st.sampled_from(["reflectance", None])
-            | number
-            | st.lists(number, min_size=len(bands), max_size=len(bands))
+            | number.filter(bool)
+            | st.lists(number.filter(bool), min_size=len(bands), max_size=len(bands))
         ),
         "mean": draw(st.none() | number),
         "std": draw(st.none() | st.floats(1e-3, 1e3)),

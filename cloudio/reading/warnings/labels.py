@@ -11,7 +11,7 @@ from ..._utils.warn import dismiss, warn_once, was_warned
 from ...layouts.band import Window
 from ...layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
 from ...layouts.codes.class_names import describe_class
-from ...layouts.labels import LabelMap, cannot_hold, notable_codes
+from ...layouts.labels import LabelMap, cannot_hold, notable_codes, reachable_classes
 from ...layouts.layout import Layout
 from ...storage.arrays import OpenArray
 from ..collection import Collection
@@ -43,9 +43,16 @@ class LabelRequest:
 
 
 def warn_about_labels(
-    dataset: Collection, labels: LabelSelection, size: tuple[int, int], io: str
+    dataset: Collection,
+    labels: LabelSelection,
+    size: tuple[int, int],
+    io: str,
+    ignore: int | None = None,
 ) -> None:
-    """Warn, once for a path, label and matter, if labels are not what they look like."""
+    """Warn, once for a path, label and matter, if labels are not what they look like.
+
+    ``ignore`` is the class of ignored pixels, if it is among the classes that are read.
+    """
     folder, layout = os.fspath(dataset.path), dataset.layout
     for name, label_map in labels.label_maps.items():
         files = dict(zip(dataset.splits, dataset.open_arrays(name, io), strict=True))
@@ -54,6 +61,8 @@ def warn_about_labels(
         _warn_about_codes(label)
         _warn_about_policy(label)
         _warn_about_probability(label)
+        if ignore is not None and label_map is not None:
+            _warn_about_ignore(label, label_map, ignore)
     raw = [name for name, label_map in labels.label_maps.items() if label_map is None]
     valid = layout.valid.size
     if raw and (size[0] > valid[0] or size[1] > valid[1]):
@@ -179,6 +188,18 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
             what = "the code" if len(codes) == 1 else "the codes"
             parts.append(f"{what} {listed(codes)}: {', '.join(each)}")
     return "; ".join(parts)
+
+
+def _warn_about_ignore(label: LabelRequest, label_map: LabelMap, ignore: int) -> None:
+    """Warn if ignored pixels become a class that other pixels have."""
+    if ignore not in reachable_classes(label_map):
+        return
+    warn_once(
+        (label.folder, "ignore", label.name, ignore),
+        f"ignore={ignore} is also {describe_class(label_map.names, ignore)} of "
+        f"{label.name}: ignored pixels and padding cannot be told from it. Give an ignore that is "
+        "no class, such as 255; to ignore that class on purpose, map its codes to None",
+    )
 
 
 # ---- codes as stored -----------------------------------------------------------------------------
