@@ -119,6 +119,13 @@ _LAZY_NAMES = {
 }
 
 
+# Names of other libraries.
+_MEANT = {
+    **dict.fromkeys(("load", "load_dataset", "read", "dataset", "open_dataset"), "open"),
+    "dataloader": "Loader",
+}
+
+
 def __getattr__(name: str) -> Any:
     import importlib
 
@@ -132,7 +139,8 @@ def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
         from ._utils.text import suggest
 
-        hint = suggest(name, [*__all__, *_LAZY_ROOMS])
+        meant = _MEANT.get(name.lower())
+        hint = f"; did you mean {meant}?" if meant else suggest(name, [*__all__, *_LAZY_ROOMS])
     raise AttributeError(f"module 'cloudio' has no attribute {name!r}{hint}")
 
 

@@ -31,18 +31,18 @@ cdef struct Shape:
     int64_t start  # in its file
 
 
-cdef Shape buffer_shape(Buffer buffer) except *:
+cdef Shape buffer_shape(Buffer buffer, Py_ssize_t a) except *:
     """The shape of a buffer, after the proof that every pixel may be read."""
     cdef Py_buffer *view = &buffer.view
     cdef int type = element_type(buffer)
     if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
-        raise ValueError(f"an array is {buffer.described()}; it must be (patch, row, column)")
+        raise ValueError(f"arrays[{a}] is {buffer.described()}; it must be (patch, row, column)")
     if view.strides[2] != view.itemsize:
         raise ValueError(
-            f"an array has strides {tuple([view.strides[k] for k in range(3)])}; "
-            f"pixels of a row must be contiguous, {view.itemsize} bytes apart")
+            f"arrays[{a}] has strides {tuple([view.strides[k] for k in range(3)])}; the pixels of "
+            f"a row must be contiguous, {view.itemsize} bytes apart: pass np.ascontiguousarray(it)")
     if not buffer.aligned():
-        raise ValueError("an array is not aligned to its type")
+        raise ValueError(f"arrays[{a}] is not aligned to its type; pass a copy of it")
     return Shape(type, view.itemsize, view.shape[0], view.shape[1], view.shape[2],
                  view.strides[0], view.strides[1], 0)
 
@@ -108,7 +108,7 @@ cdef class BasePlan:
         cdef Buffer buffer
         if file is None:
             buffer = Buffer(array, 0)
-            shape = buffer_shape(buffer)
+            shape = buffer_shape(buffer, a)
             desc.base = <const char *>buffer.view.buf
             self.buffers.append(buffer)
         else:
@@ -126,15 +126,15 @@ cdef class BasePlan:
             self.patch_height, self.patch_width = shape.n_rows, shape.n_cols
         if shape.n_rows != self.patch_height or shape.n_cols != self.patch_width:
             raise ValueError(
-                f"an array has patches of {shape.n_rows} x {shape.n_cols}; the first has "
-                f"{self.patch_height} x {self.patch_width}")
+                f"arrays[{a}] has patches of {shape.n_rows} x {shape.n_cols}; it must have "
+                f"{self.patch_height} x {self.patch_width}, as arrays[0] has")
         if a == 0:
             self.starts[s + 1] = self.starts[s] + shape.n_patches
             self.n_patches = self.starts[s + 1]
         elif shape.n_patches != self.starts[s + 1] - self.starts[s]:
             raise ValueError(
-                f"an array has {shape.n_patches} patches; the first has "
-                f"{self.starts[s + 1] - self.starts[s]}")
+                f"arrays[{a}] has {shape.n_patches} patches; it must have "
+                f"{self.starts[s + 1] - self.starts[s]}, as arrays[0] has")
         if s == 0:
             self.ops[a].type, self.ops[a].item = shape.type, shape.item
             self.ops[a].move = move_size(shape.item)

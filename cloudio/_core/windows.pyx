@@ -6,6 +6,13 @@ from cloudio._core.job cimport Job, SampleWindow
 from cloudio._core.plans cimport BasePlan
 
 
+cdef index_error(Py_ssize_t k, number, Py_ssize_t n_patches):
+    """The IndexError for a patch number that is out of range."""
+    valid = f", so index must be {-n_patches}..{n_patches - 1}" if n_patches else ""
+    are = "is 1 patch" if n_patches == 1 else f"are {n_patches} patches"
+    return IndexError(f"index[{k}] = {number}; there {are}{valid}")
+
+
 cdef int resolve_index(Buffer index, Py_ssize_t n_patches) except -1:
     """Turn negative numbers into those from the start; see `kernels.resolve`."""
     cdef int64_t *numbers = <int64_t *>int64_data(index)
@@ -14,7 +21,7 @@ cdef int resolve_index(Buffer index, Py_ssize_t n_patches) except -1:
         raise ValueError(f"index is {index.described()}; it must have one dimension")
     for k in range(index.view.shape[0]):
         if not -n_patches <= numbers[k] < n_patches:
-            raise IndexError(f"index[{k}] = {numbers[k]}; there are {n_patches} patches")
+            raise index_error(k, numbers[k], n_patches)
         if numbers[k] < 0:
             numbers[k] += n_patches
     return 0
@@ -47,7 +54,7 @@ cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) excep
             break
         patch = (<const int64_t *>index.view.buf)[k]
         if not 0 <= patch < plan.n_patches:
-            raise IndexError(f"index[{k}] = {patch}; there are {plan.n_patches} patches")
+            raise index_error(k, patch, plan.n_patches)
         while patch < plan.starts[s]:
             s -= 1
         while patch >= plan.starts[s + 1]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import RequestError
 from .tensors import as_host_array, check_not_masked, numpy_name
-from .text import counted, listed, suggest
+from .text import counted, listed, shown, suggest
 
 INT64 = np.dtype(np.int64)
 MOST_INT64 = np.iinfo(INT64).max
@@ -104,8 +104,8 @@ def per_band(what: str, given: Any, n_bands: int) -> list[float]:
         numbers = np.full(n_bands, numbers)
     if numbers.shape != (n_bands,):
         raise RequestError(
-            f"{what} has shape {numbers.shape}, but there are {counted(n_bands, 'band')}; give one "
-            "number, or one per band"
+            f"{what} has shape {numbers.shape}, but there {'is' if n_bands == 1 else 'are'} "
+            f"{counted(n_bands, 'band')}; give one number, or one per band"
         )
     if not np.isfinite(numbers).all():
         raise RequestError(f"{what}={given!r}; {what} must be finite")
@@ -129,7 +129,7 @@ def whole_numbers(what: str, given: Any) -> np.ndarray:
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"{what} must be an array of whole numbers: {error}") from None
     if numbers.dtype is not INT64:
-        numbers = _as_int64(what, numbers)
+        numbers = _as_int64(what, numbers, given)
     if listed:
         for number in given:
             if type(number) is not int:
@@ -138,7 +138,29 @@ def whole_numbers(what: str, given: Any) -> np.ndarray:
     return numbers
 
 
-def _as_int64(what: str, numbers: np.ndarray) -> np.ndarray:
+# What whole numbers are, of an argument that is none, and what others may mean by it.
+_EXAMPLES = {
+    "index": "whole numbers, such as [0, 3, 5]",
+    "origin": "whole numbers, (row, col)",
+    "symmetry": "whole numbers from 0 to 7",
+}
+_MEANT = {
+    ("symmetry", "d4"): "; 'd4' is an option of Loader",
+    ("symmetry", "flip"): "; 'flip' is an option of Loader",
+}
+
+
+def _as_int64(what: str, numbers: np.ndarray, given: Any) -> np.ndarray:
+    if numbers.dtype.kind not in "iuMmbfc" and numbers.size:  # text, or any object
+        needed = _EXAMPLES.get(what, "whole numbers")
+        hint = _MEANT.get((what, given), "") if isinstance(given, str) else ""
+        if isinstance(given, (set, frozenset)):
+            hint = "; a set has no order, so pass sorted(...)"
+        elif isinstance(given, slice):
+            hint = "; reader[0:4] reads a slice"
+        elif numbers.dtype.kind == "O" and all(map(is_whole, numbers.ravel())):
+            hint = "; it is too large"
+        raise RequestError(f"{what}={shown(given)}; {what} must be {needed}{hint}")
     if numbers.dtype.kind not in "iu" and numbers.size:
         hint = ": for a mask, pass np.flatnonzero(mask)" if numbers.dtype.kind == "b" else ""
         raise RequestError(f"{what} has dtype {numbers.dtype}; it must hold whole numbers{hint}")

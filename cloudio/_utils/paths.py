@@ -26,8 +26,8 @@ def local_path(given: Any, what: str = "path") -> Path:
     if not isinstance(given, (str, os.PathLike)):
         hint = "; pass its .path" if isinstance(getattr(given, "path", None), Path) else ""
         raise RequestError(
-            f"{what} is of type {type(given).__name__}; {what} must be a path, a str or a "
-            f"pathlib.Path{hint}"
+            f"{what} is {'None' if given is None else 'of type ' + type(given).__name__}; {what} "
+            f"must be a str or a pathlib.Path{hint}"
         )
     text = os.fsdecode(given)
     if not text or "\0" in text:

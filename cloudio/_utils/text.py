@@ -51,6 +51,12 @@ def escape_controls(text: str) -> str:
     return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
 
 
+def shown(value: object, n_characters: int = 60) -> str:
+    """Return the repr of a value on one line, cut to some characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= n_characters else f"{text[: n_characters - 3]}..."
+
+
 def closest(name: object, choices: Iterable[str]) -> str | None:
     """Return the choice that is most like ``name``; None if none is."""
     if not isinstance(name, str):
@@ -59,6 +65,9 @@ def closest(name: object, choices: Iterable[str]) -> str | None:
 
     folded = {choice.lower(): choice for choice in choices}
     found = get_close_matches(name.lower(), folded, n=1)
+    if not found and len(name) > 2:  # only one begins so
+        begin = [choice for choice in folded if choice.startswith(name.lower())]
+        found = begin if len(begin) == 1 else []
     return folded[found[0]] if found else None
 
 

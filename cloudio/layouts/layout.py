@@ -72,10 +72,14 @@ class Layout:
             ("rows", self.valid.row, self.valid.height, self.patch[0]),
             ("columns", self.valid.col, self.valid.width, self.patch[1]),
         ):
-            if first < 0 or extent < 1 or first + extent > whole:
+            if extent < 1:
                 raise EntryError(
-                    f"the valid window has {what} {first}..{first + extent - 1}; it must lie in "
-                    f"those of the patch, 0..{whole - 1}",
+                    f"the valid window has {extent} {what}; it must have 1 or more", "valid"
+                )
+            if first < 0 or first + extent > whole:
+                raise EntryError(
+                    f"the valid window has {what} {first}..{first + extent - 1}, but the patch has "
+                    f"{what} 0..{whole - 1}",
                     "valid",
                 )
         names = Counter(band.name for band in self.bands)
@@ -255,6 +259,8 @@ class Layout:
 
 def _check_types(layout: Layout) -> None:
     """Raise EntryError unless the entries of a layout have the types of its fields."""
+    if isinstance(layout.bands, Band) or not isinstance(layout.bands, Iterable):
+        raise EntryError(f"bands = {layout.bands!r}; bands must be a tuple of Bands", "bands")
     valid = layout.valid
     if not isinstance(valid, Window) or not all(
         is_whole(n) for n in (valid.row, valid.col, *valid.size)

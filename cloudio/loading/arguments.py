@@ -1,19 +1,16 @@
 """The options of a loader and their checks, and what replaces those of torch's DataLoader."""
 
-import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from .._utils.numbers import check_bool, check_whole
-from .._utils.text import counted, suggest
+from .._utils.text import counted
 from .._utils.types import Crop, Index, Symmetries, Weights
 from ..errors import RequestError
 from ..reading.indexing import resolve_index_or_mask
 from .sampling import Shard
-
-P = ParamSpec("P")
 
 
 class LoaderOptions(TypedDict, total=False):
@@ -41,7 +38,7 @@ class LoaderOptions(TypedDict, total=False):
 
 _NO_WORKERS = "there are no worker processes: leave it out"
 # Arguments of torch's DataLoader that a loader does not have.
-_REPLACED = {
+REPLACED = {
     "num_workers": "one thread reads whole batches with all CPUs: leave it out. prefetch= is how "
     "many batches it builds ahead, threads= of the reader how many CPUs it uses",
     "collate_fn": "batches are read whole, and nothing is collated: leave it out. transform= is "
@@ -62,24 +59,6 @@ _REPLACED = {
     "device": "cloudio.torch.Loader has device=",
     "dataset": "the first argument is a reader, as ds.reader(...) returns",
 }
-
-
-def explain_unknown(init: Callable[P, None]) -> Callable[P, None]:
-    """Make an ``__init__`` say what replaces a keyword that it does not have."""
-    code = init.__code__
-    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-
-    @functools.wraps(init)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
-        for name in kwargs:
-            if name not in names:
-                hint = _REPLACED.get(name)
-                hint = suggest(name, names) if hint is None else f"; {hint}"
-                what = type(args[0]).__name__ if args else "Loader"
-                raise TypeError(f"{what}() got an unexpected keyword argument {name!r}{hint}")
-        init(*args, **kwargs)
-
-    return checked
 
 
 def check_count(what: str, value: Any, least: int) -> int:

@@ -32,8 +32,8 @@ def check_columns(dataset: Collection, columns: Any) -> tuple[str, ...]:
             )
         if name not in known:
             raise RequestError(
-                f"columns: the metadata has no column {name!r}{suggest(name, known)}; it has "
-                f"{listed(known) or 'none'}"
+                f"columns: the metadata has no column {name!r}; it has "
+                f"{listed(known) or 'none'}{suggest(name, known)}"
             )
         if name in _PARTS:
             raise RequestError(

@@ -12,12 +12,14 @@ from typing import Any, TypeVar, Unpack, overload
 import numpy as np
 
 from .._core.pool import Pool
+from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool
 from .._utils.types import Crop, Index, Symmetries, Weights
 from ..reading.batch import B
 from ..reading.outputs import allocate_image
 from ..reading.reader import Reader, check_reader
 from .arguments import (
+    REPLACED,
     LoaderOptions,
     check_allocate,
     check_count,
@@ -25,7 +27,6 @@ from .arguments import (
     check_ranks,
     check_replacement,
     check_shard,
-    explain_unknown,
     parse_patches,
 )
 from .augmentation import Augmentation
@@ -169,7 +170,7 @@ class Loader(Epochs[B]):
         **options: Unpack[LoaderOptions],
     ) -> None: ...
 
-    @explain_unknown
+    @explain_unknown(REPLACED)
     def __init__(
         self,
         reader: Reader[Any],

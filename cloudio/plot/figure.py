@@ -11,6 +11,7 @@ from typing import Literal, cast
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
+from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_whole
 from .._utils.types import Index
 from ..errors import RequestError
@@ -32,6 +33,7 @@ from .plotted_labels import open_label_reader
 _MOST_PATCHES = 100
 
 
+@explain_unknown()
 def patch(
     ds: Dataset,
     index: Index,

@@ -42,6 +42,11 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -
     The file has 200 dots per inch, which shows a patch of 512 pixels pixel for pixel, or fewer if
     that is more than 10,000 dots.
     """
+    if not isinstance(figure, Figure):
+        raise RequestError(
+            f"figure is of type {type(figure).__name__}; figure must be one of matplotlib, as "
+            "cloudio.plot.patch returns: plot.save(figure, path)"
+        )
     kind = format_of(path)
     drawn = io.BytesIO()
     dpi = min(_DPI, max(figure.dpi, _MOST_DOTS / max(figure.get_size_inches())))

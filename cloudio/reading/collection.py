@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from .._core import kernels
-from .._utils.text import listed, suggest
+from .._utils.text import counted, listed, suggest
 from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Band, Window
@@ -21,7 +21,7 @@ from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
 from ..storage.diagnostics import check_unknown_array, diagnose_files
 from ..storage.discovery import Split
-from ..storage.metadata.conditions import check_conditions, equals_any, find_column
+from ..storage.metadata.conditions import check_conditions, equals_any, find_columns
 from ..storage.metadata.table import Columns, MetadataTable
 from ..storage.open_files import OpenFiles
 from .indexing import resolve_index, resolve_index_or_mask
@@ -120,7 +120,7 @@ class Collection:
 
         Parameters
         ----------
-        names : sequence of str
+        names : str or sequence of str
             Columns of metadata.csv.
 
         Returns
@@ -135,7 +135,7 @@ class Collection:
         LayoutError
             If metadata.csv has a wrong row, or other rows than when the data set was opened.
         """
-        names = [find_column(self.metadata_names, name, self.path) for name in names]
+        names = find_columns(self.metadata_names, names, self.path)
         return self._table.columns(names, self._index)
 
     @cached_property
@@ -273,7 +273,7 @@ class Collection:
         RequestError, IndexError
             If the index, a column or a value is wrong.
         """
-        check_conditions(where)
+        check_conditions(where, index, self.metadata_names)
         if index is None and not where:
             raise RequestError("subset() needs an index, a mask, or a condition on the metadata")
         n = len(self)
@@ -296,10 +296,14 @@ class Collection:
         """Return a read-only view of an array's file, (patch, row, column); for one split only."""
         name = self.find(name)
         if len(self._splits) > 1 or self._index is not None:
+            split = self._splits[0].name
+            what = f"has {counted(len(self._splits), 'split')}"
+            use = f"ds.split({split!r})[{name!r}]"
+            if self.is_subset:
+                what, use = "is a subset", "a split of the whole data set"
             raise RequestError(
-                f"ds[{name!r}] is a view of one file, but this data set is "
-                + ("a subset of a split" if len(self._splits) == 1 else "several splits")
-                + "; use ds.split(...) of the whole data set, or ds.reader"
+                f"ds[{name!r}] is a view of one file, but this data set {what}; use {use}, or "
+                f"ds.reader({name!r})"
             )
         return self.open_arrays(name)[0].array
 

@@ -1,13 +1,15 @@
 """Data sets: opened from a folder, read by readers, pickled as paths."""
 
+import functools
 import os
 from collections.abc import Sequence
 from html import escape
-from typing import Any, Literal, Never, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, overload
 
 import numpy as np
 
 from .._utils import tables
+from .._utils.keywords import explain_unknown
 from .._utils.machine import warn_about_variables
 from .._utils.text import gigabytes
 from .._utils.types import IO, AxisOrder, ElementType, FilePath, Numbers, Scale, Size
@@ -24,12 +26,38 @@ from ..storage.open_files import OpenFiles
 from ..storage.opening.scan import scan_path
 from .batch import Batch, MaskedBatch
 from .collection import Collection
-from .options import ReaderSettings
+from .options import READER_KEYWORDS, ReaderSettings
 from .reader import Reader
 from .selection import Bands, Labels
 
 
-class Dataset(Collection):
+class _Explained(Collection):
+    """Errors that say what to write for common wrong guesses."""
+
+    if not TYPE_CHECKING:  # type checkers know what a data set has
+
+        @functools.wraps(Collection.__init__)
+        def __new__(cls, *args: Any, **kwargs: Any) -> "Dataset":
+            if "open_files" not in kwargs:
+                raise TypeError("a Dataset is made by cloudio.open, such as cloudio.open('data/')")
+            return super().__new__(cls)
+
+        def __getattr__(self, name: str) -> Never:
+            raise AttributeError(self._describe_missing(name), name=name, obj=self)
+
+    def _describe_missing(self, name: str) -> str:
+        hint = ""
+        if not name.startswith("_"):
+            if name in self.splits:
+                hint = f"; ds.split({name!r}) returns that split"
+            elif name in self.metadata_names:
+                hint = f"; ds.metadata[{name!r}] is that column"
+            elif name in self.names:
+                hint = f"; ds.reader({name!r}) reads that array"
+        return f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+
+
+class Dataset(_Explained):
     """Patches of one or more splits, and the arrays that all of these splits have.
 
     `cloudio.open` returns it; `split` and `subset` give parts of it.  Patches are numbered from 0,
@@ -115,6 +143,7 @@ class Dataset(Collection):
         **settings: Unpack[ReaderSettings],
     ) -> Reader[Any]: ...
 
+    @explain_unknown(READER_KEYWORDS)
     def reader(
         self,
         bands: Bands | None = None,
@@ -285,6 +314,16 @@ def _reopen(
 # ---- opening -------------------------------------------------------------------------------------
 
 
+_BY_READER = "ds.reader(...) of the data set has it"
+_OPEN_KEYWORDS = {
+    **dict.fromkeys(("split", "splits"), "cloudio.open(path).split('train') returns one split"),
+    **dict.fromkeys(("mode", "readonly"), "files are only read: leave it out"),
+    **dict.fromkeys(("mmap", "mmap_mode"), "io='mmap' is the default; io='pread' maps nothing"),
+    **dict.fromkeys(("bands", "labels", "size", "scale", "dtype", "threads"), _BY_READER),
+}
+
+
+@explain_unknown(_OPEN_KEYWORDS)
 def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "mmap") -> Dataset:
     """Open a folder of patches and return it as a data set.
 

@@ -1,5 +1,6 @@
 """How stored numbers become output: a factor and a summand per band, ``x * factor + summand``."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,10 @@ def resolve_scales(
     """Return each band's scale and offset: ``x * scale + offset`` is the stored x in its unit."""
     if isinstance(scale, str):
         if scale != "reflectance":
-            raise RequestError(f"scale={scale!r}; scale must be 'reflectance', None or numbers")
+            hint = f"; give the number {scale}" if _is_numeric(scale) else ""
+            raise RequestError(
+                f"scale={scale!r}; scale must be 'reflectance', None or numbers{hint}"
+            )
         pairs = [_layout_factors(dataset, name) for name in bands]
         scales, offsets = [a for a, _ in pairs], [b for _, b in pairs]
     else:
@@ -28,6 +32,13 @@ def resolve_scales(
                 f"scale={scale!r}; scale must be numbers other than 0, or None for stored numbers"
             )
     return scales, offsets
+
+
+def _is_numeric(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _layout_factors(dataset: Collection, name: str) -> tuple[float, float]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import BasePlan, Gather, Remap
+from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from .._utils.tensors import as_host_array
-from .._utils.text import listed
+from .._utils.text import listed, shown
 from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import DTYPES
@@ -39,7 +40,11 @@ from .outputs import (
     numpy_dtype,
 )
 
+# Types of labels.
+_CODES = tuple(name for name in DTYPES if np.dtype(name).kind in "iu")
 
+
+@explain_unknown()
 def gather(
     arrays: Sequence[SupportsArray] | SupportsArray,
     index: Index,
@@ -124,6 +129,7 @@ def gather(
     return out
 
 
+@explain_unknown()
 def remap(
     array: SupportsArray,
     index: Index,
@@ -175,11 +181,9 @@ def remap(
     RequestError, IndexError
         If an argument is wrong.  Arguments are validated before ``out`` is written.
     """
-    codes = _check_array("array", array)
+    codes = _check_array("array", array, _CODES)
     stored, dtype = codes.dtype, parse_label_dtype(dtype, "dtype")
-    if stored.kind not in "iu" or stored.itemsize > 2:
-        raise RequestError(f"array has dtype {stored}; it must hold codes of one or two bytes")
-    check_ignore(ignore, dtype)
+    check_ignore(ignore, dtype, "dtype")
     classes = _table(table, stored, dtype, ignore)
     patch = codes.shape[1], codes.shape[2]
     window = patch if size is None else parse_size(size, patch)
@@ -212,14 +216,14 @@ def _bands(arrays: Any) -> list[np.ndarray]:
     return [_check_array(f"arrays[{k}]", array) for k, array in enumerate(arrays)]
 
 
-def _check_array(what: str, given: Any) -> np.ndarray:
+def _check_array(what: str, given: Any, dtypes: Sequence[str] = tuple(DTYPES)) -> np.ndarray:
     """Return the array (patch, row, column); RequestError if the kernels cannot read it."""
     array = as_host_array(what, given)
     if not isinstance(array, np.ndarray) or array.ndim != 3 or 0 in array.shape[1:]:
         kind = f"of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise RequestError(f"{what} is {kind}; it must be an array (patch, row, column)")
-    if array.dtype.name not in DTYPES:
-        raise RequestError(f"{what} has dtype {array.dtype}; it must be one of {listed(DTYPES)}")
+    if array.dtype.name not in dtypes:
+        raise RequestError(f"{what} has dtype {array.dtype}; it must be one of {listed(dtypes)}")
     if not array.dtype.isnative:
         raise RequestError(
             f"{what} is {array.dtype.str}, of another byte order than this machine's; "
@@ -244,10 +248,11 @@ def _factors(bands: Sequence[np.ndarray], dtype: str, scale: Any, offset: Any) -
                 f"{option}={value!r} with dtype={dtype!r}, which gives numbers as stored; leave "
                 f"{option} out, or use a float dtype"
             )
-    if other := [band.dtype for band in bands if band.dtype != numpy_dtype(dtype)]:
-        raise RequestError(
-            f"an array has dtype {other[0]}, not {dtype}; dtype='float32' reads any array"
-        )
+    for k, band in enumerate(bands):
+        if band.dtype != numpy_dtype(dtype):
+            raise RequestError(
+                f"arrays[{k}] has dtype {band.dtype}, not {dtype}; dtype='float32' reads any array"
+            )
     return {"scale": None, "offset": None}
 
 
@@ -264,9 +269,12 @@ def _table(table: Any, stored: np.dtype[Any], dtype: np.dtype[Any], ignore: int)
     except ValueError as error:  # rows of different lengths
         raise RequestError(f"table must be an array of classes: {error}") from None
     if classes.shape != (n_codes,) or classes.dtype.kind not in "iu":
+        found = f"is {shown(table)}"
+        if classes.ndim == 1 and classes.dtype.kind in "iufb":
+            found = f"has {len(classes):,} entries of {classes.dtype}"
         raise RequestError(
-            f"table has shape {classes.shape} and dtype {classes.dtype}; it must be {n_codes} "
-            "whole numbers, a class for every code"
+            f"table {found}; it must be a mapping such as {{0: 0, 1: 1}}, a LabelMap, or "
+            f"{n_codes:,} whole numbers, the class of every code"
         )
     limits = np.iinfo(dtype)
     if classes.min() < limits.min or classes.max() > limits.max:

@@ -16,7 +16,10 @@ def parse_index(index: Any, n_patches: int) -> np.ndarray:
     """Return ``index`` as int64, (n,); negative numbers still count from the end."""
     if type(index) is np.ndarray and index.dtype.char in "QL" and (index > MOST_INT64).any():
         k = int(index.argmax())
-        raise IndexError(f"index[{k}] = {index[k]}; there are {n_patches} patches")
+        raise IndexError(
+            f"index[{k}] = {index[k]}; there are {n_patches} patches, so index must be "
+            f"{-n_patches}..{n_patches - 1}"
+        )
     numbers = whole_numbers("index", index)
     if numbers.ndim == 1:
         return numbers
@@ -73,7 +76,10 @@ def parse_origin(origin: Any, n: int) -> np.ndarray:
     """Return ``origin`` as int64, (2,) or (n, 2)."""
     numbers = whole_numbers("origin", origin)
     if numbers.shape != (2,) and numbers.shape != (n, 2):
-        raise RequestError(f"origin has shape {numbers.shape}; it must be (2,) or ({n}, 2)")
+        raise RequestError(
+            f"origin has shape {numbers.shape}; give one (row, col) for all samples, or {n} of "
+            "them, one per sample"
+        )
     return numbers
 
 
@@ -84,5 +90,8 @@ def parse_symmetry(symmetry: Any, n: int) -> np.ndarray:
     """Return ``symmetry`` as int64, () or (n,)."""
     numbers = whole_numbers("symmetry", symmetry)
     if numbers.shape != () and numbers.shape != (n,):
-        raise RequestError(f"symmetry has shape {numbers.shape}; it must be one number, or ({n},)")
+        raise RequestError(
+            f"symmetry has shape {numbers.shape}; give one number for all samples, or {n} numbers, "
+            "one per sample"
+        )
     return numbers

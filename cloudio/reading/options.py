@@ -22,6 +22,24 @@ LAYOUTS = ("NCHW", "NHWC")
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0, "bfloat16": 3.3895313892515355e38}
 
 
+# Keywords that people try, and what there is in their place.
+_BY_READ = "symmetry= of read and of Loader turns and flips"
+_BY_LOADER = "cloudio.Loader(reader, batch_size) has this"
+READER_KEYWORDS = {
+    "label": "did you mean labels?",
+    "band": "did you mean bands?",
+    "channels": "did you mean bands?",
+    **dict.fromkeys(("flip", "rotate", "augment", "symmetry"), _BY_READ),
+    **dict.fromkeys(("shuffle", "batch_size", "seed", "transform", "columns"), _BY_LOADER),
+    "crop": "size= is the size of a crop; origin= of read, or crop= of Loader, says where it is",
+    "origin": "reader.read(index, origin=...) has it",
+    "index": "reader.read(index) takes it; ds.subset(index) selects patches",
+    "split": "ds.split('train').reader(...) reads one split",
+    "normalize": "pass mean= and std=",
+    "device": "cloudio.torch.Loader has device=",
+}
+
+
 class ReaderSettings(TypedDict, total=False):
     """The settings of a `Reader` that do not change what kind of batch it reads."""
 
@@ -110,12 +128,13 @@ def as_list(numbers: Any) -> Any:
     return numbers if numbers is None or isinstance(numbers, str) else np.asarray(numbers).tolist()
 
 
-def check_ignore(ignore: Any, dtype: np.dtype[Any]) -> None:
+def check_ignore(ignore: Any, dtype: np.dtype[Any], option: str = "label_dtype") -> None:
     limits = np.iinfo(dtype)
+    more = f"; {option}='int64' holds others" if dtype.itemsize == 1 else ""
     if not is_whole(ignore) or not limits.min <= ignore <= limits.max:
         raise RequestError(
-            f"ignore={ignore!r}; ignore must be a whole number that {dtype} holds; "
-            "label_dtype='int64' holds any"
+            f"ignore={ignore!r}; labels are {dtype}, so ignore must be a whole number from "
+            f"{limits.min} to {limits.max}{more}"
         )
 
 

@@ -297,8 +297,8 @@ class Reader(Generic[B]):
         Batch or MaskedBatch
             New arrays, aligned to cache lines of 64 bytes.  ``index`` is zeros, and stays so.
         """
-        if operator.index(n) < 0:
-            raise RequestError(f"n={n}; n must be 0 or more samples")
+        if not hasattr(n, "__index__") or operator.index(n) < 0:
+            raise RequestError(f"n={n!r}; n must be a whole number, 0 or more")
         image, label, valid = self._allocate(n)
         batch: B = make_batch(image, label, np.zeros(n, np.int64), valid)
         return batch

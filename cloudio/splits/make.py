@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.keywords import explain_unknown
 from .._utils.types import SupportsArray
 from ..errors import CloudioWarning, RequestError
 from ..reading.collection import check_dataset
@@ -22,6 +23,7 @@ _GROUP_HINT = (
 )
 
 
+@explain_unknown({"by": "did you mean group?"})
 def make_splits(
     ds: Dataset,
     shares: Mapping[str, float],

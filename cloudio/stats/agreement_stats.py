@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._utils.arrays import frozen, ratio
+from .._utils.tensors import frozen, ratio
 from .._utils.text import listed
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLASSES, COMPARED

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._utils.arrays import frozen, ratio
+from .._utils.tensors import frozen, ratio
 from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
 from .provenance import Provenance

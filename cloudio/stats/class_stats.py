@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .._utils.arrays import ratio
 from .._utils.numbers import is_number
+from .._utils.tensors import ratio
 from .._utils.text import listed, percent, suggest
 from .._utils.warn import warn_once
 from ..errors import RequestError

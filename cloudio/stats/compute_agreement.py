@@ -5,9 +5,10 @@ from typing import overload
 
 import numpy as np
 
-from .._utils.arrays import frozen
+from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.progress import progress_bar
+from .._utils.tensors import frozen
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from ..reading import scan
@@ -56,6 +57,7 @@ def agreement(
 ) -> ResultSet[Agreement]: ...
 
 
+@explain_unknown()
 def agreement(
     ds: Dataset,
     source: Labels,

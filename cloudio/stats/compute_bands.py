@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._utils.arrays import frozen
+from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.numbers import is_whole, overflows_float32
 from .._utils.progress import Advance, progress_bar
+from .._utils.tensors import frozen
 from .._utils.types import Scale, SupportsArray
 from ..errors import RequestError
 from ..layouts.band import Window
@@ -26,6 +27,7 @@ from .provenance import Provenance
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
 
 
+@explain_unknown()
 def bands(
     ds: Dataset,
     bands: Bands | None = None,

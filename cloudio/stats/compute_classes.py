@@ -5,9 +5,10 @@ from typing import overload
 
 import numpy as np
 
-from .._utils.arrays import frozen
+from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.progress import progress_bar
+from .._utils.tensors import frozen
 from ..layouts.labels import LabelMap
 from ..reading import scan
 from ..reading.collection import check_dataset
@@ -50,6 +51,7 @@ def classes(
 ) -> ResultSet[ClassStats]: ...
 
 
+@explain_unknown()
 def classes(
     ds: Dataset,
     labels: Labels | None = None,

@@ -240,8 +240,11 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise not_found(path, "file of statistics")
     try:
         return _from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{path} does not hold statistics that save() wrote ({error})") from None
+    except (ValueError, KeyError, TypeError):
+        raise RequestError(
+            f"{path} does not hold statistics; save() of a result, or cloudio stats -o FILE, "
+            "writes such a file"
+        ) from None
 
 
 def _from_plain(entries: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.arrays import frozen
+from .._utils.tensors import frozen
 from ..layouts.labels import LabelMap
 
 

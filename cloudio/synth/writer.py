@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.files import check_new_folder, new_folder
+from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_whole
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
@@ -30,6 +31,7 @@ from .scene import SIDE, Scene
 _PATCHES = MappingProxyType({"train": 8, "val": 2, "test": 2})
 
 
+@explain_unknown()
 def synthesize(
     path: str | os.PathLike[str],
     patches: Mapping[str, int] = _PATCHES,

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from .._core.pool import Pool
+from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool
 from .._utils.types import Crop, Index, Symmetries, Weights
 from ..errors import RequestError
 from ..loading import loader
-from ..loading.arguments import LoaderOptions, explain_unknown
+from ..loading.arguments import REPLACED, LoaderOptions
 from ..loading.finish import Finish
 from ..loading.iteration import BatchIterator
 from ..loading.loader import R
@@ -138,7 +139,7 @@ class Loader(loader.Loader[T]):
         **options: Unpack[LoaderOptions],
     ) -> None: ...
 
-    @explain_unknown
+    @explain_unknown(REPLACED)
     def __init__(
         self,
         reader: Reader[Any],
@@ -307,6 +308,10 @@ def _parse_device(device: Any) -> Any:
         if parsed.type != "cuda":
             torch.empty(0, device=parsed)
     except (RuntimeError, TypeError, AssertionError, ImportError) as error:
+        if type(device) is str and re.fullmatch(r"gpu(:\d+)?", device, re.IGNORECASE):
+            raise RequestError(
+                f"device={device!r}; give {device.lower().replace('gpu', 'cuda')!r} or 'cpu'"
+            ) from None
         reason = re.split(r"[.:]?\s*\n|\. ", str(error))[0]
         raise RequestError(f"device={device!r} cannot be used: {reason}") from None
     if parsed.type == "cuda":

@@ -15,24 +15,25 @@ _ARRAY_ENTRY = _ENTRY | {"array": str, "dtype": str, "patches": int, "checksums"
 _METADATA_ENTRY = _ENTRY | {"sha256": str}
 
 
+_WRITES_ONE = "cloudio verify data/ --manifest FILE writes one"
+
+
 def read_manifest(path: Path, layout: str) -> dict[str, Any]:
     """Return the manifest of a data set of that layout; RequestError if the file is none."""
     if not path.exists():
-        raise not_found(path, "manifest")
+        raise FileNotFoundError(f"{not_found(path, 'manifest')}; {_WRITES_ONE}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except IsADirectoryError:
         raise RequestError(
             f"{path} is a folder; give the file that cloudio verify --manifest FILE wrote"
         ) from None
-    except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
-        raise RequestError(
-            f"{path} is not a manifest: {error}; cloudio verify --manifest FILE writes one"
-        ) from None
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
+        raise RequestError(f"{path} is not a manifest; {_WRITES_ONE}") from None
     if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(
         "cloudio manifest"
     ):
-        raise RequestError(f"{path} is not a manifest; cloudio verify --manifest FILE writes one")
+        raise RequestError(f"{path} is not a manifest; {_WRITES_ONE}")
     if manifest["format"] != FORMAT:
         raise RequestError(
             f"{path} has the format {manifest['format']!r}; this cloudio reads {FORMAT!r}"

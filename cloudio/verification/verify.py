@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
+from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
@@ -27,7 +28,13 @@ from .manifest_reader import read_manifest
 from .meaning import SkippedCheck
 from .report import Finding, Report, sort_findings
 
+_KEYWORDS = {
+    "quick": "full=False checks no pixels",
+    **dict.fromkeys(("split", "splits"), "give the folder of a split as the path"),
+}
 
+
+@explain_unknown(_KEYWORDS)
 def verify(
     path: str | os.PathLike[str],
     *,

@@ -235,7 +235,7 @@ def one(array, scale=(1.0,), offset=(0.0,)):
         (np.zeros((2, 8, 9), ">i2"), "format >h"),
         (np.zeros((8, 9), np.int16), r"\(8, 9\) of format h; it must be \(patch, row, column\)"),
         (np.zeros((2, 8, 0), np.int16), r"it must be \(patch, row, column\)"),
-        (I16[:, :, ::2], r"strides \(144, 18, 4\); pixels of a row must be contiguous, 2 bytes"),
+        (I16[:, :, ::2], r"strides \(144, 18, 4\); the pixels of a row must be contiguous, 2"),
         (I16[:, :, ::-1], "must be contiguous"),
         (
             np.frombuffer(bytes(289), np.uint8)[1:].view(np.int16).reshape(2, 8, 9),
@@ -260,11 +260,11 @@ def test_arrays_that_no_row_function_reads_are_refused(array, message):
         ),
         (
             lambda: Gather([[I16], [I16[:1]]], [[None]] * 2, [1, 1], [0, 0]),
-            "has 1 patches; the first has 2",
+            "has 1 patches; it must have 2",
         ),
         (
             lambda: Gather([[I16], [I16[:, :7]]], [[None]] * 2, [1, 1], [0, 0]),
-            "patches of 7 x 9; the first has 8 x 9",
+            "patches of 7 x 9; it must have 8 x 9",
         ),
         (
             lambda: Gather([[I16, I16.view("u2")]], [[None] * 2], [1], [0]),

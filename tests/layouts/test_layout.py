@@ -211,6 +211,8 @@ def test_a_file_that_the_layout_does_not_know_keeps_its_name(stem):
             {"label_maps": {"LABEL_hq": {0: 1}}},
             r"label_maps\['LABEL_hq'\] = \{0: 1\}; it must map each policy to a LabelMap",
         ),
+        ({"bands": Band("x")}, "bands = Band.*; bands must be a tuple of Bands"),
+        ({"bands": None}, "bands = None; bands must be a tuple of Bands"),
         ({"bands": (Band("x", nodata=70000),)}, "x has nodata 70000, which int16 cannot hold"),
         ({"bands": (Band("x", nodata=0.5),)}, "x has nodata 0.5, which int16 cannot hold"),
         (
@@ -272,11 +274,11 @@ def test_a_name_that_nothing_has_lists_what_there_is():
 @pytest.mark.parametrize(
     ("valid", "words"),
     [
-        (Window(0, 0, 41, 48), r"rows 0\.\.40; it must lie in those of the patch, 0\.\.39"),
-        (Window(6, 0, 35, 48), r"rows 6\.\.40; it must lie in those of the patch, 0\.\.39"),
-        (Window(0, 0, 40, 49), r"columns 0\.\.48; it must lie in those of the patch, 0\.\.47"),
-        (Window(0, -1, 40, 48), r"columns -1\.\.46; it must lie in those of the patch, 0\.\.47"),
-        (Window(0, 0, 0, 48), r"rows 0\.\.-1; it must lie in those of the patch, 0\.\.39"),
+        (Window(0, 0, 41, 48), r"rows 0\.\.40, but the patch has rows 0\.\.39"),
+        (Window(6, 0, 35, 48), r"rows 6\.\.40, but the patch has rows 0\.\.39"),
+        (Window(0, 0, 40, 49), r"columns 0\.\.48, but the patch has columns 0\.\.47"),
+        (Window(0, -1, 40, 48), r"columns -1\.\.46, but the patch has columns 0\.\.47"),
+        (Window(0, 0, 0, 48), r"0 rows; it must have 1 or more"),
     ],
 )
 def test_a_valid_window_outside_the_patch_is_refused(valid, words):

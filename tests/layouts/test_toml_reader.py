@@ -158,7 +158,7 @@ def test_tables_in_one_line_are_read(tmp_path):
             "[1, 2, 35, 41]",
             "[1, 2, 40, 41]",
             4,
-            "valid: the valid window has rows 1..40; it must lie",
+            "valid: the valid window has rows 1..40, but the pat",
         ),
         ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); patch must be (height, width)"),
         (

@@ -85,7 +85,7 @@ def test_a_data_set_is_no_reader(ds):
         ([0, 2**63 - 1], IndexError, r"an epoch has positions 0\.\.22"),
         ([1.5], RequestError, r"positions has dtype float64; it must hold whole numbers"),
         ([True], RequestError, r"positions"),
-        (["1"], RequestError, r"positions has dtype"),
+        (["1"], RequestError, r"positions=\['1'\]; positions must be whole numbers"),
     ],
 )
 def test_positions_are_whole_numbers_of_an_epoch(reader, positions, error, says):

@@ -6,7 +6,7 @@ from figures import png_size
 pytest.importorskip("matplotlib", reason="matplotlib is an extra")
 from matplotlib.figure import Figure
 
-from cloudio import plot
+from cloudio import RequestError, plot
 
 
 def test_save_replaces_a_file_only_when_forced(small, tmp_path):
@@ -25,3 +25,8 @@ def test_a_file_has_more_dots_than_the_screen_except_for_large_sheets(tmp_path, 
     plot.save(Figure(figsize=inches), tmp_path / "x.png")
     size = png_size((tmp_path / "x.png").read_bytes())
     assert size == (inches[0] * dpi, inches[1] * dpi)
+
+
+def test_what_is_no_figure_is_refused(tmp_path):
+    with pytest.raises(RequestError, match=r"figure is of type int; .* cloudio.plot.patch returns"):
+        plot.save(1, tmp_path / "x.png")

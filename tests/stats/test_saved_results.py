@@ -51,7 +51,7 @@ def test_only_files_with_statistics_are_replaced(data, tmp_path):
         found.save(tmp_path / "no" / "x.json")
     for text in ("", "[]", '{"kind": "Car"}', '{"kind": "ClassStats"}'):
         path.write_text(text)
-        with pytest.raises(RequestError, match="does not hold statistics that save"):
+        with pytest.raises(RequestError, match="does not hold statistics; save"):
             stats.load(path)
 
 

@@ -121,7 +121,7 @@ def test_decimal_commas_are_a_field_too_many_or_text(read):
         read("a,b\n1,5,x\n")
     column = typed_column(read('a,b\n"1,5",x\n')["a"])
     assert column.tolist() == ["1,5"]
-    with pytest.raises(RequestError, match=r"^a=1.5; a holds text \(<U3\), and cannot equal it$"):
+    with pytest.raises(RequestError, match=r"^a=1.5; a holds text, .*: '1,5' of patch 0 is"):
         equals_any("a", column, 1.5)
 
 
@@ -337,23 +337,23 @@ def test_a_condition_finds_the_fields_that_equal_it(column, wanted, rows):
 @pytest.mark.parametrize(
     ("column", "wanted", "holds"),
     [
-        (WHOLE, "3", "whole numbers (int64)"),
-        (WHOLE, True, "whole numbers (int64)"),
-        (WHOLE, np.bool_(True), "whole numbers (int64)"),
-        (WHOLE, [[3]], "whole numbers (int64)"),
-        (WHOLE, 3 + 0j, "whole numbers (int64)"),
-        (WHOLE, np.datetime64("2019-06-01"), "whole numbers (int64)"),
-        (REAL, "1.5", "numbers (float64)"),
-        (REAL, {"least": 1}, "numbers (float64)"),
-        (REAL, np.timedelta64(1, "s"), "numbers (float64)"),
-        (DAYS, 2019, "dates (datetime64[D])"),
-        (DAYS, "June", "dates (datetime64[D])"),
-        (DAYS, "2019-13-01", "dates (datetime64[D])"),
-        (DAYS, "today", "dates (datetime64[D])"),
-        (DAYS, b"2019-06-01", "dates (datetime64[D])"),
-        (TEXT, 5, "text (<U7)"),
-        (TEXT, b"cloudy", "text (<U7)"),
-        (TEXT, ("cloudy", 5), "text (<U7)"),
+        (WHOLE, "3", "whole numbers"),
+        (WHOLE, True, "whole numbers"),
+        (WHOLE, np.bool_(True), "whole numbers"),
+        (WHOLE, [[3]], "whole numbers"),
+        (WHOLE, 3 + 0j, "whole numbers"),
+        (WHOLE, np.datetime64("2019-06-01"), "whole numbers"),
+        (REAL, "1.5", "numbers"),
+        (REAL, {"least": 1}, "numbers"),
+        (REAL, np.timedelta64(1, "s"), "numbers"),
+        (DAYS, 2019, "dates"),
+        (DAYS, "June", "dates"),
+        (DAYS, "2019-13-01", "dates"),
+        (DAYS, "today", "dates"),
+        (DAYS, b"2019-06-01", "dates"),
+        (TEXT, 5, "text"),
+        (TEXT, b"cloudy", "text"),
+        (TEXT, ("cloudy", 5), "text"),
     ],
 )
 def test_what_a_column_cannot_equal_is_refused_with_its_type(column, wanted, holds):
@@ -361,7 +361,10 @@ def test_what_a_column_cannot_equal_is_refused_with_its_type(column, wanted, hol
         equals_any("name", column, wanted)
     refusal = f"name={wanted!r}; name holds {holds}, and cannot equal it"
     hints = {"3": "; give the number 3", "1.5": "; give the number 1.5"}
-    assert str(caught.value) == refusal + (hints.get(wanted, "") if isinstance(wanted, str) else "")
+    hint = hints.get(wanted, "") if isinstance(wanted, str) else ""
+    if holds == "dates":
+        hint = "; give a date such as '2020-06-25', a month '2020-06' or a year '2020'"
+    assert str(caught.value) == refusal + hint
 
 
 @given(st.lists(st.none() | st.floats(allow_infinity=False, width=32), min_size=1), st.data())

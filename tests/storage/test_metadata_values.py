@@ -102,14 +102,14 @@ def test_a_table_is_no_list_of_the_names_of_its_columns():
     class Table(list):
         ndim = 2
 
-    with pytest.raises(RequestError, match=r"^x=\['EU'\]; x holds text \(<U2\), and cannot equal"):
+    with pytest.raises(RequestError, match=r"^x=\['EU'\]; x holds text, and cannot equal"):
         equals_any("x", TEXT, Table(["EU"]))
 
 
 def test_a_long_condition_is_not_printed_as_a_whole():
     with pytest.raises(RequestError) as caught:
         equals_any("x", WHOLE, ["a"] * 1000)
-    assert str(caught.value).startswith("x=list with 'a'; x holds whole numbers (int64)")
+    assert str(caught.value).startswith("x=list with 'a'; x holds whole numbers, and")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,8 @@ def test_a_long_condition_is_not_printed_as_a_whole():
         (REAL, "1e3", "; give the number 1000.0"),
         (WHOLE, "three", ""),
         (typed_column(["True", "False"]), True, "; give the text 'True'"),
-        (typed_column(["1,5", "x"]), 1.5, ""),
+        (typed_column(["1,5", "x"]), 1.5, ": '1,5' of patch 0 is not a number"),
+        (typed_column(["x", "1,5"]), 1.5, ""),
         (
             typed_column(["2019-06-01", "later"]),
             datetime.date(2019, 6, 1),

@@ -90,10 +90,10 @@ def test_a_url_is_refused_with_what_to_do(url, kind):
         ("/vsizip//data/x.zip", "is a path of GDAL"),
         ("", "^path=''; path must be the path of a file or folder, such as '.'$"),
         ("a\0b", "must be the path of a file or folder"),
-        (3, "^path is of type int; path must be a path, a str or a pathlib.Path$"),
-        (None, "path is of type NoneType"),
+        (3, "^path is of type int; path must be a str or a pathlib.Path$"),
+        (None, "path is None"),
         (b"data", "path is of type bytes"),
-        (Remote("s3://b/x"), "path is of type Remote; path must be a path"),
+        (Remote("s3://b/x"), "path is of type Remote; path must be a str"),
     ],
     ids=str,
 )

@@ -18,8 +18,8 @@ from cloudio.verification import verify as verify_module
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("no JSON", "is not a manifest: Expecting value"),
-        ([1], "is not a manifest; cloudio verify --manifest FILE writes one"),
+        ("no JSON", "is not a manifest; cloudio verify data/ --manifest FILE writes"),
+        ([1], "is not a manifest; cloudio verify data/ --manifest FILE writes one"),
         ({"format": None}, "is not a manifest; cloudio verify"),
         (
             {"format": "cloudio manifest 9"},
@@ -44,7 +44,7 @@ def test_a_file_that_is_no_manifest_is_refused(with_manifest, change, message):
     held = json.loads(manifest.read_text(encoding="utf-8"))
     if change == "no JSON":
         manifest.write_text("{", encoding="utf-8")
-        message = "is not a manifest: Expecting"
+        message = "is not a manifest; cloudio verify data/"
     else:
         if isinstance(change, dict):
             held |= change

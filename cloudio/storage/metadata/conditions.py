@@ -1,13 +1,13 @@
 """Conditions on columns of metadata: which fields equal a value, for columns of any type."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..._utils.numbers import is_number
-from ..._utils.text import listed, suggest
+from ..._utils.text import listed, shown, suggest
 from ...errors import RequestError
 from .columns import typed_column
 from .dates import looks_like_date, parse_period
@@ -17,8 +17,16 @@ _CONTENTS = {"i": "whole numbers", "f": "numbers", "M": "dates", "U": "text", "O
 _SHOWN = 200  # characters of a condition in a message
 
 
-def check_conditions(where: Mapping[str, Any]) -> None:
-    """Raise RequestError for a condition that may be meant as an index."""
+def check_conditions(where: Mapping[str, Any], index: Any, names: Sequence[str]) -> None:
+    """Raise RequestError for a condition that may be meant as an index, or the reverse."""
+    if isinstance(index, (str, Mapping)) or callable(index):
+        column = "cloud_coverage" if "cloud_coverage" in names else next(iter(names), "column")
+        if isinstance(index, str) and index in names:
+            column = index
+        raise RequestError(
+            f"subset({shown(index)}); pass patch numbers such as [0, 3], a mask, or a condition on "
+            f"a column of the metadata such as {column}=value"
+        )
     if "index" in where:  # positions, or the column of that name?
         raise RequestError(
             "subset(index=...) is ambiguous; pass positions as the first argument, or select "
@@ -26,7 +34,16 @@ def check_conditions(where: Mapping[str, Any]) -> None:
         )
 
 
-def find_column(names: Sequence[str], name: Any, where: Any) -> str:
+def find_columns(names: Sequence[str], asked: Any, where: Any) -> list[str]:
+    """Return the columns of these names, or of one name; RequestError if one does not exist."""
+    if isinstance(asked, str):
+        asked = [asked]
+    if not isinstance(asked, Iterable):
+        raise RequestError(f"names={asked!r}; names must be columns, such as ['roi_id']")
+    return [_find_column(names, name, where) for name in asked]
+
+
+def _find_column(names: Sequence[str], name: Any, where: Any) -> str:
     """Return that column's name; RequestError, which names all columns, if there is none."""
     if not names:
         raise RequestError(
@@ -113,17 +130,21 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 def _refuse(name: str, column: np.ndarray, wanted: Any, value: Any) -> NoReturn:
     """Raise RequestError: what the column holds, and what may be meant."""
     kind = column.dtype.kind
-    holds = f"{name} holds {_CONTENTS[kind]} ({column.dtype})"
+    holds = f"{name} holds {_CONTENTS[kind]}"
     hint = ""
     if kind in "if" and isinstance(value, str):
         number = typed_column([value])
         if number.dtype.kind in "if":
             hint = f"; give the number {number[0]}"
+    elif kind == "M":
+        hint = "; give a date such as '2020-06-25', a month '2020-06' or a year '2020'"
     elif kind in "UO" and not isinstance(value, (str, bytes)):
         if isinstance(value, (datetime.date, np.datetime64)):
             hint = _odd_date(column)
         elif str(value) in column.tolist():
             hint = f"; give the text {str(value)!r}"
+        elif is_number(value):
+            hint = _odd_number(column)
     given = repr(wanted)
     if len(given) > _SHOWN or "\n" in given:  # a long list, or a table
         given = f"{type(wanted).__name__} with {value!r}"
@@ -157,6 +178,15 @@ def _odd_date(column: np.ndarray) -> str:
     for k, field in enumerate(column.tolist()):
         if field.strip() and typed_column([field]).dtype.kind != "M":
             return f": {field!r} of patch {k} is no ISO date"
+    return ""
+
+
+def _odd_number(column: np.ndarray) -> str:
+    """Return which field keeps a column of text from being numbers, if others look like some."""
+    fields = column.tolist()
+    for k, field in enumerate(fields):
+        if field.strip() and typed_column([field]).dtype.kind not in "if":
+            return f": {field!r} of patch {k} is not a number" if field[:1].isdigit() else ""
     return ""
 
 

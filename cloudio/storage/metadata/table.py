@@ -1,10 +1,11 @@
 """The metadata of a data set: columns over all splits, typed when they are first asked for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
+from ..._utils.text import listed, suggest
 from .columns import typed_column
 from .csv_file import MetadataFile
 
@@ -20,6 +21,16 @@ class Columns(dict[str, np.ndarray[Any, Any]]):
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
+
+    def __missing__(self, name: object) -> NoReturn:
+        hint = suggest(name, self) or f"; there are {listed(self)}"
+        raise KeyError(f"there is no column {name!r}{hint}")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            hint = f"; write metadata[{name!r}]" if name in self else ""
+            raise AttributeError(f"metadata has no attribute {name!r}{hint}", name=name, obj=self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
