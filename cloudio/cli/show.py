@@ -115,7 +115,11 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
     check_writable(output, force=arguments.force)
-    bands: Any = _one_or_several(arguments.bands) or default_bands(ds)
+    try:
+        bands: Any = _one_or_several(arguments.bands) or default_bands(ds)
+    except RequestError as error:
+        hint = f"; --bands {ds.names[0]} shows its codes" if ds.names else ""
+        raise RequestError(f"{error}{hint}") from None
     figure = plot.patch(ds, index, bands=bands, **_plot_options(ds, arguments))
     plot.save(figure, output, force=arguments.force)
     # What nobody asked for is named, unless it is true color.

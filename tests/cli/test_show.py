@@ -1,6 +1,7 @@
 """`cloudio show`."""
 
 import figures
+import numpy as np
 import pytest
 from figures import png_size
 
@@ -125,3 +126,15 @@ def test_what_show_cannot_do_is_one_sentence(small, folder, capsys, words, messa
     assert caught.err.count("\n") == 1
     assert caught.out == ""
     assert [path.name for path in folder.iterdir()] == ["small.toml"]
+
+
+def test_a_data_set_of_labels_is_shown_by_its_codes(tmp_path, capsys):
+    (tmp_path / "cloudio.toml").write_text(
+        'name = "own"\npatch = [8, 8]\n[[arrays]]\nname = "QA"\nkind = "label"\ndtype = "uint16"\n'
+    )
+    np.arange(64, dtype="u2").tofile(tmp_path / "QA.dat")
+    words = ["show", str(tmp_path), "--index", "0", "-o", str(tmp_path / "x.png")]
+    assert main(words) == 2
+    message = "has no bands; it has only labels: QA; --bands QA shows its codes\n"
+    assert capsys.readouterr().err.endswith(message)
+    assert main([*words, "--bands", "QA"]) == 0

@@ -16,7 +16,10 @@ _MONTH = re.compile(r"\d{4}(-\d\d)?", re.ASCII)  # or a year
 # What people write for dates, in any order and with any mark.
 _LIKE_DATE = re.compile(
     r"\d{4}[-/.]\d\d?([-/.]\d\d?)?(?!\d).{0,30}|\d\d?[-/. ](\d\d?|[A-Za-z]{3,9})[-/. ](\d{4}|\d\d)"
-    r"(?!\d).{0,30}|(19|20)\d{6}(T\d{4,6}.{0,10})?",
+    r"(?!\d).{0,30}|(19|20)\d{6}(T\d{4,6}.{0,10})?"
+    # Such as "Sat, 01 Jun 2019" and "Jun 1, 2019".
+    r"|([A-Z][a-z]{2,8},? )?(\d\d? )?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* +\d"
+    r".{0,40}",
     re.ASCII,
 )
 # The years that nanoseconds since 1970 have room for.
