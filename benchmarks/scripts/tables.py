@@ -24,7 +24,7 @@ _OURS, _ALONE = "cloudio, {n} threads,", "cloudio, 1 thread,"
 IN_MEMORY = {
     "the baseline: `np.stack(...) / 10000`, then crop and cast": f"{_OURS} over the baseline",
     '`np.multiply(window, scale, out=out, casting="unsafe")`': f"{_OURS} over np.multiply",
-    "`out[...] = window; out *= scale`, the best numpy we know": f"{_OURS} over out[...]",
+    "`out[...] = window; out *= scale`, the fastest numpy code we found": f"{_OURS} over out[...]",
     "the best numpy in two threads": f"{_OURS} over the best numpy in as many",
     "the best torch in two threads": "float32, over torch",
     "**fraction of the copy limit**": f"{_OURS} fraction of the copy limit",
