@@ -102,6 +102,7 @@ def _arrays(
             return file.arrays(shape, file.header.dtype, file.header.start)
         kind, missing = missing_patches(shape[0], n_patches, n_patches)
         reason = f"has shape {shape}; it must have {counted(n_patches, 'patch')}, as {source}"
+        reason += _header_hint(shape[0] - n_patches, source)
         return file.problem(kind, reason, missing)
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size in fitting:
@@ -113,9 +114,17 @@ def _arrays(
     return file.problem(
         kind,
         f"holds {file.size:,} bytes; it must hold {sizes}, for {counted(n_patches, 'patch')} of "
-        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)}, as {source}",
+        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)}, as {source}"
+        f"{_header_hint(file.size / file.n_bytes(1, layout, file.dtypes[0]) - n_patches, source)}",
         missing,
     )
+
+
+def _header_hint(n_more: float, source: str) -> str:
+    """Return why there is one patch more than rows: metadata.csv may have no header."""
+    if n_more != 1 or not source.endswith(".csv has"):
+        return ""
+    return ". If its first line is a row too, write a line with the names of the columns above it"
 
 
 def _stack(file: InspectedFile) -> str:

@@ -197,6 +197,76 @@ def test_npy_files_of_other_types_say_so(tmp_path):
     assert "x.npy is float64; cloudio reads uint8" in refused(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "cure"),
+    [
+        ("bool", "'uint8'))."),
+        ("int64", "'uint8')) if its numbers are 0 to 255"),
+        ("f8", "'float32'))."),
+    ],
+)
+def test_arrays_of_other_types_are_left_out_with_the_cure(tmp_path, dtype, cure):
+    folder = save(tmp_path / "own", red=images(4, 8, 9), mask=np.zeros((4, 8, 9), dtype))
+    text = refused(folder)
+    assert f"save it again: numpy.save(path, array.astype({cure}" in text
+    assert "The layout below leaves out mask.npy; save them again, and then ask again." in text
+    assert cloudio.open(follow(text)).names == ("red",)
+
+
+def test_arrays_of_few_numbers_are_labels_with_a_map(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 3, (4, 30, 40)).astype("u1")
+    water, land = rng.integers(-1, 2, (4, 30, 40)).astype("i1"), codes.astype("u2") * 127 + 1
+    folder = save(
+        tmp_path / "own", lab=codes, water=water, land_mask=land, red=images(4, 30, 40, dtype="u1")
+    )
+    ds = cloudio.open(follow(refused(folder)))
+    kinds = {name: ds.band(name).kind for name in ds.names}
+    assert kinds == {"lab": "label", "water": "label", "land_mask": "label", "red": "band"}
+    read = ds.reader("red", ["lab", "water"], scale=None, size=(30, 40)).read(range(4)).label
+    assert np.array_equal(read[:, 0], codes)
+    assert np.array_equal(read[:, 1], np.where(water < 0, 255, water.astype(int)))
+
+
+def test_labels_of_splits_have_the_codes_of_all(tmp_path):
+    for split, code in (("train", 1), ("val", 2)):
+        labels = np.zeros((2, 30, 40), "u1")
+        labels[:, :9] = code
+        save(tmp_path / "own" / split, mask=labels, red=images(2, 30, 40))
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    assert ds.layout.label_maps["mask"]["own"].classes == {0: 0, 1: 1, 2: 2}
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_nan_is_told_and_described(tmp_path, joined):
+    stored = np.random.default_rng(0).normal(size=(5, 30, 40)).astype("f4")
+    stored[4, :3] = np.nan
+    arrays = {f"vv_{k}": stored[k] for k in range(5)} if joined else {"vv": stored}
+    text = refused(save(tmp_path / "own", **arrays))
+    assert "NaN is in vv: pass fill= to readers, such as fill=0, or batches have it too." in text
+    ds = cloudio.open(follow(text))
+    assert np.isnan(ds.band("vv").nodata)
+    image = ds.reader("vv", size=(30, 40), fill=0).read(range(5)).image[:, 0]
+    assert np.array_equal(image, np.nan_to_num(stored))
+
+
+def test_rows_without_a_header_are_told(tmp_path):
+    red = images(4, 30, 40)
+    np.save(tmp_path / "red.npy", red)
+    (tmp_path / "metadata.csv").write_text("a,1\nb,2\nc,3\nd,4\n")
+    hint = "If its first line is a row too, write a line with the names of the columns"
+    layout = layout_of(Band("red", dtype="uint16"))
+    layout = dataclasses.replace(layout, patch=(30, 40), valid=cloudio.Window(0, 0, 30, 40))
+    with refusal(LayoutError, "must have 3 patches, as metadata.csv has", hint):
+        cloudio.open(tmp_path, layout=layout)
+    (tmp_path / "red.npy").unlink()
+    red.tofile(tmp_path / "red.dat")
+    with refusal(LayoutError, "for 3 patches of 30 x 40, as metadata.csv has", hint):
+        cloudio.open(tmp_path, layout=layout)
+    (tmp_path / "metadata.csv").write_text("name,n\na,1\nb,2\nc,3\nd,4\n")
+    assert len(cloudio.open(tmp_path, layout=layout)) == 4
+
+
 # ---- one file for each patch ---------------------------------------------------------------------
 
 

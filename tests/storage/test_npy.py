@@ -227,7 +227,7 @@ def test_an_unknown_npy_file_without_patches_is_left_out_and_told(tmp_path):
     folder = tmp_path / "train"
     assert ds.warnings == (
         f"train: left out: {folder / 'mean.npy'} is float64; cloudio reads uint8, int8, uint16, "
-        "int16, float32: save it again as one of these",
+        "int16, float32: save it again: numpy.save(path, array.astype('float32'))",
         f"train: left out: {folder / 'std.npy'} has shape (13,); Small needs (patches, 40, 48)",
     )
 

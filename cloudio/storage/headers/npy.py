@@ -53,7 +53,7 @@ def read_header(path: Path) -> Header:
     if dtype.hasobject:
         raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
     if dtype.name not in DTYPES:
-        reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: save it again as one of these"
+        reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(dtype)}"
         raise LayoutError.about(path, reason)
     little = np.dtype(dtype.newbyteorder("<").str)
     if dtype != little:
@@ -98,6 +98,17 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
         reason = f"is .npy version {major}.{minor}; cloudio reads 1.0, 2.0 and 3.0"
         raise LayoutError.about(path, reason)
     return parsed
+
+
+def _save_as_known(dtype: np.dtype[Any]) -> str:
+    """Return how an array of a type that cloudio does not read is saved again."""
+    if dtype.kind == "f":
+        return _save_as("float32")
+    if dtype.kind == "b":
+        return _save_as("uint8")
+    if dtype.kind in "iu":
+        return f"{_save_as('uint8')} if its numbers are 0 to 255, as of classes, else another type"
+    return "save it again as one of these"
 
 
 def _save_as(dtype: str) -> str:

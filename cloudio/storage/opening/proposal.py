@@ -11,12 +11,14 @@ from typing import Literal
 from ..._utils.text import counted, listed
 from ...errors import LayoutError
 from ...layouts.band import DTYPES, Band, Window
+from ...layouts.labels import LabelMap
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ..headers.formats import format_of
 from ..metadata.csv_file import METADATA_CSV, count_rows
 from .joining import Series, describe_order, find_rows, joining_code, unpaired
 from .location import LAYOUT_TOML
+from .samples import Sample, sample_files
 from .series import find_series, has_channels_last, read_headers
 
 # Files whose headers are read, and those that are described.
@@ -34,6 +36,11 @@ _SPLIT = re.compile(
 _N_SERIES, _N_PROPOSED = 13, 50
 # The patch of a layout whose files do not show it.
 _UNKNOWN = (1, 1)
+_UNSEEN = Sample()
+_NONE: Mapping[str, Sample] = {}
+# The types of labels that names show, and codes that mostly mean that nothing is known.
+_LABEL_TYPES = ("uint8", "int8", "uint16", "int16")
+_IGNORED = (*range(-128, 0), 255)
 _TYPES = {1: "uint8", 2: "uint16", 4: "float32"}
 
 
@@ -80,6 +87,9 @@ def _text(root: Path, proposal: Proposal) -> str:
 def _toml(layout: Layout) -> str:
     """Return a layout as TOML, with words to replace if the size of a patch is unknown."""
     lines = [line for line in to_toml(layout).splitlines() if not line.startswith("valid =")]
+    maps = next((k for k, line in enumerate(lines) if line.startswith("[label_maps.")), len(lines))
+    if maps < len(lines):
+        lines.insert(maps, "# the codes that a sample of the pixels has; correct their classes")
     if layout.patch == _UNKNOWN:
         asked = {"patch": "[HEIGHT, WIDTH]", "dtype": f'"TYPE"  # {", ".join(DTYPES)}'}
         keys = [line.partition(" = ")[0] for line in lines]
@@ -90,8 +100,26 @@ def _toml(layout: Layout) -> str:
     return "\n".join(lines)
 
 
-def _layout(root: Path, patch: tuple[int, int], bands: Iterable[Band]) -> Layout:
-    return Layout(root.name or "data", patch, Window(0, 0, *patch), tuple(bands))
+def _layout(
+    root: Path, patch: tuple[int, int], bands: Iterable[Band], samples: Mapping[str, Sample] = _NONE
+) -> Layout:
+    """Return a layout; labels get a map of the codes that their samples have."""
+    bands = tuple(bands)
+    label_maps = {
+        band.name: {"own": LabelMap({k: None if k in _IGNORED else k for k in codes})}
+        for band in bands
+        if band.kind == "label" and (codes := samples.get(band.name, Sample()).codes)
+    }
+    return Layout(root.name or "data", patch, Window(0, 0, *patch), bands, label_maps=label_maps)
+
+
+def _nan_sentences(samples: Mapping[str, Sample]) -> list[str]:
+    if names := [name for name, sample in samples.items() if sample.has_nan]:
+        return [
+            f"NaN is in {listed(names)}: pass fill= to readers, such as fill=0, or batches have it "
+            "too."
+        ]
+    return []
 
 
 def _band(
@@ -100,14 +128,19 @@ def _band(
     file: str | None = None,
     channel: int | None = None,
     channels: int | None = None,
+    sample: Sample = _UNSEEN,
 ) -> Band:
     """Return an array with a scale only where its numbers are likely to have none."""
-    is_label = dtype in ("uint8", "int8", "int16") and _LABELS.search(name) is not None
+    named = dtype in _LABEL_TYPES and _LABELS.search(name) is not None
+    is_label = named or (dtype in ("uint8", "int8") and bool(sample.codes))
     if file is not None and Path(file).stem == name:
         file = f"{{name}}{Path(file).suffix}"  # so that alike arrays are described together
     scale = 1.0 if is_label or dtype == "float32" else None
     kind: Literal["band", "label"] = "label" if is_label else "band"
-    return Band(name, kind, dtype, scale, file=file, channel=channel, channels=channels)
+    nodata = math.nan if sample.has_nan else None
+    return Band(
+        name, kind, dtype, scale, nodata=nodata, file=file, channel=channel, channels=channels
+    )
 
 
 # ---- .npy files ----------------------------------------------------------------------------------
@@ -149,12 +182,20 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
             "folder of its own."
         )
         return Proposal(seen)
+    if reasons:
+        unread = listed(dict.fromkeys(path.name for path in reasons))
+        seen.append(f"The layout below leaves out {unread}; save them again, and then ask again.")
     arrays: dict[str, list[Band]] = {}
+    samples: dict[str, Sample] = {}
     for path, shape in shapes.items():
         match = names[path] if by_name else None
         stem, file = (match["x"] or match["y"], None) if match else (path.stem, path.name)
-        arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file)
-    return Proposal(seen, _layout(root, patch, _unlike(arrays)))
+        n_channels = 1 if len(shape) == 3 else shape[1]
+        sample = sample_files([path], n_channels=n_channels)
+        samples[stem] = samples[stem] | sample if stem in samples else sample
+        arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file, samples[stem])
+    seen += _nan_sentences(samples)
+    return Proposal(seen, _layout(root, patch, _unlike(arrays), samples))
 
 
 def _own_folders(
@@ -190,8 +231,16 @@ def _join(root: Path, series: Sequence[Series], left_out: Sequence[Path]) -> Pro
     if left_out:
         names = listed(path.relative_to(root).as_posix() for path in left_out)
         seen.append(f"Left out of {folder}: {names}.")
-    arrays = {each.name: _stack(each.name, each.joined, each.dtype) for each in series}
-    layout = _layout(folder, series[0].patch, _unlike(arrays))
+    samples = {
+        each.name: sample_files(each.files, n_channels=math.prod(each.joined[1:-2]))
+        for each in series
+    }
+    arrays = {
+        each.name: _stack(each.name, each.joined, each.dtype, sample=samples[each.name])
+        for each in series
+    }
+    seen += _nan_sentences(samples)
+    layout = _layout(folder, series[0].patch, _unlike(arrays), samples)
     return Proposal(seen, layout, joining_code(splits, folder, rows), folder=folder)
 
 
@@ -225,7 +274,10 @@ def _axes(shape: tuple[int, ...]) -> str:
             "channel, row, column)"
         )
     if len(shape) == 2 and min(shape) > 1:
-        return ": one patch, (row, column). cloudio maps one file for all, (patch, row, column)"
+        return (
+            ": one patch, (row, column). cloudio maps one file for all, (patch, row, column): "
+            "numpy.save(path, numpy.stack(patches))"
+        )
     return ": (patch, row, column)" if len(shape) == 3 else ": no patches"
 
 
@@ -241,15 +293,21 @@ def _unlike(arrays: Mapping[str, Sequence[Band]]) -> Iterator[Band]:
             yield band if name == band.name else replace(band, name=name)
 
 
-def _stack(stem: str, shape: tuple[int, ...], dtype: str, file: str | None = None) -> list[Band]:
+def _stack(
+    stem: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    file: str | None = None,
+    sample: Sample = _UNSEEN,
+) -> list[Band]:
     """Return the arrays of one file of a shape (patch, [channel,] row, column)."""
     if len(shape) == 3:
-        return [_band(stem, dtype, file)]
+        return [_band(stem, dtype, file, sample=sample)]
     # Without a file, an array is found by its name, of which a stack has several.
     file, n = file or f"{stem}.npy", shape[1]
     if n == 1:
-        return [_band(stem, dtype, file)]
-    return [_band(f"{stem}_{k + 1}", dtype, file, channel=k, channels=n) for k in range(n)]
+        return [_band(stem, dtype, file, sample=sample)]
+    return [_band(f"{stem}_{k + 1}", dtype, file, k, n, sample) for k in range(n)]
 
 
 # ---- flat files ----------------------------------------------------------------------------------
