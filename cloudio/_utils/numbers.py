@@ -27,6 +27,11 @@ def is_whole(number: Any) -> bool:
     return isinstance(number, numbers.Integral) and not isinstance(number, _NO_NUMBERS)
 
 
+def is_int64(number: Any) -> bool:
+    """Return whether that is a whole number of 64 bits, with its sign."""
+    return is_whole(number) and -(2**63) <= number <= MOST_INT64
+
+
 def is_number(number: Any) -> bool:
     """Return whether that is a real number of any size, NaN and infinity included; no bool."""
     return isinstance(number, numbers.Real) and not isinstance(number, _NO_NUMBERS)

@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Iterable
+from itertools import islice
 
 # Entries of a list in a message; the rest are counted.
 _N_LISTED = 12
+# Names that are compared with one that is not there, and the characters of each: the time grows
+# with the square of these.
+_N_COMPARED, _LONGEST_NAME = 2000, 100
 
 
 def counted(n: int, noun: str) -> str:
@@ -53,17 +57,21 @@ def escape_controls(text: str) -> str:
 
 def shown(value: object, n_characters: int = 60) -> str:
     """Return the repr of a value on one line, cut to some characters."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # numbers of thousands of digits; lists of lists of lists
+        return f"a {type(value).__name__} that is too long to show"
     return text if len(text) <= n_characters else f"{text[: n_characters - 3]}..."
 
 
 def closest(name: object, choices: Iterable[str]) -> str | None:
     """Return the choice that is most like ``name``; None if none is."""
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         return None
     from difflib import get_close_matches  # imported here: only messages need it
 
-    folded = {choice.lower(): choice for choice in choices}
+    some = (choice for choice in islice(choices, _N_COMPARED) if len(choice) <= _LONGEST_NAME)
+    folded = {choice.lower(): choice for choice in some}
     found = get_close_matches(name.lower(), folded, n=1)
     if not found and len(name) > 2:  # only one begins so
         begin = [choice for choice in folded if choice.startswith(name.lower())]

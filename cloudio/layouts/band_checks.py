@@ -1,7 +1,7 @@
 """Checks of a layout's arrays: each entry, and arrays that share a file."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
@@ -114,7 +114,8 @@ def _fractional_offset(band: Band) -> Iterator[tuple[str, str]]:
         return
     in_units = f"scale_factor = {band.scale:.12g} and add_offset = {band.offset:.12g}"
     stored = band.offset / band.scale
-    as_stored = f" (offset = {stored:.0f})" if abs(stored - round(stored)) < _ROUNDED else ""
+    is_near = math.isfinite(stored) and abs(stored - round(stored)) < _ROUNDED
+    as_stored = f" (offset = {stored:.0f})" if is_near else ""
     yield (
         "offset",
         f"has offset {band.offset!r}, which is no whole number, but is added to stored "
@@ -126,23 +127,39 @@ def _fractional_offset(band: Band) -> Iterator[tuple[str, str]]:
 
 def _is_below(file: Any) -> bool:
     """Return whether a file name or pattern stays inside the folder."""
-    if not isinstance(file, str) or not file:
+    if not isinstance(file, str) or not file or "\0" in file:
         return False
     parts = PurePath(file)
     return not parts.anchor and ".." not in parts.parts
 
 
-def check_shared_file(band: Band, others: Iterable[Band], file: object) -> None:
-    """Raise EntryError unless an array and others can share a file, each as its own channel."""
-    for other in others:
-        both = f"{other.name} and {band.name} are both in {file}"
-        if band.channel is None or other.channel is None:
-            raise EntryError(f"{both}; each needs a channel and channels", "file", band.name)
-        for key in ("dtype", "channels"):
-            one, two = getattr(other, key), getattr(band, key)
-            if one != two:
-                raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)
-        if band.channel == other.channel:
+class SharedFile:
+    """The arrays of one file; EntryError unless all of them can be in it, each as one channel."""
+
+    def __init__(self, file: object) -> None:
+        self._file = file
+        self._by_channel: dict[int | None, Band] = {}
+
+    def add(self, band: Band) -> None:
+        """Add an array; its dtype and channels must be those of the first."""
+        first = next(iter(self._by_channel.values()), None)
+        if first is not None:
+            self._check(band, first)
+        if twin := self._by_channel.get(band.channel):
+            both = self._both(twin, band)
             raise EntryError(
                 f"{both} as channel {band.channel}; channels must differ", "channel", band.name
             )
+        self._by_channel[band.channel] = band
+
+    def _check(self, band: Band, first: Band) -> None:
+        both = self._both(first, band)
+        if band.channel is None or first.channel is None:
+            raise EntryError(f"{both}; each needs a channel and channels", "file", band.name)
+        for key in ("dtype", "channels"):
+            one, two = getattr(first, key), getattr(band, key)
+            if one != two:
+                raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)
+
+    def _both(self, one: Band, other: Band) -> str:
+        return f"{one.name} and {other.name} are both in {self._file}"

@@ -18,6 +18,7 @@ from .codes.class_names import check_each_class, parse_class_colors, parse_class
 
 # A map of two classes with fewer codes is one of codes, not of probabilities.
 _PERCENT = 10
+_LARGEST_CODE = 65_535
 
 
 class LabelMap:
@@ -179,9 +180,9 @@ class LabelMap:
         Raises
         ------
         RequestError
-            Unless 0 < ``at`` <= ``top``.
+            Unless 0 < ``at`` <= ``top`` <= 65,535, the largest code of two bytes.
         """
-        at, top = check_whole("threshold", at), check_whole("top", top)
+        at, top = check_whole("threshold", at), check_whole("top", top, 1, _LARGEST_CODE)
         if not 0 < at <= top:
             raise RequestError(f"threshold={at}; threshold must be 1..{top}")
         return cls({code: int(code >= at) for code in range(top + 1)})

@@ -16,7 +16,7 @@ from .._utils.paths import local_path
 from .._utils.text import listed, suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
-from .band_checks import band_problems, check_shared_file
+from .band_checks import SharedFile, band_problems
 from .labels import LabelMap
 
 
@@ -90,11 +90,10 @@ class Layout:
         for band in self.bands:
             for key, reason in band_problems(band):
                 raise EntryError(f"{band.name} {reason}", key, band.name)
-        together: dict[str, list[Band]] = {}
+        together: dict[str, SharedFile] = {}
         for band in self.bands:
             if band.pattern is not None:
-                check_shared_file(band, together.setdefault(band.pattern, []), band.pattern)
-                together[band.pattern].append(band)
+                together.setdefault(band.pattern, SharedFile(band.pattern)).add(band)
         object.__setattr__(self, "_by_name", {band.name: band for band in self.bands})
 
     @classmethod
@@ -175,11 +174,7 @@ class Layout:
         """
         if stem in self._by_name:
             return stem
-        found = self.matches(stem, self._by_name)
-        for prefix in self.prefixes:
-            if len(found) > 1:
-                found = [name for name in found if name.startswith(prefix)] or found
-        return found[0] if len(found) == 1 else stem
+        return FileNames(self).find(stem)
 
     def matches(self, asked: str, names: Iterable[str]) -> list[str]:
         """Return the names that a name can mean, by the first of these rules that finds any.
@@ -202,15 +197,7 @@ class Layout:
         names = list(names)
         if asked in names:
             return [asked]
-        wanted = _key(asked)
-        aliases = {_key(alias): _key(name) for alias, name in self.aliases.items()}
-        for key in (wanted, aliases.get(wanted, wanted)):
-            if found := [name for name in names if _key(name) == key]:
-                return found
-        return [name for name in names if wanted in self._without_prefix(name)]
-
-    def _without_prefix(self, name: str) -> list[str]:
-        return [_key(name[len(p) :]) for p in self.prefixes if name.startswith(p)]
+        return Spellings(self, names).matches(asked)
 
     def find(self, asked: str, names: Iterable[str], where: str) -> str:
         """Return the one name that a name means.
@@ -255,6 +242,52 @@ class Layout:
         ]
         hint = suggest(asked, spellings)
         raise RequestError(f"there is no array {asked!r}; {where} has {listed(names)}{hint}")
+
+
+class Spellings:
+    """The names of a layout's arrays by their spellings, for many look-ups."""
+
+    def __init__(self, layout: Layout, names: Iterable[str]) -> None:
+        self._names = dict.fromkeys(names)
+        self._aliases = {_key(alias): _key(name) for alias, name in layout.aliases.items()}
+        self._by_key: dict[str, list[str]] = {}
+        self._without_prefix: dict[str, list[str]] = {}
+        for name in self._names:
+            self._by_key.setdefault(_key(name), []).append(name)
+            shorter = (_key(name[len(p) :]) for p in layout.prefixes if name.startswith(p))
+            for key in dict.fromkeys(shorter):
+                self._without_prefix.setdefault(key, []).append(name)
+
+    def matches(self, asked: str) -> list[str]:
+        """Return what `Layout.matches` does."""
+        if asked in self._names:
+            return [asked]
+        wanted = _key(asked)
+        for key in (wanted, self._aliases.get(wanted, wanted)):
+            if found := self._by_key.get(key):
+                return [*found]
+        return [*self._without_prefix.get(wanted, ())]
+
+
+class FileNames:
+    """The arrays of ``layout`` by the names of files."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self._known = {band.name for band in layout.bands}
+        self._spellings = Spellings(layout, [band.name for band in layout.bands])
+
+    def find(self, stem: str) -> str:
+        """Return what `Layout.name_of_file` does."""
+        found = self._spellings.matches(stem)
+        for prefix in self.layout.prefixes:
+            if len(found) > 1:
+                found = [name for name in found if name.startswith(prefix)] or found
+        return found[0] if len(found) == 1 else stem
+
+    def is_known(self, stem: str) -> bool:
+        """Return whether a file belongs to an array of the layout."""
+        return self.find(stem) in self._known
 
 
 def _check_types(layout: Layout) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .._utils.numbers import is_real, is_whole
+from .._utils.numbers import is_int64, is_real
 from .toml_table import Requirement
 
 
@@ -19,14 +19,14 @@ def is_list_of(one: Callable[[Any], bool], x: Any, n: int | None = None) -> bool
 TEXT: Requirement = is_text, "a string that is not empty"
 TEXTS: Requirement = lambda x: is_list_of(is_text, x), "a list of strings"
 NUMBER: Requirement = is_real, "a number"
-WHOLE: Requirement = is_whole, "a whole number"
+WHOLE: Requirement = is_int64, "a whole number"
 TABLE: Requirement = lambda x: isinstance(x, dict), "a table"
-CLASS: Requirement = lambda x: is_whole(x) or x == "ignore", "a class or 'ignore'"
+CLASS: Requirement = lambda x: is_int64(x) or x == "ignore", "a class or 'ignore'"
 
 LAYOUT_KEYS: dict[str, Requirement] = {
     "name": TEXT,
-    "patch": (lambda x: is_list_of(is_whole, x, 2), "[height, width]"),
-    "valid": (lambda x: is_list_of(is_whole, x, 4), "[row, column, height, width]"),
+    "patch": (lambda x: is_list_of(is_int64, x, 2), "[height, width]"),
+    "valid": (lambda x: is_list_of(is_int64, x, 4), "[row, column, height, width]"),
     "prefixes": TEXTS,
     "arrays": (lambda x: is_list_of(TABLE[0], x), "a list of tables, [[arrays]]"),
     "presets": TABLE,
@@ -49,7 +49,7 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "file": TEXT,
     "stacked": (lambda x: isinstance(x, bool), "true or false"),
     "channel": (
-        lambda x: is_whole(x) or is_list_of(is_whole, x),
+        lambda x: is_int64(x) or is_list_of(is_int64, x),
         "a whole number, or a list with one for each name",
     ),
     "channels": WHOLE,
@@ -64,7 +64,7 @@ POLICY_KEYS: dict[str, Requirement] = {
     "top": WHOLE,
 }
 FIELD_KEYS: dict[str, Requirement] = {
-    "bits": (lambda x: is_whole(x) or is_list_of(is_whole, x), "a bit or a list of bits"),
+    "bits": (lambda x: is_int64(x) or is_list_of(is_int64, x), "a bit or a list of bits"),
     "equals": WHOLE,
     "class": CLASS,
 }

@@ -29,7 +29,7 @@ def read_label_maps(
             layout.require(TABLE, values, *at, policy)
             title = f"[label_maps.{array}.{policy}]"
             maps[array][policy] = _label_map(layout.inner(*at, policy, title=title, values=values))
-    return maps
+    return {array: policies for array, policies in maps.items() if policies}
 
 
 def _label_map(table: Table) -> LabelMap:
@@ -62,7 +62,8 @@ def _codes(table: Table, given: Mapping[str, Any]) -> LabelMap:
         try:
             return LabelMap.threshold(given["threshold"], top=given.get("top", 100))
         except RequestError as error:
-            raise table.error(str(error), "threshold") from None
+            key = "top" if str(error).startswith("top") else "threshold"
+            raise table.error(str(error), key) from None
     unlisted = _class(given.get("unlisted", "ignore"))
     if "fields" in given:
         fields = [_bit_field(table, k, field) for k, field in enumerate(given["fields"])]

@@ -2,11 +2,26 @@
 
 import re
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .._utils.files import read_whole
 from .._utils.paths import not_found
+from .._utils.text import shown
 from ..errors import LayoutError
+
+# A layout of 1,000 arrays, each with all of its keys, has 300,000 bytes.
+_MOST_BYTES = 4 << 20
+# Brackets in brackets, and parts of a key; the format needs four.
+_DEEPEST = 16
+# A string that does not end goes on to the end of its line or of the text.
+_TOKEN = re.compile(
+    r"""(?P<strings>\"{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)|'{3}(?:[^']|'(?!''))*+(?:'{3,5}|\Z)"""
+    r"""|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|\#[^\n]*+)"""
+    r"""|(?P<dot>\.)|(?P<mark>[\[\]{},=])|(?P<end>\n)""",
+    re.DOTALL,
+)
 
 # Keys, and numbers in lists, from the top of a file down.
 KeyPath = tuple[str | int, ...]
@@ -16,12 +31,14 @@ def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
     if not path.exists():
         raise not_found(path, "layout file")
+    content = read_whole(path, _MOST_BYTES)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+    statements = list(_statements(path, text))
     try:
-        return tomllib.loads(text), _lines(text)
+        return tomllib.loads(text), _lines(statements)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, text, str(error)) from None
     except ValueError as error:  # of Python, about numbers of thousands of digits
@@ -33,30 +50,50 @@ def _syntax_error(path: Path, text: str, message: str) -> LayoutError:
     where = r"(.*) \(at (?:line (\d+), column \d+|end of document)\)"
     found = re.fullmatch(where, message, re.DOTALL)
     what, number = (found[1], found[2]) if found else (message, None)
-    lines = text.splitlines() or [""]
+    lines = text.removesuffix("\n").split("\n")
     line = min(int(number or len(lines)), len(lines))
-    return LayoutError.about(path, f"{what}: {lines[line - 1].strip()!r}", line=line)
+    return LayoutError.about(path, f"{what}: {shown(lines[line - 1].strip(), 300)}", line=line)
 
 
-def _lines(text: str) -> dict[KeyPath, int]:
-    """Return the line of each key.
+# ---- lines ---------------------------------------------------------------------------------------
 
-    A statement is valid TOML by itself, and no part of it is.  So lines are joined until they are
-    valid TOML; their keys are on these lines.
+
+def _statements(path: Path, text: str) -> Iterator[tuple[int, str]]:
+    """Yield each statement with its first line: keys with their values, and [tables].
+
+    A statement ends where a line ends outside of strings and brackets.  LayoutError if brackets or
+    keys are nested deeper than in any layout; tomllib's time grows with the square of that.
     """
+    begin, first, line = 0, 1, 1
+    depth = n_dots = 0
+    for token in _TOKEN.finditer(text):
+        kind, mark = token.lastgroup, token.group()
+        if kind == "strings":
+            line += mark.count("\n")
+        elif kind == "dot":
+            n_dots += 1
+        elif kind == "mark":
+            depth += (mark in "[{") - (mark in "]}")
+            n_dots = 0
+        else:  # the end of a line
+            line += 1
+            n_dots = 0
+            if depth <= 0:
+                yield first, text[begin : token.end()]
+                begin, first, depth = token.end(), line, 0
+        if depth > _DEEPEST or n_dots > _DEEPEST:
+            raise LayoutError.about(path, f"is nested more than {_DEEPEST} deep", line=line)
+    yield first, text[begin:]
+
+
+def _lines(statements: Iterable[tuple[int, str]]) -> dict[KeyPath, int]:
+    """Return the line of each key, from statements that are valid TOML, each by itself."""
     found: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
-    pending, first = "", 1
-    for number, line in enumerate(text.split("\n"), 1):
-        first = first if pending else number
-        pending += line + "\n"
-        try:
-            values = tomllib.loads(pending)
-        except tomllib.TOMLDecodeError:
-            continue
-        statement, pending = pending.lstrip(), ""
-        if statement.startswith("["):
+    for first, text in statements:
+        values = tomllib.loads(text)
+        if text.lstrip().startswith("["):
             table = _header(values, counts)
             for n in range(1, len(table) + 1):
                 found.setdefault(table[:n], first)

@@ -16,6 +16,9 @@ from .toml_label_maps import read_label_maps
 from .toml_lines import KeyPath, load
 from .toml_table import Requirement, Table
 
+# Each is compared with the files of a folder.
+_MOST_ARRAYS = 10_000
+
 
 @dataclass(frozen=True)
 class Description:
@@ -37,16 +40,7 @@ def read(path: Path) -> Description:
     values, lines = load(path)
     layout = Table(path, lines, (), values, "a layout")
     given = layout.check(LAYOUT_KEYS, ("name", "patch", "arrays"))
-    bands: list[Band] = []
-    tables: dict[str, KeyPath] = {}
-    for k, values in enumerate(given["arrays"]):
-        table = layout.inner("arrays", k, title="[[arrays]]", values=values)
-        key = "names" if "names" in table.values else "name"
-        for band in read_arrays(table):
-            bands.append(band)
-            if band.name in tables:
-                raise table.error(f"{band.name} is in the layout twice", key)
-            tables[band.name] = table.at
+    bands, tables = _arrays(layout, given["arrays"])
     names = {band.name: band.kind for band in bands}
     fields = {
         "name": given["name"],
@@ -62,6 +56,23 @@ def read(path: Path) -> Description:
         (name, key): layout.line(*at, key) for name, at in tables.items() for key in ARRAY_KEYS
     }
     return Description(fields, LayoutFile(path.absolute(), array_lines), layout, tables)
+
+
+def _arrays(layout: Table, given: list[Any]) -> tuple[list[Band], dict[str, KeyPath]]:
+    """Return the arrays, and where the table of each is."""
+    bands: list[Band] = []
+    tables: dict[str, KeyPath] = {}
+    for k, values in enumerate(given):
+        table = layout.inner("arrays", k, title="[[arrays]]", values=values)
+        key = "names" if "names" in table.values else "name"
+        for band in read_arrays(table):
+            bands.append(band)
+            if len(bands) > _MOST_ARRAYS:
+                raise table.error(f"more than {_MOST_ARRAYS:,} arrays; a layout may have so many")
+            if band.name in tables:
+                raise table.error(f"{band.name} is in the layout twice", key)
+            tables[band.name] = table.at
+    return bands, tables
 
 
 def _presets(

@@ -1,15 +1,17 @@
 """Tables of a TOML file, checked key by key."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._utils.text import suggest
+from .._utils.text import shown, suggest
 from ..errors import LayoutError
 from .toml_lines import KeyPath
 
 # A test of a value, and the words for it in a message.
 Requirement = tuple[Callable[[Any], bool], str]
+# Of a string; names are much shorter.
+_MOST_CHARACTERS = 1000
 
 
 class Table:
@@ -25,7 +27,7 @@ class Table:
         """Return the name; LayoutError if it is not in ``names``."""
         if name not in names:
             key, hint = ".".join(map(str, at)), suggest(name, names)
-            raise self.error(f"{key}: [[arrays]] has no array {name!r}{hint}", *at)
+            raise self.error(f"{key}: [[arrays]] has no array {shown(name)}{hint}", *at)
         return name
 
     def inner(self, *at: str | int, title: str, values: Any) -> "Table":
@@ -45,9 +47,12 @@ class Table:
 
     def require(self, requirement: Requirement, value: Any, *at: str | int) -> Any:
         """Return the value of a key; LayoutError if it fails the test."""
+        key = ".".join(map(str, at))
+        if any(len(text) > _MOST_CHARACTERS for text in _texts(value)):
+            message = f"{key} has a string of more than {_MOST_CHARACTERS:,} characters"
+            raise self.error(message, *at)
         if not requirement[0](value):
-            key = ".".join(map(str, at))
-            raise self.error(f"{key} = {value!r}; {key} must be {requirement[1]}", *at)
+            raise self.error(f"{key} = {shown(value, 300)}; {key} must be {requirement[1]}", *at)
         return value
 
     def check(self, keys: Mapping[str, Requirement], needed: Sequence[str] = ()) -> dict[str, Any]:
@@ -55,10 +60,23 @@ class Table:
         for key, value in self.values.items():
             if key not in keys:
                 hint = suggest(key, keys)
-                message = f"unknown key {key!r}; {self.title} has {', '.join(keys)}{hint}"
+                message = f"unknown key {shown(key)}; {self.title} has {', '.join(keys)}{hint}"
                 raise self.error(message, key)
             self.require(keys[key], value, key)
         for key in needed:
             if key not in self.values:
                 raise self.error(f"{self.title} needs the key {key!r}")
         return dict(self.values)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the strings of a value, those of keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for entry in value.values():
+            yield from _texts(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry)

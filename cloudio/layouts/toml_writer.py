@@ -68,7 +68,7 @@ def _arrays(bands: list[Band]) -> list[str]:
     if band.file is not None:
         entries["file"] = band.file
     channels = [band.channel for band in bands]
-    if channels == list(range(band.channels or 0)):
+    if len(channels) == band.channels and channels == list(range(band.channels)):
         entries["stacked"] = True
     elif band.channels is not None:
         entries["channels"] = band.channels

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.files import read_chunks
 from .._utils.numbers import is_whole
-from .._utils.text import listed
+from .._utils.text import listed, shown
 from ..errors import RequestError
 from ..reading.collection import Collection
 from ..storage.metadata.csv_file import METADATA_CSV
@@ -25,13 +26,20 @@ def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
     digest = hashlib.blake2b(f"{layout.name} {layout.patch}".encode(), digest_size=8)
     for name, patches in dataset.splits.items():
         table = dataset.folders[name] / METADATA_CSV
-        identity = table.read_bytes() if table.exists() else name.encode()
-        digest.update(hashlib.blake2b(identity).digest() + len(patches).to_bytes(8, "little"))
+        identity = hashlib.blake2b()
+        its_name = [name.encode("utf-8", "surrogateescape")]
+        for chunk in read_chunks(table) if table.exists() else its_name:
+            identity.update(chunk)
+        digest.update(identity.digest() + len(patches).to_bytes(8, "little"))
     if dataset.is_subset or index is not None:
         index = np.arange(len(dataset)) if index is None else index.copy()
         stored_index = dataset.stored_index(index) if dataset.is_subset else index
         digest.update(stored_index.astype("<i8").tobytes())
     return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def _is_number(given: Any) -> bool:
+    return is_whole(given) and -(2**64) < given < 2**64
 
 
 def check_state(state: Any, own: Mapping[str, int], n_samples: int) -> tuple[int, int]:
@@ -40,15 +48,16 @@ def check_state(state: Any, own: Mapping[str, int], n_samples: int) -> tuple[int
     ``n_samples``: of an epoch, over all ranks.
     """
     if not isinstance(state, Mapping) or not is_whole(state.get("version")):
-        raise RequestError(f"{state!r} is not the state of a loader; state_dict() returns one")
+        raise RequestError(f"{shown(state)} is not the state of a loader; state_dict() returns one")
     if state["version"] != VERSION:
         raise RequestError(
-            f"the state has version {state['version']}; this cloudio reads version {VERSION}"
+            f"the state has version {shown(state['version'])}; this cloudio reads version {VERSION}"
         )
     given, wanted = {**_PLAIN, **state}, {**_PLAIN, **own}
-    if given.keys() != wanted.keys() or not all(map(is_whole, given.values())):
+    if given.keys() != wanted.keys() or not all(map(_is_number, given.values())):
         raise RequestError(
-            f"{state!r} is not the state of a loader; it must have whole numbers for {listed(own)}"
+            f"{shown(state)} is not the state of a loader; it must have whole numbers for "
+            f"{listed(own)}"
         )
     for name in ("seed", "shuffle", "patches", "crops_per_patch", "replacement"):
         if given[name] != wanted[name]:

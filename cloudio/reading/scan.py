@@ -12,6 +12,7 @@ import numpy as np
 from .._core import kernels
 from .._core.plans import Histogram
 from .._utils.machine import resolve_threads
+from ..errors import RequestError
 from ..layouts.band import Window
 from ..storage.arrays import plan_inputs
 from ..storage.errors import error_from_fault, request_error
@@ -42,6 +43,8 @@ RECORD = np.dtype(
 CHECKSUM = "cloudio.scan 1, 64 bits of each patch"
 # The pixels of one call; the next call's are prefetched meanwhile.  A call costs some 0.1 ms, and
 # counting this much takes a hundred times as long.
+# The kernels count the pixels of a patch in 32 bits.
+_MOST_PIXELS = 2**32 - 1
 _BATCH_BYTES = 64 << 20
 
 Advance = Callable[[int], object]
@@ -187,6 +190,11 @@ def _count(
 ) -> np.ndarray:
     """Run the plan over ``extent`` of every patch, batch by batch, and return its counts."""
     n_threads = resolve_threads(threads)
+    if extent.height * extent.width > _MOST_PIXELS:
+        raise RequestError(
+            f"{extent.height} x {extent.width} pixels of each patch are more than can be counted, "
+            f"{_MOST_PIXELS:,}; a layout with a smaller valid window counts that part"
+        )
     counts = np.zeros(plan.n_counts, np.int64)
     index = np.arange(len(ds))
     stored_index = ds.stored_index(index) if ds.is_subset else index

@@ -14,7 +14,16 @@ from ..layouts.cloudsen12 import CLASSES, COMPARED
 from ..layouts.labels import LabelMap
 from .provenance import Provenance
 from .result import Result, Table, format_rate
-from .serialize import ints_from_plain, label_map_from_plain
+from .serialize import (
+    int_from_plain,
+    ints_from_plain,
+    label_map_from_plain,
+    text_from_plain,
+    texts_from_plain,
+)
+
+# Its numbers of pixels that are not in the matrix.
+_IGNORED = ("ignored", "ignored_by_reference", "ignored_by_source")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -270,20 +279,24 @@ class Agreement(Result):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "Agreement":
-        n, per_patch = len(entries["names"]), entries["per_patch"]
-        fields = dict(entries) | {
-            "source_map": label_map_from_plain(entries["source_map"]),
-            "reference_map": label_map_from_plain(entries["reference_map"]),
-            "names": tuple(entries["names"]),
-            "predictable": tuple(entries["says"]),
-            "matrix": ints_from_plain(entries["matrix"], (n, n)),
-            "per_patch": None
-            if per_patch is None
-            else ints_from_plain(per_patch, (len(per_patch), n, n)),
-            "of": Provenance.from_plain(entries["of"]),
-        }
-        del fields["kind"], fields["says"]
-        return cls(**fields)
+        names, per_patch = texts_from_plain(entries["names"]), entries["per_patch"]
+        n = len(names)
+        maps = (label_map_from_plain(entries[key]) for key in ("source_map", "reference_map"))
+        source_map, reference_map = maps
+        if source_map is None or reference_map is None:
+            raise ValueError("it has no map")
+        return cls(
+            text_from_plain(entries["source"]),
+            text_from_plain(entries["reference"]),
+            source_map,
+            reference_map,
+            names,
+            tuple(bool(one) for _, one in zip(names, entries["says"], strict=True)),
+            ints_from_plain(entries["matrix"], (n, n)),
+            None if per_patch is None else ints_from_plain(per_patch, (len(per_patch), n, n)),
+            of=Provenance.from_plain(entries["of"]),
+            **{key: int_from_plain(entries[key]) for key in _IGNORED},
+        )
 
 
 def _balanced_accuracy(matrices: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
 from .provenance import Provenance
 from .result import Result, Table, format_number
-from .serialize import floats_from_plain, ints_from_plain
+from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
 
 
 class Histogram(NamedTuple):
@@ -139,18 +139,28 @@ class BandStats(Result):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "BandStats":
-        n_bands, n_percents = len(entries["names"]), len(entries["percents"])
-        columns = {name: ints_from_plain(entries[name]) for name in ("count", "n_nodata", "n_nan")}
+        names, percents = texts_from_plain(entries["names"]), entries["percents"]
+        each = (len(names),)
+        columns = {
+            name: ints_from_plain(entries[name], each) for name in ("count", "n_nodata", "n_nan")
+        }
         for name in ("min", "max", "mean", "std", "scale", "offset"):
-            columns[name] = floats_from_plain(entries[name])
+            columns[name] = floats_from_plain(entries[name], each)
         return cls(
-            names=tuple(entries["names"]),
-            percents=tuple(entries["percents"]),
-            percentiles=floats_from_plain(entries["percentiles"], (n_bands, n_percents)),
+            names=names,
+            percents=tuple(floats_from_plain(percents, (-1,)).tolist()),
+            percentiles=floats_from_plain(entries["percentiles"], (len(names), len(percents))),
             histograms=tuple(
-                None if pair is None else Histogram(*map(ints_from_plain, pair))
-                for pair in entries["histograms"]
+                _histogram(pair) for _, pair in zip(names, entries["histograms"], strict=True)
             ),
             of=Provenance.from_plain(entries["of"]),
             **columns,
         )
+
+
+def _histogram(pair: Any) -> Histogram | None:
+    if pair is None:
+        return None
+    values, counts = pair
+    values = ints_from_plain(values, (-1,))
+    return Histogram(values, ints_from_plain(counts, (len(values),)))

@@ -15,7 +15,7 @@ from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .provenance import Provenance
 from .result import Result, Table, format_number
-from .serialize import ints_from_plain, label_map_from_plain
+from .serialize import ints_from_plain, label_map_from_plain, text_from_plain, texts_from_plain
 
 Formula = Literal["balanced", "inverse", "median", "effective"]
 #: The formulas of `ClassStats.weights`.
@@ -189,13 +189,14 @@ class ClassStats(Result):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "ClassStats":
-        ignored = ints_from_plain(entries["ignored_per_patch"])
+        ignored = ints_from_plain(entries["ignored_per_patch"], (-1,))
+        names = texts_from_plain(entries["names"])
         return cls(
-            entries["label"],
+            text_from_plain(entries["label"]),
             label_map_from_plain(entries["label_map"]),
-            ints_from_plain(entries["classes"]),
-            tuple(entries["names"]),
-            ints_from_plain(entries["per_patch"], (len(ignored), len(entries["classes"]))),
+            ints_from_plain(entries["classes"], (len(names),)),
+            names,
+            ints_from_plain(entries["per_patch"], (len(ignored), len(names))),
             ignored,
             Provenance.from_plain(entries["of"]),
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
+from .serialize import int_from_plain, text_from_plain
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,16 @@ class Provenance:
         Provenance
             Equal to the one that was saved.
         """
-        window = Window(**entries["window"])
-        return cls(**(dict(entries) | {"patch": tuple(entries["patch"]), "window": window}))
+        sides = (entries["window"][key] for key in ("row", "col", "height", "width"))
+        height, width = map(int_from_plain, entries["patch"])
+        return cls(
+            text_from_plain(entries["layout"]),
+            (height, width),
+            Window(*map(int_from_plain, sides)),
+            {name: int_from_plain(n) for name, n in entries["splits"].items()},
+            text_from_plain(entries["index"]),
+            {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
+        )
 
     def fits(self, ds: Dataset) -> bool:
         """Return whether a data set has the same patches and arrays.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
-from .._utils.files import check_writable, write_file
+from .._utils.files import check_writable, open_bytes, read_json, write_file
 from .._utils.paths import local_path, not_found
 from ..errors import RequestError
 from ..reading.dataset import Dataset
@@ -21,6 +21,9 @@ from .serialize import to_plain
 Table = tuple[Sequence[Sequence[str]], Sequence[int]]
 
 _KINDS: dict[str, "type[Result]"] = {}
+_NO_RESULT = (
+    "does not hold statistics; save() of a result, or cloudio stats -o FILE, writes such a file"
+)
 
 
 class Result:
@@ -209,7 +212,10 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "ResultSet[Any]":
-        return cls({name: _from_plain(part) for name, part in entries["parts"].items()})
+        parts = entries["parts"]
+        if any(part["kind"] == cls.kind for part in parts.values()):
+            raise ValueError("it has results in results")
+        return cls({name: _from_plain(part) for name, part in parts.items()})
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -238,13 +244,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     path = local_path(path)
     if not path.exists():
         raise not_found(path, "file of statistics")
+    entries = read_json(path, _NO_RESULT)
     try:
-        return _from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError):
-        raise RequestError(
-            f"{path} does not hold statistics; save() of a result, or cloudio stats -o FILE, "
-            "writes such a file"
-        ) from None
+        return _from_plain(entries)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        raise RequestError.about(path, _NO_RESULT) from None
 
 
 def _from_plain(entries: Any) -> Any:
@@ -265,5 +269,5 @@ def check_savable(path: str | os.PathLike[str]) -> None:
 
 
 def _head(path: Path) -> bytes:
-    with open(path, "rb") as file:
+    with open_bytes(path, RequestError) as file:
         return file.read(64)

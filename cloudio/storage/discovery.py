@@ -11,8 +11,8 @@ from pathlib import Path
 from .._utils.text import listed
 from ..errors import LayoutError
 from ..layouts.band import Band
-from ..layouts.band_checks import check_shared_file
-from ..layouts.layout import Layout
+from ..layouts.band_checks import SharedFile
+from ..layouts.layout import FileNames, Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
 from .headers.formats import format_of
@@ -139,6 +139,8 @@ def _inspect_files(
     """Return the files of all arrays, each inspected once."""
     bands: dict[Path, dict[str, Band | None]] = {}
     paths: dict[str, Path] = {}
+    shared: dict[Path, SharedFile] = {}
+    known = {band.name: band for band in layout.bands}
     for name, path in (
         *_arrays_by_pattern(files, layout, problems),
         *_arrays_by_stem(files, layout),
@@ -147,10 +149,10 @@ def _inspect_files(
             both = f"{path} and {paths[name]} are both {name}; keep one of them"
             problems.append(FileProblem("doubled", path, LayoutError(both, path=path)))
             continue
-        band, others = layout.band(name), bands.setdefault(path, {})
+        band, others = known.get(name), bands.setdefault(path, {})
         try:
             if band is not None:
-                check_shared_file(band, filter(None, others.values()), path)
+                shared.setdefault(path, SharedFile(path)).add(band)
         except LayoutError as error:
             problems.append(FileProblem("doubled", path, error))
             continue
@@ -165,8 +167,9 @@ def _inspect_files(
 
 def _arrays_by_stem(files: FolderFiles, layout: Layout) -> Iterator[tuple[str, Path]]:
     """Return the arrays whose files are found by their names."""
+    names = FileNames(layout)
     for stem, path in files.by_stem.items():
-        yield layout.name_of_file(stem), path
+        yield names.find(stem), path
 
 
 def _arrays_by_pattern(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core import files as core_files
+from .._utils.files import open_regular
 from ..errors import LayoutError, MissingFileError
 from .errors import closed_error, refused_error, truncated_error
 
@@ -90,6 +91,6 @@ def open_file(path: Path, n_bytes: int, io: str) -> File:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        return open_regular(path)
     except OSError as error:
         raise refused_error(error, path) from None

@@ -3,17 +3,17 @@
 Only the header of a .npy file that the layout does not know is read as well.
 """
 
-import glob
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .._utils.text import listed
 from ..errors import LayoutError
-from ..layouts.layout import Layout
+from ..layouts.layout import FileNames, Layout
 from .errors import FileProblem
 from .headers.npy import Header, read_header
 from .inspection import shape_problem
+from .patterns import PatternFinder
 
 METADATA_CSV = "metadata.csv"
 SPLITS = ("train", "val", "test")
@@ -105,14 +105,15 @@ def list_splits(
 def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> FolderFiles:
     """Return the files of a folder; two files with the same name are a problem."""
     patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
-    by_pattern = {pattern: _matching_files(folder, pattern) for pattern in patterns}
+    finder, names = PatternFinder(folder), FileNames(layout)
+    by_pattern = {pattern: finder.find(pattern) for pattern in patterns}
     taken = {path for paths in by_pattern.values() for path in paths}
     files = FolderFiles(folder, {}, by_pattern, folder / METADATA_CSV)
     left_out: list[LeftOut] = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in _ENDINGS or path.name.startswith(".") or path in taken:
             continue
-        if reason := _not_an_array(path, layout, files.headers):
+        if reason := _not_an_array(path, names, files.headers):
             left_out.append(LeftOut(path, reason))
         elif path.stem in files.by_stem:
             both = f"{path} and {files.by_stem[path.stem]} are the same array; keep one of them"
@@ -123,12 +124,7 @@ def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> Fol
     return replace(files, left_out=tuple(left_out))
 
 
-def _matching_files(folder: Path, pattern: str) -> list[Path]:
-    found = (folder / name for name in sorted(glob.glob(pattern, root_dir=folder)))
-    return [path for path in found if not path.is_dir()]
-
-
-def _not_an_array(path: Path, layout: Layout, headers: dict[Path, Header]) -> str | None:
+def _not_an_array(path: Path, names: FileNames, headers: dict[Path, Header]) -> str | None:
     """Return why a .npy file that the layout does not know is not an array, else None.
 
     People keep means, weights and the like beside their data.  A flat file has no header, so it
@@ -136,15 +132,14 @@ def _not_an_array(path: Path, layout: Layout, headers: dict[Path, Header]) -> st
     """
     marked = _SPLIT_PREFIX.fullmatch(path.stem)
     stems = [path.stem, marked[2]] if marked else [path.stem]
-    known = any(layout.band(layout.name_of_file(stem)) is not None for stem in stems)
-    if known or path.suffix.lower() != ".npy":
+    if any(names.is_known(stem) for stem in stems) or path.suffix.lower() != ".npy":
         return None
     try:
         header = read_header(path)
     except LayoutError as error:
         return error.reason
     headers[path] = header
-    return shape_problem(header.shape, layout)
+    return shape_problem(header.shape, names.layout)
 
 
 def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[str, FolderFiles]:

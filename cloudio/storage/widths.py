@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .._utils.files import open_bytes
+from ..errors import LayoutError
 from .arrays import ArrayFile
 
 # The files to sample, the pieces from all over each, and the bytes of a piece.
@@ -22,7 +24,7 @@ def refutes_wider_numbers(arrays: Iterable[ArrayFile]) -> bool:
     for path, width in list(widths.items())[:_FILES]:
         try:
             data = _sample_bytes(path)
-        except OSError:  # which reading reports
+        except (OSError, LayoutError):  # which reading reports
             continue
         if width == 1 and not np.isin(np.frombuffer(data, np.uint8)[1::2], (0, 255)).all():
             return True
@@ -41,7 +43,7 @@ def _mostly_measurements(numbers: np.ndarray) -> bool:
 
 def _sample_bytes(path: Path) -> bytes:
     """Return some bytes from all over a file, in whole words of four."""
-    with open(path, "rb", buffering=0) as file:
+    with open_bytes(path, buffering=0) as file:
         n_words = os.fstat(file.fileno()).st_size // 4
         found = []
         for k in range(_PIECES):

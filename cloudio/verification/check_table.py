@@ -78,6 +78,12 @@ CHECKS: dict[str, Check] = {
         "sizes that allow two numbers of patches",
         "put a metadata.csv with a row per patch beside the files; a full verify checks the pixels",
     ),
+    "link": Check(
+        "note",
+        "links that lead out of the folder",
+        "nothing to do if you made them, as download caches do; in a folder of somebody else they "
+        "may read files that are not part of it",
+    ),
     "holes": Check(
         "warning",
         "patches that were not written to the disk completely, and read as zeros",

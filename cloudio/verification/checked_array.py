@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .._utils.files import open_bytes
 from .._utils.progress import Advance
 from ..errors import TruncatedError
 from ..layouts.band import Band
@@ -116,7 +117,7 @@ class CheckedArray:
         plane_bytes = height * width * self.dtype.itemsize
         n_channels = self.stored.shape[1] if len(self.stored.shape) == 4 else 1
         plane = k * n_channels + (self.stored.channel or 0)
-        with open(self.stored.path, "rb") as file:
+        with open_bytes(self.stored.path) as file:
             file.seek(self.stored.start + plane_bytes * plane)
             held = file.read(plane_bytes)
         if len(held) < plane_bytes:

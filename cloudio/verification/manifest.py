@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.files import check_writable, write_file
+from .._utils.files import check_writable, read_chunks, write_file
 from .._version import __version__
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
@@ -60,13 +60,16 @@ def describe(
 
 def _metadata_entry(root: Path, split: Split) -> dict[str, Any]:
     path = split.csv
-    content = path.read_bytes()
+    digest, n_bytes = hashlib.sha256(), 0
+    for chunk in read_chunks(path):
+        digest.update(chunk)
+        n_bytes += len(chunk)
     return {
         "split": split.name,
         "folder": split.folder.relative_to(root).as_posix(),
         "file": path.relative_to(root).as_posix(),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": n_bytes,
+        "sha256": digest.hexdigest(),
     }
 
 

@@ -1,5 +1,6 @@
 """What has changed since a manifest was written."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def compare(
                 continue
             if key in new:
                 yield from _compare_entries(entry, new[key])
-            elif section == "arrays" or not (root / entry["file"]).exists():
+            elif section == "arrays" or not os.path.exists(root / entry["file"]):
                 yield _entry_finding("manifest-missing", entry, "the file is missing")
         for key, entry in new.items():
             if key not in old:

@@ -1,16 +1,21 @@
 """Manifests that are read: every entry is validated."""
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._utils.files import read_json
 from .._utils.paths import not_found
+from .._utils.text import shown
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
 from .manifest import FORMAT, entry_key
 
+# Of a path; longer ones cannot be opened.
+_MOST = 4096
 _ENTRY = {"split": str, "folder": str, "file": str, "bytes": int}
+_NO_DIGIT = re.compile("[^0-9a-f]")
 _ARRAY_ENTRY = _ENTRY | {"array": str, "dtype": str, "patches": int, "checksums": str}
 _METADATA_ENTRY = _ENTRY | {"sha256": str}
 
@@ -22,35 +27,34 @@ def read_manifest(path: Path, layout: str) -> dict[str, Any]:
     """Return the manifest of a data set of that layout; RequestError if the file is none."""
     if not path.exists():
         raise FileNotFoundError(f"{not_found(path, 'manifest')}; {_WRITES_ONE}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except IsADirectoryError:
+    if path.is_dir():
         raise RequestError(
             f"{path} is a folder; give the file that cloudio verify --manifest FILE wrote"
-        ) from None
-    except (ValueError, RecursionError):  # not JSON, or not UTF-8
-        raise RequestError(f"{path} is not a manifest; {_WRITES_ONE}") from None
+        )
+    manifest = read_json(path, f"is not a manifest; {_WRITES_ONE}")
     if not isinstance(manifest, dict) or not str(manifest.get("format", "")).startswith(
         "cloudio manifest"
     ):
         raise RequestError(f"{path} is not a manifest; {_WRITES_ONE}")
     if manifest["format"] != FORMAT:
         raise RequestError(
-            f"{path} has the format {manifest['format']!r}; this cloudio reads {FORMAT!r}"
+            f"{path} has the format {shown(manifest['format'])}; this cloudio reads {FORMAT!r}"
         )
     if manifest.get("checksum") != CHECKSUM:
         raise RequestError(
-            f"{path} has checksums of the kind {manifest.get('checksum')!r}, but this cloudio "
+            f"{path} has checksums of the kind {shown(manifest.get('checksum'))}, but this cloudio "
             f"computes {CHECKSUM!r}; use the version that wrote it, or write a new manifest"
         )
     if manifest.get("layout") != layout:
         raise RequestError(
-            f"{path} is the manifest of a data set of the layout {manifest.get('layout')!r}, "
+            f"{path} is the manifest of a data set of the layout {shown(manifest.get('layout'))}, "
             f"not {layout!r}"
         )
     for section, types in (("arrays", _ARRAY_ENTRY), ("metadata", _METADATA_ENTRY)):
         if fault := _find_fault(manifest.get(section), types):
             raise RequestError(f"{path}: {section}{fault}")
+        # Only what is checked is used.
+        manifest[section] = [{key: entry[key] for key in types} for entry in manifest[section]]
     return manifest
 
 
@@ -66,8 +70,10 @@ def _find_fault(entries: Any, types: Mapping[str, type]) -> str | None:
             value = entry.get(key)
             if not isinstance(value, kind) or isinstance(value, bool):
                 return f"[{k}] needs {key!r} of type {kind.__name__}"
-            if isinstance(value, int) and value < 0:
-                return f"[{k}] has {key}={value}; it must be 0 or more"
+            if isinstance(value, int) and not 0 <= value < 2**63:
+                return f"[{k}] has {key}={shown(value)}; it must be 0 or more, and below 2**63"
+            if isinstance(value, str) and key != "checksums" and len(value) > _MOST:
+                return f"[{k}] has {key}={shown(value)}; it must have {_MOST:,} characters or less"
         if "checksums" in types and not _are_checksums(entry["checksums"], entry["patches"]):
             return f"[{k}]: checksums must be 16 hexadecimal digits per patch"
         if entry_key(entry) in keys:
@@ -77,4 +83,4 @@ def _find_fault(entries: Any, types: Mapping[str, type]) -> str | None:
 
 
 def _are_checksums(digits: str, n_patches: int) -> bool:
-    return 0 < len(digits) == 16 * n_patches and set(digits) <= set("0123456789abcdef")
+    return 0 < len(digits) == 16 * n_patches and not _NO_DIGIT.search(digits)

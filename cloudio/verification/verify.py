@@ -17,7 +17,7 @@ from ..layouts.layout import Layout
 from ..reading.dataset import Dataset, open_partial
 from ..storage.discovery import Split
 from ..storage.errors import FileProblem
-from .file_checks.disk import check_access, check_formats, check_holes
+from .file_checks.disk import check_access, check_formats, check_holes, check_links
 from .file_checks.metadata import check_metadata
 from .file_checks.names import check_layout, check_names, check_sizes, check_types
 from .file_checks.problems import check_problems
@@ -147,4 +147,5 @@ def _check_files(
         yield from check_sizes(split)
         yield from check_access(split)
         yield from check_formats(split)
+        yield from check_links(split, ds.path)
         yield from check_holes(split, ds.layout)

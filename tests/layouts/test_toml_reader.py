@@ -124,7 +124,7 @@ def test_tables_in_one_line_are_read(tmp_path):
             "scale = 'x'; scale must be a number or 'unknown'",
         ),
         ("offset = -1000", 'offset = "-1000"', 16, "offset = '-1000'; offset must be a number"),
-        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0; nodata must be a number"),
+        ("nodata = nan", "nodata = 1" + "0" * 400, 23, "0...; nodata must be a number"),
         ("nodata = nan", 'nodata = "nan"', 23, "nodata = 'nan'; nodata must be a number"),
         ("stacked = true", "stacked = 3", 13, "stacked = 3; stacked must be true or false"),
         (

@@ -145,8 +145,7 @@ def test_a_header_that_is_no_header_is_told(tmp_path):
     for text in (b"(" * 500, b"{'descr': '<i2',"):
         path = tmp_path / "L1C_B2.npy"
         path.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
-        # What Python says of it differs between versions.
-        with pytest.raises(LayoutError, match=r"L1C_B2\.npy is not a \.npy file: \('"):
+        with pytest.raises(LayoutError, match=r"L1C_B2\.npy is not a \.npy file: "):
             cloudio.open(tmp_path)
 
 

@@ -56,6 +56,21 @@ def a_link_leads_nowhere(path):
     (path / "train" / "S1_VV.dat").symlink_to(path / "gone")
 
 
+@plants(("link", "train", "S1_VV.dat", ()), ("link", "train", "metadata.csv", ()))
+def links_lead_out_of_the_folder(path):
+    cache = path.parent / "cache"
+    cache.mkdir()
+    for name in ("S1_VV.dat", "metadata.csv"):
+        shutil.move(path / "train" / name, cache / name)
+        (path / "train" / name).symlink_to(cache / name)
+
+
+@plants(("link", "val", "", ()))
+def a_split_is_a_link_to_another_folder(path):
+    shutil.move(path / "val", path.parent / "elsewhere")
+    (path / "val").symlink_to(path.parent / "elsewhere")
+
+
 @plants(("cut", "train", "L1C_B4.npy", (2,)))
 def a_npy_file_is_cut(path):
     array = np.array(edit(path))

@@ -88,12 +88,13 @@ def test_the_content_is_on_the_disk_before_it_has_the_name(tmp_path, monkeypatch
     path, synced, fsync = tmp_path / "x", [], os.fsync
 
     def watch(descriptor):
-        synced.append((os.fstat(descriptor).st_size, path.exists()))
+        status = os.fstat(descriptor)
+        synced.append((stat.S_ISDIR(status.st_mode) or status.st_size, path.exists()))
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", watch)
     write_file(path, "12345")
-    assert synced == [(5, False)]
+    assert synced == [(5, False), (True, True)]  # and then the name, which is in the folder
 
 
 @pytest.mark.parametrize("force", [True, False])

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..._utils.files import open_bytes
 from ..._utils.text import listed, percent
 from ..._utils.warn import dismiss, warn_once, was_warned
+from ...errors import LayoutError
 from ...layouts.band import Window
 from ...layouts.cloudsen12 import CARD_DIFFERS, CLOUDSEN12
 from ...layouts.codes.class_names import describe_class
@@ -130,7 +132,7 @@ def _constant_code(array: OpenArray, valid: Window) -> int | None:
     _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
     first = b""
     try:
-        with open(array.file.path, "rb", buffering=0) as file:
+        with open_bytes(array.file.path, buffering=0) as file:
             for patch, row in _sample_rows(n_stored, valid.height):
                 offset = patch * patch_bytes + (valid.row + row) * row_bytes
                 file.seek(begin + offset + valid.col * pixel_bytes)
@@ -138,7 +140,7 @@ def _constant_code(array: OpenArray, valid: Window) -> int | None:
                 first = first or codes[:pixel_bytes]
                 if not first or codes != first * valid.width:
                     return None
-    except OSError:
+    except (OSError, LayoutError):
         return None
     return int(np.frombuffer(first, array.dtype)[0])
 

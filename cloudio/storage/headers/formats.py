@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._core import files as core_files
+from ..._utils.files import open_bytes
 from ...errors import LayoutError
 
 # The mark of a tar file is the furthest from the begin.
@@ -122,7 +123,7 @@ def other_format_error(path: Path, found: Format) -> OtherFormatError:
 def _find_format(path: Path, wait: bool) -> Format | None:
     try:
         begin, size = _first_bytes(path, wait)
-    except OSError:
+    except (OSError, LayoutError):
         return None
     if begin.startswith(_ANY_MARK):
         return next(found for mark, found in _MARKS if begin.startswith(mark))
@@ -134,7 +135,7 @@ def _first_bytes(path: Path, wait: bool) -> tuple[bytes, int]:
 
     Without ``wait`` there are none unless they are in memory.
     """
-    with open(path, "rb", buffering=0) as file:
+    with open_bytes(path, buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         n_bytes = min(size, _N_BYTES)
         if not n_bytes or not (wait or _is_in_memory(path, file.fileno(), n_bytes)):

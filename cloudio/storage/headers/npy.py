@@ -3,7 +3,9 @@
 numpy reads it; an array that cannot be mapped as it is stored is refused here.
 """
 
+import io
 import math
+import re
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,33 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy_format
 
+from ..._utils.files import open_bytes
 from ..._utils.text import listed
 from ...errors import LayoutError
 from ...layouts.band import DTYPES
 from ..files import file_size
 from .formats import OtherFormatError, format_of
+
+_MAGIC = b"\x93NUMPY"
+# How many bytes come before the header, and what reads it.  Version 3 is version 2 with names of
+# fields in UTF-8, and no array here has fields.
+_VERSIONS: dict[tuple[int, ...], tuple[int, Any]] = {
+    (1, 0): (10, npy_format.read_array_header_1_0),
+    (2, 0): (12, npy_format.read_array_header_2_0),
+    (3, 0): (12, npy_format.read_array_header_2_0),
+}
+_LONGEST_BEGIN = 12
+# numpy's own limit of a header; and brackets of an array with many fields, which is refused later.
+_MOST_BYTES, _MOST_BRACKETS = 10_000, 200
+# Strings, numbers of up to 19 digits, True, False, None, and marks.
+_HEADER = re.compile(
+    rb"""(?:'[^'\\\n]*+'|"[^"\\\n]*+"|-?\d{1,19}+(?:L\b)?+(?!\w)|True|False|None|[\[\](){},:\s])*+"""
+)
+# What numpy and Python raise for headers; which of them changes from version to version.
+_FAULTS = (
+    *(ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, KeyError),
+    *(AttributeError, IndexError, RecursionError, MemoryError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +71,7 @@ def read_header(path: Path) -> Header:
     size is not what the header needs.
     """
     size = file_size(path)
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         shape, fortran, dtype = _parse(path, file)
         header = Header(dtype, shape, file.tell(), size)
     if dtype.hasobject:
@@ -80,24 +104,39 @@ def read_header(path: Path) -> Header:
 
 def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, Fortran order and type, and leave the file at its first pixel."""
-    try:
-        major, minor = npy_format.read_magic(file)
-        # Version 3 is version 2 with names of fields in UTF-8, and no array here has fields.
-        read = {
-            (1, 0): npy_format.read_array_header_1_0,
-            (2, 0): npy_format.read_array_header_2_0,
-            (3, 0): npy_format.read_array_header_2_0,
-        }.get((major, minor))
-        parsed = None if read is None else read(file)
-    except (ValueError, SyntaxError, tokenize.TokenError) as error:
-        if (found := format_of(path)) and found.name != "a .npy file":
-            reason = f"is {found.name}, not a .npy file; {found.advice}"
-            raise OtherFormatError.about(path, reason) from None
-        raise LayoutError.about(path, f"is not a .npy file: {error}") from None
-    if parsed is None:
-        reason = f"is .npy version {major}.{minor}; cloudio reads 1.0, 2.0 and 3.0"
+    begin = file.read(_LONGEST_BEGIN)
+    if not begin.startswith(_MAGIC):
+        raise _no_header(path, "the magic string \\x93NUMPY is missing")
+    version = tuple(begin[6:8])
+    if len(version) == 2 and version not in _VERSIONS:
+        reason = f"is .npy version {'.'.join(map(str, version))}; cloudio reads 1.0, 2.0 and 3.0"
         raise LayoutError.about(path, reason)
-    return parsed
+    n_prefix, read = _VERSIONS.get(version, _VERSIONS[1, 0])
+    length = int.from_bytes(begin[8:n_prefix], "little")
+    if length > _MOST_BYTES:
+        raise _no_header(path, f"its header has {length:,} bytes; it may have {_MOST_BYTES:,}")
+    file.seek(n_prefix)
+    text = file.read(length)
+    if len(begin) < n_prefix or len(text) < length:
+        raise _no_header(path, "EOF within its header")
+    # Else Python's parser would see arithmetic and depths that no header has.
+    if not _HEADER.fullmatch(text) or max(map(text.count, (b"(", b"[", b"{"))) > _MOST_BRACKETS:
+        raise _no_header(path, "its header does not describe an array")
+    try:
+        shape, fortran, dtype = read(io.BytesIO(begin[8:n_prefix] + text))
+    except _FAULTS as error:
+        raise _no_header(path, str(error)) from None
+    if min(shape, default=0) < 0 or math.prod(shape) * max(dtype.itemsize, 1) >= 2**63:
+        raise _no_header(path, f"its header has the shape {shape}")
+    return tuple(map(int, shape)), fortran, dtype
+
+
+def _no_header(path: Path, reason: str) -> LayoutError:
+    """Return the error of a file that is no .npy file, or of one in another format."""
+    if (found := format_of(path)) and found.name != "a .npy file":
+        other = f"is {found.name}, not a .npy file; {found.advice}"
+        return OtherFormatError.about(path, other)
+    return LayoutError.about(path, f"is not a .npy file: {reason}")
 
 
 def _save_as_known(dtype: np.dtype[Any]) -> str:

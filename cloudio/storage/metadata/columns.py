@@ -21,6 +21,8 @@ _MISSING = frozenset(
 _NAN = frozenset(("nan", "-nan"))
 # A text array gives every row the room of the longest, four bytes a character.
 _MOST_CHARACTERS = 1000
+# Beyond these bytes it may give no more than so many times the room that the fields need.
+_MOST_BYTES, _MOST_ROOM = 256 << 20, 16
 
 
 def typed_column(column: Sequence[str]) -> np.ndarray[Any, Any]:
@@ -57,6 +59,9 @@ def _numbers(fields: Sequence[str]) -> np.ndarray[Any, Any] | None:
 
 
 def _text(column: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Return text; as objects if a field is long, such as an outline."""
-    is_long = max(map(len, column), default=0) > _MOST_CHARACTERS
+    """Return text; as objects if a field is long, such as an outline, and most others are not."""
+    longest = max(map(len, column), default=0)
+    n_bytes = 4 * longest * len(column)
+    is_sparse = n_bytes > _MOST_BYTES and n_bytes > _MOST_ROOM * 4 * sum(map(len, column))
+    is_long = longest > _MOST_CHARACTERS or is_sparse
     return np.array(column, dtype=object if is_long else str)

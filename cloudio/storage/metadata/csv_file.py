@@ -2,8 +2,9 @@
 
 import codecs
 import csv
+import io
+import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
+from ..._utils.files import open_bytes
 from ..._utils.text import listed
 from ...errors import LayoutError
 
 METADATA_CSV = "metadata.csv"
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
-# Rows that are held as lists at a time, and bytes that are counted at a time.
-_ROWS = 4096
+# Rows and fields that are held as lists at a time, and bytes that are counted at a time.
+_ROWS, _FIELDS = 4096, 1_000_000
 _CHUNK = 4 << 20
+# A million rows have 200 MB.  A line may hold the outline of a place.
+_MOST_BYTES, _MOST_LINE, _MOST_COLUMNS = 4 << 30, 16 << 20, 65_536
 # A field as the csv module reads it with skipinitialspace, and what ends it.
 _FIELD = re.compile(r' *+(?:"([^"]*+(?:""[^"]*+)*+)"|(?!")([^,\r\n]*+))(,|\r\n?|\n|\Z)')
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -39,7 +43,9 @@ class MetadataFile:
         Rows of a wrong length are found by `read`.
         """
         names = _read_header(path)
-        if names and not names[-1]:  # only all fields show whether this is a column
+        if not names:
+            return cls(path, (), 0)
+        if not names[-1]:  # only all fields show whether this is a column
             columns = read_columns(path)
             return cls(path, tuple(columns), len(next(iter(columns.values()))))
         return cls(path, tuple(names), count_rows(path))
@@ -83,7 +89,8 @@ def read_columns(path: Path, names: Iterable[str] | None = None) -> dict[str, li
     last = len(header) - 1 if len(header) > 1 and not header[-1] else None  # to be left out?
     columns = {k: list[str]() for k, name in enumerate(header) if name in wanted or k == last}
     n_rows = 0
-    while some := list(islice(rows, _ROWS)):
+    step = max(1, min(_ROWS, _FIELDS // max(1, len(header))))
+    while some := list(islice(rows, step)):
         if set(map(len, some)) != {len(header)}:
             raise _wrong_length(path, len(header), n_rows, some)
         n_rows += len(some)
@@ -109,6 +116,8 @@ def _rows(path: Path) -> Iterator[list[str]]:
     """Yield each row that is not blank, the header first."""
     n_rows = 0
     with _open_text(path) as file:
+        if not os.fstat(file.fileno()).st_size:  # those of /proc have bytes, but may have no end
+            return
         lines = csv.reader(file, strict=True, skipinitialspace=True)
         try:
             for row in filter(None, lines):
@@ -148,20 +157,29 @@ def _numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _open_text(path: Path) -> IO[str]:
     """Open the file; LayoutError if it is no regular file, which could have no end."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise LayoutError.about(path, "is not a regular file")
-    return open(path, encoding="utf-8-sig", newline="")
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
 
 
 # ---- the header and the number of rows -----------------------------------------------------------
 
 
 def _read_header(path: Path) -> list[str]:
+    with open_bytes(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            return []
+        if size > _MOST_BYTES:
+            reason = f"has {size:,} bytes; it may have {_MOST_BYTES:,}"
+            raise LayoutError.about(path, reason)
+        _check_line(path, file.readline(_MOST_LINE))
     return _check_names(path, next(_rows(path), []))
 
 
 def _check_names(path: Path, header: list[str]) -> list[str]:
     """Return the names of a header; LayoutError if two are the same, or if it is but one field."""
+    if len(header) > _MOST_COLUMNS:
+        reason = f"has {len(header):,} columns; it may have {_MOST_COLUMNS:,}"
+        raise LayoutError.about(path, reason)
     names = [name.strip() for name in header]
     for mark, separator in _SEPARATORS.items():
         if len(names) == 1 and mark in names[0]:
@@ -183,11 +201,11 @@ def count_rows(path: Path) -> int:
     knows what a quote within a field or after several spaces means, so it counts such files.
     """
     n_lines, is_open = 0, False  # is_open: a quoted field goes on
-    with open(path, "rb") as file:
+    with open_bytes(path) as file:
         if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
             file.seek(0)
         # A chunk ends where a line ends, so that no quote is cut from what is before or after it.
-        while chunk := file.read(_CHUNK) + file.readline():
+        while chunk := file.read(_CHUNK) + _check_line(path, file.readline(_MOST_LINE)):
             text = chunk
             if b'"' in chunk or is_open:
                 text, is_open = _collapse_quoted(chunk, is_open)
@@ -203,6 +221,13 @@ def count_rows(path: Path) -> int:
             is_last_line = not is_open and not text.endswith(b"\n")
             n_lines += is_last_line
     return _count_read_rows(path) if is_open else max(n_lines - 1, 0)
+
+
+def _check_line(path: Path, line: bytes) -> bytes:
+    """Return the line, or the rest of one; LayoutError if it is longer than any."""
+    if len(line) == _MOST_LINE and not line.endswith(b"\n"):
+        raise LayoutError.about(path, f"has a line of more than {_MOST_LINE:,} bytes")
+    return line
 
 
 def _collapse_quoted(chunk: bytes, is_open: bool) -> tuple[bytes, bool]:
@@ -222,4 +247,6 @@ def _plain_line_ends(text: bytes) -> bytes:
 
 def _count_read_rows(path: Path) -> int:
     names = _read_header(path)
+    if not names:
+        return 0
     return len(read_columns(path, names[:1])[names[0]])

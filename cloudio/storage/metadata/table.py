@@ -58,8 +58,9 @@ class MetadataTable:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that every split has, in the order of the first."""
-        first = self._files[0].names if self._files else ()
-        return tuple(name for name in first if all(name in file.names for file in self._files))
+        first, *others = [file.names for file in self._files] or [()]
+        everywhere = set(first).intersection(*others)
+        return tuple(name for name in first if name in everywhere)
 
     def columns(
         self, names: Iterable[str], index: np.ndarray[Any, Any] | None = None

@@ -1,11 +1,13 @@
 """One .npy file for each patch: what is said of such files, and code that joins them."""
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..._utils.files import open_bytes
 from ..._utils.text import counted, listed
 from ..listing import METADATA_CSV
 
@@ -17,7 +19,8 @@ _MAX_CSV = 100_000_000
 def natural_key(text: str) -> Key:
     """Return what orders text with numbers as people do: 10 is after 9, and 010 equals 10."""
     parts = re.split("([0-9]+)", text)
-    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts))
+    # The name of a file has 255 characters at most; a field of a table could have any number.
+    return tuple(int(part) if k % 2 and len(part) < 256 else part for k, part in enumerate(parts))
 
 
 # The code that people run; natural is natural_key.
@@ -161,7 +164,7 @@ def _inspect_rows(path: Path, series: Sequence[Series]) -> Rows:
     try:
         if path.stat().st_size > _MAX_CSV:
             return Rows(path, 0, "")
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row]
     except (OSError, ValueError, csv.Error):
         return Rows(path, 0, "")

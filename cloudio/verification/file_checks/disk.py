@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from ..._utils.files import open_bytes
+from ...errors import LayoutError, error_reason
 from ...layouts.layout import Layout
 from ...storage.arrays import ArrayFile
 from ...storage.discovery import Split
 from ...storage.headers.formats import format_of
+from ...storage.opening.location import LAYOUT_TOML
 from ..file_names import array_file_name, without_channel
 from ..meaning import why_not_measured
 from ..report import Finding, make_finding
@@ -24,10 +27,10 @@ def check_access(split: Split) -> Iterator[Finding]:
     """Report files that may not be read."""
     for path, array in {array.path: array for array in split.arrays.values()}.items():
         try:
-            open(path, "rb").close()
-        except OSError as error:
+            open_bytes(path).close()
+        except (OSError, LayoutError) as error:
             file = without_channel(array_file_name(array, split.folder))
-            yield make_finding("unreadable", split.name, file, (), str(error.strerror))
+            yield make_finding("unreadable", split.name, file, (), error_reason(error))
 
 
 def check_formats(split: Split) -> Iterator[Finding]:
@@ -40,6 +43,24 @@ def check_formats(split: Split) -> Iterator[Finding]:
             file = without_channel(array_file_name(array, split.folder))
             message = f"is {found.name}, not flat pixels; {found.advice}"
             yield make_finding("format", split.name, file, (), message)
+
+
+def check_links(split: Split, root: Path) -> Iterator[Finding]:
+    """Report links to files outside of the data set, and a link to a split outside of it."""
+    inside, folder = root.resolve(), split.folder.resolve()
+    if not folder.is_relative_to(inside):
+        yield make_finding("link", split.name, "", (), f"the folder is a link to {folder}")
+        inside = folder
+    names = {array.path: array_file_name(array, split.folder) for array in split.arrays.values()}
+    for path in (split.csv, split.folder / LAYOUT_TOML, root / LAYOUT_TOML):
+        if path.is_file():
+            below = path.is_relative_to(split.folder)
+            names[path] = path.relative_to(split.folder).as_posix() if below else path.name
+    for path, name in names.items():
+        target = path.resolve()
+        if not target.is_relative_to(inside):
+            message = f"a link into {target.parent}"
+            yield make_finding("link", split.name, without_channel(name), (), message)
 
 
 def check_holes(split: Split, layout: Layout) -> Iterator[Finding]:
@@ -69,11 +90,11 @@ def patches_in_holes(array: ArrayFile, *, measured: bool) -> list[int]:
         # A compressed file has fewer blocks too, so the holes themselves are looked up.
         if not hasattr(os, "SEEK_HOLE") or status.st_blocks * 512 >= status.st_size:
             return []
-        with open(array.path, "rb") as file:
+        with open_bytes(array.path) as file:
             holes = list(_find_holes(file.fileno(), status.st_size))
             if holes and not measured and not _has_written_zeros(file, holes, status.st_size):
                 return []
-    except OSError:  # no permission to read, or a file system without holes
+    except (OSError, LayoutError):  # no permission to read, or a file system without holes
         return []
     patch_bytes = math.prod(array.shape[1:]) * array.dtype.itemsize
     missing: Counter[int] = Counter()
