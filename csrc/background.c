@@ -15,7 +15,17 @@ enum { STACK_BYTES = 256 * 1024 };
 static cio_mutex mutex = CIO_MUTEX_INIT;
 static cio_condition work_ready = CIO_CONDITION_INIT;
 static cio_background_task *first, *last, *current;
+static size_t n_waiting_bytes; /* of all tasks from `first` on */
 static int has_thread;
+
+/* Take the first task out of the queue, under the mutex. */
+static cio_background_task *take_first(void)
+{
+    cio_background_task *task = first;
+    first = task->next;
+    n_waiting_bytes -= task->n_bytes;
+    return task;
+}
 
 static cio_thread_result CIO_THREAD_CALL run_queue(void *nothing)
 {
@@ -24,9 +34,7 @@ static cio_thread_result CIO_THREAD_CALL run_queue(void *nothing)
     for (;;) {
         while (first == NULL)
             cio_wait(&work_ready, &mutex);
-        current = first;
-        first = first->next;
-        cio_background_task *task = current;
+        cio_background_task *task = current = take_first();
         cio_unlock(&mutex);
         task->run(task);
         cio_lock(&mutex);
@@ -52,8 +60,7 @@ static void reset_after_fork(void)
         current->destroy(current);
     current = NULL;
     while (first != NULL) {
-        cio_background_task *task = first;
-        first = task->next;
+        cio_background_task *task = take_first();
         task->destroy(task);
     }
 }
@@ -70,6 +77,12 @@ int cio_background_submit(cio_background_task *task)
         has_thread = cio_start_detached(run_queue, STACK_BYTES);
     const int queued = has_thread;
     if (queued) {
+        /* Whoever asks faster than the system reads wants the last of it. */
+        while (first != NULL && task->n_bytes + n_waiting_bytes > CIO_MAX_WAITING) {
+            cio_background_task *oldest = take_first();
+            oldest->destroy(oldest);
+        }
+        n_waiting_bytes += task->n_bytes;
         if (first == NULL)
             first = task;
         else

@@ -273,9 +273,10 @@ int cio_file_status(const cio_file *file, cio_status *status)
 /* Widen a range to whole pages of the file. */
 static void to_pages(int64_t *offset, int64_t *n_bytes)
 {
-    const int64_t page = cio_page_bytes(), end = *offset + *n_bytes + page - 1;
+    const int64_t page = cio_page_bytes(), end = *offset + *n_bytes, over = end % page;
     *offset -= *offset % page;
-    *n_bytes = end - end % page - *offset;
+    /* The last page of the largest file ends where no number does. */
+    *n_bytes = (over == 0 || end > INT64_MAX - page ? end : end - over + page) - *offset;
 }
 
 #ifdef __linux__
@@ -309,7 +310,7 @@ static int64_t count_mapped_pages(const cio_file *file, int64_t offset, int64_t 
         const int64_t part = n_bytes < AT_ONCE * page ? n_bytes : AT_ONCE * page;
         if (mincore((char *)file->base + offset, (size_t)part, (void *)resident) != 0)
             return -1;
-        for (int64_t k = 0; k < part / page; ++k)
+        for (int64_t k = 0; k < (part + page - 1) / page; ++k)
             n += resident[k] & 1;
         offset += part;
         n_bytes -= part;
@@ -332,6 +333,8 @@ static int64_t probe_ends(const cio_file *file, int64_t offset, int64_t n_bytes)
 
 int64_t cio_file_resident(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
+    if (n_bytes == 0) /* which to the system means: to the end */
+        return 0;
     to_pages(&offset, &n_bytes);
     int64_t n = count_pages(file, offset, n_bytes);
 #ifndef _WIN32
@@ -404,6 +407,8 @@ int cio_file_populate(cio_file *file, int64_t offset, int64_t n_bytes)
 
 void cio_file_evict(const cio_file *file, int64_t offset, int64_t n_bytes)
 {
+    if (n_bytes == 0)
+        return;
     to_pages(&offset, &n_bytes);
 #ifdef MADV_DONTNEED
     /* Linux keeps pages in memory that a page table still maps. */

@@ -532,13 +532,14 @@ void cio_histogram_add_patch(const cio_histogram_spec *spec, const cio_patch *pa
 void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts)
 {
     const size_t n = cio_histogram_bytes(spec) / sizeof(*table);
+    uint64_t *sums = (uint64_t *)counts; /* whatever the caller's counts are: these may wrap */
     if (n == N_BYTES || spec->buckets != NULL)
         for (size_t k = 0; k < n; ++k)
-            counts[k] += table[k];
+            sums[k] += table[k];
     else if (spec->class_lut != NULL)
         for (size_t k = 0; k < N_SHORTS; ++k)
-            counts[k] += table[2 * N_SHORTS + k];
+            sums[k] += table[2 * N_SHORTS + k];
     else
         for (size_t k = 0; k < N_SHORTS; ++k)
-            counts[k] += (int64_t)table[2 * k] + table[2 * k + 1];
+            sums[k] += (uint64_t)table[2 * k] + table[2 * k + 1];
 }

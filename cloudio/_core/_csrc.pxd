@@ -160,6 +160,7 @@ cdef extern from "files.h" nogil:
 
 cdef extern from "background.h" nogil:
     ctypedef struct cio_background_task:
+        size_t n_bytes
         void (*run)(cio_background_task *task) noexcept nogil
         void (*destroy)(cio_background_task *task) noexcept nogil
 

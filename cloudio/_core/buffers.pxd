@@ -1,16 +1,20 @@
 # Memory of other Python objects, for the kernels.
 from cpython.buffer cimport Py_buffer
+from libc.stdint cimport uintptr_t
 
 
 cdef class Buffer:
     cdef Py_buffer view
+    cdef Py_ssize_t *strides  # of every axis, also where the exporter gives none
+    cdef Py_ssize_t *own_strides
+    cdef uintptr_t begin, end  # of its memory, once `extent` has set them
 
+    cdef int measure(self) except -1
+    cdef int extent(self) except -1
+    cdef tuple shape(self)
     cdef str described(self)
     cdef bint holds(self, const char *formats, Py_ssize_t itemsize) noexcept
     cdef bint aligned(self) noexcept
-    cdef const char *begin(self) noexcept
-    cdef const char *end(self) noexcept
-    cdef const char *corner(self, int sign) noexcept
     cdef bint overlaps(self, Buffer other) noexcept
 
 

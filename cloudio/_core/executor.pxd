@@ -7,7 +7,7 @@ from cloudio._core.plans cimport BasePlan
 
 cdef void start_job(Job *job, BasePlan plan) noexcept
 cdef object execute(
-    Job *job, plans, BasePlan first, int n_threads, bint evict, int64_t *counts)
+    Job *job, tuple plans, BasePlan first, int n_threads, bint evict, int64_t *counts)
 
 cdef void log_refusal(what) except *
 

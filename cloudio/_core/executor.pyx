@@ -23,6 +23,7 @@ from cloudio._core.tiling cimport (
 
 cdef enum:
     MAX_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
+    MAX_THREADS = 1024  # as thread_pool.c
 
 cdef const Tuning *tuning = tuning_in_use()
 
@@ -36,14 +37,17 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
 
 
 cdef object execute(
-        Job *job, plans, BasePlan first, int n_threads, bint evict, int64_t *counts):
+        Job *job, tuple plans, BasePlan first, int n_threads, bint evict, int64_t *counts):
     """Do a job that is proved; add to ``counts`` what it counts, unless that is NULL.
 
     Return None, or the first fault of a file, as `kernels.run` does.
     """
     cdef char *scratch = NULL
     cdef Py_ssize_t closed
-    cdef int slot, max_threads = n_threads
+    cdef int slot, max_threads
+    if job.n_samples == 0:
+        return None
+    max_threads = n_threads = min(n_threads, MAX_THREADS)
     n_threads = plan_tiles(job, n_threads)
     max_threads = plan_reads(job, first, n_threads, max_threads)
     try:
@@ -71,7 +75,7 @@ cdef object execute(
     return (nth_file(plans, job.fault.desc), job.fault.patch, job.fault.offset, job.fault.code)
 
 
-cdef File nth_file(plans, Py_ssize_t desc):
+cdef File nth_file(tuple plans, Py_ssize_t desc):
     return [file for plan in plans for file in (<BasePlan>plan).files][desc]
 
 
@@ -113,8 +117,9 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     job.sparse = coldness == c.CIO_WARM
     for k in range(first.n_arrays):
         stored += job.height * min(first.descs[k * job.n_splits].row_step, job.width * 4)
-    job.n_ahead = 1 + <Py_ssize_t>(
-        <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles)
+    job.n_ahead = 1 + <Py_ssize_t>min(
+        <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles,
+        <double>(job.n_samples * job.n_sample_tiles))
     return max_threads
 
 
@@ -123,7 +128,7 @@ cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexce
     cdef Py_ssize_t n_tiles = job.n_samples * job.n_sample_tiles
     job.chunk = max(1, n_tiles // (16 * n_threads))
     check_files(job, False)
-    if job.fault.code != NO_FAULT or job.n_samples == 0:
+    if job.fault.code != NO_FAULT:
         return
     if evict:
         # A mask reads again what the image has read, and finds it in memory.

@@ -39,15 +39,15 @@ cdef class File:
     @property
     def n_bytes(self):
         """What the file must hold."""
-        return c.cio_file_n_bytes(self.handle)
+        return 0 if self.handle == NULL else c.cio_file_n_bytes(self.handle)
 
     @property
     def mapped(self):
-        return c.cio_file_base(self.handle) != NULL
+        return self.handle != NULL and c.cio_file_base(self.handle) != NULL
 
     @property
     def closed(self):
-        return bool(c.cio_file_is_closed(self.handle))
+        return self.handle == NULL or bool(c.cio_file_is_closed(self.handle))
 
     def fileno(self):
         """The descriptor; ValueError once it is closed."""
@@ -65,7 +65,8 @@ cdef class File:
 
     def close(self):
         """Close descriptor and mapping when no read uses them; a second call does nothing."""
-        c.cio_file_close(self.handle)
+        if self.handle != NULL:
+            c.cio_file_close(self.handle)
 
     def closed_error(self):
         """Return the ValueError of a closed file, which has the file as ``path``."""
@@ -101,14 +102,15 @@ cdef class File:
         c.cio_file_release(self.handle)
 
     cdef int check(self, int64_t offset, int64_t n_bytes) except -1:
-        if not 0 <= offset <= self.n_bytes or not 0 <= n_bytes <= self.n_bytes - offset:
-            raise ValueError(
-                f"{n_bytes} bytes at {offset} of {self.path}, which holds {self.n_bytes}")
+        # Not the property, which a subclass in Python may replace.
+        cdef int64_t whole = 0 if self.handle == NULL else c.cio_file_n_bytes(self.handle)
+        if not 0 <= offset <= whole or not 0 <= n_bytes <= whole - offset:
+            raise ValueError(f"{n_bytes} bytes at {offset} of {self.path}, which holds {whole}")
         return 0
 
     cdef int acquire(self) except -1:
         """Use the file until `cio_file_release`."""
-        if not c.cio_file_acquire(self.handle):
+        if self.handle == NULL or not c.cio_file_acquire(self.handle):
             raise self.closed_error()
         return 0
 

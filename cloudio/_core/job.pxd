@@ -18,8 +18,10 @@ cdef enum Opcode:
     SKIP
 
 # How an output lies in memory: array by array; pixel by pixel, with the arrays side by side; one
-# mask over all arrays; or one record a sample, and a histogram of all.
+# mask over all arrays; or one record a sample, and a histogram of all. A plan that is not made to
+# its end has none, and cannot be run.
 cdef enum OutputKind:
+    NO_OUTPUT
     PLANAR
     INTERLEAVED
     MASK

@@ -110,8 +110,8 @@ cdef inline void set_truncated_fault(Job *job, const ArrayDesc *desc, Py_ssize_t
     Patches are counted from the end: the first pixel of a channel is not the first of its file.
     """
     cdef int64_t step = desc.patch_step, whole = c.cio_file_n_bytes(desc.file)
-    cdef int64_t n_patches = (whole - desc.offset + step - 1) // step
-    cdef int64_t n_cut = (whole - n_bytes + step - 1) // step
+    cdef int64_t n_patches = 1 + (whole - desc.offset - 1) // step
+    cdef int64_t n_cut = 1 + (whole - n_bytes - 1) // step
     set_fault(&job.fault, TRUNCATED, number, max(n_patches - n_cut, 0), n_bytes)
 
 

@@ -3,18 +3,18 @@
 What is done to the arrays is decided once, by plans.pyx. Nothing is written before everything is
 proved; executor.pyx then does the batch.
 """
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_IsContiguous
+from cpython.buffer cimport PyBuffer_IsContiguous
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.buffers cimport Buffer, element_type, int64_data, zeros
 from cloudio._core.executor cimport execute, log_refusal, start_job
 from cloudio._core.job cimport (
-    HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, PLANAR, SCALE,
-    TRUNCATED as FILE_TRUNCATED, ArrayDesc, BandOp, Job, Output, OutputKind, SampleWindow)
-from cloudio._core.plans cimport BasePlan, Gather, Histogram, Mask, Remap, move_size
+    HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, NO_OUTPUT, PLANAR,
+    TRUNCATED as FILE_TRUNCATED, ArrayDesc, Job, Output, OutputKind, SampleWindow)
+from cloudio._core.plans cimport BasePlan, Gather, Histogram, Remap, move_size
 from cloudio._core.prefetch cimport (
     PrefetchSource, PrefetchTask, destroy_prefetch, run_prefetch)
 from cloudio._core.windows cimport resolve_index, set_symmetries, set_windows
@@ -31,7 +31,9 @@ def resolve(index, Py_ssize_t n_patches):
 
     IndexError names the first number that no patch has; ``index`` is then partly resolved.
     """
-    resolve_index(Buffer(index, PyBUF_WRITABLE), n_patches)
+    if n_patches < 0:
+        raise ValueError(f"{n_patches} patches; there must be 0 or more")
+    resolve_index(Buffer(index, True), n_patches)
 
 
 def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
@@ -49,29 +51,30 @@ def run(plans, outs, index, origin, symmetry, int n_threads, bint evict=False):
     """
     cdef Job job
     cdef Py_ssize_t k
-    cdef list targets = [Buffer(out, PyBUF_WRITABLE) for out in outs]
+    # Read once, and held here: other threads may change a sequence while there is no GIL.
+    cdef tuple jobs = checked_plans(plans)
+    cdef tuple targets = tuple([Buffer(out, True) for out in outs])
     cdef BasePlan plan, first
-    if not 1 <= len(plans) == len(targets) <= MAX_OUTPUTS:
+    if not 1 <= len(jobs) == len(targets) <= MAX_OUTPUTS:
         raise ValueError(
-            f"{len(plans)} plans and {len(targets)} outputs; the numbers must be equal, "
+            f"{len(jobs)} plans and {len(targets)} outputs; the numbers must be equal, "
             f"1..{MAX_OUTPUTS}")
     if n_threads < 1:
         raise ValueError(f"{n_threads} threads; there must be 1 or more")
-    for plan in plans:
-        if plan is None:
-            raise ValueError("a plan is None")
+    first = <BasePlan>jobs[0]
+    start_job(&job, first)
+    infer_shape(&job, first, <Buffer>targets[0])
+    for k in range(len(targets)):
+        plan = <BasePlan>jobs[k]
         if plan.kind == HISTOGRAM:
             raise ValueError("a Histogram is for count")
-    first = plans[0]
-    start_job(&job, first)
-    infer_shape(&job, first, targets[0])
-    for k in range(len(targets)):
-        plan = plans[k]
         if k > 0:
             same_patches(first, plan)
-        bind_output(&job, plan, targets[k])
-    check_overlap(plans, targets)
-    return prove_and_execute(&job, plans, index, origin, symmetry, n_threads, evict, NULL)
+        bind_output(&job, plan, <Buffer>targets[k])
+    check_overlap(jobs, targets)
+    return prove_and_execute(
+        &job, jobs, Buffer(index, True), Buffer(origin, False),
+        None if symmetry is None else Buffer(symmetry, False), n_threads, evict, NULL)
 
 
 def count(Histogram plan not None, records, counts, classes, index, origin, Py_ssize_t height,
@@ -86,13 +89,15 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     cdef Output *output = &job.outputs[0]
     cdef Py_ssize_t n
     cdef int64_t *sums
+    cdef tuple jobs = checked_plans((plan,))
+    cdef Buffer numbers = Buffer(index, True)
     if n_threads < 1:
         raise ValueError(f"{n_threads} threads; there must be 1 or more")
     if not (1 <= height <= plan.patch_height and 1 <= width <= plan.patch_width):
         raise ValueError(f"a window of {height} x {width} does not fit into a patch")
     start_job(&job, plan)
     job.height, job.width = height, width
-    n = n_numbers(Buffer(index, PyBUF_WRITABLE))
+    n = n_numbers(numbers)
     if n > MAX_COUNTED // (height * width):
         raise ValueError(f"{n} patches are more than can be counted at once")
     job.n_samples, job.n_outputs = n, 1
@@ -101,9 +106,9 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     output.n_arrays, output.item = plan.n_arrays, plan.ops[0].item
     output.histogram = &plan.spec
     cdef bint has_records = records is not None
-    cdef Buffer record_table = Buffer(records if has_records else counts, PyBUF_WRITABLE)
-    cdef Buffer class_table = Buffer(classes if plan.n_classes else counts, PyBUF_WRITABLE)
-    cdef Buffer totals = Buffer(counts, PyBUF_WRITABLE)
+    cdef Buffer record_table = Buffer(records if has_records else counts, True)
+    cdef Buffer class_table = Buffer(classes if plan.n_classes else counts, True)
+    cdef Buffer totals = Buffer(counts, True)
     sums = <int64_t *>int64_data(totals)
     if totals.view.ndim != 1 or totals.view.shape[0] != plan.n_counts:
         raise ValueError(f"counts are {totals.described()}; it must be ({plan.n_counts},)")
@@ -113,11 +118,12 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
         output.data = <char *>checked_table(record_table, n, sizeof(c.cio_record) // 8)
     if plan.n_classes:
         output.classes = <int64_t *>checked_table(class_table, n, plan.n_classes)
-    outs = [totals]
-    outs += [record_table] if has_records else []
-    outs += [class_table] if plan.n_classes else []
-    check_overlap((plan,), outs)
-    return prove_and_execute(&job, (plan,), index, origin, None, n_threads, evict, sums)
+    cdef tuple outs = (totals,)
+    outs += (record_table,) if has_records else ()
+    outs += (class_table,) if plan.n_classes else ()
+    check_overlap(jobs, outs)
+    return prove_and_execute(
+        &job, jobs, numbers, Buffer(origin, False), None, n_threads, evict, sums)
 
 
 def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
@@ -126,37 +132,42 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     Arguments are those of `run`, and checked as there.  Pages in memory cost next to nothing.
     """
     cdef Job job
+    cdef tuple jobs = checked_plans(plans)
     cdef BasePlan plan, first
     cdef PrefetchTask *ahead
-    cdef Py_ssize_t max_sources = 0, k
+    cdef Py_ssize_t max_sources = 0
+    cdef size_t n_bytes
     cdef char *memory
     cdef bint queued
-    for plan in plans:
+    if not 1 <= len(jobs) <= MAX_OUTPUTS:
+        raise ValueError(f"{len(jobs)} plans; there must be 1..{MAX_OUTPUTS}")
+    for plan in jobs:
         max_sources += plan.n_arrays * plan.n_splits
-    first = plans[0]
+    first = <BasePlan>jobs[0]
     if not (1 <= height <= first.patch_height and 1 <= width <= first.patch_width):
         raise ValueError(f"a window of {height} x {width} does not fit into a patch")
     memset(&job, 0, sizeof(job))
     job.n_splits, job.height, job.width = first.n_splits, height, width
-    cdef Buffer numbers = Buffer(index, PyBUF_WRITABLE)
+    cdef Buffer numbers = Buffer(index, True)
     job.n_samples = n_numbers(numbers)
-    memory = <char *>zeros(
+    n_bytes = (
         sizeof(PrefetchTask) + max_sources * sizeof(PrefetchSource)
-        + job.n_samples * sizeof(SampleWindow) + first.n_splits, 1)
+        + first.n_splits * (sizeof(Py_ssize_t) + 1) + job.n_samples * sizeof(SampleWindow))
+    memory = <char *>zeros(n_bytes, 1)
     ahead = <PrefetchTask *>memory
     ahead.task.run, ahead.task.destroy = run_prefetch, destroy_prefetch
+    ahead.task.n_bytes = n_bytes
     ahead.height, ahead.width, ahead.n_windows = height, width, job.n_samples
     ahead.sources = <PrefetchSource *>(ahead + 1)
-    ahead.windows = job.windows = <SampleWindow *>(ahead.sources + max_sources)
+    ahead.n_split_sources = <Py_ssize_t *>(ahead.sources + max_sources)
+    ahead.windows = job.windows = <SampleWindow *>(ahead.n_split_sources + first.n_splits)
     job.touched = <char *>(job.windows + job.n_samples)
     try:
-        set_windows(&job, first, numbers, Buffer(origin, 0))
-        for k in range(first.n_splits):
-            ahead.n_splits += job.touched[k]
-        for plan in plans:
+        set_windows(&job, first, numbers, Buffer(origin, False))
+        for plan in jobs:
             if plan is not first:
                 same_patches(first, plan)
-            if not isinstance(plan, Mask):  # whose arrays are the image's
+            if plan.kind != MASK:  # whose arrays are the image's
                 add_sources(ahead, plan, job.touched)
         queued = c.cio_background_submit(&ahead.task)
         ahead = NULL
@@ -181,30 +192,46 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
         c.cio_file_ref(desc.file)
         source = &ahead.sources[ahead.n_sources]
         source.desc, source.split = desc[0], k % plan.n_splits
+        source.number = ahead.n_split_sources[source.split]
+        ahead.n_split_sources[source.split] += 1
         source.item = plan.ops[k // plan.n_splits].item
         ahead.n_sources += 1
     return 0
 
 
 cdef object prove_and_execute(
-        Job *job, plans, index, origin, symmetry, int n_threads, bint evict, int64_t *counts):
+        Job *job, tuple plans, Buffer index, Buffer origin, Buffer symmetry, int n_threads,
+        bint evict, int64_t *counts):
     """Execute a job whose outputs are proved, once its windows are."""
-    cdef BasePlan first = plans[0]
+    cdef BasePlan first = <BasePlan>plans[0]
     cdef char *memory = <char *>zeros(
         job.n_descs * sizeof(int64_t) + job.n_samples * sizeof(SampleWindow) + job.n_splits, 1)
     try:
         job.changed = <int64_t *>memory
         job.windows = <SampleWindow *>(job.changed + job.n_descs)
         job.touched = <char *>(job.windows + job.n_samples)
-        set_windows(job, first, Buffer(index, PyBUF_WRITABLE), Buffer(origin, 0))
+        set_windows(job, first, index, origin)
         if symmetry is not None:
-            set_symmetries(job, Buffer(symmetry, 0))
+            set_symmetries(job, symmetry)
         return execute(job, plans, first, n_threads, evict, counts)
     finally:
         free(memory)
 
 
 # ---- what is proved ------------------------------------------------------------------------------
+
+cdef tuple checked_plans(plans):
+    """The plans, read once, after the proof that each was made to its end."""
+    cdef tuple given = tuple(plans)
+    cdef BasePlan plan
+    for plan in given:
+        if plan is None:
+            raise ValueError("a plan is None")
+        if plan.kind == NO_OUTPUT:
+            raise ValueError(
+                f"a {type(plan).__name__} cannot be run; give a Gather, Mask, Remap or Histogram")
+    return given
+
 
 cdef Py_ssize_t n_numbers(Buffer index) except -1:
     """How many numbers an index holds; 0 if it is not one, which `resolve_index` refuses."""
@@ -269,29 +296,16 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     output.n_arrays, output.item = plan.n_arrays, view.itemsize
     output.move = move_size(view.itemsize)
     output.data = <char *>view.buf
-    output.uniform = is_uniform(plan)
+    output.uniform = plan.uniform
     job.n_outputs += 1
     job.n_descs += plan.n_arrays * plan.n_splits
     if isinstance(plan, Gather):
         check_image(plan, out, output)
     elif isinstance(plan, Remap):
         check_label(plan, out, output)
-    elif not out.holds(b"B?", 1):
+    elif kind != MASK or not out.holds(b"B?", 1):
         raise ValueError(f"valid is {out.described()}; it must be uint8")
     return 0
-
-
-cdef bint is_uniform(BasePlan plan) noexcept:
-    """Whether all arrays are scaled in the same way; what else may differ does not matter here."""
-    cdef const BandOp *first = plan.ops
-    cdef const BandOp *op
-    cdef Py_ssize_t a
-    for a in range(plan.n_arrays):
-        op = &plan.ops[a]
-        if (op.opcode != SCALE or op.type != first.type or op.fills != first.fills
-                or memcmp(&op.affine, &first.affine, sizeof(op.affine)) != 0):
-            return False
-    return True
 
 
 cdef int check_image(Gather gather, Buffer image, Output *output) except -1:
@@ -317,10 +331,12 @@ cdef int check_label(Remap remap, Buffer label, Output *output) except -1:
     return 0
 
 
-cdef int check_overlap(plans, list outs) except -1:
+cdef int check_overlap(tuple plans, tuple outs) except -1:
     cdef Py_ssize_t k, other, n = len(outs)
     cdef Buffer out, source
     cdef BasePlan plan
+    for out in outs:
+        out.extent()
     for k in range(n):
         out = <Buffer>outs[k]
         for plan in plans:

@@ -2,21 +2,24 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 
 from cloudio._core cimport _csrc as c
+from cloudio._core.files cimport File
 from cloudio._core.job cimport ArrayDesc, BandOp, OutputKind
 
 
 cdef class BasePlan:
     cdef readonly Py_ssize_t n_patches, n_arrays, n_splits, patch_height, patch_width
-    cdef readonly list files
+    cdef readonly tuple files
     cdef readonly bint reads  # whether files are read, not mapped
     cdef ArrayDesc *descs  # [array * n_splits + split]
     cdef BandOp *ops  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
-    cdef OutputKind kind  # of the output
+    cdef OutputKind kind  # of the output; NO_OUTPUT until everything is proved
     cdef unsigned int n_runs  # that were executed
-    cdef list buffers
+    cdef bint uniform  # whether all arrays are scaled in the same way
+    cdef tuple buffers  # that are read
 
-    cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, file) except -1
+    cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, File file, list buffers) except -1
+    cdef int add_patches(self, Py_ssize_t a, Py_ssize_t s, Py_ssize_t n) except -1
     cdef int set_window(self, BandOp *op, window) except -1
 
 
@@ -32,7 +35,7 @@ cdef class Mask(BasePlan):
 cdef class Remap(BasePlan):
     cdef readonly int class_type
     cdef int64_t fill
-    cdef list tables
+    cdef tuple tables
 
 
 cdef class Histogram(BasePlan):

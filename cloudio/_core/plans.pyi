@@ -2,16 +2,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-FLOATS: tuple[str, ...]
-FORMATS: str
-
 class BasePlan:
     n_patches: int
     n_arrays: int
     n_splits: int
     patch_height: int
     patch_width: int
-    files: list[Any]
+    files: tuple[Any, ...]
     reads: bool
 
 class Gather(BasePlan):

@@ -18,21 +18,21 @@ cdef class Pool:
     """
     cdef readonly tuple sizes
     cdef readonly Py_ssize_t capacity
-    cdef public Py_ssize_t begun, taken
+    cdef public size_t begun, taken  # these may wrap, whatever they are set to
     cdef public bint stopped
     cdef readonly object returned
     cdef object allocate
-    cdef list free
+    cdef tuple free
 
     def __cinit__(self, sizes, Py_ssize_t capacity, allocate, returned):
-        self.sizes, self.capacity, self.allocate = tuple(sizes), capacity, allocate
-        self.returned = returned
-        self.free = [[] for _ in self.sizes]
+        self.sizes = tuple([int(n_bytes) for n_bytes in sizes])
+        self.capacity, self.allocate, self.returned = capacity, allocate, returned
+        self.free = tuple([[] for _ in self.sizes])
 
     @property
     def n_free(self):
         """How much memory of the first kind is free."""
-        return len(<list>self.free[0])
+        return len(self.free[0])
 
     def lend(self):
         """Begin a batch; return a `Lease` of each kind, of free memory or else of new."""
@@ -52,8 +52,8 @@ cdef class Pool:
 
     cdef int take_back(self, Py_ssize_t kind, memory) except -1:
         # Nothing here may run Python bytecode: a signal would be handled, and lost.
-        cdef list free = <list>self.free[kind]
-        if len(free) + self.begun - self.taken < self.capacity:
+        cdef list free = self.free[kind]
+        if <double>len(free) + self.begun - self.taken < self.capacity:
             free.append(memory)
         if kind == 0:
             self.returned.put(None)
@@ -71,11 +71,12 @@ cdef class Lease:
     cdef bint held
 
     def __cinit__(self, Pool pool not None, Py_ssize_t kind, memory):
+        needed = pool.sizes[kind]
         PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
-        if self.view.len < pool.sizes[kind]:
+        if self.view.len < needed:
             n_bytes = self.view.len
             PyBuffer_Release(&self.view)
-            raise ValueError(f"{n_bytes} bytes were allocated; it must be {pool.sizes[kind]}")
+            raise ValueError(f"{n_bytes} bytes were allocated; it must be {needed}")
         self.held, self.pool, self.kind, self.memory = True, pool, kind, memory
 
     def __dealloc__(self):

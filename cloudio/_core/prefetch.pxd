@@ -11,13 +11,14 @@ from cloudio._core.pages cimport for_page_runs
 cdef struct PrefetchSource:
     ArrayDesc desc
     Py_ssize_t split, item
+    Py_ssize_t number  # among the sources of its split
 
 
 cdef struct PrefetchTask:
     c.cio_background_task task
     Py_ssize_t height, width, n_sources, n_windows
-    Py_ssize_t n_splits  # that a window lies in
-    PrefetchSource *sources  # [array * n_splits + split]
+    PrefetchSource *sources
+    Py_ssize_t *n_split_sources  # [split]: some arrays may lie in memory, not in a file
     SampleWindow *windows
 
 
@@ -26,20 +27,21 @@ cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
     cdef PrefetchTask *ahead = <PrefetchTask *>task
     cdef const PrefetchSource *source
     cdef const SampleWindow *window
-    cdef Py_ssize_t i, k, n_arrays
-    cdef bint sparse = True
-    if ahead.n_sources == 0:
-        return
-    n_arrays = ahead.n_sources // ahead.n_splits
+    cdef Py_ssize_t i, k
+    cdef bint sparse = True, any_open
     for k in range(ahead.n_sources):
         sparse = sparse and c.cio_file_coldness(ahead.sources[k].desc.file) == c.CIO_WARM
-    i = 0
-    while i < ahead.n_windows:
+    i, any_open = 0, ahead.n_sources > 0
+    while i < ahead.n_windows and any_open:
         window = &ahead.windows[i]
+        any_open = False
         for k in range(ahead.n_sources):
             source = &ahead.sources[k]
-            if (source.split != window.split or c.cio_file_is_closed(source.desc.file)
-                    or (sparse and k // ahead.n_splits != window.patch % n_arrays)):
+            if c.cio_file_is_closed(source.desc.file):
+                continue
+            any_open = True
+            if source.split != window.split or (sparse and (
+                    source.number != window.patch % ahead.n_split_sources[source.split])):
                 continue
             if for_page_runs(
                     &source.desc, ahead.height, ahead.width * source.item,

@@ -8,6 +8,8 @@ cdef const c.cio_rows *rows = NULL
 # In the order of csrc/dispatch.c; which of them exist depends on the machine.
 ISAS = ("base", "neon", "avx2", "avx512", "avx512vbmi")
 
+cdef object MAX_TUNING = 1 << 60
+
 # benchmarks/bench_tuning.py sweeps these; docs/decisions/tuning-constants.md.
 cdef Tuning tuning = Tuning(8, 64 << 10, 1 << 20, 2 << 20, 32 << 20, 512 << 10, 32)
 
@@ -41,9 +43,12 @@ def tune(**numbers):
     """Change fields of `Tuning` for batches to come, for benchmarks; returns all of them."""
     global tuning
     now = dict(tuning)
-    if not now.keys() >= numbers.keys() or not all(number > 0 for number in numbers.values()):
-        raise ValueError(f"{numbers}; {', '.join(now)} must be positive")
-    now.update(numbers)
+    given = {name: int(number) for name, number in numbers.items()}
+    # So far apart, no sum of these and of sizes overflows.
+    if not now.keys() >= given.keys() or not all(
+            0 < number <= MAX_TUNING for number in given.values()):
+        raise ValueError(f"{numbers}; {', '.join(now)} must be positive, and at most 2**60")
+    now.update(given)
     tuning = now
     return now
 

@@ -15,21 +15,27 @@ cdef index_error(Py_ssize_t k, number, Py_ssize_t n_patches):
 
 cdef int resolve_index(Buffer index, Py_ssize_t n_patches) except -1:
     """Turn negative numbers into those from the start; see `kernels.resolve`."""
-    cdef int64_t *numbers = <int64_t *>int64_data(index)
+    cdef volatile int64_t *numbers = <volatile int64_t *>int64_data(index)
     cdef Py_ssize_t k
+    cdef int64_t number
     if index.view.ndim != 1:
         raise ValueError(f"index is {index.described()}; it must have one dimension")
     for k in range(index.view.shape[0]):
-        if not -n_patches <= numbers[k] < n_patches:
-            raise index_error(k, numbers[k], n_patches)
-        if numbers[k] < 0:
-            numbers[k] += n_patches
+        number = numbers[k]
+        if not -n_patches <= number < n_patches:
+            raise index_error(k, number, n_patches)
+        if number < 0:
+            numbers[k] = number + n_patches
     return 0
 
 
 cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) except -1:
-    """Set the window of each sample, after the proof that it lies inside its patch."""
-    cdef const int64_t *corner = <const int64_t *>int64_data(origin)
+    """Set the window of each sample, after the proof that it lies inside its patch.
+
+    Each number is read once, hence volatile: without the GIL another thread may write to it.
+    """
+    cdef volatile int64_t *corner = <volatile int64_t *>int64_data(origin)
+    cdef volatile int64_t *numbers = <volatile int64_t *>int64_data(index)
     cdef Py_ssize_t rows_left = plan.patch_height - job.height
     cdef Py_ssize_t cols_left = plan.patch_width - job.width
     cdef bint each = origin.view.ndim == 2
@@ -43,7 +49,6 @@ cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) excep
         raise ValueError(f"origin is {origin.described()}; it must be (2,) or ({job.n_samples}, 2)")
     # An origin shared by all samples is checked even if there is no sample.
     for k in range(job.n_samples if each else max(1, job.n_samples)):
-        # Each number is read once: without the GIL another thread may write to it.
         row, col = corner[2 * k * each], corner[2 * k * each + 1]
         if not (0 <= row <= rows_left and 0 <= col <= cols_left):
             raise ValueError(
@@ -52,7 +57,7 @@ cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) excep
                 f"between (0, 0) and ({rows_left}, {cols_left})")
         if k == job.n_samples:
             break
-        patch = (<const int64_t *>index.view.buf)[k]
+        patch = numbers[k]
         if not 0 <= patch < plan.n_patches:
             raise index_error(k, patch, plan.n_patches)
         while patch < plan.starts[s]:
@@ -66,7 +71,7 @@ cdef int set_windows(Job *job, BasePlan plan, Buffer index, Buffer origin) excep
 
 cdef int set_symmetries(Job *job, Buffer symmetry) except -1:
     """Set how each sample is transposed and flipped, after the proof that it can be."""
-    cdef const int64_t *numbers = <const int64_t *>int64_data(symmetry)
+    cdef volatile int64_t *numbers = <volatile int64_t *>int64_data(symmetry)
     cdef bint each = symmetry.view.ndim == 1
     cdef Py_ssize_t k
     cdef int64_t s

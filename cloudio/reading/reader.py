@@ -269,7 +269,8 @@ class Reader(Generic[B]):
         """Start loading the pages that `read` needs into memory, and return at once.
 
         The system loads them in the background and keeps them as long as memory allows.  Pages that
-        are in memory already cost next to nothing.
+        are in memory already cost next to nothing.  Some 500,000 windows may wait for the system;
+        of more, those that have waited longest are forgotten, and `read` loads them.
 
         Parameters
         ----------

@@ -312,17 +312,20 @@ static void drop_ahead(cio_background_task *task)
     atomic_fetch_add(&dropped, 1);
 }
 
-static void send_ahead(cio_file *file)
+static void send_ahead_of(cio_file *file, size_t n_bytes)
 {
     ahead *a = malloc(sizeof(*a));
     if (a == NULL || !cio_file_acquire(file))
         return;
     a->task.run = run_ahead, a->task.destroy = drop_ahead;
+    a->task.n_bytes = n_bytes;
     a->file = file;
     cio_file_ref(file);
     atomic_fetch_add(&sent, 1);
     cio_background_submit(&a->task);
 }
+
+static void send_ahead(cio_file *file) { send_ahead_of(file, sizeof(ahead)); }
 
 static int all_dropped(void)
 {
@@ -415,6 +418,45 @@ static void errands_from_elsewhere(int n)
         fail("a task sent from elsewhere was not dropped, or its file is open");
 }
 
+static atomic_int blocked, is_running;
+
+static void run_blocked(cio_background_task *task)
+{
+    (void)task;
+    atomic_store(&is_running, 1);
+    while (atomic_load(&blocked))
+        usleep(100);
+}
+
+static void drop_nothing(cio_background_task *task) { (void)task; }
+
+/* Whoever sends faster than tasks are run: the oldest are dropped, and the last are run. */
+static void bounded(void)
+{
+    enum { FIT = 8, MANY = 1000 };
+    const int before = n_open(), run_before = atomic_load(&run), sent_before = atomic_load(&sent);
+    static cio_background_task block;
+    cio_file *file = new_file();
+    if (file == NULL || !all_dropped())
+        return;
+    block.n_bytes = sizeof(block), block.run = run_blocked, block.destroy = drop_nothing;
+    atomic_store(&blocked, 1);
+    cio_background_submit(&block);
+    while (!atomic_load(&is_running))
+        usleep(100);
+    for (int k = 0; k < MANY; ++k)
+        send_ahead_of(file, (CIO_MAX_WAITING - sizeof(block)) / FIT);
+    if (atomic_load(&dropped) < sent_before + MANY - FIT - 1)
+        fail("more tasks wait than may");
+    send_ahead_of(file, 2 * (size_t)CIO_MAX_WAITING); /* alone it may wait, however large it is */
+    if (atomic_load(&dropped) < sent_before + MANY)
+        fail("tasks wait with one that is too large");
+    atomic_store(&blocked, 0);
+    release(file);
+    if (!all_dropped() || atomic_load(&run) != run_before + 1 || n_open() != before)
+        fail("the last task was not run, or its file is open");
+}
+
 /* ---- a loader ------------------------------------------------------------------------------------ */
 
 /* Ask for the pages of the next batch, then read this one. */
@@ -504,6 +546,7 @@ int main(int argc, char **argv)
     more_than_begun(); /* first, while the pool is nobody yet */
     close_before_tasks(n_rounds);
     errands_from_elsewhere(n_rounds);
+    bounded();
     loads(n_rounds / 2);
     closes();
     for (size_t k = 0; k < CALLERS; ++k)
