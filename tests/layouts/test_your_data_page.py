@@ -1,5 +1,7 @@
 """docs/guides/your-data.md: what its example reads is what its files hold."""
 
+import re
+
 import numpy as np
 import pytest
 from builders import pixels
@@ -17,7 +19,9 @@ def test_the_example_reads_what_the_files_hold(tmp_path, monkeypatch):
     (layout,) = (block for block in found if block.language == "toml")
     toml(tmp_path, layout.code, layout.title)
     _, read, in_python = (
-        compile(block.code, PAGE.name, "exec") for block in found if block.language == "python"
+        compile(block.code, PAGE.name, "exec")
+        for block in found
+        if block.language == "python" and not re.search("rasterio|h5py", block.code)
     )
     stored = {}
     for k, (split, n) in enumerate({"train": 2, "test": 1}.items()):
