@@ -64,6 +64,17 @@ class HeaderSizeError(LayoutError):
     header: Header
 
 
+def read_any_header(path: Path) -> Header:
+    """Return the header of a .npy file that numpy loads, of any type but Python objects."""
+    size = file_size(path)
+    with open(path, "rb") as file:
+        shape, _, dtype = _parse(path, file)
+        header = Header(dtype, shape, file.tell(), size)
+    if dtype.hasobject:
+        raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
+    return header
+
+
 def read_header(path: Path) -> Header:
     """Return the header of a .npy file whose array can be mapped.
 

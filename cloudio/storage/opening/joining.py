@@ -44,7 +44,7 @@ def check(files, others, dtype, shape, name):
         raise ValueError(f'{name} has no file for {len(alone)} patches: {alone[:12]}')
     for file in files.values():
         array = np.load(file, mmap_mode='r')
-        if array.dtype != dtype or array.shape != shape:
+        if array.dtype.name != dtype or array.shape != shape:
             raise ValueError(f'{file} has shape {array.shape}, {array.dtype}')
 """
 _JOIN = """\
@@ -52,21 +52,24 @@ def join(folder, arrays, rows=None):
     # Names of the first array, and those that it lacks.
     found = [item for files, *_ in arrays.values() for item in files.items()]
     keys = dict(reversed(found))
-    for name, (files, dtype, shape, _) in arrays.items():
-        check(files, keys, dtype, shape, name)
+    for name, (files, stored, _, shape, _) in arrays.items():
+        check(files, keys, stored, shape, name)
     order = sorted(keys)
     table = [['file'], *([keys[key].name] for key in order)]
     if rows:
         order, table = in_order_of_rows(arrays, *rows)
     folder = Path(folder)
     folder.mkdir(parents=True)
-    for name, (files, dtype, shape, last) in arrays.items():
+    for name, (files, _, dtype, shape, last) in arrays.items():
         shape = (shape[-1], *shape[:-1]) if last else shape
         path = folder / f'{name}.npy'
         array = np.lib.format.open_memmap(path, 'w+', dtype, (len(order), *shape))
         for k, key in enumerate(order):
             patch = np.load(files[key])
-            array[k] = np.moveaxis(patch, -1, 0) if last else patch
+            patch = np.moveaxis(patch, -1, 0) if last else patch
+            array[k] = patch
+            if patch.dtype.kind != 'f' and (array[k] != patch).any():
+                raise ValueError(f'{files[key]} has numbers that {dtype} cannot hold')
         array.flush()
     if rows is not False:
         with open(folder / 'metadata.csv', 'w', newline='', encoding='utf-8') as file:
@@ -95,7 +98,8 @@ class Series:
 
     ``keys`` are the files by what differs in their names, which is the group of the pattern.
     ``split`` is the name of the split, or "" for the only one.  ``shape`` is that of each file; its
-    channels are the last axis if ``is_last``.
+    channels are the last axis if ``is_last``.  Files hold the type ``stored``, and are joined as
+    ``dtype``.
     """
 
     folder: Path
@@ -104,6 +108,7 @@ class Series:
     pattern: str
     keys: Mapping[Key, Path]
     shape: tuple[int, ...]
+    stored: str
     dtype: str
     is_last: bool
 
@@ -131,10 +136,11 @@ class Series:
         axes = "row, column"
         if len(self.shape) == 3:
             axes = f"{axes}, channel" if self.is_last else f"channel, {axes}"
+        other = "" if self.stored == self.dtype else f", joined as {self.dtype}"
         return (
             f"{self.folder} has {counted(len(self.keys), '.npy file')} of shape {self.shape}, "
-            f"{self.dtype} ({listed(path.name for path in self.files)}): by their names one for "
-            f"each patch, ({axes})."
+            f"{self.stored} ({listed(path.name for path in self.files)}): by their names one for "
+            f"each patch, ({axes}){other}."
         )
 
 
@@ -236,7 +242,8 @@ def _split_lines(series: Sequence[Series], folder: Path, rows: Rows | None) -> I
     yield "arrays = {"
     for each in series:
         found = f"find({str(each.folder)!r}, {each.pattern!r})"
-        yield f"    {each.name!r}: ({found}, {each.dtype!r}, {each.shape}, {each.is_last}),"
+        types = f"{each.stored!r}, {each.dtype!r}"
+        yield f"    {each.name!r}: ({found}, {types}, {each.shape}, {each.is_last}),"
     yield "}"
     table = ""
     if rows is not None:

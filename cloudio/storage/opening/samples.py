@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...layouts.band import DTYPES
+
 # Files or patches that are looked at, rows and columns of each, and the most codes of a label.
 _N_PATCHES, _SIDE, _N_CODES = 3, 1024, 32
 
@@ -35,6 +37,21 @@ def sample_files(files: Sequence[Path], *, n_channels: int = 1) -> Sample:
     if n_channels == 1 and all(x.dtype.kind in "iu" for x in pixels):
         codes = {int(code) for x in pixels for code in np.unique(x)}
     return Sample(has_nan, tuple(sorted(codes)) if 2 <= len(codes) <= _N_CODES else ())
+
+
+def fitting_type(files: Sequence[Path], dtype: np.dtype[Any]) -> str:
+    """Return the type of cloudio that holds the numbers of files of another type, by a sample."""
+    if dtype.name in DTYPES:
+        return dtype.name
+    if dtype.kind == "b":
+        return "uint8"
+    if dtype.kind in "iu":
+        pixels = list(_patches(files))
+        low, high = min(int(x.min()) for x in pixels), max(int(x.max()) for x in pixels)
+        for name in ("uint8", "int8", "uint16", "int16"):
+            if np.iinfo(name).min <= low and high <= np.iinfo(name).max:
+                return name
+    return "float32"
 
 
 def _patches(files: Sequence[Path]) -> Iterator[np.ndarray]:

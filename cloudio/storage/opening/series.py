@@ -2,15 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ...errors import LayoutError, error_reason
 from ...layouts.cloudsen12 import CLOUDSEN12
-from ..headers.npy import Header, read_header
+from ..headers.npy import Header, read_any_header, read_header
 from ..listing import SPLITS, split_name
 from .joining import Series, natural_key
+from .samples import fitting_type
 
 # Files of a folder whose headers are read, and the largest number of channels.
 _N_HEADERS, _N_CHANNELS = 2000, 64
@@ -22,12 +23,14 @@ _SCENE = re.compile(r"(?=[^\W_]*[0-9])[^\W_]{6,}")
 _Groups = dict[str, list[Path]]
 
 
-def read_headers(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
+def read_headers(
+    files: Sequence[Path], read: Callable[[Path], Header] = read_header
+) -> tuple[dict[Path, Header], dict[Path, str]]:
     """Return the headers of .npy files, and why others are not read."""
     headers, reasons = {}, {}
     for path in files:
         try:
-            headers[path] = read_header(path)
+            headers[path] = read(path)
         except (LayoutError, OSError) as error:
             reasons[path] = error_reason(error)
     return headers, reasons
@@ -61,12 +64,12 @@ def _series(root: Path, folder: Path, pattern: str, files: Sequence[Path]) -> Se
     """Return the files of a pattern as a series, if they are one patch each, of one shape."""
     matches = {path: re.fullmatch(pattern, path.name) for path in files}
     keys = {natural_key("_".join(m.groups())): path for path, m in matches.items() if m}
-    headers, _ = read_headers(_sampled(files))
-    kinds = {(header.shape, header.dtype.name) for header in headers.values()}
+    headers, _ = read_headers(_sampled(files), read_any_header)
+    kinds = {(header.shape, header.dtype) for header in headers.values()}
     if len(keys) < len(files) or len(kinds) != 1:
         return None
-    ((shape, dtype),) = kinds
-    if len(shape) not in (2, 3) or min(shape[-2:]) < 1:
+    ((shape, stored),) = kinds
+    if len(shape) not in (2, 3) or min(shape) < 1 or stored.kind not in "biuf":
         return None
     is_last = len(shape) == 3 and has_channels_last(shape)
     if len(shape) == 3 and not is_last and shape[0] > _N_CHANNELS:
@@ -75,7 +78,11 @@ def _series(root: Path, folder: Path, pattern: str, files: Sequence[Path]) -> Se
     names = [part for part in above if split_name(part) not in SPLITS]
     split = next((split_name(part) for part in above if split_name(part) in SPLITS), "")
     name = _name(pattern) or "_".join(names) or "patches"
-    return Series(folder, split, name, pattern, keys, shape, dtype, is_last)
+    try:
+        dtype = fitting_type(list(keys.values()), stored)
+    except (OSError, ValueError):
+        return None
+    return Series(folder, split, name, pattern, keys, shape, stored.name, dtype, is_last)
 
 
 def _sampled(files: Sequence[Path]) -> Sequence[Path]:
@@ -167,7 +174,7 @@ def _by_shape(files: Sequence[Path]) -> _Groups:
         len(files) <= _N_SCENES and not all(_SCENE.search(path.stem) for path in files)
     ):
         return {}
-    headers, _ = read_headers(_sampled(files))
+    headers, _ = read_headers(_sampled(files), read_any_header)
     shapes: dict[object, list[Path]] = {}
     for path, header in headers.items():
         shapes.setdefault((header.shape, header.dtype), []).append(path)
