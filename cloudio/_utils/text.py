@@ -64,6 +64,13 @@ def shown(value: object, n_characters: int = 60) -> str:
     return text if len(text) <= n_characters else f"{text[: n_characters - 3]}..."
 
 
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Return why a text file cannot be decoded, and what to do."""
+    line = error.object[: error.start].count(b"\n") + 1
+    byte = error.object[error.start]
+    return f"is not UTF-8: line {line} has the byte 0x{byte:02x}; save it as UTF-8"
+
+
 def closest(name: object, choices: Iterable[str]) -> str | None:
     """Return the choice that is most like ``name``; None if none is."""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:

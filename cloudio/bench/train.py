@@ -212,10 +212,11 @@ def _cold_timed(n_patches: int, batch_size: int) -> int:
     n_timed = min(N_TIMED, (n_patches // batch_size - untimed) // 2)
     if n_timed < _LEAST_TIMED:
         raise RequestError(
-            f"{counted(n_patches // batch_size, 'batch')} of {batch_size} patches; {least} are "
-            "needed, because no patch is read twice"
-            + (f": --batch {n}, or " if (n := n_patches // least) else ": ")
-            + f"{least * batch_size:,} patches"
+            f"the data set has {counted(n_patches, 'patch')}, but --cold --train needs "
+            f"{least * batch_size:,} ({least} batches of {batch_size}), because no patch is read "
+            "twice; give "
+            + (f"--batch {n}, or " if (n := n_patches // least) else "")
+            + f"more data, such as cloudio synth big/ --patches train={least * batch_size}"
         )
     return n_timed
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from .._utils.machine import warn_about_variables
 from .._utils.text import suggest
@@ -16,8 +16,31 @@ from ..errors import CloudioError, CloudioWarning
 from .terminal import printable, warnings_as_sentences, write_error
 from .words import arrange
 
+_OF_ALL = ("--help", "--version")
+# Options that commands lack and Python has.
+_IN_PYTHON = {
+    "io": "; in Python it is cloudio.open(path, io=...)",
+    "policy": "; in Python give a policy with the label: {'sen2cor': 'authors'}",
+}
 #: Every command, in the order of the help.  Each is the module of this folder of that name.
 COMMANDS = ("info", "synth", "verify", "show", "bench", "stats")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors begin with the option and what was given for it."""
+
+    def error(self, message: str) -> NoReturn:
+        found = re.fullmatch(r"argument (?:-\w/)?(--?[\w-]+): (.*)", message, re.DOTALL)
+        if found is None:
+            super().error(message)
+        option, reason = found.groups()
+        action = self._option_string_actions.get(option)
+        if reason.startswith("expected") and action is not None:
+            name = action.metavar or action.dest.upper()
+            reason = f"needs a value: {option} {name}"
+        elif (wrong := re.match(r"invalid choice: ('.*?') ", reason)) and action is not None:
+            reason = f"{wrong[1]}; it must be one of {', '.join(action.choices or ())}"
+        super().error(f"{option} {reason}")
 
 
 class Command(Protocol):
@@ -76,16 +99,55 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     if not argv:
         parser.print_help(sys.stderr)
         raise SystemExit(2)
-    if not argv[0].startswith("-") and argv[0] not in COMMANDS:
-        hint = suggest(argv[0], COMMANDS)
-        parser.error(f"there is no command {argv[0]!r}; commands are {', '.join(COMMANDS)}{hint}")
+    if argv[0] not in COMMANDS:
+        _check_first(parser, argv)
     if argv[0] in COMMANDS:
         _check_options(of_command[argv[0]], argv[1:])
         argv = [argv[0], *arrange(of_command[argv[0]], argv[1:])]
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
-        of_command[arguments.command].error(f"{unknown[0]!r} is one argument too many")
+        _refuse(of_command[arguments.command], unknown[0])
     return arguments
+
+
+def _check_first(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """Exit if the first word is neither a command nor an option of all commands."""
+    first = words[0]
+    later = next((word for word in words if word in COMMANDS), None)
+    if first == "help":
+        of_one = "" if later is None else f" {later}"
+        parser.error(f"there is no command 'help'; cloudio{of_one} --help shows the help")
+    if first.startswith("-"):
+        if first == "-h" or (len(first) > 2 and any(x.startswith(first) for x in _OF_ALL)):
+            return
+        what, hint = f"there is no option {first} before the command", ""
+        if later is None:
+            what = f"there is no option {first}"
+            short = {"-v": "--version", "-V": "--version", "-?": "--help"}.get(first)
+            hint = f"; did you mean {short}?" if short else suggest(first, _OF_ALL)
+    else:
+        what = f"there is no command {first!r}"
+        hint = f"; commands are {', '.join(COMMANDS)}{suggest(first, COMMANDS)}"
+    if later is not None:
+        others = list(words)
+        others.remove(later)
+        hint = f"; give the command first: cloudio {later} {' '.join(others)}"
+    parser.error(f"{what}{hint or '; cloudio --help lists all'}")
+
+
+def _refuse(parser: argparse.ArgumentParser, word: str) -> NoReturn:
+    """Exit for a word that a command does not take."""
+    if not word.startswith("-"):
+        parser.error(f"{word!r} is extra; {parser.prog} takes one PATH")
+    known = re.findall(r"--([a-z][a-z-]*)", parser.format_help())
+    hint = suggest(word.lstrip("-"), known)
+    if len(word) == 2:
+        alike = [name for name in known if name[0] == word[1] and name != "help"]
+        hint = f"; did you mean {alike[0]}?" if alike else ""
+    hint = hint.replace("mean ", "mean --")
+    if os.path.exists(word):
+        hint = f"; for the folder of that name give ./{word}"
+    parser.error(f"there is no option {word}; {parser.prog} --help lists all{hint}")
 
 
 def _check_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -100,13 +162,13 @@ def _check_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> Non
         name = word.partition("=")[0].removeprefix("--")
         # Options may be shortened.
         if word.startswith("--") and not any(option.startswith(name) for option in known):
-            hint = suggest(name, known).replace("mean ", "mean --")
+            hint = suggest(name, known).replace("mean ", "mean --") or _IN_PYTHON.get(name, "")
             parser.error(f"there is no option --{name}; {parser.prog} --help lists all{hint}")
 
 
 def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """Return the parser of the command line, and that of each command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="cloudio",
         usage="cloudio COMMAND ...",
         description="Load crops of memory-mapped satellite images into training batches.",

@@ -2,14 +2,29 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+
+if TYPE_CHECKING:
+    from ..reading.dataset import Dataset
 
 
 def whole(text: str) -> int:
-    """Return the whole number of an option."""
+    """Return the whole number of an option that must be 1 or more; the library checks the limit."""
+    return _int(text, "a whole number, 1 or more")
+
+
+def seed(text: str) -> int:
+    """Return the whole number of an option that must be 0 or more."""
+    return _int(text, "a whole number, 0 or more")
+
+
+def _int(text: str, needed: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r}; it must be {needed}") from None
 
 
 def number(text: str) -> float:
@@ -17,7 +32,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        raise argparse.ArgumentTypeError(f"{text!r}; it must be a number") from None
 
 
 def add_dataset(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -47,3 +62,12 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="number of threads (default: CLOUDIO_THREADS, else OMP_NUM_THREADS, else one per CPU)",
     )
+
+
+def one_split(ds: "Dataset", name: str | None) -> "Dataset":
+    """Return the split that --split names; the whole data set without it."""
+    if name is None:
+        return ds
+    if "," in name and name not in ds.splits:
+        raise RequestError(f"--split {name!r}; it takes one split; leave it out for all splits")
+    return ds.split(name)

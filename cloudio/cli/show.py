@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._utils.text import listed, suggest
 from ..errors import RequestError
 from . import options
 from .terminal import write
@@ -106,12 +107,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ..reading.indexing import resolve_index
 
     ds = open(arguments.path, layout=arguments.layout)
-    if arguments.split is not None:
-        ds = ds.split(arguments.split)
+    ds = options.one_split(ds, arguments.split)
     try:
         index = resolve_index(_parse_index(arguments.index, len(ds)), len(ds)).tolist()
     except IndexError as error:
-        raise RequestError(str(error)) from None
+        hint = ""
+        if arguments.split is not None:
+            hint = f" within {arguments.split}; without --split, patches count over all splits"
+        raise RequestError(f"{error}{hint}") from None
     output = arguments.output or _default_output(ds.path.name, arguments.split, index)
     plot.format_of(output)
     check_writable(output, force=arguments.force)
@@ -147,6 +150,7 @@ def _choose_labels(ds: "Dataset", arguments: argparse.Namespace) -> Any:
         if getattr(arguments, option) and not arguments.labels:
             raise RequestError(f"--{option} needs --labels, the labels to show")
     if arguments.policy:
+        _check_policy(ds, arguments)
         policy = None if arguments.policy == "codes" else arguments.policy
         return dict.fromkeys(arguments.labels, policy)
     found = [ds.find(name) for name in arguments.labels or ()]
@@ -154,6 +158,18 @@ def _choose_labels(ds: "Dataset", arguments: argparse.Namespace) -> Any:
         policies = {name: [*ds.layout.label_maps.get(name, ())] for name in found}
         return {name: names[0] if names else None for name, names in policies.items()}
     return arguments.labels
+
+
+def _check_policy(ds: "Dataset", arguments: argparse.Namespace) -> None:
+    """Raise RequestError, in words of the command, for a policy that a label does not have."""
+    for name in map(ds.find, arguments.labels):
+        policies = ds.layout.label_maps.get(name, {})
+        if arguments.policy not in (*policies, "codes"):
+            has = f"the policies {listed(policies)}" if policies else "no policies"
+            raise RequestError(
+                f"--policy {arguments.policy!r}; {name} has {has}; codes shows codes as stored"
+                f"{suggest(arguments.policy, [*policies, 'codes'])}"
+            )
 
 
 def _plot_options(ds: "Dataset", arguments: argparse.Namespace) -> dict[str, Any]:
@@ -199,12 +215,14 @@ def _default_output(folder: str, split: str | None, index: Sequence[int]) -> Pat
 
 
 def _parse_stretch(word: str) -> str | tuple[float, float]:
-    if "," not in word:
+    if word in ("fixed", "patch"):
         return word
     try:
         low, high = map(float, word.split(","))
     except ValueError:
-        raise RequestError(f"--stretch {word!r}; it must be fixed, patch or LOW,HIGH") from None
+        raise RequestError(
+            f"--stretch {word!r}; it must be fixed, patch or LOW,HIGH, such as 0,0.3"
+        ) from None
     if not low < high:
         raise RequestError(f"--stretch {word}; LOW must be below HIGH")
     return low, high

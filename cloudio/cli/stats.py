@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._utils.text import listed
 from .._utils.types import Scale
+from .._utils.warn import warn_once
 from ..errors import RequestError
 from . import options
 from .terminal import write, write_data
@@ -36,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-bands", action="store_true", help="count no bands")
     parser.add_argument(
         "--labels",
-        help="labels to count, separated by commas (default: the first with a map)",
+        help="labels to count, separated by commas, or 'all' (default: the first with a map)",
         **names,
     )
     parser.add_argument("--no-labels", action="store_true", help="count no labels")
@@ -74,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_writable(arguments.output, force=arguments.force)
         check_savable(arguments.output)
     with open(arguments.path, layout=arguments.layout) as whole:
-        ds = whole if arguments.split is None else whole.split(arguments.split)
+        ds = options.one_split(whole, arguments.split)
         results, hints = _compute(ds, arguments), _hints(ds, arguments)
     if arguments.output:
         results.save(arguments.output)
@@ -89,6 +90,18 @@ def _check(arguments: argparse.Namespace) -> None:
     for name in ("bands", "labels"):
         if getattr(arguments, name) and getattr(arguments, f"no_{name}"):
             raise RequestError(f"--{name} and --no-{name} contradict each other; give one of them")
+    if arguments.no_bands and arguments.no_labels and not arguments.agreement:
+        raise RequestError(
+            "--no-bands and --no-labels leave nothing to count; drop one, or give --agreement"
+        )
+    for name in ("labels", "agreement"):
+        for label in getattr(arguments, name) or ():
+            if ":" in label:
+                found, _, policy = label.partition(":")
+                raise RequestError(
+                    f"--{name} {label!r}; this command has no policies; in Python, "
+                    f"cloudio.stats.classes(ds, {{{found!r}: {policy!r}}}) has"
+                )
     if arguments.reference and not arguments.agreement:
         raise RequestError("--reference needs --agreement, the labels to compare with it")
 
@@ -112,6 +125,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
     results: dict[str, Result] = {}
     if bands:
+        _warn_of_labels(ds, bands)
         scale: Scale = None if arguments.raw else "reflectance"
         percents = _choose_percentiles(arguments.percentiles)
         results["bands"] = stats.bands(ds, bands, percentiles=percents, scale=scale, **settings)
@@ -130,6 +144,19 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     return ResultSet(results)
 
 
+def _warn_of_labels(ds: "Dataset", bands: Sequence[str]) -> None:
+    """Warn of class codes that are counted as measurements."""
+    from ..reading.selection import select_bands
+
+    for name in select_bands(ds, bands):
+        if ds.band(name).kind == "label":
+            warn_once(
+                (str(ds.path), "label as band", name),
+                f"{name} is a label, and its mean is that of codes; count classes with "
+                f"--labels {name}",
+            )
+
+
 def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> list[str]:
     """Return the given bands; else the first complete preset, L1C in CloudSEN12; else all."""
     if given is not None and given != ["all"]:
@@ -142,6 +169,8 @@ def _choose_bands(ds: "Dataset", given: Sequence[str] | None, *, raw: bool) -> l
 
 def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
     """Return the given labels; else the first with a map, else the first."""
+    if given == ["all"]:
+        return [name for name in ds.names if ds.band(name).kind == "label"]
     if given is not None:
         return list(given)
     mapped = [name for name in ds.layout.label_maps if name in ds.names]

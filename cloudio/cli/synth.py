@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=options.whole,
+        type=options.seed,
         metavar="N",
         default=0,
         help="the same seed gives the same bytes (default: 0)",

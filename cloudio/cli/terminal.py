@@ -23,6 +23,10 @@ _PHRASES = (
     ("open the data set with io='pread'", "in Python, open the data set with io='pread'"),
     ("layout must be a cloudio.Layout or the path of a TOML file", "give the path of a TOML file"),
     ("; pass scale=, such as scale=None for numbers as stored", "; --raw counts them as stored"),
+    (
+        "pass scale=, such as scale=0.0001, or scale=None for numbers as stored",
+        "give --raw, which counts numbers as stored",
+    ),
     ("or (low, high), with", "or LOW,HIGH, with"),
     (f"them, {_RULES}", "them or codes"),
     (_RULES, "--policy codes"),
@@ -155,7 +159,10 @@ def in_options(message: str, options: Collection[str], paths: Collection[str] = 
 def _reworded(message: str, options: Collection[str]) -> str:
     confirmed = "policy" in options
     message = _CONFIRM.sub(
-        r" To confirm, give --labels \g<label> --policy \g<policy>" if confirmed else "", message
+        r" To confirm, give --labels \g<label> --policy \g<policy>"
+        if confirmed
+        else r" In Python, {'\g<label>': '\g<policy>'} confirms it",
+        message,
     )
     message = _MAP.sub(" Give --policy codes, or write " if confirmed else " Write ", message)
     for python, words in _PHRASES:

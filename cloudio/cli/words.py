@@ -20,7 +20,15 @@ class Words(argparse.Action):
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
-        setattr(namespace, self.dest, [x.strip() for word in values for x in word.split(",")])
+        entries = [x.strip() for word in values for x in word.split(",")]
+        if getattr(namespace, self.dest) is not self.default:
+            joined = " ".join([*getattr(namespace, self.dest), *entries])
+            raise argparse.ArgumentError(
+                self, f"is given twice; give it once: {option_string} {joined}"
+            )
+        if "" in entries:
+            raise argparse.ArgumentError(self, f"{' '.join(values)!r} has an empty entry")
+        setattr(namespace, self.dest, entries)
 
 
 def arrange(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:

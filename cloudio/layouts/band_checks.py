@@ -98,7 +98,8 @@ def _scale_problems(band: Band) -> Iterator[tuple[str, str]]:
     if band.scale is not None and not (is_finite(band.scale) and band.scale):
         yield (
             "scale",
-            f"has scale {band.scale!r}; scale must be a finite number other than 0, or None",
+            f"has scale {band.scale!r}; scale must be a finite number other than 0, or None "
+            '("unknown" in TOML)',
         )
     elif not is_finite(band.offset):
         yield "offset", f"has offset {band.offset!r}; offset must be a finite number"

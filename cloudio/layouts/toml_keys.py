@@ -21,11 +21,16 @@ TEXTS: Requirement = lambda x: is_list_of(is_text, x), "a list of strings"
 NUMBER: Requirement = is_real, "a number"
 WHOLE: Requirement = is_int64, "a whole number"
 TABLE: Requirement = lambda x: isinstance(x, dict), "a table"
-CLASS: Requirement = lambda x: is_int64(x) or x == "ignore", "a class or 'ignore'"
+CLASS: Requirement = lambda x: is_int64(x) or x == "ignore", "a whole number or 'ignore'"
+
+
+def _is_size(x: Any) -> bool:
+    return is_int64(x) and x >= 1
+
 
 LAYOUT_KEYS: dict[str, Requirement] = {
     "name": TEXT,
-    "patch": (lambda x: is_list_of(is_int64, x, 2), "[height, width]"),
+    "patch": (lambda x: is_list_of(_is_size, x, 2), "[height, width], such as [256, 256]"),
     "valid": (lambda x: is_list_of(is_int64, x, 4), "[row, column, height, width]"),
     "prefixes": TEXTS,
     "arrays": (lambda x: is_list_of(TABLE[0], x), "a list of tables, [[arrays]]"),
@@ -55,7 +60,10 @@ ARRAY_KEYS: dict[str, Requirement] = {
     "channels": WHOLE,
 }
 POLICY_KEYS: dict[str, Requirement] = {
-    "classes": (lambda x: TABLE[0](x) or TEXTS[0](x), "a table, or a list of names"),
+    "classes": (
+        lambda x: TABLE[0](x) or TEXTS[0](x),
+        "a table such as { 0 = 0, 1 = 1 }, or a list of names",
+    ),
     "names": TEXTS,
     "colors": TEXTS,
     "fields": (lambda x: is_list_of(TABLE[0], x), "a list of tables { bits, equals, class }"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._utils.files import read_whole
 from .._utils.paths import not_found
-from .._utils.text import shown
+from .._utils.text import not_utf8, shown
 from ..errors import LayoutError
 
 # A layout of 1,000 arrays, each with all of its keys, has 300,000 bytes.
@@ -35,7 +35,7 @@ def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+        raise LayoutError.about(path, not_utf8(error)) from None
     statements = list(_statements(path, text))
     try:
         return tomllib.loads(text), _lines(statements)
@@ -52,7 +52,38 @@ def _syntax_error(path: Path, text: str, message: str) -> LayoutError:
     what, number = (found[1], found[2]) if found else (message, None)
     lines = text.removesuffix("\n").split("\n")
     line = min(int(number or len(lines)), len(lines))
-    return LayoutError.about(path, f"{what}: {shown(lines[line - 1].strip(), 300)}", line=line)
+    statement = lines[line - 1].strip()
+    hint = _syntax_hint(text, statement)
+    return LayoutError.about(path, f"{what}: {shown(statement, 300)}{hint}", line=line)
+
+
+def _syntax_hint(text: str, line: str) -> str:
+    """Return what is probably meant by a line that is not TOML."""
+    if len(line) > 300:
+        return ""
+    if text.lstrip().startswith("{") or re.match(r"-?\s*[\w-]+\s*:(\s|$)", line):
+        return "; this is not TOML: write key = value, as docs/layouts.md shows"
+    key, _, value = (part.strip() for part in line.partition("="))
+    value = value.partition("#")[0].strip()
+    if not value:
+        return ""
+    if value.count('"') % 2 or value.count("'") % 2:
+        return "; a closing quote is missing"
+    if value.startswith("{") and "}" not in value:
+        return "; a table in { } must be on one line"
+    if re.fullmatch(r"[+-]?\d+,\d+", value):
+        return f"; write a decimal point: {key} = {value.replace(',', '.')}"
+    if value.lower() in ("nan", "inf", "true", "false", "-nan", "-inf"):
+        return f"; TOML has it in lower case: {key} = {value.lower()}"
+    if value in ("None", "null", "NULL"):
+        return f'; TOML has no {value}: leave {key} out, or write scale = "unknown"'
+    if re.fullmatch(r"[A-Za-z_][\w.*{}/ -]*", value):
+        return f'; text needs quotes: {key} = "{value}"'
+    try:
+        tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        return ""
+    return f"; {key} is there twice"
 
 
 # ---- lines ---------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Tables of a TOML file, checked key by key."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,33 @@ class Table:
         """Return the values; LayoutError if a key is unknown, wrong, or missing."""
         for key, value in self.values.items():
             if key not in keys:
-                hint = suggest(key, keys)
+                hint = self._explain(key, keys) or suggest(key, keys)
                 message = f"unknown key {shown(key)}; {self.title} has {', '.join(keys)}{hint}"
                 raise self.error(message, key)
             self.require(keys[key], value, key)
         for key in needed:
             if key not in self.values:
-                raise self.error(f"{self.title} needs the key {key!r}")
+                raise self.error(f"{self.title} needs the key {key!r}{self._explain_missing(key)}")
         return dict(self.values)
+
+    def _explain(self, key: str, keys: Collection[str]) -> str:
+        """Return what may be meant by a key that the table does not have."""
+        if "classes" in keys and re.fullmatch(r"-?\d+", key):  # [label_maps.ARRAY.classes]
+            policy = f"label_maps.{self.at[1]}" if len(self.at) > 1 else "label_maps.ARRAY"
+            return (
+                f"; codes belong to the classes of a policy: write [{policy}.map], and below it "
+                "classes = { 0 = 0, 1 = 1 }"
+            )
+        if self.at[:1] == ("arrays",) and key in ("patch", "valid", "prefixes"):
+            return f"; write {key} above the first [[arrays]]"
+        return ""
+
+    def _explain_missing(self, key: str) -> str:
+        """Return where a missing key of the layout stands: below the header of another table."""
+        for at, line in self._lines.items():
+            if not self.at and key != "name" and at[0] == "arrays" and at[-1] == key:
+                return f"; that of line {line} is below [[arrays]]: write it above"
+        return ""
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -51,7 +51,8 @@ def _band(dataset: Collection, name: str) -> str:
         if not layout.presets or layout.matches(name, known) or not is_unknown:
             raise
         raise RequestError(
-            f"{name!r} is not a preset ({listed(layout.presets)}): {error}"
+            f"there is no band or preset {name!r}; presets are {listed(layout.presets)}; "
+            f"{str(error).partition('; ')[2]}"
         ) from None
 
 

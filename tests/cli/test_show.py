@@ -96,16 +96,21 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--index", "5"], "--index 5; there are 5 patches"),
+        (["--index", "5"], "--index 5; there are 5 patches, so --index must be -5..4"),
         (["--index", "0:6"], "--index 0:6 ends too late; there are 5 patches"),
         (["--index", "two"], "--index 'two'; it must be a number, or a range such as 0:6"),
         (["--index", "3:3"], "--index 3:3 selects no patch"),
-        (["--index", "0", "--bands", "B99"], "no array 'B99'"),
+        (["--index", "0", "--bands", "B99"], "there is no band or preset 'B99'; presets are L1C"),
         (["--index", "0", "--labels", "hq,nope"], "no array 'nope'"),
         (
             ["--index", "0", "--labels", "hq", "--policy", "x"],
-            "LABEL_hq has no policy 'x'; its policies:",
+            "--policy 'x'; LABEL_hq has the policies card, authors; codes shows codes as stored",
         ),
+        (
+            ["--index", "0", "--labels", "hq", "--policy", "code"],
+            "codes shows codes as stored; did you mean codes?",
+        ),
+        (["--index", "0", "--stretch", "0.3"], "--stretch '0.3'; it must be fixed, patch or LOW"),
         (["--index", "0", "--split", "test"], "no split 'test'"),
         (
             ["--index", "0", "--stretch", "0,x"],

@@ -59,7 +59,7 @@ def test_the_only_word_of_an_option_is_not_taken_for_the_path(line):
 def test_a_word_too_many_is_named(capsys):
     with pytest.raises(SystemExit):
         main(["show", "data", "--index", "0", "other"])
-    assert "'other' is one argument too many" in capsys.readouterr().err
+    assert "'other' is extra; cloudio show takes one PATH" in capsys.readouterr().err
 
 
 # ---- one rule for files that exist ---------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_a_list_of_names_is_a_map(tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ('classes = ["a", 3]', 8, "classes must be a table, or a list of names"),
+        ('classes = ["a", 3]', 8, "classes must be a table such as { 0 = 0, 1 = 1 }, or a list"),
         ('classes = ["a", "a"]', 8, "names must differ"),
         ('classes = ["a", "b"]\nnames = ["a", "b"]', 9, "the list names them"),
         ('classes = { 0 = 0, 1 = 1 }\nnames = ["a"]', 9, "names has 1 of the 2 classes"),

@@ -83,10 +83,12 @@ def test_the_argument_outweighs_the_folders_file_and_that_the_built_in(tmp_path)
 def test_a_layout_that_is_not_there_is_refused(tmp_path):
     with refusal(FileNotFoundError, f"there is no layout file {tmp_path / 'none.toml'}"):
         cloudio.open(tmp_path, layout=tmp_path / "none.toml")
-    for layout in ("NCHW", tmp_path, tmp_path / "x.json"):
+    for layout in ("NCHW", tmp_path / "x.json"):
         words = f"layout={os.fspath(layout)!r}; layout must be a cloudio.Layout or the path of"
         with refusal(RequestError, words):
             cloudio.open(tmp_path, layout=layout)
+    with refusal(RequestError, f"layout={os.fspath(tmp_path)!r} is a folder; give the path of a"):
+        cloudio.open(tmp_path, layout=tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")

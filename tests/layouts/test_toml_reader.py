@@ -160,7 +160,7 @@ def test_tables_in_one_line_are_read(tmp_path):
             4,
             "valid: the valid window has rows 1..40, but the pat",
         ),
-        ("[40, 48]", "[0, 48]", 3, "patch: patch = (0, 48); patch must be (height, width)"),
+        ("[40, 48]", "[0, 48]", 3, "patch = [0, 48]; patch must be [height, width], such as"),
         (
             '"float32"',
             '"float64"',
@@ -268,7 +268,7 @@ def test_tables_in_one_line_are_read(tmp_path):
             '-1 = "ignore"',
             '-1 = "ignor"',
             61,
-            "classes.-1 = 'ignor'; classes.-1 must be a class or 'ignore'",
+            "classes.-1 = 'ignor'; classes.-1 must be a whole number or 'ignore'",
         ),
         ('-1 = "ignore"', "x = 1", 61, "classes: code 'x'; codes must be whole numbers"),
         ('-1 = "ignore"', "01 = 1", 61, "classes: code 1 is listed twice"),
@@ -276,13 +276,13 @@ def test_tables_in_one_line_are_read(tmp_path):
             "\n0 = 0\n",
             "\n0 = 0\n7 = 1.5\n",
             67,
-            "classes.7 = 1.5; classes.7 must be a class or 'ignore'",
+            "classes.7 = 1.5; classes.7 must be a whole number or 'ignore'",
         ),
         (
             "unlisted = 1",
             'unlisted = "clear"',
             64,
-            "unlisted = 'clear'; unlisted must be a class or 'ignore'",
+            "unlisted = 'clear'; unlisted must be a whole number or 'ignore'",
         ),
         ("threshold = 3,", "threshold = 11,", 70, "threshold=11; threshold must be 1..10"),
         (
@@ -348,3 +348,40 @@ def test_a_pattern_is_refused_with_its_line_and_key(tmp_path):
     (tmp_path / "empty").mkdir()
     with refusal(LayoutError, f"{path}, line 12: file = '*_S2.npy' of S2_B2 matches nothing in"):
         cloudio.open(tmp_path / "empty", layout=path)
+
+
+RED = 'name = "x"\npatch = [4, 4]\n[[arrays]]\nname = "red"\n'
+LABEL = f'{RED}kind = "label"\ndtype = "uint8"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{RED}dtype = uint16", r'line 5: .*; text needs quotes: dtype = "uint16"$'),
+        (f"{RED}nodata = NaN", r"; TOML has it in lower case: nodata = nan$"),
+        (
+            f"{RED}scale = None",
+            r"; TOML has no None: leave scale out, or write scale =",
+        ),
+        (f"{RED}scale = 0,0001", r"; write a decimal point: scale = 0\.0001$"),
+        (f'{RED}dtype = "uint16\n', r"; a closing quote is missing$"),
+        (f'{RED}dtype = "uint16"\ndtype = "uint8"', r"; dtype is there twice$"),
+        (f"{LABEL}[label_maps.red.m]\nclasses = {{ 0 = 0,\n1 = 1 }}", r"must be on one line$"),
+        ('{"name": "x"}', r"; this is not TOML: write key = value"),
+        ("name: x\npatch: [4, 4]", r"; this is not TOML: write key = value"),
+        (f"{LABEL}[label_maps.red]\nclasses = {{ 0 = 0 }}", r"write \[label_maps.red.map\], and"),
+        (
+            'name = "x"\n[[arrays]]\nname = "red"\ndtype = "uint8"\npatch = [4, 4]',
+            "needs the key 'patch'; that of line 5 is below",
+        ),
+        (
+            f'{RED}dtype = "uint8"\nunit = "\udce9"',
+            "is not UTF-8: line 6 has the byte 0xe9; sa",
+        ),
+    ],
+)
+def test_common_mistakes_in_toml_say_what_to_write(tmp_path, text, says):
+    path = tmp_path / "x.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(LayoutError, match=says):
+        Layout.from_toml(path)

@@ -69,7 +69,7 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
     [
         (
             {"bands": "B5"},
-            r"'B5' is not a preset \(L1C, .*\): there is no array 'B5'; .* has L1C_B2, L1",
+            r"there is no band or preset 'B5'; presets are L1C, .*; .* has L1C_B2, L1",
         ),
         ({"labels": "L1C"}, "labels='L1C'; L1C is a preset of bands, not a label"),
         ({"bands": "B4"}, "'B4' is ambiguous; in .* it can be L1C_B4 or L2A_B4: give one"),

@@ -30,7 +30,13 @@ def ds(tmp_path_factory):
     ],
 )
 def test_arrays_and_presets(ds, name, suggested):
-    words = f"no array {name!r}; ", "L1C_B1, ", " and 37 more", f"; did you mean {suggested}?"
+    words = (
+        "there is no ",
+        f" {name!r}; ",
+        "L1C_B1, ",
+        " and 37 more",
+        f"; did you mean {suggested}?",
+    )
     for attempt in (ds.reader, ds.__getitem__, ds.find, ds.band, ds.dtype):
         with raises(RequestError, *words):
             attempt(name)
@@ -43,11 +49,11 @@ def test_arrays_and_presets(ds, name, suggested):
 
 
 def test_a_preset_that_is_not_there_is_not_suggested(ds):
-    with raises(RequestError, "no array 'S11'; ", "did you mean S1?"):
+    with raises(RequestError, "no band or preset 'S11'; ", "did you mean S1?"):
         ds.reader("S11")
     folder = ds.path.parent / "small"
     cloudio.synthesize(folder, {"train": 1}, arrays=["L1C_B4"])
-    with pytest.raises(RequestError, match=r"is not a preset .* has L1C_B4$"):
+    with pytest.raises(RequestError, match=r"no band or preset .*; presets are .* has L1C_B4$"):
         cloudio.open(folder).reader("S11")
 
 

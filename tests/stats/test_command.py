@@ -70,12 +70,17 @@ def test_the_command_counts_and_saves_what_it_is_told_to(command, capsys, tmp_pa
             "--labels and --no-labels contradict each other; give one of them",
         ),
         (["--reference", "hq"], "--reference needs --agreement"),
-        (["--no-bands", "--no-labels"], "nothing to count in"),
+        (
+            ["--no-bands", "--no-labels"],
+            "--no-bands and --no-labels leave nothing to count; drop one",
+        ),
         (
             ["--labels", "i16"],
             r"i16 has no .* one. Write \[label_maps.i16.NAME\] with classes = \{",
         ),
         (["--split", "test"], "no split 'test'"),
+        (["--split", "train,val"], "--split 'train,val'; it takes one split; leave it out"),
+        (["--labels", "hq:card"], "--labels 'hq:card'; this command has no policies; in Python"),
         (["--percentiles", "a"], "--percentiles a; --percentiles must be"),
         (["-o", "{path}/train/i16.dat"], "i16.dat exists already; --force replaces it"),
         (["-o", "{path}/none/x.json"], "no folder"),
@@ -134,6 +139,6 @@ def test_a_scale_that_the_layout_does_not_give_is_told_and_how_to_do_without(tmp
         capsys.readouterr().err
     )
     assert main(["stats", str(tmp_path), "--bands", "A"]) == 2
-    message = "as uint16, and the layout own does not have it; --raw counts them as stored\n"
+    message = "write its scale there, or give --raw, which counts numbers as stored\n"
     assert capsys.readouterr().err.endswith(message)
     assert main(["stats", str(tmp_path), "--raw"]) == 0

@@ -80,7 +80,9 @@ def test_a_column_named_twice_is_refused(read):
 @pytest.mark.parametrize("before", [0, 100, 100_000], ids=["header", "first page", "later"])
 def test_a_file_that_is_not_utf8_is_refused(read, before):
     content = b"a,b\n" + b"1,2\n" * before + b"Espa\xf1a,3\n"
-    with pytest.raises(LayoutError, match=r"metadata.csv is not UTF-8: .* 0xf1 in position"):
+    with pytest.raises(
+        LayoutError, match=r"metadata.csv is not UTF-8: line .* the byte 0xf1; save it as UTF-8"
+    ):
         read(content if before else b"\xf1," + content)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from ..._utils.files import open_bytes
-from ..._utils.text import listed
+from ..._utils.text import listed, not_utf8
 from ...errors import LayoutError
 
 METADATA_CSV = "metadata.csv"
@@ -128,8 +128,8 @@ def _rows(path: Path) -> Iterator[list[str]]:
             # The limit of a field is the same for all users of the module: it stays as it is.
             if "field limit" not in str(error):
                 raise LayoutError.about(path, str(error), line=lines.line_num) from None
-        except UnicodeDecodeError as error:
-            raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+        except UnicodeDecodeError:
+            pass  # the whole text has the line
     yield from (row for _, row in islice(_numbered_rows(path), n_rows, None))
 
 
@@ -139,7 +139,7 @@ def _numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         with _open_text(path) as file:
             text = file.read()
     except UnicodeDecodeError as error:
-        raise LayoutError.about(path, f"is not UTF-8: {error}") from None
+        raise LayoutError.about(path, not_utf8(error)) from None
     position, line, row = 0, 1, list[str]()
     while position < len(text) or row:
         found = _FIELD.match(text, position)

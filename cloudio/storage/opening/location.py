@@ -65,6 +65,12 @@ def _no_folder(path: Path) -> NotADirectoryError:
 def _read_layout(path: Path) -> Layout:
     if path.is_file():
         return Layout.from_toml(path)
+    if path.is_dir():
+        found = path / LAYOUT_TOML
+        example = f", such as {found}" if found.is_file() else ""
+        raise RequestError(
+            f"layout={os.fspath(path)!r} is a folder; give the path of a TOML file{example}"
+        )
     if path.suffix.lower() == ".toml":
         raise not_found(path, "layout file")
     raise RequestError(
