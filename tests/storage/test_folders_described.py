@@ -487,7 +487,10 @@ def test_names_of_scenes_are_patches(tmp_path):
 def test_files_that_are_left_out_are_named(tmp_path):
     folder = save(tmp_path / "own", **{f"p_{k}": images(8, 9) for k in range(5)})
     save(folder, mean=images(8, 9), std=images(8, 9))
-    assert f"Left out of {tmp_path}/own_joined: mean.npy, std.npy." in refused(folder)
+    assert (
+        f"Left out of {tmp_path}/own_joined, whose patches are 8 x 9: mean.npy, std.npy."
+        in refused(folder)
+    )
 
 
 @pytest.mark.parametrize("where", ["{split}/{kind}", "{kind}/{split}"])
@@ -522,6 +525,30 @@ def test_channels_that_have_the_name_of_another_file_are_told_apart(tmp_path):
     folder = save(tmp_path / "own", a=images(4, 2, 30, 40), a_1=images(4, 30, 40))
     ds = cloudio.open(follow(refused(folder)))
     assert sorted(ds.names) == ["a_1", "a_1_", "a_2"]
+
+
+@pytest.mark.parametrize("splits", [{"": 11}, {"train": 11, "val": 2}])
+def test_folders_that_hold_a_patch_each_are_joined(tmp_path, splits):
+    stored = {}
+    for split, n in splits.items():
+        stored[split] = {"red": images(n, 8, 9), "S1": images(n, 8, 9, 2, dtype="float32")}
+        for k in range(n):
+            folder = tmp_path / "own" / split / f"scene{k}"
+            save(folder, **{name: array[k] for name, array in stored[split].items()})
+    ds = cloudio.open(follow(refused(tmp_path / "own")))
+    for split, arrays in stored.items():
+        part = ds.split(split) if split else ds
+        assert np.array_equal(part["red"], arrays["red"])
+        assert np.array_equal(part["S1_2"], arrays["S1"][..., 1], equal_nan=True)
+        assert list(part.metadata["folder"]) == [f"scene{k}" for k in range(splits[split])]
+
+
+def test_series_of_two_sizes_are_told(tmp_path):
+    x = {f"s{k}_{band}": images(8, 9) for k in range(3) for band in ("B2", "B3")}
+    folder = save(tmp_path / "own", **x, **{f"s{k}_B5": images(4, 5) for k in range(3)})
+    text = refused(folder)
+    assert "whose patches are 8 x 9: s0_B5.npy, s1_B5.npy, s2_B5.npy." in text
+    assert cloudio.open(follow(text)).names == ("B2", "B3")
 
 
 OTHER_TYPES = [

@@ -34,9 +34,10 @@ def natural(text):
     parts = re.split('([0-9]+)', text)  # 10 is after 9
     return tuple(int(part) if k % 2 else part for k, part in enumerate(parts))
 
-def find(folder, pattern):
-    files = [file for file in Path(folder).iterdir() if file.name[0] != '.']
-    matches = [(re.fullmatch(pattern, file.name), file) for file in files]
+def find(folder, pattern, names='*'):
+    files = [file for file in Path(folder).glob(names) if file.name[0] != '.']
+    found = [(file.relative_to(folder).as_posix(), file) for file in files]
+    matches = [(re.fullmatch(pattern, name), file) for name, file in found]
     return {natural('_'.join(match.groups())): file for match, file in matches if match}
 
 def check(files, others, dtype, shape, name):
@@ -56,6 +57,8 @@ def join(folder, arrays, rows=None):
         check(files, keys, stored, shape, name)
     order = sorted(keys)
     table = [['file'], *([keys[key].name] for key in order)]
+    if len(set(map(tuple, table))) < len(table):  # a folder for each patch
+        table = [['folder'], *([keys[key].parent.name] for key in order)]
     if rows:
         order, table = in_order_of_rows(arrays, *rows)
     folder = Path(folder)
@@ -96,6 +99,8 @@ def in_order_of_rows(arrays, path, column):
 class Series:
     """Files of one patch each, as one array: all of ``folder`` whose names match ``pattern``.
 
+    ``names`` is "*/*" for files of folders below, a folder for each patch.
+
     ``keys`` are the files by what differs in their names, which is the group of the pattern.
     ``split`` is the name of the split, or "" for the only one.  ``shape`` is that of each file; its
     channels are the last axis if ``is_last``.  Files hold the type ``stored``, and are joined as
@@ -111,6 +116,7 @@ class Series:
     stored: str
     dtype: str
     is_last: bool
+    names: str = "*"
 
     @property
     def files(self) -> list[Path]:
@@ -136,10 +142,11 @@ class Series:
         axes = "row, column"
         if len(self.shape) == 3:
             axes = f"{axes}, channel" if self.is_last else f"channel, {axes}"
+        names = [path.relative_to(self.folder).as_posix() for path in self.files]
         other = "" if self.stored == self.dtype else f", joined as {self.dtype}"
         return (
             f"{self.folder} has {counted(len(self.keys), '.npy file')} of shape {self.shape}, "
-            f"{self.stored} ({listed(path.name for path in self.files)}): by their names one for "
+            f"{self.stored} ({listed(names)}): by their names one for "
             f"each patch, ({axes}){other}."
         )
 
@@ -241,7 +248,8 @@ def joining_code(
 def _split_lines(series: Sequence[Series], folder: Path, rows: Rows | None) -> Iterator[str]:
     yield "arrays = {"
     for each in series:
-        found = f"find({str(each.folder)!r}, {each.pattern!r})"
+        below = "" if each.names == "*" else f", {each.names!r}"
+        found = f"find({str(each.folder)!r}, {each.pattern!r}{below})"
         types = f"{each.stored!r}, {each.dtype!r}"
         yield f"    {each.name!r}: ({found}, {types}, {each.shape}, {each.is_last}),"
     yield "}"

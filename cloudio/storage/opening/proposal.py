@@ -230,7 +230,8 @@ def _join(root: Path, series: Sequence[Series], left_out: Sequence[Path]) -> Pro
     ]
     if left_out:
         names = listed(path.relative_to(root).as_posix() for path in left_out)
-        seen.append(f"Left out of {folder}: {names}.")
+        height, width = series[0].patch
+        seen.append(f"Left out of {folder}, whose patches are {height} x {width}: {names}.")
     samples = {
         each.name: sample_files(each.files, n_channels=math.prod(each.joined[1:-2]))
         for each in series

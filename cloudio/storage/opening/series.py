@@ -55,14 +55,33 @@ def find_series(
             found += filter(None, [_series(root, folder, pattern, some)])
     order = list(folders)
     found.sort(key=lambda each: order.index(each.folder))
-    found = _tell_apart(found) if len({each.patch for each in found}) == 1 else []
+    found = found or _folders_of_patches(root, folders)
+    sizes = Counter(each.patch for each in found)
+    found = _tell_apart([each for each in found if each.patch == max(sizes, key=sizes.__getitem__)])
     taken = {path for each in found for path in each.keys.values()}
     return found, [path for files in folders.values() for path in files if path not in taken]
 
 
+def _folders_of_patches(root: Path, folders: Mapping[Path, Sequence[Path]]) -> list[Series]:
+    """Return the files of folders that hold a patch each, such as scene_1/red.npy."""
+    places: dict[tuple[Path, str], list[Path]] = {}
+    parents = Counter(f.parent for f in folders if f != root and split_name(f.name) not in SPLITS)
+    for folder, files in folders.items():
+        for path in files if folder != root and split_name(folder.name) not in SPLITS else []:
+            places.setdefault((folder.parent, path.name), []).append(path)
+    found = [
+        _series(root, parent, f"([^/]+)/{re.escape(name)}", files)
+        for (parent, name), files in places.items()
+        if len(files) > 1 and 2 * len(files) > parents[parent]
+    ]
+    series = [each for each in found if each is not None]
+    # Else they may be splits of arrays (patch, row, column).
+    return series if any(len(each.shape) == 2 or each.is_last for each in series) else []
+
+
 def _series(root: Path, folder: Path, pattern: str, files: Sequence[Path]) -> Series | None:
     """Return the files of a pattern as a series, if they are one patch each, of one shape."""
-    matches = {path: re.fullmatch(pattern, path.name) for path in files}
+    matches = {path: re.fullmatch(pattern, path.relative_to(folder).as_posix()) for path in files}
     keys = {natural_key("_".join(m.groups())): path for path, m in matches.items() if m}
     headers, _ = read_headers(_sampled(files), read_any_header)
     kinds = {(header.shape, header.dtype) for header in headers.values()}
@@ -82,7 +101,8 @@ def _series(root: Path, folder: Path, pattern: str, files: Sequence[Path]) -> Se
         dtype = fitting_type(list(keys.values()), stored)
     except (OSError, ValueError):
         return None
-    return Series(folder, split, name, pattern, keys, shape, stored.name, dtype, is_last)
+    below = "*/*" if "/" in pattern else "*"
+    return Series(folder, split, name, pattern, keys, shape, stored.name, dtype, is_last, below)
 
 
 def _sampled(files: Sequence[Path]) -> Sequence[Path]:
@@ -95,7 +115,9 @@ def _name(pattern: str) -> str:
     What the names are not, is in front.
     """
     stem = re.sub(r"^(\(\?!.*\\\.npy\))+", "", pattern, flags=re.IGNORECASE).rpartition(r"\.")[0]
-    text = stem.replace("([0-9]+)", "_").replace("(.+)", "_").replace("\\", "")
+    text = (
+        stem.replace("([0-9]+)", "_").replace("(.+)", "_").replace("([^/]+)/", "").replace("\\", "")
+    )
     name = re.sub(r"[\W_]+", "_", text).strip("_")
     return name if re.search(r"[^\W_0-9]", name) else ""
 
