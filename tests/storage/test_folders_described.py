@@ -388,7 +388,7 @@ def test_images_and_masks_of_the_same_type_that_lack_some_are_told(tmp_path):
     assert "images has no file for masks/4.npy" in text
 
 
-@pytest.mark.parametrize("name", ["img_{}", "S2_{}_2020", "{}", "r{}c{}"])
+@pytest.mark.parametrize("name", ["img_{}", "S2_{}_2020", "{}", "r{}c{}", "a*_{}", "[x].({})"])
 def test_patches_are_joined_in_the_order_of_their_numbers(tmp_path, name):
     numbers = [9, 10, 11, 100, 2, 1]
     stored = {k: np.full((4, 8, 9), k, "u2") for k in numbers}

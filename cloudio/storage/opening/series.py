@@ -91,6 +91,8 @@ def _series(root: Path, folder: Path, pattern: str, files: Sequence[Path]) -> Se
     if len(shape) not in (2, 3) or min(shape) < 1 or stored.kind not in "biuf":
         return None
     is_last = len(shape) == 3 and has_channels_last(shape)
+    if min(shape[:2] if is_last else shape[-2:]) < 2:
+        return None
     if len(shape) == 3 and not is_last and shape[0] > _N_CHANNELS:
         return None  # (patch, row, column)
     above = folder.relative_to(root).parts
@@ -175,13 +177,13 @@ def _by_number(files: Sequence[Path]) -> _Groups:
     """Group files whose names differ in numbers only; numbers that all have are no difference."""
     alike: _Groups = {}
     for path in files:
-        alike.setdefault(re.sub("[0-9]+", "*", path.name), []).append(path)
+        alike.setdefault(re.sub("[0-9]+", "\0", path.name), []).append(path)
     groups = {}
     for name, some in alike.items():
         if len(some) < 2:
             continue
         numbers = list(zip(*(re.findall("[0-9]+", path.name) for path in some), strict=True))
-        literals = iter(name.split("*"))
+        literals = iter(name.split("\0"))
         pattern = re.escape(next(literals))
         for column, literal in zip(numbers, literals, strict=True):
             pattern += "([0-9]+)" if len(set(column)) > 1 else column[0]
