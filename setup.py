@@ -28,6 +28,7 @@ for tool, found, needed in (
 # Free-threaded Pythons have no stable ABI yet, so they get a module of their own.
 STABLE = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
+LINK_FLAGS: list[str] = []
 if sys.platform == "win32":
     FLAGS = ["/O2", "/std:c11", "/experimental:c11atomics", "/fp:precise"]
 else:
@@ -39,6 +40,14 @@ else:
     # Debug information, which Python's own flags ask for, would be nine tenths of the wheel.
     if "-g" not in os.environ.get("CFLAGS", "").split():
         FLAGS.append("-g0")
+    # A write past the end of an array on the stack, or of one whose size the compiler knows, ends
+    # the process. Sanitizers find more, and replace the functions that fortification checks.
+    FLAGS += ["-fstack-protector-strong", "-U_FORTIFY_SOURCE"]
+    if "-fsanitize" not in os.environ.get("CFLAGS", ""):
+        FLAGS.append("-D_FORTIFY_SOURCE=2")
+    if sys.platform == "linux":
+        # Addresses of functions are resolved when a module is loaded, and then read-only.
+        LINK_FLAGS = ["-Wl,-z,relro", "-Wl,-z,now"]
 
 # The C that a module is linked with, where it is linked with any. What keeps state (thread_pool,
 # scratch, background) belongs to one module alone: each module gets a copy of its own.
@@ -76,6 +85,15 @@ class Build(build_ext):
                 raise CompileError(HEADERS.format(sysconfig.get_path("include"))) from error
             raise
 
+    def build_extensions(self) -> None:
+        # Python's own flags may name the folder of its library: modules need none, and in a wheel a
+        # folder of the machine that built it would be searched first.
+        if linker := getattr(self.compiler, "linker_so", None):
+            self.compiler.linker_so = [
+                flag for flag in linker if not flag.startswith(("-Wl,-rpath", "-Wl,-R"))
+            ]
+        super().build_extensions()
+
     def compiles(self, line: str) -> bool:
         """Return whether a program of this line, and of nothing else, can be compiled."""
         with tempfile.TemporaryDirectory() as folder:
@@ -98,6 +116,7 @@ def module(path: Path) -> Extension:
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE else [],
         py_limited_api=STABLE,
         extra_compile_args=FLAGS,
+        extra_link_args=LINK_FLAGS,
         libraries=[] if sys.platform == "win32" else ["m"],
     )
 

@@ -1,15 +1,17 @@
 """Check what is shipped: `packages.py SDIST WHEEL`, in a checkout that git knows.
 
 An sdist holds the source and nothing generated; a wheel holds every package of the checkout, what
-other Cython code needs, and stays small.
+other Cython code needs, and stays small. Its modules are hardened.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 LARGEST = 1_000_000
 GENERATED = {".c", ".so", ".pyd", ".pyc"}
@@ -61,10 +63,40 @@ def faults_of_wheel(file: str, checkout: set[PurePosixPath]) -> list[str]:
     return found
 
 
+def faults_of_module(path: Path) -> list[str]:
+    """What a compiled module for Linux lacks: see FLAGS and LINK_FLAGS in setup.py."""
+    said = subprocess.run(
+        ["readelf", "-W", "-d", "-l", "--dyn-syms", path],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C"},
+    ).stdout
+    needed = {
+        "RELRO": "GNU_RELRO" in said,
+        "BIND_NOW": "BIND_NOW" in said or "Flags: NOW" in said,
+        "a stack protector": "__stack_chk_" in said,
+    }
+    return [
+        *(f"{path.name} has no {what}" for what, is_there in needed.items() if not is_there),
+        *(f"{path.name} has a {word}" for word in ("RPATH", "RUNPATH") if f"({word})" in said),
+    ]
+
+
+def faults_of_modules(wheel: str) -> list[str]:
+    if sys.platform != "linux" or shutil.which("readelf") is None:
+        return []
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+        modules = sorted(Path(folder).rglob("*.so"))
+        return [fault for module in modules for fault in faults_of_module(module)]
+
+
 def main() -> int:
     sdist, wheel = sys.argv[1:]
     checkout = of_git("cloudio", "csrc", "tests")
     faults = [*faults_of_sdist(sdist, checkout), *faults_of_wheel(wheel, checkout)]
+    faults += faults_of_modules(wheel)
     n_bytes = os.path.getsize(wheel)
     print("\n".join(faults) or f"sdist and wheel hold what they should; {wheel}: {n_bytes:,} bytes")
     return bool(faults)

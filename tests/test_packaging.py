@@ -189,3 +189,30 @@ def test_without_a_cython_that_works_the_last_line_says_so(checkout, files, mess
     done = build(checkout, PYTHONPATH=str(tools))
     assert done.returncode != 0
     assert done.stderr.splitlines()[-1].startswith(f"error: {message}")
+
+
+# ---- compiled modules ----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("readelf") is None, reason="reads ELF files"
+)
+@pytest.mark.skipif(not (ROOT / ".ci").is_dir(), reason="the tests run without the source")
+def test_compiled_modules_are_hardened(tmp_path):
+    """`.ci/packages.py` looks at those of the wheel."""
+    sys.path.insert(0, str(ROOT / ".ci"))
+    try:
+        from packages import faults_of_module
+    finally:
+        del sys.path[0]
+    modules = sorted((PACKAGE / "_core").glob("*.so"))
+    assert modules
+    assert [fault for module in modules for fault in faults_of_module(module)] == []
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler to make a module without all of it")
+    (tmp_path / "plain.c").write_text("int plain(void) { return 1; }\n")
+    plain = tmp_path / "plain.so"
+    flags = ["-shared", "-fPIC", "-Wl,-z,norelro", "-Wl,-z,lazy", "-Wl,-rpath,/tmp"]
+    assert run([compiler, *flags, tmp_path / "plain.c", "-o", plain]).returncode == 0
+    assert len(faults_of_module(plain)) == 4
