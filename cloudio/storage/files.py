@@ -77,7 +77,11 @@ def open_file(path: Path, n_bytes: int, io: str) -> File:
     holds more.
     """
     descriptor = _open(path)
-    found = os.fstat(descriptor).st_size
+    try:
+        found = os.fstat(descriptor).st_size
+    except OSError as error:
+        os.close(descriptor)
+        raise refused_error(error, path) from None
     if found == n_bytes:
         try:
             return File(descriptor, path, n_bytes, io == "mmap", io == "direct")
