@@ -34,8 +34,8 @@ _ADVICE: dict[Subject, str] = {
     "patches": "if the files hold the smaller number, every pixel is read wrongly",
     "type": (
         "cloudio reads the type that it found, but knows no scale for such a band: pass scale= to "
-        "reader(...). If nobody converted the files, they are cut, exchanged, or belong to "
-        "another data set"
+        "reader(...). If you did not convert the files, correct dtype in the layout, "
+        "or check with cloudio verify that the files are those of the data set"
     ),
     "missing": (
         "the data set as a whole does not have these arrays, and a preset may use others instead; "

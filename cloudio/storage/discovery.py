@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .._utils.text import listed
+from .._utils.text import listed, suggest
 from ..errors import LayoutError
 from ..layouts.band import Band
 from ..layouts.band_checks import SharedFile
@@ -184,11 +184,15 @@ def _arrays_by_pattern(
         if len(found) == 1:
             arrays.append((band.name, found[0]))
             continue
+        hint = ""
+        if not found and not problems:  # the first one helps with the others
+            here = sorted(path.name for path in files.folder.iterdir() if path.is_file())
+            hint = f"; the folder has {listed(here)}{suggest(str(band.file), here)}"
         what = "nothing" if not found else " and ".join(os.fspath(path) for path in found[:2])
         path = found[1] if found else files.folder / str(band.file)
         error = LayoutError(
             f"{layout.where(band.name, 'file')}file = {band.file!r} of {band.name} matches "
-            f"{what} in {files.folder}; it must match exactly one file",
+            f"{what} in {files.folder}; it must match exactly one file{hint}",
             path=path,
         )
         kind = "doubled" if found else "missing"

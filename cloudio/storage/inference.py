@@ -53,15 +53,17 @@ def _odd_shape(file: InspectedFile, layout: Layout) -> str | None:
 def _n_patches(
     files: Sequence[InspectedFile], layout: Layout, n_rows: int, csv: Path
 ) -> tuple[int, str]:
-    """Return the number of patches, and what it follows from, with its verb."""
+    """Return the number of patches, and a clause that says what it follows from."""
     if n_rows:
-        return n_rows, f"{csv.name} has"
+        return n_rows, f"{csv.name} has {counted(n_rows, 'row')}"
     for file in files:
         if file.header is not None:
-            return file.header.shape[0], f"{file.path.name} has"
+            n = file.header.shape[0]
+            return n, f"{file.path.name} has {counted(n, 'patch')}"
     n_patches = _n_patches_by_size(files, layout)
     agreed = sum(file.fits(n_patches, layout) for file in files)
-    return n_patches, f"{agreed} of {len(files)} files have"
+    have = f"file{'' if len(files) == 1 else 's'} {'has' if agreed == 1 else 'have'}"
+    return n_patches, f"{agreed} of {len(files)} {have} {counted(n_patches, 'patch')}"
 
 
 def _n_patches_by_size(files: Sequence[InspectedFile], layout: Layout) -> int:
@@ -101,7 +103,7 @@ def _arrays(
         if shape[0] == n_patches:
             return file.arrays(shape, file.header.dtype, file.header.start)
         kind, missing = missing_patches(shape[0], n_patches, n_patches)
-        reason = f"has shape {shape}; it must have {counted(n_patches, 'patch')}, as {source}"
+        reason = f"has shape {shape}, so {counted(shape[0], 'patch')}, but {source}"
         reason += _header_hint(shape[0] - n_patches, source)
         return file.problem(kind, reason, missing)
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
@@ -110,11 +112,13 @@ def _arrays(
         channels = () if file.channels is None else (file.channels,)
         return file.arrays((n_patches, *channels, *layout.patch), dtype, 0)
     kind, missing = missing_patches(file.size, min(fitting), n_patches)
-    sizes = " or ".join(f"{n:,} ({dtype})" for n, dtype in fitting.items())
+    (first, name), *more = fitting.items()
+    sizes = f"{first:,} bytes ({name})" + "".join(f" or {n:,} ({dtype})" for n, dtype in more)
     return file.problem(
         kind,
-        f"holds {file.size:,} bytes; it must hold {sizes}, for {counted(n_patches, 'patch')} of "
-        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)}, as {source}"
+        f"holds {file.size:,} bytes, but {source}, and {counted(n_patches, 'patch')} of "
+        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)} "
+        f"{'is' if n_patches == 1 else 'are'} {sizes}"
         f"{_header_hint(file.size / file.n_bytes(1, layout, file.dtypes[0]) - n_patches, source)}",
         missing,
     )
@@ -122,9 +126,10 @@ def _arrays(
 
 def _header_hint(n_more: float, source: str) -> str:
     """Return why there is one patch more than rows: metadata.csv may have no header."""
-    if n_more != 1 or not source.endswith(".csv has"):
+    if n_more != 1 or ".csv has " not in source:
         return ""
-    return ". If its first line is a row too, write a line with the names of the columns above it"
+    csv = source.partition(" has ")[0]
+    return f". If the first line of {csv} is a row too, write the names of its columns above it"
 
 
 def _stack(file: InspectedFile) -> str:

@@ -145,18 +145,22 @@ def test_one_known_type_decides_for_files_that_could_be_two(tmp_path):
 def test_files_that_disagree_are_named_by_size(tmp_path, odd):
     sizes = {"B2": 6 * PATCH, "B3": 6 * PATCH, "B4": 6 * PATCH, "hq": 3 * PATCH, "VV": 12 * PATCH}
     write_zeros(tmp_path, **(sizes | {odd: 10 * PATCH}))
-    fit = "5,760 (uint8) or 11,520 (int16)" if odd == "hq" else "11,520 (int16) or 23,040 (float32)"
+    fit = (
+        "5,760 bytes (uint8) or 11,520 (int16)"
+        if odd == "hq"
+        else "11,520 bytes (int16) or 23,040 (float32)"
+    )
     with raises(
         LayoutError,
-        f"{tmp_path / odd}.dat holds 19,200 bytes; it must hold {fit}, ",
-        "for 3 patches of 40 x 48, as 4 of 5 files have",
+        f"{tmp_path / odd}.dat holds 19,200 bytes, but 4 of 5 files have 3 patches, ",
+        f"and 3 patches of 40 x 48 are {fit}",
     ):
         open_small(tmp_path)
 
 
 def test_two_files_that_disagree_do_not_pretend_to_a_majority(tmp_path):
     write_zeros(tmp_path, B2=6 * PATCH, B3=10 * PATCH)
-    with raises(LayoutError, "B3.dat holds 19,200 bytes; it must hold", "as 1 of 2 files have"):
+    with raises(LayoutError, "B3.dat holds 19,200 bytes, but", "1 of 2 files has 3 patches"):
         open_small(tmp_path)
 
 
@@ -165,8 +169,8 @@ def test_metadata_outweighs_the_files(tmp_path):
     write_metadata(tmp_path / "metadata.csv", 5)
     with raises(
         LayoutError,
-        "B2.dat holds 11,520 bytes; it must hold 19,200 (int16) or 38,400 (float32), ",
-        "for 5 patches of 40 x 48, as metadata.csv has",
+        "B2.dat holds 11,520 bytes, but metadata.csv has 5 rows, and 5 patches of 40 x 48 ",
+        "are 19,200 bytes (int16) or 38,400 (float32)",
     ):
         open_small(tmp_path)
 
@@ -193,9 +197,7 @@ def test_a_size_that_fits_no_type_is_named_with_what_a_patch_needs(tmp_path, siz
 def test_a_stack_of_bands_in_one_file_is_not_taken_for_one_band(tmp_path):
     write_split(tmp_path, 2, names=["B2", "B3"])
     np.zeros((2, 13, 40, 48), "<i2").tofile(tmp_path / "stack.dat")
-    with raises(
-        LayoutError, "stack.dat holds 99,840 bytes; it must hold", "for 2 patches of 40 x 48"
-    ):
+    with raises(LayoutError, "stack.dat holds 99,840 bytes, but", "2 patches of 40 x 48 are"):
         open_small(tmp_path)
 
 

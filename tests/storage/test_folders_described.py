@@ -254,14 +254,14 @@ def test_rows_without_a_header_are_told(tmp_path):
     red = images(4, 30, 40)
     np.save(tmp_path / "red.npy", red)
     (tmp_path / "metadata.csv").write_text("a,1\nb,2\nc,3\nd,4\n")
-    hint = "If its first line is a row too, write a line with the names of the columns"
+    hint = "If the first line of metadata.csv is a row too, write the names of its columns above it"
     layout = layout_of(Band("red", dtype="uint16"))
     layout = dataclasses.replace(layout, patch=(30, 40), valid=cloudio.Window(0, 0, 30, 40))
-    with refusal(LayoutError, "must have 3 patches, as metadata.csv has", hint):
+    with refusal(LayoutError, "so 4 patches, but metadata.csv has 3 rows", hint):
         cloudio.open(tmp_path, layout=layout)
     (tmp_path / "red.npy").unlink()
     red.tofile(tmp_path / "red.dat")
-    with refusal(LayoutError, "for 3 patches of 30 x 40, as metadata.csv has", hint):
+    with refusal(LayoutError, "metadata.csv has 3 rows, and 3 patches of 30 x 40 are", hint):
         cloudio.open(tmp_path, layout=layout)
     (tmp_path / "metadata.csv").write_text("name,n\na,1\nb,2\nc,3\nd,4\n")
     assert len(cloudio.open(tmp_path, layout=layout)) == 4

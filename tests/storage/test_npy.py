@@ -182,12 +182,12 @@ def test_npy_and_flat_files_of_one_array_are_refused(tmp_path):
 def test_headers_that_disagree_are_refused(tmp_path):
     np.save(tmp_path / "B2.npy", np.zeros((2, H, W), "i2"))
     np.save(tmp_path / "B3.npy", np.zeros((3, H, W), "i2"))
-    words = "has shape (3, 40, 48); it must have 2 patches, as B2.npy has"
+    words = "has shape (3, 40, 48), so 3 patches, but B2.npy has 2 patches"
     with refusal(LayoutError, tmp_path / "B3.npy", words):
         cloudio.open(tmp_path, layout=SMALL)
     write_split(tmp_path, 3, names=[])
     with refusal(
-        LayoutError, "B2.npy has shape (2, 40, 48); it must have 3 patches, as metadata.csv has"
+        LayoutError, "B2.npy has shape (2, 40, 48), so 2 patches, but metadata.csv has 3 rows"
     ):
         cloudio.open(tmp_path, layout=SMALL)
     (tmp_path / "metadata.csv").unlink()
@@ -195,8 +195,8 @@ def test_headers_that_disagree_are_refused(tmp_path):
     write_split(tmp_path, 3, names=["B3"], metadata=False)
     with refusal(
         LayoutError,
-        "B3.dat holds 11,520 bytes; it must hold",
-        "2 patches of 40 x 48, as B2.npy has",
+        "B3.dat holds 11,520 bytes, but B2.npy has 2 patches",
+        "2 patches of 40 x 48 are",
     ):
         cloudio.open(tmp_path, layout=SMALL)
 

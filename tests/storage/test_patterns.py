@@ -115,3 +115,11 @@ def test_a_header_that_python_2_wrote_is_read(tmp_path):
     with pytest.warns(UserWarning, match="additional header parsing"):
         ds = cloudio.open(tmp_path, layout=SMALL)
     assert len(ds) == 2
+
+
+def test_a_file_that_is_not_there_says_which_are(tmp_path):
+    np.save(tmp_path / "red.npy", np.zeros((2, 4, 4), "u2"))
+    text = 'name = "x"\npatch = [4, 4]\n[[arrays]]\nname = "red"\ndtype = "uint16"\n'
+    (tmp_path / "cloudio.toml").write_text(f'{text}file = "rde.npy"\n')
+    with pytest.raises(LayoutError, match=r"the folder has cloudio.toml, red.npy; did you mean re"):
+        cloudio.open(tmp_path)

@@ -168,8 +168,8 @@ def test_the_size_of_a_stacked_file_counts_its_channels(tmp_path):
     write_split(tmp_path, 4, names=[])
     with refusal(
         LayoutError,
-        "S2.dat holds 23,042 bytes; it must hold 46,080 (int16) or 92,160 (float32), ",
-        "for 4 patches of 40 x 48 in 3 channels, as metadata.csv has",
+        "S2.dat holds 23,042 bytes, but metadata.csv has 4 rows, and 4 patches of 40 x 48 in 3 ",
+        "channels are 46,080 bytes (int16) or 92,160 (float32)",
     ):
         cloudio.open(tmp_path, layout=layout)
 

@@ -18,12 +18,12 @@ def message_of(path, planted, **options):
     [
         (
             "a_file_is_cut",
-            "holds 24,476 bytes; it must hold 24,576 (int16) or 49,152 (float32), "
-            "for 3 patches of 64 x 64, as metadata.csv has",
+            "holds 24,476 bytes, but metadata.csv has 3 rows, and 3 patches of 64 x 64 are 24,576 "
+            "bytes (int16) or 49,152 (float32)",
         ),
         (
             "a_file_is_cut_and_nothing_else_counts_the_patches",
-            "3 patches of 64 x 64, as 9 of 10 files have",
+            "9 of 10 files have 3 patches, and 3 patches of 64 x 64 are",
         ),
         ("metadata_has_a_row_too_few", "2 rows; the files hold 3 patches"),
         ("the_padding_of_an_array_is_elsewhere", "lie at rows 0..60, columns 0..60; the layout "),
