@@ -77,6 +77,15 @@ cdef extern from "cloudio.h" nogil:
     int cio_is_raised(const cio_flag *flag) noexcept
 
 
+cdef extern from "<fenv.h>" nogil:
+    ctypedef struct fenv_t:
+        pass
+
+    const fenv_t *FE_DFL_ENV
+    int fegetenv(fenv_t *environment) noexcept
+    int fesetenv(const fenv_t *environment) noexcept
+
+
 cdef extern from "histogram.h" nogil:
     ctypedef struct cio_record:
         pass

@@ -53,6 +53,21 @@ def tune(**numbers):
     return now
 
 
+cdef class DefaultFloats:
+    """A block in which this thread rounds to nearest and keeps subnormals, as it does at the start.
+
+    Its own settings come back when the block ends.
+    """
+    cdef c.fenv_t callers
+
+    def __enter__(self):
+        c.fegetenv(&self.callers)
+        c.fesetenv(c.FE_DFL_ENV)
+
+    def __exit__(self, *_):
+        c.fesetenv(&self.callers)
+
+
 # ---- for other modules ---------------------------------------------------------------------------
 
 cdef const Tuning *tuning_in_use() noexcept nogil:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.runtime import DefaultFloats
 from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
 from .collection import Collection
@@ -91,13 +92,15 @@ def _fold(
     dataset: Collection, bands: Sequence[str], scale: Any, mean: Any, std: Any
 ) -> tuple[list[float], list[float]]:
     """Compute the factors in float64; RequestError if float32 cannot hold one."""
-    scales, offsets = resolve_scales(dataset, bands, scale)
+    with DefaultFloats():
+        scales, offsets = resolve_scales(dataset, bands, scale)
     means = per_band("mean", 0.0 if mean is None else mean, len(bands))
     stds = per_band("std", 1.0 if std is None else std, len(bands))
     if not all(x > 0 for x in stds):
         raise RequestError(f"std={std!r}; std must be numbers above 0")
-    factors = [a / s for a, s in zip(scales, stds, strict=True)]
-    summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
+    with DefaultFloats():
+        factors = [a / s for a, s in zip(scales, stds, strict=True)]
+        summands = [(b - m) / s for b, m, s in zip(offsets, means, stds, strict=True)]
     if overflows_float32(factors + summands):
         raise RequestError(
             f"scale={scale!r}, mean={mean!r} and std={std!r} give factors that overflow float32"

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import BasePlan, Gather, Remap
+from .._core.runtime import DefaultFloats
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
@@ -113,12 +114,9 @@ def gather(
     shape = (len(index), *image_shape(check_layout(layout), len(bands), window))
     factors = _factors(bands, dtype, scale, offset)
     try:
-        plan = Gather(
-            [[band] for band in bands],
-            [[None]] * len(bands),
-            **factors,
-            interleaved=layout == "NHWC",
-        )
+        sources = [[band] for band in bands], [[None]] * len(bands)
+        with DefaultFloats():  # numbers are rounded to float32
+            plan = Gather(*sources, **factors, interleaved=layout == "NHWC")
     except ValueError as error:
         raise RequestError(str(error)) from None
     if out is None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .._core.plans import Gather, Mask, Remap
+from .._core.runtime import DefaultFloats
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap, make_class_lut, make_raw_lut
 from ..storage.arrays import plan_inputs
@@ -28,16 +29,17 @@ def make_gather(
     sources = plan_inputs([dataset.open_arrays(name, io) for name in bands])
     if factors is None:
         return Gather(*sources, None, None, interleaved=interleaved)
-    return Gather(
-        *sources, *factors, clip=clip, nodata=nodata, fill=fill, to=dtype, interleaved=interleaved
-    )
+    settings: dict[str, Any] = {"clip": clip, "nodata": nodata, "fill": fill}
+    with DefaultFloats():  # numbers are rounded to float32
+        return Gather(*sources, *factors, **settings, to=dtype, interleaved=interleaved)
 
 
 def make_mask(dataset: Collection, bands: Sequence[str], io: str) -> Mask:
     """Plan the mask of valid pixels."""
     nodata = _nodata(dataset, bands)
     sources = plan_inputs([dataset.open_arrays(name, io) for name in bands])
-    return Mask(*sources, nodata, _rectangle(dataset.valid_window))
+    with DefaultFloats():
+        return Mask(*sources, nodata, _rectangle(dataset.valid_window))
 
 
 def make_remap(

@@ -590,3 +590,40 @@ GUARDED = """
 def test_nothing_outside_arrays_and_outputs_is_touched():
     """Not even read: the page after the last row of a mapped file may not be there."""
     assert in_subprocess(GUARDED) == "untouched"
+
+
+PLANNED = """
+    import ctypes, sys, tempfile
+    import numpy as np
+    import cloudio
+
+    folder = tempfile.mkdtemp()
+    np.arange(2 * 16 * 16, dtype=np.int16).tofile(f"{folder}/a.dat")
+    bands = [cloudio.Band("a", dtype="int16", scale=1e-4, offset=7)]
+    layout = cloudio.Layout("Rounded", (16, 16), cloudio.Window(0, 0, 16, 16), bands)
+    data, array = cloudio.open(folder, layout=layout), np.arange(512, dtype=np.int16)
+    libm = ctypes.CDLL("libm.so.6")
+
+    def numbers():
+        reader = data.reader(mean=0.1, std=0.3, clip=(-0.1, 0.7), fill=0.1)
+        read = [reader.read([0, 1]).image, data.reader().read([0, 1]).image]
+        return [x.tobytes() for x in (*read, cloudio.gather(
+            [array.reshape(2, 16, 16)], [0, 1], scale=1 / 3, offset=-0.1))]
+
+    nearest = numbers()
+    for mode in map(int, sys.argv[1:]):
+        assert libm.fesetround(mode) == 0
+        other = numbers()
+        assert libm.fegetround() == mode
+        libm.fesetround(0)
+        assert other == nearest, mode
+    print("same")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the x86 control register through glibc")
+def test_plans_that_are_made_while_a_caller_rounds_otherwise_have_the_same_numbers():
+    modes = {"x86_64": (0x400, 0x800, 0xC00), "aarch64": (0x400000, 0x800000, 0xC00000)}
+    if (machine := platform.machine()) not in modes:
+        pytest.skip("rounding modes of this machine are not known here")
+    assert in_subprocess(PLANNED, *modes[machine]) == "same"
