@@ -446,6 +446,13 @@ def test_files_named_by_hashes_are_all_joined(tmp_path, n, shape):
     assert np.array_equal(np.stack([ds[name] for name in ds.names], 1), wanted)
 
 
+def test_two_names_that_are_alike_among_hashes_are_not_joined_alone(tmp_path):
+    names = [*hashes(50), "img_1", "img_2"]
+    folder = save(tmp_path / "own", **{name: images(8, 9) for name in names})
+    ds = cloudio.open(follow(refused(folder)))
+    assert {file.removesuffix(".npy") for file in ds.metadata["file"]} == set(names)
+
+
 @pytest.mark.parametrize("where", ["{}", "masks/{}", "{}_mask", "masks/{}_mask"])
 def test_images_and_masks_named_by_hashes_are_paired(tmp_path, where):
     names, x, y = hashes(50), images(50, 3, 8, 9), images(50, 8, 9, dtype="uint8")
