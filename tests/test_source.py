@@ -108,7 +108,8 @@ def test_the_stub_says_what_the_compiled_module_has(name):
         body = next(node for node in stub.body if getattr(node, "name", None) == name).body
         fields = {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
         methods = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-        has = {k for k in vars(module[name]) if not k.startswith("_")}
+        blocks = {"__enter__", "__exit__"}
+        has = {k for k in vars(module[name]) if not k.startswith("_") or k in blocks}
         assert fields | methods - {"__init__"} == has, name
 
 
