@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any, Self
 
 
+def _escaped(text: str) -> str:
+    """Return a text on one line, control characters as escapes: names of files may have them."""
+    return text if text.isprintable() else "".join(map(_escaped_character, text))
+
+
+def _escaped_character(x: str) -> str:
+    return x if x.isprintable() else ascii(x)[1:-1]
+
+
 class CloudioError(Exception):
     """The base of all errors of cloudio.
 
@@ -44,7 +53,9 @@ class CloudioError(Exception):
         offset: int | None = None,
         reason: str | None = None,
     ) -> None:
-        super().__init__(*args)
+        # More arguments than the message are those of an OSError, which shows a file name escaped.
+        shown = (_escaped(args[0]),) if len(args) == 1 and isinstance(args[0], str) else args
+        super().__init__(*shown)
         # Kept in the instance: what is there is pickled and copied with an exception.
         if path is not None:
             self.path = Path(path)
@@ -53,7 +64,7 @@ class CloudioError(Exception):
         if offset is not None:
             self.offset = offset
         if reason is not None:
-            self.reason = reason
+            self.reason = _escaped(reason)
 
     @classmethod
     def about(

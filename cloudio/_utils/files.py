@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from ..errors import CloudioError, LayoutError, RequestError
 from .paths import local_path
+from .text import escape_controls
 
 # Without O_NONBLOCK a FIFO is waited for; without O_NOCTTY a terminal may become that of a daemon.
 _FLAGS = os.O_RDONLY | sum(getattr(os, x, 0) for x in ("O_BINARY", "O_NONBLOCK", "O_NOCTTY"))
@@ -116,9 +117,12 @@ def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None
             raise _taken(path)
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise FileNotFoundError(f"{path.name} cannot be written: there is no folder {folder}")
+        raise FileNotFoundError(
+            escape_controls(f"{path.name} cannot be written: there is no folder {folder}")
+        )
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"{path.name} cannot be written: no permission to write in {folder}")
+        message = f"{path.name} cannot be written: no permission to write in {folder}"
+        raise PermissionError(escape_controls(message))
 
 
 def write_file(
@@ -151,9 +155,12 @@ def write_file(
 def check_new_folder(path: Path) -> None:
     """Raise FileExistsError if anything has that name, FileNotFoundError without its parent."""
     if os.path.lexists(path):
-        raise FileExistsError(f"{path} exists already; give the path of a new folder")
+        raise FileExistsError(
+            escape_controls(f"{path} exists already; give the path of a new folder")
+        )
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.name} cannot be made: there is no folder {path.parent}")
+        message = f"{path.name} cannot be made: there is no folder {path.parent}"
+        raise FileNotFoundError(escape_controls(message))
 
 
 @contextmanager
@@ -196,7 +203,9 @@ def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
 
 
 def _taken(path: Path) -> FileExistsError:
-    return FileExistsError(f"{path} exists already; force=True or --force replaces it")
+    return FileExistsError(
+        escape_controls(f"{path} exists already; force=True or --force replaces it")
+    )
 
 
 def _flush_tree(folder: Path) -> None:

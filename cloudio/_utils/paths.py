@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from .text import closest
+from .text import closest, escape_controls
 
 # Two letters or more, as C:/ is a drive; pathlib makes one slash of two.  fsspec may chain several.
 _URL = re.compile(r"(?:[a-z]\w*::)*([a-z][a-z0-9+.-]+):/+(?=[^/]|$)|[a-z]\w*::", re.IGNORECASE)
@@ -70,7 +70,7 @@ def not_found(path: str | os.PathLike[str], kind: str = "folder") -> FileNotFoun
         place = "" if path.is_absolute() else f" in the current folder, {os.getcwd()}"
         similar = _most_similar(path, folders=kind == "folder")
     hint = "" if similar is None else f"; did you mean {similar}?"
-    return FileNotFoundError(f"there is no {kind} {path}{place}{hint}")
+    return FileNotFoundError(escape_controls(f"there is no {kind} {path}{place}{hint}"))
 
 
 def _most_similar(path: Path, *, folders: bool) -> Path | None:

@@ -35,7 +35,9 @@ def html(
     """
     lines = ["<table>"]
     if caption:
-        lines.append(f'<caption style="text-align: left">{escape(caption)}</caption>')
+        lines.append(
+            f'<caption style="text-align: left">{escape(escape_controls(caption))}</caption>'
+        )
     for k, row in enumerate(rows):
         head = header and k == 0
         cells = "".join(
@@ -49,4 +51,4 @@ def html(
 def _cell(tag: str, word: str, right: bool) -> str:
     # The alignment is set in every cell, because Jupyter aligns text to the right.
     side = "right" if right else "left"
-    return f'<{tag} style="text-align: {side}">{escape(word)}</{tag}>'
+    return f'<{tag} style="text-align: {side}">{escape(escape_controls(word))}</{tag}>'

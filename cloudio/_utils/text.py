@@ -19,7 +19,7 @@ def counted(n: int, noun: str) -> str:
 
 def listed(entries: Iterable[object], between: str = ", ") -> str:
     """Return a list for a message: "a, b, c", or the first twelve "and 37 more"."""
-    words = list(map(str, entries))
+    words = [escape_controls(str(entry)) for entry in entries]
     if (more := len(words) - _N_LISTED) > 0:
         return f"{between.join(words[:_N_LISTED])} and {more:,} more"
     return between.join(words)

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator
 from contextvars import ContextVar
 
 from ..errors import CloudioWarning
+from .text import escape_controls
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # There is no lock, because a forked child could find it held by a thread that it does not have.
@@ -30,7 +31,8 @@ def warn_once(matter: Hashable, text: str) -> None:
     if _suppressed.get() or _warned.setdefault(matter, mine) is not mine:
         return
     try:
-        warnings.warn(text, CloudioWarning, stacklevel=_level())
+        lines = "\n".join(map(escape_controls, text.split("\n")))
+        warnings.warn(lines, CloudioWarning, stacklevel=_level())
     except CloudioWarning:
         _warned.pop(matter, None)
         raise
@@ -71,7 +73,7 @@ def log_once(level: str, text: str) -> None:
     _logged.add(key)
     import logging  # imported here: importing cloudio takes a few ms less
 
-    getattr(logging.getLogger("cloudio"), level)(text)
+    getattr(logging.getLogger("cloudio"), level)(escape_controls(text))
 
 
 def _level() -> int:

@@ -71,7 +71,7 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
     splits = [_split_row(name, ds.split(name)) for name in ds.splits]
     return "\n".join(
         [
-            f"{escape_controls(os.fspath(ds.path))}: {ds.layout.name}, {len(ds):,} patches, "
+            f"{escape_controls(f'{ds.path}: {ds.layout.name}')}, {len(ds):,} patches, "
             f"{len(arrays)} arrays, {gigabytes(total)} GB",
             f"patches of {height} x {width}; valid window {valid.height} x {valid.width} "
             f"from ({valid.row}, {valid.col})",
@@ -175,7 +175,7 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
 
 def _class_lines(ds: "Dataset", arrays: "Sequence[ArraySummary]") -> list[str]:
     """Return an empty line, then one for each list of class names, by the first policies."""
-    from .._utils.text import counted, listed
+    from .._utils.text import counted, escape_controls, listed
 
     labels: dict[tuple[str, ...], list[str]] = {}
     for array in arrays:
@@ -186,7 +186,7 @@ def _class_lines(ds: "Dataset", arrays: "Sequence[ArraySummary]") -> list[str]:
     for classes, (first, *others) in labels.items():
         more = f" and {counted(len(others), 'other label')}" if others else ""
         numbered = listed(f"{k} {name}" for k, name in enumerate(classes))
-        lines.append(f"classes of {first}{more}: {numbered}")
+        lines.append(f"classes of {escape_controls(first)}{more}: {numbered}")
     return ["", *lines] if lines else []
 
 

@@ -159,4 +159,9 @@ def _key(key: str) -> str:
 
 def _text(text: str) -> str:
     # JSON's escapes are TOML's, and TOML escapes one more character.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(x if x.isprintable() else _escape(ord(x)) for x in quoted)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -11,7 +11,7 @@ import numpy as np
 from .._utils import tables
 from .._utils.keywords import explain_unknown
 from .._utils.machine import warn_about_variables
-from .._utils.text import gigabytes
+from .._utils.text import escape_controls, gigabytes
 from .._utils.types import IO, AxisOrder, ElementType, FilePath, Numbers, Scale, Size
 from .._utils.warn import suppressed
 from ..errors import LayoutError, RequestError
@@ -223,8 +223,10 @@ class Dataset(_Explained):
         parts = ", ".join(f"{name} {len(which):,}" for name, which in self.splits.items())
         return "\n".join(
             [
-                f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
-                f"({parts}), {len(self.names)} arrays>",
+                escape_controls(
+                    f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
+                    f"({parts}), {len(self.names)} arrays>"
+                ),
                 self._describe_window(),
                 tables.text(self._group_rows(), {1, 3}),
                 *(f"warning: {warning}" for warning in self.warnings),
@@ -243,7 +245,7 @@ class Dataset(_Explained):
         warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
         return "\n".join(
             [
-                f"<div><strong>{escape(title)}</strong><br>{escape(self._describe_window())}",
+                f"<div><strong>{escape(escape_controls(title))}</strong><br>{escape(self._describe_window())}",
                 tables.html([("split", "patches", "folder"), *splits], {1}),
                 tables.html(self._group_rows(), {1, 3}),
                 f"warnings<ul>{warnings}</ul></div>" if warnings else "no warnings</div>",

@@ -15,7 +15,7 @@ import numpy as np
 
 from .._core import kernels
 from .._core.plans import Remap
-from .._utils import tables
+from .._utils import tables, text
 from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
 from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Scale, Size
@@ -348,10 +348,9 @@ class Reader(Generic[B]):
     def __repr__(self) -> str:
         """Return what is read in one line, and the settings below it."""
         labels = f", labels {', '.join(self.labels)}" if self.labels else ""
-        return (
-            f"<cloudio.Reader of {len(self):,} patches: {self.image_shape} {self.dtype}, "
-            f"bands {', '.join(self.bands)}{labels}>\n{tables.text(self._setting_rows())}"
-        )
+        shapes = f"{len(self):,} patches: {self.image_shape} {self.dtype}"
+        head = f"<cloudio.Reader of {shapes}, bands {', '.join(self.bands)}{labels}>"
+        return f"{text.escape_controls(head)}\n{tables.text(self._setting_rows())}"
 
     def _repr_html_(self) -> str:
         """Return the same as HTML."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.text import escape_controls
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -107,7 +109,7 @@ class Splits(Mapping[str, np.ndarray]):
                 f"{len(self.strata):,} values; the share of one in a split is off by "
                 f"{deviation:.4f} at most ({value or 'empty'} in {name})"
             )
-        return "\n".join(lines)
+        return "\n".join(map(escape_controls, lines))
 
     def _largest_deviation(self) -> tuple[float, str, str]:
         """Return the largest deviation of a value's share in a split from its share in all patches.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._utils.tensors import frozen, ratio
-from .._utils.text import listed
+from .._utils.text import escape_controls, listed
 from ..errors import RequestError
 from ..layouts.cloudsen12 import CLASSES, COMPARED
 from ..layouts.labels import LabelMap
@@ -219,8 +219,9 @@ class Agreement(Result):
         rates: list[Sequence[str]] = [("class", "producer's", "user's", "F1", "IoU")]
         for k, name in enumerate(self.names):
             rates.append((name, *(format_rate(column[k]) for column in columns)))
+        source, reference = map(escape_controls, (self.source, self.reference))
         return [
-            f"{self.source} (columns) against {self.reference} (rows) of {self.of}",
+            f"{source} (columns) against {reference} (rows) of {self.of}",
             (matrix, range(1, len(matrix[0]))),
             (rates, range(1, 5)),
             "\n".join(self._summary()),
@@ -238,7 +239,7 @@ class Agreement(Result):
         ]
         pairs = zip(self.names, self.predictable, strict=True)
         if missing := [name for name, predictable in pairs if not predictable]:
-            text = f"{self.source} has no {listed(missing)}"
+            text = f"{escape_controls(self.source)} has no {listed(missing)}"
             lines.append(f"{text}: merge classes until both have all")
         return lines
 
@@ -274,7 +275,7 @@ class Agreement(Result):
             "PA producer's, UA user's accuracy; BOA the mean of the producer's accuracies\n"
             "-: the source's map has no such class, or there is no pixel to divide by"
         )
-        head = f"against {first.reference} of {first.of}"
+        head = f"against {escape_controls(first.reference)} of {first.of}"
         return [head, (rows, range(1, len(rows[0]))), legend]
 
     @classmethod

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._utils.numbers import is_number
 from .._utils.tensors import ratio
-from .._utils.text import listed, percent, suggest
+from .._utils.text import escape_controls, listed, percent, suggest
 from .._utils.warn import warn_once
 from ..errors import RequestError
 from ..layouts.labels import LabelMap
@@ -185,7 +185,7 @@ class ClassStats(Result):
             )
         patches = np.count_nonzero(self.ignored_per_patch)
         rows.append(("ignored", "", f"{self.ignored:,}", "", f"{patches:,}", "", ""))
-        return [f"{self.label} of {self.of}", (rows, range(2, 7))]
+        return [f"{escape_controls(self.label)} of {self.of}", (rows, range(2, 7))]
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "ClassStats":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.text import escape_controls
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
 from .serialize import int_from_plain, text_from_plain
@@ -114,7 +115,7 @@ class Provenance:
     def __str__(self) -> str:
         splits = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
         row, col, (height, width) = self.window.row, self.window.col, self.window.size
-        return (
+        return escape_controls(
             f"{self.layout}, {sum(self.splits.values()):,} patches ({splits}), "
             f"{height} x {width} pixels from ({row}, {col})"
         )

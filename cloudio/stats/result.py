@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from .._utils import tables
 from .._utils.files import check_writable, open_bytes, read_json, write_file
 from .._utils.paths import local_path, not_found
+from .._utils.text import escape_controls
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from .provenance import Provenance
@@ -130,21 +131,30 @@ class Result:
         raise NotImplementedError
 
     def __str__(self) -> str:
-        parts = (part if isinstance(part, str) else tables.text(*part) for part in self.tables())
+        parts = (
+            _escaped_lines(part) if isinstance(part, str) else tables.text(*part)
+            for part in self.tables()
+        )
         return "\n\n".join(parts)
 
     def __repr__(self) -> str:
         names = ", ".join(self.of.arrays)
-        return f"<cloudio.stats.{type(self).__name__} of {names}: {self.of}>"
+        return escape_controls(f"<cloudio.stats.{type(self).__name__} of {names}: {self.of}>")
 
     def _repr_html_(self) -> str:
         return "\n".join(
-            f"<pre>{html.escape(part)}</pre>" if isinstance(part, str) else tables.html(*part)
+            f"<pre>{html.escape(_escaped_lines(part))}</pre>"
+            if isinstance(part, str)
+            else tables.html(*part)
             for part in self.tables()
         )
 
     def __eq__(self, other: object) -> bool:
         return self.json() == other.json() if type(other) is type(self) else NotImplemented
+
+
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(escape_controls, text.split("\n")))
 
 
 def format_number(number: float) -> str:
@@ -187,7 +197,7 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
         return len(self.parts)
 
     def __repr__(self) -> str:
-        return f"<cloudio.stats.ResultSet: {', '.join(self.parts)}>"
+        return escape_controls(f"<cloudio.stats.ResultSet: {', '.join(self.parts)}>")
 
     def fits(self, ds: Dataset) -> bool:
         """Return whether every result was counted from the same patches and arrays as ``ds`` has.

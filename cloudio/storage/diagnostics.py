@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .._utils.text import counted, listed
+from .._utils.text import counted, escape_controls, listed
 from .._utils.warn import warn_once, was_warned
 from ..errors import RequestError
 from ..layouts.layout import Layout
@@ -68,7 +68,7 @@ def diagnose_files(splits: Sequence[Split], layout: Layout) -> list[Diagnostic]:
             text = f"{split.name}: there is no {METADATA_CSV}, which other splits have"
             found.append(Diagnostic("metadata", text))
     # Channels of one file have the same diagnostics.
-    return list(dict.fromkeys(found))
+    return [Diagnostic(each.subject, escape_controls(each.text)) for each in dict.fromkeys(found)]
 
 
 def _diagnose_types(split: Split, layout: Layout) -> list[Diagnostic]:
@@ -103,7 +103,8 @@ def warn_about_files(path: Path, splits: Sequence[Split], layout: Layout) -> Non
     if lines:
         count = counted(len(costly), "warning")
         listed = "".join(lines)
-        warn_once(matter, f"{path}: {count} about its files; ds.warnings lists all.{listed}")
+        where = escape_controls(str(path))
+        warn_once(matter, f"{where}: {count} about its files; ds.warnings lists all.{listed}")
 
 
 def check_unknown_array(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .._core import files as core_files
 from .._core import kernels
-from .._utils.text import gigabytes
+from .._utils.text import escape_controls, gigabytes
 from ..errors import (
     LayoutError,
     ReadError,
@@ -53,8 +53,12 @@ class FileProblem:
         old = self.error
         if not text or not isinstance(old, LayoutError):
             return self
-        reason = None if old.reason is None else f"{old.reason}{text}"
-        return replace(self, error=LayoutError(f"{old}{text}", path=old.path, reason=reason))
+        text = "\n".join(map(escape_controls, text.split("\n")))
+        error = LayoutError(path=old.path)
+        # Set afterwards, because a message of several lines is made one by the class.
+        error.args = (f"{old}{text}",)
+        error.reason = None if old.reason is None else f"{old.reason}{text}"
+        return replace(self, error=error)
 
 
 def error_from_fault(fault: tuple[core_files.File, int, int, int]) -> ReadError:

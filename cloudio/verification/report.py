@@ -128,10 +128,11 @@ class Report:
         return json.dumps(entries | {"path": os.fspath(self.path), "ok": self.ok}, indent=1)
 
     def __repr__(self) -> str:
-        return f"<cloudio.Report of {self.path}: {self._totals()}>"
+        path = escape_controls(os.fspath(self.path))
+        return f"<cloudio.Report of {path}: {self._totals()}>"
 
     def __str__(self) -> str:
-        lines = [self._scope(), *self._skips(), self._totals()]
+        lines = [escape_controls(x) for x in (self._scope(), *self._skips(), self._totals())]
         return "\n".join([*lines, *map(_group_text, self._groups())])
 
     def _repr_html_(self) -> str:
@@ -149,7 +150,7 @@ class Report:
             else f"names, sizes and metadata in {self.seconds:,.1f} s; no pixels"
         )
         return (
-            f"{escape_controls(os.fspath(self.path))}: {self.layout}, {parts} patches, "
+            f"{os.fspath(self.path)}: {self.layout}, {parts} patches, "
             f"{self.n_arrays} arrays in {self.n_files} files; {read}"
         )
 
@@ -200,7 +201,7 @@ def _group_text(group: Sequence[Finding]) -> str:
     lines += [f"  {line}" for line in tables.text(rows[:_MAX_ROWS]).splitlines()]
     if len(rows) > _MAX_ROWS:
         lines.append(f"  and {len(rows) - _MAX_ROWS:,} more; --json has them all")
-    return "\n".join([*lines, f"  -> {first.advice}"])
+    return "\n".join([*lines, f"  -> {escape_controls(first.advice)}"])
 
 
 def _html_rows(group: Sequence[Finding]) -> list[tuple[str, ...]]:

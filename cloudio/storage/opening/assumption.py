@@ -109,9 +109,9 @@ def _refuse(root: Path, layout: Layout) -> FileProblem:
     reason = (
         f"has no layout: layout= (--layout) is not given, there is no {LAYOUT_TOML}, and it is not "
         f"taken for {layout.name}, whose files have names such as {example}.dat. "
-        f"{describe_contents(root)}"
     )
-    return FileProblem("folder", root, LayoutError.about(root, reason))
+    problem = FileProblem("folder", root, LayoutError.about(root, reason))
+    return problem.with_text(describe_contents(root))
 
 
 # ---- padding -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
-from ..._utils.text import counted, listed
+from ..._utils.text import counted, escape_controls, listed
 from ..headers.formats import FLAT_ENDINGS, format_of
 from ..listing import SPLITS, split_name
 from .location import LAYOUT_TOML
@@ -89,7 +89,9 @@ def _describe_others(files: list[Path]) -> str:
         if kind is None:
             sentences.append(f"{what}, which cloudio does not read.")
         else:
-            sentences.append(f"{what}. {alike[0].name} is {kind.name}; {kind.advice}.")
+            sentences.append(
+                f"{what}. {escape_controls(alike[0].name)} is {kind.name}; {kind.advice}."
+            )
     return " ".join(sentences)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..._utils.paths import local_path, not_found
-from ..._utils.text import listed
+from ..._utils.text import escape_controls, listed
 from ...errors import LayoutError, RequestError
 from ...layouts.cloudsen12 import CLOUDSEN12
 from ...layouts.layout import Layout
@@ -59,7 +59,7 @@ def _no_folder(path: Path) -> NotADirectoryError:
         advice = f"it is {found.name}; {found.advice}, then give the folder of these files"
     else:
         advice = f"give the folder of the .dat or .npy files, {path.parent}"
-    return NotADirectoryError(f"{path} is a file; {advice}")
+    return NotADirectoryError(escape_controls(f"{path} is a file; {advice}"))
 
 
 def _read_layout(path: Path) -> Layout:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..._utils.text import counted, listed
+from ..._utils.text import counted, escape_controls, listed
 from ...errors import LayoutError
 from ...layouts.band import DTYPES, Band, Window
 from ...layouts.labels import LabelMap
@@ -74,11 +74,11 @@ def propose_joining(root: Path, folders: Mapping[Path, Sequence[Path]]) -> str:
 
 
 def _text(root: Path, proposal: Proposal) -> str:
-    text = " ".join(proposal.seen)
+    text = " ".join(map(escape_controls, proposal.seen))
     if proposal.steps:
         text += f"\n\n{proposal.steps}"
     if proposal.layout is not None:
-        where = (proposal.folder or root) / LAYOUT_TOML
+        where = escape_controls(str((proposal.folder or root) / LAYOUT_TOML))
         text += f"\n\nWrite this into {where}, with your own names and scales{proposal.guessed}:"
         text += f"\n\n{_toml(proposal.layout)}"
     return text
