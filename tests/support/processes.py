@@ -117,7 +117,8 @@ def descendants() -> dict[int, str]:
             state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             if state not in "ZX":
                 parents[int(folder.name)] = int(parent)
-                found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(folder.name)] = os.fsdecode(words)
     helpers = (
         getattr(resource_tracker._resource_tracker, "_pid", None),
         getattr(forkserver._forkserver, "_forkserver_pid", None),
