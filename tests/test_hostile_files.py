@@ -317,7 +317,6 @@ def test_headers_as_numpy_and_others_write_them_are_read(tmp_path, version):
     [
         "[" * 100_000,
         '{"kind": "Several", "parts": []}',
-        '{"kind": "Several", "parts": {"a": {"kind": "Several", "parts": {}}}}',
         '{"kind": []}',
         "[]",
         "9" * 5000,

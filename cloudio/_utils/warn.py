@@ -22,6 +22,12 @@ _logged: set[tuple[int, str]] = set()
 _suppressed = ContextVar("cloudio_suppressed", default=False)
 
 
+def warn(text: str) -> None:
+    """Warn; the line shown is the one that called cloudio."""
+    lines = "\n".join(map(escape_controls, text.split("\n")))
+    warnings.warn(lines, CloudioWarning, stacklevel=_level())
+
+
 def warn_once(matter: Hashable, text: str) -> None:
     """Warn once about a matter; the line shown is the one that called cloudio.
 
@@ -31,8 +37,7 @@ def warn_once(matter: Hashable, text: str) -> None:
     if _suppressed.get() or _warned.setdefault(matter, mine) is not mine:
         return
     try:
-        lines = "\n".join(map(escape_controls, text.split("\n")))
-        warnings.warn(lines, CloudioWarning, stacklevel=_level())
+        warn(text)
     except CloudioWarning:
         _warned.pop(matter, None)
         raise
@@ -77,7 +82,7 @@ def log_once(level: str, text: str) -> None:
 
 
 def _level() -> int:
-    """Return the ``stacklevel``, for `warn_once`, of the first caller outside the package."""
+    """Return the ``stacklevel``, for `warn`, of the first caller outside the package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -11,7 +11,6 @@ import numpy as np
 from .._core import kernels
 from .._core.plans import BasePlan, Gather, Remap
 from .._core.runtime import DefaultFloats
-from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from .._utils.tensors import as_host_array
@@ -45,7 +44,6 @@ from .outputs import (
 _CODES = tuple(name for name in DTYPES if np.dtype(name).kind in "iu")
 
 
-@explain_unknown()
 def gather(
     arrays: Sequence[SupportsArray] | SupportsArray,
     index: Index,
@@ -127,7 +125,6 @@ def gather(
     return out
 
 
-@explain_unknown()
 def remap(
     array: SupportsArray,
     index: Index,

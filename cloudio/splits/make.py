@@ -1,6 +1,5 @@
 """`make_splits`: from shares and metadata to splits that keep groups whole."""
 
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +8,8 @@ import numpy as np
 
 from .._utils.keywords import explain_unknown
 from .._utils.types import SupportsArray
-from ..errors import CloudioWarning, RequestError
+from .._utils.warn import warn
+from ..errors import RequestError
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from .arguments import parse_seed, parse_shares, stratum_values, text_columns
@@ -83,12 +83,10 @@ def make_splits(
     splits = _result(shares, group_of, groups, assigned, values if stratify is not None else [])
     for name, share in splits.shares.items():
         if not share.n_patches:
-            warnings.warn(
+            warn(
                 f"{name} gets no patch, although its share is {share.asked:g} of {len(ds)}: the "
                 f"patches are in {splits.n_groups} groups of up to {splits.largest}, which stay "
-                "whole",
-                CloudioWarning,
-                stacklevel=2,
+                "whole"
             )
     return splits
 

@@ -222,10 +222,7 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "ResultSet[Any]":
-        parts = entries["parts"]
-        if any(part["kind"] == cls.kind for part in parts.values()):
-            raise ValueError("it has results in results")
-        return cls({name: _from_plain(part) for name, part in parts.items()})
+        return cls({name: _from_plain(part) for name, part in entries["parts"].items()})
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -257,7 +254,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     entries = read_json(path, _NO_RESULT)
     try:
         return _from_plain(entries)
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise RequestError.about(path, _NO_RESULT) from None
 
 

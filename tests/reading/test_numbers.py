@@ -136,7 +136,7 @@ def test_a_radiometric_offset_is_added_before_the_scale(tmp_path):
     )
     arrays = builders.write_split(tmp_path, 2, layout, names=["L1C_B2", "L1C_B3"])
     dataset = cloudio.open(tmp_path, layout=layout)
-    for mean, std in ((None, None), (0.25, 0.125)):
+    for mean, std in ((None, None), (0.25, 0.5)):
         batch = dataset.reader(["B2", "B3"], mean=mean, std=std).read([1])
         for b, (name, scale, offset) in enumerate([("B2", 1e-4, -1000.0), ("B3", 1.0, 0.0)]):
             factor = np.float32(scale / (std or 1.0))

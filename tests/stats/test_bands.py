@@ -189,7 +189,7 @@ def test_a_preset_means_its_bands_and_a_band_may_come_twice(data):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bands": "B99"}, r"no array 'B99'"),
+        ({"bands": "B99"}, r"no band or preset 'B99'"),
         (
             {"percentiles": 50},
             r"percentiles=50; percentiles must be a sequence of numbers 0\.\.100",
@@ -202,7 +202,7 @@ def test_a_preset_means_its_bands_and_a_band_may_come_twice(data):
         ({"scale": "dB"}, "scale='dB'; scale must be 'reflectance', None or numbers"),
         (
             {"scale": [1, 2, 3]},
-            r"scale has shape \(3,\), but there are 1 band; give one number, or one per band",
+            r"scale has shape \(3,\), but there is 1 band; give one number, or one per band",
         ),
         (
             {"window": (0, 0, 3, 3)},

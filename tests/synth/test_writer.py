@@ -230,5 +230,5 @@ def test_numpy_numbers_are_whole_numbers_too(tmp_path):
 
 def test_the_default_cannot_be_changed():
     with pytest.raises(TypeError):
-        synthesize.__defaults__[0]["train"] = 1
-    assert dict(synthesize.__defaults__[0]) == {"train": 8, "val": 2, "test": 2}
+        synthesize.__wrapped__.__defaults__[0]["train"] = 1
+    assert dict(synthesize.__wrapped__.__defaults__[0]) == {"train": 8, "val": 2, "test": 2}
