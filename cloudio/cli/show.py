@@ -165,9 +165,10 @@ def _check_policy(ds: "Dataset", arguments: argparse.Namespace) -> None:
     for name in map(ds.find, arguments.labels):
         policies = ds.layout.label_maps.get(name, {})
         if arguments.policy not in (*policies, "codes"):
-            has = f"the policies {listed(policies)}" if policies else "no policies"
+            names = f"{listed(map(repr, policies))} or 'codes'" if policies else "'codes'"
             raise RequestError(
-                f"--policy {arguments.policy!r}; {name} has {has}; codes shows codes as stored"
+                f"--policy {arguments.policy!r}; for {name} it must be {names} (codes shows the "
+                "stored numbers)"
                 f"{suggest(arguments.policy, [*policies, 'codes'])}"
             )
 

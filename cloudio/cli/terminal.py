@@ -38,6 +38,7 @@ _MAP = re.compile(
 # Where a command has no --policy, neither of these helps.
 _GIVE_CODES = ". Give --policy codes"
 _CONFIRM = re.compile(r"\s*To confirm, write labels=\{'(?P<label>[^']*)': '(?P<policy>[^']*)'\}")
+_UNNAMED = " is named without a policy and follows "
 _NARROWEST = 40
 
 
@@ -158,12 +159,11 @@ def in_options(message: str, options: Collection[str], paths: Collection[str] = 
 
 def _reworded(message: str, options: Collection[str]) -> str:
     confirmed = "policy" in options
-    message = _CONFIRM.sub(
-        r" To confirm, give --labels \g<label> --policy \g<policy>"
-        if confirmed
-        else r" In Python, {'\g<label>': '\g<policy>'} confirms it",
-        message,
-    )
+    if confirmed:
+        message = _CONFIRM.sub(r" To confirm, give --labels \g<label> --policy \g<policy>", message)
+    else:
+        message = _CONFIRM.sub("", message)
+        message = message.replace(_UNNAMED, " follows the policy ")
     message = _MAP.sub(" Give --policy codes, or write " if confirmed else " Write ", message)
     for python, words in _PHRASES:
         message = message.replace(python, words)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from .._utils.text import counted, escape_controls, listed
 from .._utils.warn import warn_once, was_warned
 from ..errors import RequestError
+from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.layout import Layout
 from .discovery import Split
 from .metadata.csv_file import METADATA_CSV
@@ -78,10 +79,15 @@ def _diagnose_types(split: Split, layout: Layout) -> list[Diagnostic]:
     for name, array in split.arrays.items():
         file, source = f"{split.name}: {array.path.name}", "header" if array.start else "size"
         if name not in known:
-            text = f"is not an array of {layout.name}; by its {source} it is read as {array.dtype}"
+            read = f"cloudio reads it as {array.dtype}, by its {source}"
+            text = f"is not in the layout {layout.name}; {read}"
             found.append(Diagnostic("unknown", f"{file} {text}"))
         elif array.dtype != known[name]:
-            text = f"is {array.dtype} by its {source}, but {known[name]} in {layout.name}"
+            text = (
+                f"is {array.dtype} by its {source}, but the layout {layout.name} says {known[name]}"
+            )
+            if array.start and layout is not CLOUDSEN12:
+                text += f' (set dtype = "{array.dtype}" if the file is right)'
             found.append(Diagnostic("type", f"{file} {text}"))
     return found
 

@@ -148,7 +148,7 @@ def test_a_data_set_with_something_unusual_says_so(tmp_path, capsys):
         tmp_path, 1, cloudio.CLOUDSEN12, names=names, dtypes={"LABEL_manual_hq": "int16"}
     )
     assert main(["info", str(tmp_path)]) == 0
-    assert "LABEL_manual_hq.dat is int16 by its size, but uint8 in CloudSEN12" in (
+    assert "LABEL_manual_hq.dat is int16 by its size, but the layout CloudSEN12 says uint8" in (
         capsys.readouterr().out
     )
 

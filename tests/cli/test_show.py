@@ -104,11 +104,11 @@ def test_the_suffix_is_the_format(small, folder, suffix, start):
         (["--index", "0", "--labels", "hq,nope"], "no array 'nope'"),
         (
             ["--index", "0", "--labels", "hq", "--policy", "x"],
-            "--policy 'x'; LABEL_hq has the policies card, authors; codes shows codes as stored",
+            "--policy 'x'; for LABEL_hq it must be 'card', 'authors' or 'codes' (codes shows the ",
         ),
         (
             ["--index", "0", "--labels", "hq", "--policy", "code"],
-            "codes shows codes as stored; did you mean codes?",
+            "(codes shows the stored numbers); did you mean codes?",
         ),
         (["--index", "0", "--stretch", "0.3"], "--stretch '0.3'; it must be fixed, patch or LOW"),
         (["--index", "0", "--split", "test"], "no split 'test'"),

@@ -155,6 +155,12 @@ def test_lines_are_wrapped_on_a_terminal_and_nowhere_else(monkeypatch, stream):
             ["labels"],
             "X follows 'card': why.",
         ),
+        (
+            "X is named without a policy and follows 'card': why. "
+            "To confirm, write labels={'X': 'card'}",
+            [],
+            "X follows the policy 'card': why.",
+        ),
     ],
 )
 def test_messages_are_in_the_words_of_the_command_line(message, options, expected):

@@ -26,8 +26,8 @@ def test_bands_already_scaled_are_float32_of_unknown_scale(tmp_path, metadata):
     assert ds["B2"].tobytes() == arrays["L1C_B2"].tobytes()
     assert ds.band("B2").scale is None
     assert ds.warnings == (
-        f"{tmp_path.name}: B2.dat is float32 by its size, but int16 in Small",
-        f"{tmp_path.name}: B3.dat is float32 by its size, but int16 in Small",
+        f"{tmp_path.name}: B2.dat is float32 by its size, but the layout Small says int16",
+        f"{tmp_path.name}: B3.dat is float32 by its size, but the layout Small says int16",
     )
     with raises(RequestError, "the scale of L1C_B2 is unknown", "float32", "scale="):
         ds.reader(["B2", "VV"])
@@ -73,7 +73,8 @@ def test_an_array_the_layout_does_not_know_has_the_type_of_its_size(
     assert ds[stem].dtype == dtype
     assert ds[stem].tobytes() == arrays[stem].tobytes()
     assert ds.warnings[0] == (
-        f"{tmp_path.name}: {stem}.dat is not an array of Small; by its size it is read as {dtype}"
+        f"{tmp_path.name}: {stem}.dat is not in the layout Small; "
+        f"cloudio reads it as {dtype}, by its size"
     )
     # Without metadata.csv, two patches of wider types would have the same sizes.
     assert len(ds.warnings) == (1 if metadata or dtype == "float32" else 2)

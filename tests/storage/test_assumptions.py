@@ -203,5 +203,6 @@ def test_a_given_layout_is_never_doubted(tmp_path):
     ds = cloudio.open(tmp_path, layout=CLOUDSEN12)
     assert ds.names == ("red",)
     assert ds.warnings == (
-        f"{tmp_path.name}: red.dat is not an array of CloudSEN12; by its size it is read as int16",
+        f"{tmp_path.name}: red.dat is not in the layout CloudSEN12; "
+        "cloudio reads it as int16, by its size",
     )

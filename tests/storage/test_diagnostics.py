@@ -28,8 +28,9 @@ def test_what_is_unusual_about_files_is_told_at_open_once_for_a_path(tmp_path):
     texts, ds = warnings_and_result(lambda: cloudio.open(tmp_path, layout=SMALL))
     assert texts == [
         f"{tmp_path}: 5 warnings about its files; ds.warnings lists all.\n"
-        "- train: B2.dat is float32 by its size, but int16 in Small; train: B3.dat is float32 by "
-        "its size, but int16 in Small; train: B4.dat is float32 by its size, but int16 in Small; "
+        "- train: B2.dat is float32 by its size, but the layout Small says int16; "
+        "train: B3.dat is float32 by its size, but the layout Small says int16; "
+        "train: B4.dat is float32 by its size, but the layout Small says int16; "
         "and 1 more: cloudio reads the type that it found, but knows no scale for such a band: "
         "pass scale= to reader(...). If you did not convert the files, correct dtype in the "
         "layout, or check with cloudio verify that the files are those of the data set.\n"

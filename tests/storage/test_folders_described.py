@@ -679,10 +679,11 @@ def test_one_flat_file_for_each_patch_is_told(tmp_path):
 @pytest.mark.parametrize("options", [{}, {"layout": SMALL}])
 def test_folders_without_array_files_say_what_they_have(tmp_path, options):
     words = f"there are no .dat or .npy files in {tmp_path} or its sub-folders. "
-    assert refused(tmp_path, **options) == f"{words}It is empty."
+    advice = " Check the path, or write a synthetic data set with cloudio synth."
+    assert refused(tmp_path, **options) == f"{words}It is empty.{advice}"
     (tmp_path / "a" / "b").mkdir(parents=True)
     below = "It is empty, and so are the folders below it."
-    assert refused(tmp_path, **options) == words + below
+    assert refused(tmp_path, **options) == words + below + advice
     (tmp_path / "README.md").write_text("hello")
     assert refused(tmp_path, **options) == f"{words}It has README.md, and no pixels."
     for k in range(30):

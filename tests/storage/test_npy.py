@@ -59,8 +59,10 @@ def test_a_header_of_another_type_is_right_and_warns(tmp_path):
     np.save(tmp_path / "hq.npy", np.ones((2, H, W), np.int16))
     ds = cloudio.open(tmp_path, layout=SMALL)
     assert ds.warnings == (
-        f"{tmp_path.name}: L1C_B2.npy is uint16 by its header, but int16 in Small",
-        f"{tmp_path.name}: hq.npy is int16 by its header, but uint8 in Small",
+        f"{tmp_path.name}: L1C_B2.npy is uint16 by its header, but the layout Small says int16 "
+        '(set dtype = "uint16" if the file is right)',
+        f"{tmp_path.name}: hq.npy is int16 by its header, but the layout Small says uint8 "
+        '(set dtype = "int16" if the file is right)',
     )
     assert ds.band("B2") == Band("L1C_B2", dtype="uint16", scale=None, wavelength=496.6)
     with refusal(RequestError, "the scale of L1C_B2 is unknown", "uint16"):
@@ -210,7 +212,8 @@ def test_an_unknown_npy_file_of_patches_is_an_array(tmp_path):
     assert ds["wind"].tobytes() == pixels("wind", (2, H, W), "float32").tobytes()
     assert ds.band("snow") == Band("snow", dtype="float32", scale=None)
     assert ds.warnings[0] == (
-        f"{tmp_path.name}: snow.npy is not an array of Small; by its header it is read as float32"
+        f"{tmp_path.name}: snow.npy is not in the layout Small; "
+        "cloudio reads it as float32, by its header"
     )
 
 

@@ -109,7 +109,9 @@ def test_a_stacked_file_of_another_type_warns_once_for_all_its_channels(tmp_path
     write_split(tmp_path, 2, names=[])
     bands = stack(scale=1e-4, offset=-1000.0, nodata=0.0, wavelength=500.0)
     ds = cloudio.open(tmp_path, layout=layout_of(*bands))
-    assert ds.warnings == (f"{tmp_path.name}: S2.dat is float32 by its size, but int16 in Own",)
+    assert ds.warnings == (
+        f"{tmp_path.name}: S2.dat is float32 by its size, but the layout Own says int16",
+    )
     assert ds.band("B3") == Band(
         "B3",
         dtype="float32",

@@ -98,5 +98,7 @@ def _describe_others(files: list[Path]) -> str:
 def _describe_nothing(root: Path, folders: dict[Path, list[Path]]) -> str:
     if not any(folders.values()):
         below = "" if len(folders) == 1 else ", and so are the folders below it"
-        return f"It is empty{below}."
+        return (
+            f"It is empty{below}. Check the path, or write a synthetic data set with cloudio synth."
+        )
     return f"It has {listed(path.name for path in folders.get(root, []))}, and no pixels."
