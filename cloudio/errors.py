@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any, Self
 
 
-def _escaped(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return a text on one line, control characters as escapes: names of files may have them."""
     return text if text.isprintable() else "".join(map(_escaped_character, text))
+
+
+def _escaped(text: str) -> str:
+    """Return a text on one line, but a traceback, which DataLoader sends, on several."""
+    lines = text.split("\n") if "Traceback (most recent call last):\n" in text else [text]
+    return "\n".join(map(_one_line, lines))
 
 
 def _escaped_character(x: str) -> str:

@@ -174,7 +174,7 @@ def test_a_notebook_shows_the_figure(small):
         ({"bands": []}, "bands=[]; bands must be a preset"),
         ({"bands": 3}, "bands=3; bands must be a preset"),
         ({"bands": ["rgb", ("L1C_B2", "L1C_B3")]}, "a panel must be one band or three"),
-        ({"bands": "B99"}, "no array 'B99'"),
+        ({"bands": "B99"}, "no band or preset 'B99'"),
         ({"labels": "nope"}, "no array 'nope'"),
         (
             {"labels": {"hq": "nobody"}},

@@ -36,6 +36,8 @@ _MOST_BYTES, _MOST_BRACKETS = 10_000, 200
 _HEADER = re.compile(
     rb"""(?:'[^'\\\n]*+'|"[^"\\\n]*+"|-?\d{1,19}+(?:L\b)?+(?!\w)|True|False|None|[\[\](){},:\s])*+"""
 )
+# Whole numbers of Python 2, for which numpy warns.
+_LONG = re.compile(rb"(?<=[(,\s])(\d+)L(?=[,)\s])")
 # What numpy and Python raise for headers; which of them changes from version to version.
 _FAULTS = (
     *(ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, KeyError),
@@ -133,6 +135,7 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     # Else Python's parser would see arithmetic and depths that no header has.
     if not _HEADER.fullmatch(text) or max(map(text.count, (b"(", b"[", b"{"))) > _MOST_BRACKETS:
         raise _no_header(path, "its header does not describe an array")
+    text = _LONG.sub(rb"\1 ", text)
     try:
         shape, fortran, dtype = read(io.BytesIO(begin[8:n_prefix] + text))
     except _FAULTS as error:
