@@ -112,9 +112,7 @@ def test_a_header_that_python_2_wrote_is_read(tmp_path):
     np.save(file, np.zeros((2, H, W), "i2"))
     text = file.getvalue().replace(b"(2, 40, 48)", b"(2L,40, 48)", 1)
     (tmp_path / "B2.npy").write_bytes(text)
-    with pytest.warns(UserWarning, match="additional header parsing"):
-        ds = cloudio.open(tmp_path, layout=SMALL)
-    assert len(ds) == 2
+    assert len(cloudio.open(tmp_path, layout=SMALL)) == 2
 
 
 def test_a_file_that_is_not_there_says_which_are(tmp_path):
