@@ -14,7 +14,7 @@ import pytest
 from environment import N_SMOKE, bench_data
 
 from cloudio import Batch, CloudioError
-from cloudio._utils.machine import available_cpus
+from cloudio._utils.threads import available_cpus
 from cloudio.bench.cold import N_SAMPLES, ROUNDS, ColdRounds, evictable_files, n_samples
 from cloudio.bench.cold_candidates import cold_candidates
 from cloudio.bench.cold_workload import ColdCandidate, Read
@@ -53,7 +53,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             pytest.skip(str(error))
         rounds = ColdRounds(data, bands, size, n_samples(data, bands, N_SMOKE or N_SAMPLES), files)
         workload = rounds.workload(0)
-        candidates = stack.enter_context(cold_candidates(workload, available_cpus()))
+        candidates = stack.enter_context(cold_candidates(workload, available_cpus()[0]))
         rounds.check(candidates)
         yield Stage(rounds, [*candidates, *disk_limits(workload)], workload.allocate())
 

@@ -26,7 +26,7 @@ from small_reads import repeated, small_reads
 
 from cloudio import Dataset
 from cloudio._core import runtime
-from cloudio._utils.machine import available_cpus
+from cloudio._utils.threads import available_cpus
 from cloudio.bench.candidates import Recipe, by_baseline, by_cloudio, by_numpy, recipes
 from cloudio.bench.limits import copy_limits
 from cloudio.bench.timing import Candidate, Timing, check, interleave, with_threads
@@ -193,7 +193,7 @@ def main() -> None:
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS, help="these questions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time there too")
     arguments = parser.parse_args()
-    threads = available_cpus()
+    threads = available_cpus()[0]
     with bench_data(FLOAT_BANDS) as (data, words), ThreadPoolExecutor(threads) as pool:
         run = Run(data, pool, threads, arguments.rounds)
         found = list(run.ratios(arguments.only))

@@ -19,7 +19,7 @@ from ratios import Ratio, report
 from stats_candidates import questions
 from stats_questions import READING, SOURCE, Question
 
-from cloudio._utils.machine import available_cpus
+from cloudio._utils.threads import available_cpus
 from cloudio.bench.timing import Candidate, Timing, interleave
 
 #: Of bands and classes: speed-up over each baseline, fraction of the copy limit.
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="runs of each (default: 7)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every time there too")
     arguments = parser.parse_args()
-    threads = available_cpus()
+    threads = available_cpus()[0]
     found: list[Ratio] = []
     times: dict[str, dict[str, Timing]] = {}
     with bench_data([SOURCE]) as (data, words), ThreadPoolExecutor(threads) as pool:
