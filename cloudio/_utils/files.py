@@ -58,10 +58,13 @@ def open_bytes(
 def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the bytes of a regular file, up to the size that it has when it is opened."""
     with open_bytes(path, buffering=0) as file:
-        left = os.fstat(file.fileno()).st_size
-        while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-            left -= len(chunk)
-            yield chunk
+        yield from _chunks(file, os.fstat(file.fileno()).st_size)
+
+
+def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
+    while left > 0 and (chunk := file.read(min(left, _CHUNK))):
+        left -= len(chunk)
+        yield chunk
 
 
 def read_whole(path: Path, most: int, error: type[CloudioError] = LayoutError) -> bytes:
@@ -69,7 +72,7 @@ def read_whole(path: Path, most: int, error: type[CloudioError] = LayoutError) -
     with open_bytes(path, error, buffering=0) as file:
         if (size := os.fstat(file.fileno()).st_size) > most:
             raise error.about(path, f"has {size:,} bytes; it may have {most:,}")
-    return b"".join(read_chunks(path))
+        return b"".join(_chunks(file, size))
 
 
 def read_json(path: Path, wrong: str) -> Any:

@@ -68,12 +68,7 @@ class HeaderSizeError(LayoutError):
 
 def read_any_header(path: Path) -> Header:
     """Return the header of a .npy file that numpy loads, of any type but Python objects."""
-    size = file_size(path)
-    with open(path, "rb") as file:
-        shape, _, dtype = _parse(path, file)
-        header = Header(dtype, shape, file.tell(), size)
-    if dtype.hasobject:
-        raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
+    header, _ = _read(path)
     return header
 
 
@@ -83,12 +78,8 @@ def read_header(path: Path) -> Header:
     LayoutError, which says what to do, if the array is of another type or order, or where its
     size is not what the header needs.
     """
-    size = file_size(path)
-    with open_bytes(path) as file:
-        shape, fortran, dtype = _parse(path, file)
-        header = Header(dtype, shape, file.tell(), size)
-    if dtype.hasobject:
-        raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
+    header, fortran = _read(path)
+    dtype, shape, size = header.dtype, header.shape, header.size
     if dtype.name not in DTYPES:
         reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(dtype)}"
         raise LayoutError.about(path, reason)
@@ -113,6 +104,17 @@ def read_header(path: Path) -> Header:
             f"{dtype.itemsize}; save it again with numpy.save",
         )
     return header
+
+
+def _read(path: Path) -> tuple[Header, bool]:
+    """Return the header, and whether the array is in Fortran order."""
+    size = file_size(path)
+    with open_bytes(path) as file:
+        shape, fortran, dtype = _parse(path, file)
+        header = Header(dtype, shape, file.tell(), size)
+    if dtype.hasobject:
+        raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
+    return header, fortran
 
 
 def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
