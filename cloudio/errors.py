@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any, Self
 
 
-def _one_line(text: str) -> str:
-    """Return a text on one line, control characters as escapes: names of files may have them."""
-    return text if text.isprintable() else "".join(map(_escaped_character, text))
+def escape_controls(text: str) -> str:
+    """Return ``text`` on one line: characters that are not printed, such as \\n, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
+
+
+def escape_lines(text: str) -> str:
+    """Return the lines of ``text``, each with escapes."""
+    return "\n".join(map(escape_controls, text.split("\n")))
 
 
 def _escaped(text: str) -> str:
     """Return a text on one line, but a traceback, which DataLoader sends, on several."""
-    lines = text.split("\n") if "Traceback (most recent call last):\n" in text else [text]
-    return "\n".join(map(_one_line, lines))
-
-
-def _escaped_character(x: str) -> str:
-    return x if x.isprintable() else ascii(x)[1:-1]
+    is_traceback = "Traceback (most recent call last):\n" in text
+    return escape_lines(text) if is_traceback else escape_controls(text)
 
 
 class CloudioError(Exception):

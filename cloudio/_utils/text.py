@@ -4,6 +4,10 @@ import math
 from collections.abc import Iterable
 from itertools import islice
 
+# Errors escape names too, and they stand below this room.
+from ..errors import escape_controls as escape_controls
+from ..errors import escape_lines as escape_lines
+
 # Entries of a list in a message; the rest are counted.
 _N_LISTED = 12
 # Names that are compared with one that is not there, and the characters of each: the time grows
@@ -48,11 +52,6 @@ def gigabytes(n_bytes: float) -> str:
 def megabytes(n_bytes: float) -> str:
     """Return bytes in MB of 10**6, without the unit."""
     return f"{n_bytes / 1e6:,.0f}"
-
-
-def escape_controls(text: str) -> str:
-    """Return ``text`` on one line: characters that are not printed, such as \\n, as escapes."""
-    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in text)
 
 
 def shown(value: object, n_characters: int = 60) -> str:

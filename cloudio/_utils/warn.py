@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from contextvars import ContextVar
 
 from ..errors import CloudioWarning
-from .text import escape_controls
+from .text import escape_controls, escape_lines
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # There is no lock, because a forked child could find it held by a thread that it does not have.
@@ -24,7 +24,7 @@ _suppressed = ContextVar("cloudio_suppressed", default=False)
 
 def warn(text: str) -> None:
     """Warn; the line shown is the one that called cloudio."""
-    lines = "\n".join(map(escape_controls, text.split("\n")))
+    lines = escape_lines(text)
     warnings.warn(lines, CloudioWarning, stacklevel=_level())
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from .._utils import tables
 from .._utils.files import check_writable, open_bytes, read_json, write_file
 from .._utils.paths import local_path, not_found
-from .._utils.text import escape_controls
+from .._utils.text import escape_controls, escape_lines
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from .provenance import Provenance
@@ -154,7 +154,7 @@ class Result:
 
 
 def _escaped_lines(text: str) -> str:
-    return "\n".join(map(escape_controls, text.split("\n")))
+    return escape_lines(text)
 
 
 def format_number(number: float) -> str:

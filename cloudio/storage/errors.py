@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .._core import files as core_files
 from .._core import kernels
-from .._utils.text import escape_controls, gigabytes
+from .._utils.text import escape_lines, gigabytes
 from ..errors import (
     LayoutError,
     ReadError,
@@ -53,7 +53,7 @@ class FileProblem:
         old = self.error
         if not text or not isinstance(old, LayoutError):
             return self
-        text = "\n".join(map(escape_controls, text.split("\n")))
+        text = escape_lines(text)
         error = LayoutError(path=old.path)
         # Set afterwards, because a message of several lines is made one by the class.
         error.args = (f"{old}{text}",)
