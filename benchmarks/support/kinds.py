@@ -15,7 +15,7 @@ import cloudio
 from cloudio import Dataset
 from cloudio.bench.timing import Candidate, first_difference, with_threads
 from cloudio.bench.workload import N_SAMPLES, Workload, bands_of, n_samples_that_fit
-from cloudio.reading.outputs import allocate_aligned, image_shape, numpy_dtype
+from cloudio.reading.arguments.outputs import allocate_aligned, image_shape, numpy_dtype
 
 #: Arrays that the mixed kind takes beside int16 ones; a made-up data set needs them too.
 FLOAT_BANDS = ("S1_VV", "S1_VH", "S1_angle")

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import CloudioError
 from ..loading.loader import Loader
-from ..loading.sampling import Samples
+from ..loading.sampling.sampler import Samples
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from ..reading.reader import Reader

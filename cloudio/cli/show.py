@@ -103,8 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     from .._utils.files import check_writable
     from .._utils.text import counted
     from ..plot.band_panels import default_bands
+    from ..reading.arguments.indexing import resolve_index
     from ..reading.dataset import open
-    from ..reading.indexing import resolve_index
 
     ds = open(arguments.path, layout=arguments.layout)
     ds = options.one_split(ds, arguments.split)

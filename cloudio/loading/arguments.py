@@ -9,8 +9,8 @@ from .._utils.numbers import check_bool, check_whole
 from .._utils.text import counted
 from .._utils.types import Crop, Index, Symmetries, Weights
 from ..errors import RequestError
-from ..reading.indexing import resolve_index_or_mask
-from .sampling import Shard
+from ..reading.arguments.indexing import resolve_index_or_mask
+from .sampling.sampler import Shard
 
 
 class LoaderOptions(TypedDict, total=False):

@@ -17,7 +17,7 @@ from .finish import Finish
 from .iteration import BatchIterator, Progress
 from .memory import SampleArrays
 from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
-from .sampling import Sampler, Samples, Shard, check_epoch
+from .sampling.sampler import Sampler, Samples, Shard, check_epoch
 from .state import VERSION, check_state, fingerprint
 
 

@@ -1,6 +1,6 @@
 """The loader: its arguments, the memory of its batches, and what subclasses replace.
 
-epochs.py has its epochs, sampling.py draws their samples, prefetch.py builds the batches.
+epochs.py has its epochs, sampling/ draws their samples, prefetch.py builds the batches.
 """
 
 import os
@@ -15,8 +15,8 @@ from .._core.pool import Pool
 from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool
 from .._utils.types import Crop, Index, Symmetries, Weights
+from ..reading.arguments.outputs import allocate_image
 from ..reading.batch import B
-from ..reading.outputs import allocate_image
 from ..reading.reader import Reader, check_reader
 from .arguments import (
     REPLACED,
@@ -29,16 +29,16 @@ from .arguments import (
     check_shard,
     parse_patches,
 )
-from .augmentation import Augmentation
 from .epochs import Epochs
 from .finish import Finish, check_columns, check_transform
 from .iteration import Progress
 from .memory import SampleArrays, buffer_sizes, sample_arrays, take_idle
 from .memory import allocate as allocate_checked
-from .orders import make_order
 from .prefetch import IdlePools, Producer, TransferHook
-from .sampling import Sampler, check_seed
-from .weights import choose, parse_weights
+from .sampling.augmentation import Augmentation
+from .sampling.orders import make_order
+from .sampling.sampler import Sampler, check_seed
+from .sampling.weights import choose, parse_weights
 
 # What a transform returns.
 R = TypeVar("R")

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core.pool import Pool
 from ..errors import RequestError
-from ..reading.outputs import allocate_aligned
+from ..reading.arguments.outputs import allocate_aligned
 from ..reading.reader import Reader
 from .prefetch import IdlePools
 

@@ -15,7 +15,7 @@ import numpy as np
 from .._core.pool import Pool
 from ..reading.batch import Batch
 from ..reading.reader import Reader
-from .sampling import Samples, Shard
+from .sampling.sampler import Samples, Shard
 
 # Samples are drawn at least this many at once: fewer cost as much time.
 _DRAWN_AT_ONCE = 1024

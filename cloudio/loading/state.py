@@ -12,7 +12,7 @@ from .._utils.text import listed, shown
 from ..errors import RequestError
 from ..reading.collection import Collection
 from ..storage.metadata.csv_file import METADATA_CSV
-from .sampling import check_epoch
+from .sampling.sampler import check_epoch
 
 #: The version of what `Loader.state_dict` returns.
 VERSION = 1

@@ -16,9 +16,9 @@ from .._utils.numbers import check_whole
 from .._utils.types import Index
 from ..errors import RequestError
 from ..layouts.band import Window
+from ..reading.arguments.indexing import resolve_index
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
-from ..reading.indexing import resolve_index
 from ..reading.selection import Labels
 from .band_panels import group_bands, make_band_panels, open_image_reader
 from .drawing import Heading, draw_page

@@ -1,18 +1,19 @@
 """Data sets and readers: from a request to a batch.
 
-| file             | what it does                                                             |
-|------------------|--------------------------------------------------------------------------|
-| `dataset`        | opens a folder: `Dataset`, which makes readers                           |
-| `collection`     | what `Dataset` builds on: splits, subsets, metadata, open files          |
-| `reader`         | decides a request once, then reads batches                               |
-| `selection`      | names of bands and labels to arrays and label maps                       |
-| `factors`        | scale, mean and std to a factor and a summand per band                   |
-| `options`        | checks of the other options                                              |
-| `plans`          | makes the compiled plans                                                 |
-| `indexing`       | checks of ``index``, ``origin`` and ``symmetry``                         |
-| `outputs`        | arrays to read into: new ones, or the caller's, checked                  |
-| `batch`          | what a read returns                                                      |
-| `warnings`       | labels and units that are not what they look like                        |
-| `gather`         | the same kernels on any arrays                                           |
-| `scan`           | one pass over stored arrays, for statistics and verification             |
+| file                | what it does                                                             |
+|---------------------|--------------------------------------------------------------------------|
+| `dataset`           | opens a folder: `Dataset`, which makes readers                           |
+| `collection`        | what `Dataset` builds on: splits, subsets, metadata, open files          |
+| `reader`            | decides a request once, then reads batches                               |
+| `selection`         | names of bands and labels to arrays and label maps                       |
+| `factors`           | scale, mean and std to a factor and a summand per band                   |
+| `arguments`         | checks of the other arguments:                                           |
+| `.options`          | the settings of a reader                                                 |
+| `.indexing`         | ``index``, ``origin`` and ``symmetry``                                   |
+| `.outputs`          | arrays to read into: new ones, or the caller's                           |
+| `plans`             | makes the compiled plans                                                 |
+| `batch`             | what a read returns                                                      |
+| `warnings`          | labels and units that are not what they look like                        |
+| `gather`            | the same kernels on any arrays                                           |
+| `scan`              | one pass over stored arrays, for statistics and verification             |
 """

@@ -24,7 +24,7 @@ from ..storage.discovery import Split
 from ..storage.metadata.conditions import check_conditions, equals_any, find_columns
 from ..storage.metadata.table import Columns, MetadataTable
 from ..storage.open_files import OpenFiles
-from .indexing import resolve_index, resolve_index_or_mask
+from .arguments.indexing import resolve_index, resolve_index_or_mask
 
 
 def check_dataset(given: Any, what: str = "ds") -> None:

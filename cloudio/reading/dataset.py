@@ -24,9 +24,9 @@ from ..storage.errors import FileProblem, limits_explained
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
 from ..storage.opening.scan import scan_path
+from .arguments.options import READER_KEYWORDS, ReaderSettings
 from .batch import Batch, MaskedBatch
 from .collection import Collection
-from .options import READER_KEYWORDS, ReaderSettings
 from .reader import Reader
 from .selection import Bands, Labels
 

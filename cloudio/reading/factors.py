@@ -9,8 +9,8 @@ import numpy as np
 from .._core.runtime import DefaultFloats
 from .._utils.numbers import overflows_float32, per_band
 from ..errors import RequestError
+from .arguments.options import FLOAT_DTYPES
 from .collection import Collection
-from .options import FLOAT_DTYPES
 
 
 def resolve_scales(

@@ -19,8 +19,8 @@ from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size,
 from ..errors import RequestError
 from ..layouts.band import DTYPES
 from ..layouts.labels import LabelMap
-from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
-from .options import (
+from .arguments.indexing import centered_origin, parse_index, parse_origin, parse_symmetry
+from .arguments.options import (
     FLOAT_DTYPES,
     check_ignore,
     check_layout,
@@ -28,7 +28,7 @@ from .options import (
     parse_label_dtype,
     parse_size,
 )
-from .outputs import (
+from .arguments.outputs import (
     allocate_aligned,
     allocate_image,
     check_image,

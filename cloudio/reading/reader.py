@@ -1,6 +1,6 @@
 """Readers: the settings are resolved once, then batch after batch is read.
 
-The arguments of a read are checked in indexing.py and outputs.py; the kernels move the pixels.
+The arguments of a read are checked in arguments/; the kernels move the pixels.
 """
 
 import operator
@@ -22,12 +22,12 @@ from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Scale
 from .._utils.warn import suppressed
 from ..errors import RequestError
 from ..storage.errors import error_from_fault, request_error
-from . import options
+from .arguments import options
+from .arguments.indexing import centered_origin, parse_index, parse_origin, parse_symmetry
+from .arguments.outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .batch import A, B, Batch, L, MaskedBatch, first_sample, make_batch
 from .collection import check_dataset
 from .factors import resolve_factors
-from .indexing import centered_origin, parse_index, parse_origin, parse_symmetry
-from .outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
 from .plans import make_gather, make_mask, make_remap
 from .selection import Bands, Labels, LabelSelection, select_bands, select_labels
 from .warnings.labels import warn_about_labels

@@ -6,8 +6,8 @@ from .._utils.progress import Advance
 from .._utils.warn import suppressed
 from ..layouts.labels import LabelMap
 from ..reading import scan
+from ..reading.arguments.options import STORED_DTYPES
 from ..reading.dataset import Dataset
-from ..reading.options import STORED_DTYPES
 
 # Pixels of a batch of label pairs: a few patches, which the cache may still hold when counted.
 _BATCH_PIXELS = 1 << 21

@@ -13,8 +13,8 @@ from torch.utils import data
 from ..errors import RequestError
 from ..loading.iteration import Progress
 from ..loading.loader import Loader
+from ..reading.arguments.indexing import resolve_index
 from ..reading.batch import first_sample
-from ..reading.indexing import resolve_index
 from ..reading.reader import worker_reader
 from .collate import collate
 from .tensors import read_tensors

@@ -14,10 +14,10 @@ from .._utils.numbers import is_whole
 from .._utils.text import listed
 from .._utils.types import Crop, Index, Origin, Symmetries
 from ..errors import RequestError
-from ..loading.augmentation import Augmentation
-from ..loading.sampling import check_epoch, check_seed
+from ..loading.sampling.augmentation import Augmentation
+from ..loading.sampling.sampler import check_epoch, check_seed
+from ..reading.arguments.indexing import resolve_index
 from ..reading.batch import A, Batch, L, MaskedBatch, first_sample
-from ..reading.indexing import resolve_index
 from ..reading.reader import Reader, check_reader, worker_reader
 from .tensors import T, no_shared_memory, read_tensors
 

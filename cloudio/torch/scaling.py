@@ -11,7 +11,7 @@ import torch
 
 from .._utils.text import listed
 from ..errors import RequestError
-from ..reading.options import STORED_DTYPES
+from ..reading.arguments.options import STORED_DTYPES
 from ..reading.reader import Reader, with_settings
 
 

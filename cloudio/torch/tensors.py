@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ..errors import RequestError
+from ..reading.arguments.indexing import parse_index
 from ..reading.batch import Batch, MaskedBatch, make_batch
-from ..reading.indexing import parse_index
 from ..reading.reader import Reader
 
 # The batch type of tensors.

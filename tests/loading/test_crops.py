@@ -11,7 +11,7 @@ from loading import N, loaders_of_ranks
 
 import cloudio
 from cloudio import RequestError
-from cloudio.loading.permutation import permute
+from cloudio.loading.sampling.permutation import permute
 
 DRAWN = {"seed": 3, "symmetry": "d4"}
 

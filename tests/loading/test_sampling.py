@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from profiles import scaled
 
 import cloudio
-from cloudio.loading.augmentation import Augmentation
-from cloudio.loading.permutation import permute, random_keys
-from cloudio.loading.sampling import Shard, check_epoch, check_seed
+from cloudio.loading.sampling.augmentation import Augmentation
+from cloudio.loading.sampling.permutation import permute, random_keys
+from cloudio.loading.sampling.sampler import Shard, check_epoch, check_seed
 
 
 def order_of(n: int, seed: int = 0, epoch: int = 0) -> np.ndarray:

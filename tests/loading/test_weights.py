@@ -20,9 +20,15 @@ from profiles import scaled
 
 import cloudio
 from cloudio import RequestError
-from cloudio.loading import orders
-from cloudio.loading.orders import make_order
-from cloudio.loading.weights import cumulate, high_product, look_up, negative_log, order_by_weight
+from cloudio.loading.sampling import orders
+from cloudio.loading.sampling.orders import make_order
+from cloudio.loading.sampling.weights import (
+    cumulate,
+    high_product,
+    look_up,
+    negative_log,
+    order_by_weight,
+)
 
 WEIGHTS = np.array([0, 1, 2, 3, 0.25, 0, 7, 1e-3, 1, 1, 5, 1, 0.5, 2, 0, 3, 1, 1, 4, 1, 0.1, 6, 1])
 assert len(WEIGHTS) == N

@@ -9,7 +9,7 @@ import cloudio
 import cloudio.splits
 import cloudio.stats
 from cloudio.loading.arguments import LoaderOptions
-from cloudio.reading.options import ReaderSettings
+from cloudio.reading.arguments.options import ReaderSettings
 
 
 def parameters(called, *without):

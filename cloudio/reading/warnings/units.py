@@ -12,9 +12,9 @@ import numpy as np
 
 from ..._utils.numbers import per_band
 from ..._utils.warn import warn_once
+from ..arguments.options import FLOAT_DTYPES
 from ..collection import Collection
 from ..factors import resolve_scales
-from ..options import FLOAT_DTYPES
 
 # Divisors that are given as factors: reflectance and bytes times these are no units.
 _DIVISORS = (255.0, 10000.0, 32767.0, 65535.0)

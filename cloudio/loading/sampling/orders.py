@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.numbers import check_whole
-from .._utils.text import counted
-from ..errors import RequestError
+from ..._utils.numbers import check_whole
+from ..._utils.text import counted
+from ...errors import RequestError
 from .permutation import permute
 from .weights import cumulate, hash_numbers, high_product, look_up, order_by_weight
 

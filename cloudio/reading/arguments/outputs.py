@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._core import buffers
-from .._utils.tensors import is_masked, is_tensor
-from ..errors import RequestError
+from ..._core import buffers
+from ..._utils.tensors import is_masked, is_tensor
+from ...errors import RequestError
 
 _BITS = np.dtype(np.uint16)
 _UINT8 = np.dtype(np.uint8)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._utils.numbers import check_whole
+from ..._utils.numbers import check_whole
 from .augmentation import Augmentation
 from .orders import Order
 

@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from .._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
-from .._utils.text import listed
-from .._utils.types import AxisOrder, ElementType, Numbers, Scale, Size
-from ..errors import RequestError
-from ..layouts.labels import LabelMap
+from ..._utils.numbers import dtype_name, is_real, is_whole, overflows_float32
+from ..._utils.text import listed
+from ..._utils.types import AxisOrder, ElementType, Numbers, Scale, Size
+from ...errors import RequestError
+from ...layouts.labels import LabelMap
 
 FLOAT_DTYPES = ("float32", "float16", "bfloat16")
 STORED_DTYPES = ("int16", "uint16", "uint8")

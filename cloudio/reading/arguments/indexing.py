@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core import kernels
-from .._utils.numbers import INT64, MOST_INT64, whole_numbers
-from .._utils.tensors import as_host_array
-from ..errors import RequestError
+from ..._core import kernels
+from ..._utils.numbers import INT64, MOST_INT64, whole_numbers
+from ..._utils.tensors import as_host_array
+from ...errors import RequestError
 
 # ---- index ---------------------------------------------------------------------------------------
 

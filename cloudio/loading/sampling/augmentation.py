@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.tensors import as_host_array
-from ..errors import RequestError
-from ..reading.reader import Reader
+from ..._utils.tensors import as_host_array
+from ...errors import RequestError
+from ...reading.reader import Reader
 from .permutation import mix, random_keys, reduce_below
 
 # All eight, and those that need no square: none, half a turn, left-right, up-down.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.tensors import as_host_array
-from .._utils.text import counted
-from ..errors import RequestError
+from ..._utils.tensors import as_host_array
+from ..._utils.text import counted
+from ...errors import RequestError
 from .permutation import mix, random_keys
 
 _LN2 = 0.6931471805599453

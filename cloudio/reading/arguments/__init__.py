@@ -1,0 +1,1 @@
+"""Arguments of readers and reads, checked and resolved."""
