@@ -5,6 +5,9 @@
 | `dataset`           | opens a folder: `Dataset`, which makes readers                           |
 | `collection`        | what `Dataset` builds on: splits, subsets, metadata, open files          |
 | `reader`            | decides a request once, then reads batches                               |
+| `samples`           | single samples, and those of a batch as a list                           |
+| `copies`            | readers made of readers: from pickles, with other settings, in workers   |
+| `torch_collate`     | what torch's own collate does with samples                               |
 | `selection`         | names of bands and labels to arrays and label maps                       |
 | `factors`           | scale, mean and std to a factor and a summand per band                   |
 | `arguments`         | checks of the other arguments:                                           |

@@ -80,13 +80,6 @@ def make_batch(image: Any, label: Any, index: Any, valid: Any) -> Any:
     return MaskedBatch(image, label, index, valid)
 
 
-def first_sample(batch: Any) -> Any:
-    """Return the first sample of a batch, without the sample axis; its index is an int."""
-    parts: list[Any] = [None if part is None else part[0] for part in batch]
-    parts[2] = int(parts[2])
-    return type(batch)(*parts)
-
-
 # The repr shows the index itself up to this many samples.
 _MAX_SHOWN = 8
 

@@ -4,12 +4,10 @@ The arguments of a read are checked in arguments/; the kernels move the pixels.
 """
 
 import operator
-import os
-import sys
 import types
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, cast, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,16 +17,18 @@ from .._utils import tables, text
 from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
 from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Scale, Size
-from .._utils.warn import suppressed
+from .._utils.warn import warn_once
 from ..errors import RequestError
 from ..storage.errors import error_from_fault, request_error
 from .arguments import options
 from .arguments.indexing import centered_origin, parse_index, parse_origin, parse_symmetry
 from .arguments.outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
-from .batch import A, B, Batch, L, MaskedBatch, first_sample, make_batch
+from .batch import B, make_batch
 from .collection import check_dataset
+from .copies import description, restore, worker_reader
 from .factors import resolve_factors
 from .plans import make_gather, make_mask, make_remap
+from .samples import SampleAccess
 from .selection import Bands, Labels, LabelSelection, select_bands, select_labels
 from .warnings.labels import warn_about_labels
 from .warnings.units import warn_about_units
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .dataset import Dataset
 
 
-class Reader(Generic[B]):
+class Reader(SampleAccess[B]):
     """Reads batches from a data set: bands scaled and cropped, labels remapped, in one pass.
 
     Parameters
@@ -197,10 +197,6 @@ class Reader(Generic[B]):
         options.check_ignore(ignore, self.label_dtype)
         return make_remap(self.dataset, self.label_maps, self.label_dtype, ignore, io)
 
-    def __len__(self) -> int:
-        """Return the number of patches."""
-        return self._n_patches
-
     # ---- reading -----------------------------------------------------------------------------
 
     def read(
@@ -304,26 +300,6 @@ class Reader(Generic[B]):
         batch: B = make_batch(image, label, np.zeros(n, np.int64), valid)
         return batch
 
-    @overload
-    def __getitem__(self: "Reader[Batch[A, L]]", index: SupportsIndex) -> Batch[A, L, int]: ...
-    @overload
-    def __getitem__(
-        self: "Reader[MaskedBatch[A, L]]", index: SupportsIndex
-    ) -> MaskedBatch[A, L, int]: ...
-    @overload
-    def __getitem__(self, index: slice | Index) -> B: ...
-
-    def __getitem__(self, index: slice | Index) -> Any:
-        """Return one sample for a whole number, and a batch for a slice or what `read` takes."""
-        if isinstance(index, slice):
-            return self.read(range(*index.indices(len(self))))
-        batch = self.read(index)
-        return batch if np.ndim(cast(Any, index)) else first_sample(batch)
-
-    def __getitems__(self, index: Index) -> B:
-        """Return a batch; torch's DataLoader calls this method for the samples of a batch."""
-        return worker_reader(self).read(index)
-
     # ---- settings ----------------------------------------------------------------------------
 
     @property
@@ -343,7 +319,18 @@ class Reader(Generic[B]):
         return np.array(factors, np.float32), np.array(summands, np.float32)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.dataset, self._settings)
+        return restore, description(self)
+
+    def _init_reader(self, *args: Any, **settings: Any) -> None:
+        """Do what a reader does when it is made; a subclass may take other arguments."""
+        Reader.__init__(self, *args, **settings)
+
+    def _read_in_worker(self, index: Index) -> B:
+        return worker_reader(self).read(index)
+
+    @property
+    def _index_key(self) -> str | None:
+        return None
 
     def __repr__(self) -> str:
         """Return what is read in one line, and the settings below it."""
@@ -372,28 +359,10 @@ def check_reader(reader: Any) -> None:
         raise RequestError(
             f"reader is a {type(reader).__name__}; it must be a Reader, as ds.reader(...) returns"
         )
-
-
-def with_settings(reader: Reader[Any], **changes: Any) -> Reader[Any]:
-    """Return a reader of the same data set with these settings changed."""
-    return _restore(reader.dataset, {**reader.settings, **changes})
-
-
-def worker_reader(reader: Reader[B]) -> Reader[B]:
-    """Return the reader; in a worker process of torch's DataLoader, one that uses one thread.
-
-    If ``threads`` or CLOUDIO_THREADS is set, the reader itself is used there too.
-    """
-    torch_data = sys.modules.get("torch.utils.data")
-    if torch_data is None or torch_data.get_worker_info() is None:
-        return reader
-    if reader.settings["threads"] or os.environ.get("CLOUDIO_THREADS"):
-        return reader
-    if reader._worker_reader is None:
-        reader._worker_reader = with_settings(reader, threads=1)
-    return reader._worker_reader
-
-
-def _restore(dataset: "Dataset", settings: dict[str, Any]) -> Reader[Any]:
-    with suppressed():  # the process that made the reader has warned
-        return Reader(dataset, **settings)
+    if type(reader).__getitem__ is not SampleAccess.__getitem__:
+        name = type(reader).__name__
+        warn_once(
+            ("__getitem__ of a subclass", type(reader)),
+            f"{name} overrides __getitem__, which loaders and cloudio.torch.Dataset do not call: "
+            "they read whole batches. Override read, or pass transform= to a loader",
+        )

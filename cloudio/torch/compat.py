@@ -14,8 +14,8 @@ from ..errors import RequestError
 from ..loading.iteration import Progress
 from ..loading.loader import Loader
 from ..reading.arguments.indexing import resolve_index
-from ..reading.batch import first_sample
-from ..reading.reader import worker_reader
+from ..reading.copies import worker_reader
+from ..reading.samples import SampleList, sample_of
 from .collate import collate
 from .tensors import read_tensors
 
@@ -50,11 +50,13 @@ class LoaderDataset(data.Dataset):
         if isinstance(index, slice):
             return self._read(range(*index.indices(len(self))))
         batch = self._read([index] if isinstance(index, int) else index)
-        return batch if np.ndim(index) else first_sample(batch)
+        return batch if np.ndim(index) else sample_of(batch, 0)
 
     def __getitems__(self, index: Any) -> Any:
-        """Return a batch, or what `collate_fn` makes one of."""
-        return _Done(index.exchange()) if isinstance(index, Ticket) else self._read(index)
+        """Return samples that share one batch, or what `collate_fn` makes one of."""
+        if isinstance(index, Ticket):
+            return _Done(index.exchange())
+        return SampleList(self._read(index), None)
 
     def _read(self, index: Any) -> Any:
         loader = self._loader

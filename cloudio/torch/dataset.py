@@ -17,8 +17,10 @@ from ..errors import RequestError
 from ..loading.sampling.augmentation import Augmentation
 from ..loading.sampling.sampler import check_epoch, check_seed
 from ..reading.arguments.indexing import resolve_index
-from ..reading.batch import A, Batch, L, MaskedBatch, first_sample
-from ..reading.reader import Reader, check_reader, worker_reader
+from ..reading.batch import A, Batch, L, MaskedBatch
+from ..reading.copies import worker_reader
+from ..reading.reader import Reader, check_reader
+from ..reading.samples import SampleList, each_sample, sample_of
 from .tensors import T, no_shared_memory, read_tensors
 
 # The version of what `Dataset.state_dict` returns.
@@ -175,19 +177,36 @@ class Dataset(data.Dataset[T]):
     def __getitem__(self, index: slice | Index) -> Any:
         """Return one sample for a whole number, and a batch for a slice or a sequence of them."""
         if isinstance(index, slice):
-            return self.__getitems__(range(*index.indices(len(self))))
+            return self._read(range(*index.indices(len(self))))
         if np.ndim(cast(Any, index)):
-            return self.__getitems__(index)
-        return first_sample(self._read(index, shared=False))
+            return self._read(index)
+        return sample_of(self._read(index, may_share=False), 0)
 
-    def __getitems__(self, index: Index) -> T:
-        """Return a batch in one read; DataLoader calls this method for the samples of a batch.
+    @overload
+    def __getitems__(
+        self: "Dataset[Batch[A, L]]", index: Index
+    ) -> SampleList[Batch[A, L, int]]: ...
 
-        A worker process reads it into memory that the queue sends on without a copy.
+    @overload
+    def __getitems__(
+        self: "Dataset[MaskedBatch[A, L]]", index: Index
+    ) -> SampleList[MaskedBatch[A, L, int]]: ...
+
+    @overload
+    def __getitems__(self, index: Index) -> SampleList[Any]: ...
+
+    def __getitems__(self, index: Any) -> Any:
+        """Return the samples as a list that shares one batch; torch's DataLoader calls this.
+
+        It is one read.  A worker process reads into memory that the queue sends on without a copy.
+        A subclass that overrides ``__getitem__`` is asked for each sample.
         """
-        return self._read(index, shared=data.get_worker_info() is not None)
+        if type(self).__getitem__ is not Dataset.__getitem__:
+            return each_sample(self, index)
+        return SampleList(self._read(index), None)
 
-    def _read(self, index: Any, shared: bool) -> T:
+    def _read(self, index: Any, may_share: bool = True) -> T:
+        shared = may_share and data.get_worker_info() is not None
         index = resolve_index(index, len(self))
         origin, symmetry = self._augmentation.draw(index, self.seed, self.epoch)
         read: T = read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)

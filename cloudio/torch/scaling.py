@@ -12,7 +12,8 @@ import torch
 from .._utils.text import listed
 from ..errors import RequestError
 from ..reading.arguments.options import STORED_DTYPES
-from ..reading.reader import Reader, with_settings
+from ..reading.copies import with_settings
+from ..reading.reader import Reader
 
 
 def stored_reader(reader: Reader[Any]) -> Reader[Any]:

@@ -40,7 +40,15 @@ def as_tensor(array: Any, view_dtype: Any = None) -> Any:
 
 
 def as_tensors(batch: Any, view_dtype: Any = None) -> Any:
-    """Return a batch of tensors; ``view_dtype`` is for its image."""
+    """Return a batch of tensors; ``view_dtype`` is for its image.
+
+    In a batch that is a dict, arrays that are no numbers become what `column_values` says.
+    """
+    if isinstance(batch, dict):
+        return {
+            name: column_values(part) if isinstance(part, np.ndarray) else part
+            for name, part in batch.items()
+        }
     image, *others = batch
     return type(batch)(as_tensor(image, view_dtype), *map(as_tensor, others))
 
@@ -67,12 +75,12 @@ def map_tensors(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def column_values(values: np.ndarray) -> Any:
-    """Return a metadata column as torch has it: numbers as a tensor, texts as a list.
+    """Return an array as torch has it: numbers as a tensor, texts as a list.
 
     Dates stay an array.
     """
-    if values.dtype.kind in "biuf":
-        return torch.from_numpy(values)
+    if values.dtype.kind in "biuf" or values.dtype.name == "bfloat16":
+        return as_tensor(values)
     return values.tolist() if values.dtype.kind in "OSTU" else values
 
 
@@ -91,8 +99,13 @@ def read_tensors(
     if reader.valid:
         valid = _empty((n, *reader.size), "uint8", shared)
         out += [None, valid.numpy()]
-    index = torch.from_numpy(reader.read(index, origin, symmetry, tuple(out)).index)
-    return make_batch(image, label, index, valid)
+    read = reader.read(index, origin, symmetry, tuple(out))
+    # A subclass may return other arrays than those it was given.
+    image = image if read.image is out[0] else as_tensor(read.image)
+    label = label if read.label is out[1] else as_tensor(read.label)
+    if reader.valid:
+        valid = valid if read.valid is out[3] else as_tensor(read.valid)
+    return make_batch(image, label, as_tensor(read.index), valid)
 
 
 def _empty(shape: tuple[int, ...], dtype: str, shared: bool) -> Any:

@@ -72,26 +72,6 @@ def test_samples_that_a_wrapper_hands_on_are_stacked(reader):
     )
 
 
-@pytest.mark.parametrize(
-    ("given", "of"),
-    [
-        ([], "list of nothing; collate takes a Batch, or a list of samples of a Reader"),
-        ([(1, 2), (3, 4)], "list of tuple; "),
-        ([[1], {}], "list of dict and list; "),
-        ({"image": 1}, "dict of nothing; "),
-    ],
-)
-def test_what_is_no_batch_is_not_collated(given, of):
-    with pytest.raises(cloudio.RequestError, match=f"^{of}"):
-        cloudio.torch.collate(given)
-
-
-def test_samples_of_two_kinds_are_not_collated(small, reader):
-    masked = small[1].reader("L1C", "hq", size=(30, 40), valid=True)
-    with pytest.raises(cloudio.RequestError, match=r"^list of Batch and MaskedBatch; "):
-        cloudio.torch.collate([reader[0], masked[1]])
-
-
 def test_tensors_share_the_arrays_memory(reader):
     batch = reader.read([0, 1])
     tensors = cloudio.torch.collate(batch)

@@ -71,7 +71,7 @@ def test_a_patch_is_what_the_loader_has_of_it_in_that_epoch(ds, crop, dtype):
         dataset.set_epoch(epoch)
         assert dataset.epoch == epoch
         wanted = of_epoch(dataset, epoch)
-        same(dataset.__getitems__([4, 0, 4]), wanted, [4, 0, 4])
+        same(dataset.__getitems__([4, 0, 4]).batch, wanted, [4, 0, 4])
         same(dataset[1:6:2], wanted, [1, 3, 5])
         same(dataset[torch.tensor([2, -1])], wanted, [2, N - 1])
         sample = dataset[-2]
@@ -170,7 +170,7 @@ def test_a_worker_reads_with_one_thread_by_default(ds, monkeypatch):
     def readers_of(reader):
         used.clear()
         dataset = cloudio.torch.Dataset(reader, crop="center")
-        wanted = reader.__getitems__([2, 0]).image
+        wanted = reader.__getitems__([2, 0]).batch.image
         assert np.array_equal(dataset[[2, 0]].image.numpy(), wanted)
         assert len(used) == 2
         return used
@@ -242,7 +242,7 @@ def test_what_a_subclass_has_added_is_carried(reader, copied):
     assert again.more == 5
     batch, notes = again.__getitems__([3])
     assert notes == ["cloudy", "clear"]
-    same(batch, of_epoch(dataset, 0), [3])
+    same(batch.batch, of_epoch(dataset, 0), [3])
 
 
 def rank(dataset, number, together, said):

@@ -42,3 +42,10 @@ def train(loader: cloudio.torch.Loader, data: cloudio.torch.Dataset) -> None:
 
 
 train(loader, dataset)
+for sample in dataset.__getitems__([0, 1]):
+    assert_type(sample.label, torch.Tensor)
+assert_type(reader.__getitems__([0])[0].index, int)
+assert_type(cloudio.torch.collate(dataset.__getitems__([0])).label, torch.Tensor)
+named = torch.utils.data.StackDataset(cloud=dataset)
+for both in DataLoader(named, 4, collate_fn=cloudio.torch.collate):
+    print(both["cloud"].image)
