@@ -13,7 +13,8 @@ from torch.utils import data
 from .._utils.numbers import is_whole
 from .._utils.text import listed
 from .._utils.types import Crop, Index, Origin, Symmetries
-from ..errors import RequestError
+from .._utils.warn import warn
+from ..errors import CloudioWarning, RequestError
 from ..loading.sampling.augmentation import Augmentation
 from ..loading.sampling.sampler import check_epoch, check_seed
 from ..reading.arguments.indexing import resolve_index
@@ -25,6 +26,13 @@ from .tensors import T, no_shared_memory, read_tensors
 
 # The version of what `Dataset.state_dict` returns.
 VERSION = 1
+# In place of the number of samples that were read.
+_NOT_COUNTED = -1
+_EPOCH_STAYS = (
+    "more samples were read than this cloudio.torch.Dataset has, and set_epoch was never called: "
+    "every epoch gives a patch the same crop and symmetry. Call dataset.set_epoch(epoch) before "
+    "each epoch, in Lightning in on_train_epoch_start; dataset.set_epoch(0), once, if that is meant"
+)
 
 
 class Dataset(data.Dataset[T]):
@@ -54,7 +62,8 @@ class Dataset(data.Dataset[T]):
     -----
     `set_epoch` reaches the worker processes of a DataLoader however they were started, also those
     that persist.  Other processes, such as ranks, have their own epoch.  A worker reads with one
-    thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  A pickle is small; it holds
+    thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  If crops or symmetries are
+    random and `set_epoch` is never called, a CloudioWarning says so, once.  A pickle is small; it holds
     the epoch and the attributes that a subclass has added.
     """
 
@@ -93,7 +102,7 @@ class Dataset(data.Dataset[T]):
         self._augmentation = Augmentation.parse(reader, crop, symmetry)
         # The caller may change a list.
         self.crop = crop if isinstance(crop, str) else self._augmentation.first_origin
-        self._new_cell(0, False)
+        self._new_cell([0, 0, 0 if self._augmentation.is_random else _NOT_COUNTED])
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -114,7 +123,8 @@ class Dataset(data.Dataset[T]):
             From 0 on.  Call this between epochs, before the DataLoader is iterated: batches that
             workers have begun already may belong to the old epoch.
         """
-        self._epoch_cell().copy_(torch.tensor([check_epoch(epoch), 1], device="cpu"))
+        cell = [check_epoch(epoch), 1, _NOT_COUNTED]
+        self._epoch_cell().copy_(torch.tensor(cell, device="cpu"))
 
     def state_dict(self) -> dict[str, int]:
         """Return the epoch and what it belongs to, for torchdata's StatefulDataLoader.
@@ -160,6 +170,7 @@ class Dataset(data.Dataset[T]):
         if state.keys() != own.keys() or not all(map(is_whole, state.values())):
             raise RequestError(wrong)
         epoch, cell = check_epoch(state["epoch"]), self._epoch_cell()
+        cell[2] = _NOT_COUNTED
         if not cell[1]:
             cell[0] = epoch
 
@@ -208,23 +219,44 @@ class Dataset(data.Dataset[T]):
     def _read(self, index: Any, may_share: bool = True) -> T:
         shared = may_share and data.get_worker_info() is not None
         index = resolve_index(index, len(self))
-        origin, symmetry = self._augmentation.draw(index, self.seed, self.epoch)
+        cell = self._epoch_cell()
+        if cell[2] != _NOT_COUNTED:
+            self._count(cell, len(index))
+        origin, symmetry = self._augmentation.draw(index, self.seed, int(cell[0]))
         read: T = read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
         return read
+
+    def _count(self, cell: torch.Tensor, n_samples: int) -> None:
+        """Warn once if an epoch and more were read, and nobody has said which epoch it is.
+
+        Workers count together.  If two add at once, one of the numbers may be lost.
+        """
+        cell[2] += n_samples
+        if cell[2] > len(self.reader):
+            cell[2] = _NOT_COUNTED
+            try:
+                warn(_EPOCH_STAYS)
+            except CloudioWarning:
+                cell[2] = len(self.reader)  # a filter makes it an error, also the next time
+                raise
 
     # ---- the epoch, in memory that workers share -----------------------------------------------
 
     def _epoch_cell(self) -> torch.Tensor:
-        """Return (epoch, was it set): this process's, or in a worker its parent's."""
+        """Return the cell of this process, or in a worker that of its parent.
+
+        It holds the epoch, whether `set_epoch` was called, and how many samples were read while
+        nobody set or loaded an epoch.
+        """
         if os.getpid() != self._process and data.get_worker_info() is None:
-            self._new_cell(*self._cell.tolist())
+            self._new_cell(self._cell.tolist())
         cell: torch.Tensor = self._cell
         return cell
 
-    def _new_cell(self, epoch: int, was_set: int) -> None:
+    def _new_cell(self, numbers: list[int]) -> None:
         """Make a cell that no other process shares yet."""
         with torch.inference_mode(False):
-            cell = torch.tensor([epoch, was_set], dtype=torch.int64, device="cpu")
+            cell = torch.tensor(numbers, dtype=torch.int64, device="cpu")
             try:
                 self._cell = cell.share_memory_()
             except (OSError, RuntimeError):
@@ -244,7 +276,7 @@ class Dataset(data.Dataset[T]):
         self._augmentation = Augmentation.parse(self.reader, self.crop, self.symmetry)
         # A process that starts gets the same memory; a file gives a copy.
         if not self._cell.is_shared():
-            self._new_cell(*self._cell.tolist())
+            self._new_cell(self._cell.tolist())
 
     def __copy__(self) -> "Dataset[T]":
         other: Dataset[T] = object.__new__(type(self))

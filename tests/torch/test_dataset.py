@@ -143,6 +143,7 @@ def test_the_epoch_reaches_workers_that_stay(dataset, start, n):
 
 def test_samplers_subsets_and_samples_of_a_wrapper_work(dataset):
     wanted = of_epoch(dataset, 0)
+    dataset.set_epoch(0)  # which is read several times
     sampler = BatchSampler(SequentialSampler(dataset), 3, drop_last=False)
     for batch in DataLoader(dataset, batch_size=None, sampler=sampler):
         same(batch, wanted, batch.index.tolist())
