@@ -117,19 +117,18 @@ def readers(args: argparse.Namespace) -> tuple[cloudio.Reader, cloudio.Reader]:
 def confusion(model: UNet, reader: cloudio.Reader, batch_size: int) -> Tensor:
     """Return pixel counts by class (rows) and predicted class (columns), summed over all ranks.
 
-    No patch may be counted twice, so the ranks share them through ``index``, not as in training.
-    A rank may have fewer patches than another, or none.
+    No patch may be counted twice, so a rank may have fewer patches than another, or none.
     """
     model.eval()
     n = model.last.out_channels
     matrix = torch.zeros(n * n, dtype=torch.int64)
-    own = np.arange(len(reader))[rank() :: n_ranks()]
-    if len(own):
-        loader = cloudio.torch.Loader(reader, batch_size, shuffle=False, crop="center", index=own)
-        for image, label, _ in loader:
-            known = label != IGNORE
-            pairs = label[known].long() * n + model(image).argmax(1)[known]
-            matrix += torch.bincount(pairs, minlength=n * n)
+    loader = cloudio.torch.Loader(
+        reader, batch_size, shuffle=False, crop="center", even_batches=False
+    )
+    for image, label, _ in loader:
+        known = label != IGNORE
+        pairs = label[known].long() * n + model(image).argmax(1)[known]
+        matrix += torch.bincount(pairs, minlength=n * n)
     if n_ranks() > 1:
         dist.all_reduce(matrix)
     model.train()
@@ -203,8 +202,7 @@ def train(args: argparse.Namespace) -> None:
     classes = class_names(reader)
     model = UNet(len(reader.bands), len(classes), args.width)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
-    shard = {"rank": rank(), "world_size": n_ranks()}
-    loader = cloudio.torch.Loader(reader, args.batch_size, seed=args.seed, symmetry="d4", **shard)
+    loader = cloudio.torch.Loader(reader, args.batch_size, seed=args.seed, symmetry="d4")
     torch.manual_seed(args.seed + 1 + rank())  # dropout, which must differ between ranks
     run = Run(model, optimizer, loader)
     if args.resume and args.checkpoint.exists():

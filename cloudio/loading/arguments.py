@@ -25,8 +25,8 @@ class LoaderOptions(TypedDict, total=False):
     symmetry: Symmetries
     drop_last: bool
     index: Index | None
-    rank: int
-    world_size: int
+    rank: int | None
+    world_size: int | None
     prefetch: int
     allocate: Callable[[int], Any] | None
     weights: Weights | None
@@ -90,16 +90,6 @@ def check_crops(crops: Any, can_differ: bool) -> int:
             "crop='random' and a size smaller than the valid window, a symmetry or a transform"
         )
     return n
-
-
-def check_ranks(rank: Any, world_size: Any) -> tuple[int, int]:
-    world_size = check_count("world_size", world_size, 1)
-    rank = check_count("rank", rank, 0)
-    if rank >= world_size:
-        raise RequestError(
-            f"rank={rank}; with world_size={world_size} rank must be 0..{world_size - 1}"
-        )
-    return rank, world_size
 
 
 def check_shard(shard: Shard, n_patches: int) -> None:

@@ -13,10 +13,13 @@ from .._utils.numbers import whole_numbers
 from .._utils.types import Index
 from ..reading.batch import B
 from ..reading.reader import Reader
+from .agreement import compare_ranks
+from .arguments import check_shard
 from .finish import Finish
 from .iteration import BatchIterator, Progress
 from .memory import SampleArrays
 from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
+from .ranks import Membership, Ranks
 from .sampling.sampler import Sampler, Samples, Shard, check_epoch
 from .state import VERSION, check_state, fingerprint
 
@@ -29,14 +32,13 @@ class Epochs(Generic[B]):
     shuffle: bool
     seed: int
     drop_last: bool
-    rank: int
-    world_size: int
     even_batches: bool
     prefetch: int
     n_patches: int
     num_samples: int
     _index: np.ndarray | None
     _sampler: Sampler
+    _membership: Membership
     _progress: Progress
     _idle_pools: IdlePools
     _last: Producer | None
@@ -45,16 +47,17 @@ class Epochs(Generic[B]):
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch, for this rank."""
-        return self._shard.n_batches(0)
+        return self._settle().n_batches(0)
 
     def __iter__(self) -> BatchIterator[B]:
         """Return the batches of `epoch`, from its beginning or from a loaded state's position."""
         progress = self._progress.next()
+        shard = self._begin(progress)
         if self._last is not None and self._last.pool.stopped:
             self._last.join()  # its memory can be used again
         spec = BatchSpec(
             self._batch_reader,
-            self._shard,
+            shard,
             partial(self._sampler.samples, epoch=progress.epoch),
             self._arrays,
             progress.position,
@@ -82,7 +85,7 @@ class Epochs(Generic[B]):
             From 0 on.  The iteration begins at the beginning, or at the position of a loaded state.
         """
         epoch = check_epoch(epoch)
-        if epoch != self.epoch or self._progress.done:
+        if epoch != self.epoch or self._progress.begun:
             self._progress = Progress(epoch, 0)
 
     def samples(self, positions: Index, epoch: int | None = None) -> Samples:
@@ -134,24 +137,51 @@ class Epochs(Generic[B]):
         IndexError
             If there is no such batch.
         """
-        if not 0 <= operator.index(batch) < len(self):
-            which = f"batches 0..{len(self) - 1}" if len(self) else "no batches for this rank"
+        shard = self._shard
+        n_batches = shard.n_batches(0)
+        if not 0 <= operator.index(batch) < n_batches:
+            which = f"batches 0..{n_batches - 1}" if n_batches else "no batches for this rank"
             raise IndexError(f"batch {batch}; an epoch has {which}")
         first = batch * self.batch_size
-        last = min(first + self.batch_size, self._shard.n_samples(0))
-        return self.samples(self._shard.positions(0, np.arange(first, last)), epoch)
+        last = min(first + self.batch_size, shard.n_samples(0))
+        return self.samples(shard.positions(0, np.arange(first, last)), epoch)
 
-    @cached_property
+    # ---- ranks -------------------------------------------------------------------------------
+
+    @property
+    def rank(self) -> int:
+        """The number of this process among those that share an epoch."""
+        return self._membership.current.rank
+
+    @property
+    def world_size(self) -> int:
+        """How many processes share an epoch."""
+        return self._membership.current.world_size
+
+    @property
     def _shard(self) -> Shard:
         """The positions of this rank."""
-        return Shard(
-            self.num_samples,
-            self.batch_size,
-            self.drop_last,
-            self.rank,
-            self.world_size,
-            self.even_batches,
-        )
+        return self._shard_of(self._membership.current)
+
+    def _shard_of(self, ranks: Ranks) -> Shard:
+        size, drop_last, even = self.batch_size, self.drop_last, self.even_batches
+        return Shard(self.num_samples, size, drop_last, ranks.rank, ranks.world_size, even)
+
+    def _n_batches_of(self, ranks: Ranks) -> int:
+        shard = self._shard_of(ranks)
+        check_shard(shard, self.n_patches)
+        return shard.n_batches(0)
+
+    def _settle(self, begin: bool = False) -> Shard:
+        """Return the positions of this rank, from now on."""
+        return self._shard_of(self._membership.settle(self._n_batches_of, begin))
+
+    def _begin(self, progress: Progress) -> Shard:
+        """Return the positions of this rank, for an iteration; ranks are compared before any."""
+        membership = self._membership
+        if not membership.begun:
+            compare_ranks(membership, membership.settle(self._n_batches_of), self, progress)
+        return self._settle(begin=True)
 
     # ---- states ------------------------------------------------------------------------------
 
@@ -192,7 +222,7 @@ class Epochs(Generic[B]):
             difference.
         """
         epoch, position = check_state(state, self.state_dict(), self.num_samples)
-        self._progress = Progress(epoch, position, loaded=True)
+        self._progress = Progress(epoch, position)
 
     @cached_property
     def _fingerprint(self) -> int:

@@ -12,20 +12,21 @@ from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
 class Progress:
     """The progress of an iteration.  Each iteration has its own, and only it changes it.
 
-    ``loaded``: a state set it, for the next iteration.  ``done``: all batches were handed out.
+    ``begun``: a batch was handed out.
     """
 
-    def __init__(self, epoch: int, position: int, loaded: bool = False) -> None:
-        self.epoch, self.position, self.loaded, self.done = epoch, position, loaded, False
+    def __init__(self, epoch: int, position: int) -> None:
+        self.epoch, self.position, self.begun = epoch, position, False
 
     def next(self) -> "Progress":
-        """Return the progress of an iteration that starts now; a loaded one is used once."""
-        if self.done:
-            return Progress(self.epoch + 1, 0)
-        return Progress(self.epoch, self.position if self.loaded else 0)
+        """Return the progress of an iteration that starts now.
+
+        An epoch that was left early is over: its batches are not handed out again.
+        """
+        return Progress(self.epoch + 1, 0) if self.begun else Progress(self.epoch, self.position)
 
     def end_epoch(self) -> None:
-        self.epoch, self.position, self.done = self.epoch + 1, 0, False
+        self.epoch, self.position, self.begun = self.epoch + 1, 0, False
 
 
 class BatchIterator(Iterator[B]):
@@ -78,7 +79,7 @@ class BatchIterator(Iterator[B]):
             batch: B = self._hook.take(self.producer)
             self._n_taken += 1
             self._progress.position = self.producer.position(self._n_taken)
-            self._progress.done = self._n_taken == self.producer.n_batches
+            self._progress.begun = True
             return batch
         except BaseException:
             self.close()

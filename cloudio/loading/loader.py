@@ -24,7 +24,6 @@ from .arguments import (
     check_allocate,
     check_count,
     check_crops,
-    check_ranks,
     check_replacement,
     check_shard,
     parse_patches,
@@ -35,6 +34,7 @@ from .iteration import Progress
 from .memory import SampleArrays, buffer_sizes, sample_arrays, take_idle
 from .memory import allocate as allocate_checked
 from .prefetch import IdlePools, Producer, TransferHook
+from .ranks import ALONE, Membership, check_ranks
 from .sampling.augmentation import Augmentation
 from .sampling.orders import make_order
 from .sampling.sampler import Sampler, check_seed
@@ -43,17 +43,17 @@ from .sampling.weights import choose, parse_weights
 # What a transform returns.
 R = TypeVar("R")
 _FIXED = (
-    "reader", "batch_size", "shuffle", "seed", "crop", "symmetry", "drop_last", "rank",
-    "world_size", "prefetch", "n_patches", "weights", "replacement", "num_samples",
-    "crops_per_patch", "even_batches", "columns", "transform",
+    "reader", "batch_size", "shuffle", "seed", "crop", "symmetry", "drop_last", "prefetch",
+    "n_patches", "weights", "replacement", "num_samples", "crops_per_patch", "even_batches",
+    "columns", "transform",
 )  # fmt: skip
 
 
 class Loader(Epochs[B]):
     """Iterates over epochs of batches: shuffled, cropped, flipped, and built in the background.
 
-    Each ``for batch in loader`` is one epoch, and the next loop is the next epoch.  A loop that
-    stops before its last batch does not finish the epoch; the next loop starts it again.
+    Each ``for batch in loader`` is one epoch, and the next loop is the next epoch, also if a loop
+    stops before its last batch.
 
     Parameters
     ----------
@@ -78,10 +78,13 @@ class Loader(Epochs[B]):
     index : sequence of int or bool array, optional
         The patches of the reader to load, numbers or a mask.  By default all.  Repeats of a patch
         have the same crop and symmetry in an epoch; ``crops_per_patch`` gives it several.
-    rank, world_size : int
+    rank, world_size : int, optional
         This process is number ``rank`` of ``world_size``, and takes every ``world_size``-th
         position. Every rank has the same number of samples: without ``drop_last`` the last ones are
-        filled with samples from the beginning of the epoch.
+        filled with samples from the beginning of the epoch.  By default they are found when
+        ``len`` is asked or an iteration begins: from torch.distributed if that is initialized, else
+        from RANK and WORLD_SIZE of the environment, else the process is alone.  ``rank=0,
+        world_size=1`` loads everything in each process.
     prefetch : int
         Batches that a thread builds ahead; it also prefetches the pages of the batch after them.  0
         builds each batch when it is requested.
@@ -182,8 +185,8 @@ class Loader(Epochs[B]):
         symmetry: Symmetries = None,
         drop_last: bool = False,
         index: Index | None = None,
-        rank: int = 0,
-        world_size: int = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
         weights: Weights | None = None,
@@ -224,8 +227,9 @@ class Loader(Epochs[B]):
         self._sampler = Sampler(order, self._index, augmentation)
         self.num_samples = order.n_samples
         self.even_batches = check_bool("even_batches", even_batches)
-        self.rank, self.world_size = check_ranks(rank, world_size)
-        check_shard(self._shard, self.n_patches)
+        told = check_ranks(rank, world_size)
+        self._membership = Membership(told, self._index, len(reader), self._process_group())
+        check_shard(self._shard_of(told or ALONE), self.n_patches)
         self.prefetch = check_count("prefetch", prefetch, 0)
         self._allocate = check_allocate(allocate)
         self._progress = Progress(0, 0)
@@ -234,7 +238,7 @@ class Loader(Epochs[B]):
         _ = self._arrays  # numpy may lack the type of images
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _FIXED and name in self.__dict__:
+        if (name in _FIXED and name in self.__dict__) or name in ("rank", "world_size"):
             raise AttributeError(f"{name} cannot be changed; make another loader")
         super().__setattr__(name, value)
 
@@ -267,6 +271,9 @@ class Loader(Epochs[B]):
         """The reader of the batches: `reader`, or one of the same patches."""
         return self.reader
 
+    def _process_group(self) -> Any:
+        """Return the group of processes that ranks are found in; None is all of them."""
+
     def _image_dtype(self) -> np.dtype[Any]:
         """Return the type of images; RequestError if numpy lacks it."""
         return allocate_image((0,), self.reader.dtype_name).dtype
@@ -291,18 +298,19 @@ class Loader(Epochs[B]):
     # ---- pickles and repr ----------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        progress = Progress(self._progress.epoch, self._progress.position, loaded=True)
+        progress = Progress(self._progress.epoch, self._progress.position)
         state = {**vars(self), "_idle_pools": [], "_last": None, "_progress": progress}
         # What is computed when needed; the files may differ there.
-        for name in "_fingerprint", "_finish", "_shard", "_arrays":
+        for name in "_fingerprint", "_finish", "_arrays":
             state.pop(name, None)
         return state
 
     def __repr__(self) -> str:
-        rank = f", rank {self.rank} of {self.world_size}" if self.world_size > 1 else ""
+        rank = "" if self._membership.current == ALONE else f", {self._membership.current}"
         uneven = "" if self.even_batches else ", even_batches False"
         return (
             f"<cloudio.{type(self).__name__} of {self._sampler.order.describe()}: "
-            f"{len(self):,} batches of {self.batch_size}{rank}{uneven}, crop {self.crop}, symmetry "
+            f"{self._shard.n_batches(0):,} batches of {self.batch_size}{rank}{uneven}, "
+            f"crop {self.crop}, symmetry "
             f"{self.symmetry}, epoch {self.epoch}>\n{self.reader!r}"
         )

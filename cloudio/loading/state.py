@@ -8,7 +8,7 @@ import numpy as np
 
 from .._utils.files import read_chunks
 from .._utils.numbers import is_whole
-from .._utils.text import listed, shown
+from .._utils.text import counted, listed, shown
 from ..errors import RequestError
 from ..reading.collection import Collection
 from ..storage.metadata.csv_file import METADATA_CSV
@@ -22,20 +22,49 @@ _PLAIN = {"crops_per_patch": 1, "replacement": 0, "weights": 0}
 
 def fingerprint(dataset: Collection, index: np.ndarray | None) -> int:
     """Return a number of the patches: of each split's metadata or name, and of ``index``."""
-    layout = dataset.layout
-    digest = hashlib.blake2b(f"{layout.name} {layout.patch}".encode(), digest_size=8)
+    digest = hashlib.blake2b(_layout(dataset).encode(), digest_size=8)
     for name, patches in dataset.splits.items():
-        table = dataset.folders[name] / METADATA_CSV
-        identity = hashlib.blake2b()
-        its_name = [name.encode("utf-8", "surrogateescape")]
-        for chunk in read_chunks(table) if table.exists() else its_name:
-            identity.update(chunk)
-        digest.update(identity.digest() + len(patches).to_bytes(8, "little"))
-    if dataset.is_subset or index is not None:
-        index = np.arange(len(dataset)) if index is None else index.copy()
-        stored_index = dataset.stored_index(index) if dataset.is_subset else index
-        digest.update(stored_index.astype("<i8").tobytes())
+        digest.update(_metadata(dataset, name, name) + len(patches).to_bytes(8, "little"))
+    digest.update(_stored_index(dataset, index))
     return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def data_facts(dataset: Collection, index: np.ndarray | None) -> dict[str, str]:
+    """Return what `fingerprint` is a number of, by name, for messages about a difference."""
+    splits = dataset.splits
+    metadata = b"".join(_metadata(dataset, name, "") for name in splits)
+    lengths = [f"{name} {len(patches):,}" for name, patches in splits.items()]
+    if len(splits) == 1:  # its folder may have another name elsewhere
+        lengths = [counted(len(dataset), "patch")]
+    return {
+        "layout": _layout(dataset),
+        "splits": listed(lengths),
+        METADATA_CSV: f"digest {hashlib.blake2b(metadata, digest_size=8).hexdigest()}",
+        "index": f"digest {hashlib.blake2b(_stored_index(dataset, index)).hexdigest()}",
+    }
+
+
+def _layout(dataset: Collection) -> str:
+    return f"{dataset.layout.name} {dataset.layout.patch}"
+
+
+def _metadata(dataset: Collection, split: str, missing: str) -> bytes:
+    """Return a digest of a split's metadata.csv, or of another text if it has none."""
+    table = dataset.folders[split] / METADATA_CSV
+    digest = hashlib.blake2b()
+    other = [missing.encode("utf-8", "surrogateescape")]
+    for chunk in read_chunks(table) if table.exists() else other:
+        digest.update(chunk)
+    return digest.digest()
+
+
+def _stored_index(dataset: Collection, index: np.ndarray | None) -> bytes:
+    """Return the numbers of the patches as stored; nothing if they are all."""
+    if not dataset.is_subset and index is None:
+        return b""
+    index = np.arange(len(dataset)) if index is None else index.copy()
+    stored_index = dataset.stored_index(index) if dataset.is_subset else index
+    return stored_index.astype("<i8").tobytes()
 
 
 def _is_number(given: Any) -> bool:

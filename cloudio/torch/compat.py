@@ -143,7 +143,7 @@ class _Exchange:
         if self._batches is None:
             start = loader._progress.next()
             position = loader._shard.position(start.position, number)
-            loader._progress = Progress(start.epoch, position, loaded=True)
+            loader._progress = Progress(start.epoch, position)
             self._batches, self._n_taken = iter(loader), number
         if number != self._n_taken:
             raise RequestError(_SHARED)

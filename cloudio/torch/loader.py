@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
 import numpy as np
 import torch
@@ -31,6 +31,13 @@ from .scaling import Scaling, stored_reader
 from .tensors import T, as_tensors, column_values
 from .transfer import COPIES_AT_ONCE, StreamCopies, TensorHook
 
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
+
+    ProcessGroups = torch.distributed.ProcessGroup | DeviceMesh
+else:  # a torch may lack them
+    ProcessGroups = Any
+
 
 class Loader(loader.Loader[T]):
     """A `cloudio.Loader` whose batches are tensors, with the same bytes in the same order.
@@ -50,6 +57,10 @@ class Loader(loader.Loader[T]):
         "device": numbers are read and copied as stored, half the bytes or a quarter, and ``device``
         scales, normalizes, clips, rounds and fills them.  All bands must be stored in one type of
         whole numbers.
+    process_group : ProcessGroup or DeviceMesh, optional
+        The ranks that share an epoch, such as the data-parallel dimension of a mesh; by default all
+        ranks of torch.distributed.  Ranks of the same number in several groups, such as those that
+        hold parts of one model, get the same batches.
     shuffle, seed, crop, symmetry, drop_last, index, rank, world_size, prefetch, allocate
         As in `cloudio.Loader`.
     weights, replacement, num_samples, crops_per_patch, even_batches, columns, transform
@@ -92,6 +103,7 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        process_group: ProcessGroups | None = ...,
         columns: None = ...,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
@@ -106,6 +118,7 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        process_group: ProcessGroups | None = ...,
         columns: None = ...,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
@@ -120,6 +133,7 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        process_group: ProcessGroups | None = ...,
         columns: Sequence[str],
         transform: None = ...,
         **options: Unpack[LoaderOptions],
@@ -134,6 +148,7 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = ...,
         device: str | torch.device | None = ...,
         scale_on: Literal["cpu", "device"] = ...,
+        process_group: ProcessGroups | None = ...,
         columns: Sequence[str] | None = ...,
         transform: Callable[[Any], R],
         **options: Unpack[LoaderOptions],
@@ -148,14 +163,15 @@ class Loader(loader.Loader[T]):
         pin_memory: bool = False,
         device: str | torch.device | None = None,
         scale_on: Literal["cpu", "device"] = "cpu",
+        process_group: ProcessGroups | None = None,
         shuffle: bool = True,
         seed: int = 0,
         crop: Crop = "random",
         symmetry: Symmetries = None,
         drop_last: bool = False,
         index: Index | None = None,
-        rank: int = 0,
-        world_size: int = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
         prefetch: int = 2,
         allocate: Callable[[int], Any] | None = None,
         weights: Weights | None = None,
@@ -190,6 +206,7 @@ class Loader(loader.Loader[T]):
             )
         check_reader(reader)
         self._set_scaling(reader)
+        self._group = None if process_group is None else _parse_group(process_group, rank)
         super().__init__(
             reader,
             batch_size,
@@ -252,6 +269,9 @@ class Loader(loader.Loader[T]):
     def _batch_reader(self) -> Reader[Any]:
         return self._stored_reader or self.reader
 
+    def _process_group(self) -> Any:
+        return self._group
+
     def _image_dtype(self) -> np.dtype[Any]:
         name = self._batch_reader.dtype_name
         return np.dtype("uint16" if name == "bfloat16" else name)
@@ -284,7 +304,8 @@ class Loader(loader.Loader[T]):
         return partial(pinned_tensors if pinned else as_tensors, view_dtype=view_dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_stored_reader": None, "_scaling": None}
+        other = {"_stored_reader": None, "_scaling": None, "_group": None}
+        return {**super().__getstate__(), **other}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -294,6 +315,29 @@ class Loader(loader.Loader[T]):
         self._stored_reader = self._scaling = None
         if self.scale_on == "device":
             self._stored_reader, self._scaling = stored_reader(reader), Scaling(reader)
+
+
+def _parse_group(group: Any, rank: Any) -> Any:
+    """Return a process group, or that of a mesh of one dimension; RequestError otherwise."""
+    if rank is not None:
+        raise RequestError("process_group= tells the rank; leave out rank= and world_size=")
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        raise RequestError("process_group= needs torch.distributed; call init_process_group first")
+    if group == torch.distributed.GroupMember.NON_GROUP_MEMBER:
+        raise RequestError("this process is not in process_group=; make a loader in its ranks only")
+    if isinstance(group, torch.distributed.device_mesh.DeviceMesh):
+        if group.ndim != 1:
+            names = ", ".join(map(repr, group.mesh_dim_names or ()))
+            raise RequestError(
+                f"process_group= is a mesh of {group.ndim} dimensions; give the data-parallel one, "
+                f"such as mesh[{names.partition(',')[0] or repr('dp')}]"
+            )
+        group = group.get_group()
+    if not isinstance(group, torch.distributed.ProcessGroup):
+        raise RequestError(
+            f"process_group is a {type(group).__name__}; it must be a ProcessGroup or a DeviceMesh"
+        )
+    return group
 
 
 def _has_accelerator() -> bool:

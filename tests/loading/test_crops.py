@@ -80,6 +80,7 @@ def test_crops_are_shared_among_ranks_and_continue_from_every_position(reader):
             at = n_taken * 2 * before
             seen = Counter()
             for rank in ranks:
+                rank.set_epoch(0)
                 iteration = iter(rank)
                 for k in range(n_taken):
                     batch = next(iteration)
@@ -87,7 +88,7 @@ def test_crops_are_shared_among_ranks_and_continue_from_every_position(reader):
                     assert batch.index.tolist() == told.index.tolist()
                     assert np.array_equal(batch.image, reader.read(*told).image)
                     seen.update(drawn(told))
-            state = ranks[0].state_dict() if n_taken else {**ranks[0].state_dict(), "position": 0}
+            state = ranks[0].state_dict()
             assert state["position"] == at
             assert state["crops_per_patch"] == 3
             rest = loaders_of_ranks(reader, after, 4, even_batches=False, **settings)
@@ -207,4 +208,4 @@ def test_what_is_kept_and_dropped_at_once_is_refused(reader):
     with pytest.raises(RequestError, match=r"^even_batches=0; even_batches must be True or False"):
         cloudio.Loader(reader, 4, even_batches=0)
     with pytest.raises(RequestError, match=r"to validate with fewer samples than ranks, pass even"):
-        cloudio.Loader(reader, 4, world_size=24)
+        cloudio.Loader(reader, 4, rank=0, world_size=24)

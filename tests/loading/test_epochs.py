@@ -25,14 +25,29 @@ def test_epochs_follow_each_other(reader):
     assert batch_indices(loader) == second
 
 
-def test_an_epoch_that_was_left_begins_again(reader):
+def test_after_an_epoch_that_was_left_comes_the_next_one(reader):
+    loader, other = cloudio.Loader(reader, 6), cloudio.Loader(reader, 6)
+    first = batch_indices(other)
+    for n_taken in 1, 2, len(loader):  # a loop that is left at its last batch has not ended
+        for _ in itertools.islice(loader, n_taken):
+            pass
+        assert loader.state_dict()["position"] == min(6 * n_taken, N)
+        assert batch_indices(loader) == batch_indices(other)
+        other.set_epoch(loader.epoch + 1)
+    loader.set_epoch(0)
+    assert [batch.index.tolist() for batch in itertools.islice(loader, 1)] == first[:1]
+    loader.set_epoch(0)  # asked for by number, it begins again
+    assert batch_indices(loader) == first
+
+
+def test_an_iteration_of_which_nothing_was_taken_is_none(reader):
     loader = cloudio.Loader(reader, 6)
-    for _ in loader:
-        break
-    assert loader.epoch == 0
-    assert loader.state_dict()["position"] == 6
-    assert batch_indices(loader) == batch_indices(cloudio.Loader(reader, 6))
-    assert loader.epoch == 1
+    whole = batch_indices(cloudio.Loader(reader, 6))
+    iter(loader).close()
+    assert batch_indices(loader) == whole
+    loader.load_state_dict({**loader.state_dict(), "epoch": 0, "position": 12})
+    iter(loader).close()
+    assert batch_indices(loader) == whole[2:]
 
 
 def test_an_iteration_in_progress_goes_on_when_its_loader_changes(reader):
@@ -63,7 +78,9 @@ def test_iterations_at_once_are_whole_ones_each(reader):
     loader.set_epoch(0)
     nested = [(a.index.tolist(), batch_indices(loader)) for a in itertools.islice(loader, 2)]
     assert [order for order, _ in nested] == whole[:2]
-    assert nested[0][1] == whole
+    following = cloudio.Loader(reader, 6)
+    following.set_epoch(1)
+    assert [order for _, order in nested] == [batch_indices(following), batch_indices(following)]
 
 
 def test_threads_that_iterate_one_loader_get_whole_epochs_each(reader):

@@ -494,11 +494,11 @@ def test_the_order_of_an_epoch_is_computed_once_while_others_are_asked_for(reade
             r"crops_per_patch=2 with weights; leave it out: with replacement each draw has a crop",
         ),
         (
-            {"weights": WEIGHTS, "num_samples": 2, "world_size": 3},
+            {"weights": WEIGHTS, "num_samples": 2, "rank": 0, "world_size": 3},
             r"world_size=3, but there are only 2 samples in an epoch; to validate",
         ),
         (
-            {"weights": WEIGHTS, "num_samples": 1, "world_size": 3},
+            {"weights": WEIGHTS, "num_samples": 1, "rank": 0, "world_size": 3},
             r"world_size=3, but there is only 1 sample in an epoch; to validate",
         ),
     ],

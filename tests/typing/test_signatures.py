@@ -30,7 +30,7 @@ def test_the_settings_of_the_overloads_are_those_of_a_reader():
 def test_a_loader_of_tensors_takes_what_a_loader_takes():
     pytest.importorskip("torch")
     torch = cloudio.torch
-    own = "pin_memory", "device", "scale_on"
+    own = "pin_memory", "device", "scale_on", "process_group"
     base = parameters(cloudio.Loader, "reader")
     assert parameters(torch.Loader, "reader", *own) == base
     for name in ("batch_size", "columns", "transform"):  # overloads have these
