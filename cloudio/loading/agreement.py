@@ -17,7 +17,8 @@ import numpy as np
 from .._utils.text import listed, shown
 from .._utils.warn import log_once
 from ..errors import RequestError
-from ..reading.reader import Reader, with_settings
+from ..reading.copies import with_settings
+from ..reading.reader import Reader
 from .ranks import Membership, Ranks, process_group
 from .state import data_facts
 

@@ -63,8 +63,8 @@ class Dataset(data.Dataset[T]):
     `set_epoch` reaches the worker processes of a DataLoader however they were started, also those
     that persist.  Other processes, such as ranks, have their own epoch.  A worker reads with one
     thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  If crops or symmetries are
-    random and `set_epoch` is never called, a CloudioWarning says so, once.  A pickle is small; it holds
-    the epoch and the attributes that a subclass has added.
+    random and `set_epoch` is never called, a CloudioWarning says so, once.  A pickle is small; it
+    holds the epoch and the attributes that a subclass has added.
     """
 
     @overload
