@@ -329,7 +329,8 @@ def arguments() -> argparse.Namespace:
     add("--checkpoint-every", type=positive, default=100, metavar="BATCHES", help="and at the end")
     add("--resume", action="store_true", help="resume from --checkpoint, if it exists")
     add("--max-batches", type=positive, help="stop after so many batches")
-    add("--log", type=Path, help="file to append a line of JSON to, for each batch")
+    # By its second name it is none of torchrun's.
+    add("--log", "--log-file", type=Path, help="file for a line of JSON of each batch")
     args = parser.parse_args()
     if args.resume and args.checkpoint is None:
         parser.error("--resume needs --checkpoint")
