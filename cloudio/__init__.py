@@ -43,6 +43,7 @@ from .errors import (
     ReadError,
     RequestError,
     TruncatedError,
+    WriteError,
 )
 from .layouts.band import Band, Window
 from .layouts.cloudsen12 import CLASSES, CLOUDSEN12
@@ -81,6 +82,7 @@ __all__ = [
     "Splits",
     "TruncatedError",
     "Window",
+    "WriteError",
     "gather",
     "get_include",
     "make_splits",

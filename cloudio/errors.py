@@ -139,11 +139,32 @@ class ReadTimeoutError(ReadError, TimeoutError):
     """The storage of a file, such as a server, did not answer in time."""
 
 
+class WriteError(CloudioError, OSError):
+    """A file or folder cannot be written; what was there before is unchanged."""
+
+
+class ExistingFileError(WriteError, FileExistsError):
+    """A file or folder is not written, because one of that name exists."""
+
+
+class MissingFolderError(WriteError, FileNotFoundError):
+    """The folder for a file does not exist."""
+
+
+class WritePermissionError(WriteError, PermissionError):
+    """There is no permission to write a file."""
+
+
 # So that `except PermissionError` and the like catch these errors too.
 _KINDS: dict[type[OSError], type[ReadError]] = {
     FileNotFoundError: MissingFileError,
     PermissionError: FilePermissionError,
     TimeoutError: ReadTimeoutError,
+}
+_WRITE_KINDS: dict[type[OSError], type[WriteError]] = {
+    FileExistsError: ExistingFileError,
+    FileNotFoundError: MissingFolderError,
+    PermissionError: WritePermissionError,
 }
 
 
@@ -159,6 +180,12 @@ def read_error(
     kind = _KINDS.get(type(OSError(code, reason)), ReadError)
     name = os.fspath(path)
     return kind(code, reason, name, path=path, patch=patch, offset=offset, reason=reason)
+
+
+def write_error(code: int, reason: str, path: str | os.PathLike[str]) -> WriteError:
+    """Return the error of the system's number ``code`` for a file that is written."""
+    kind = _WRITE_KINDS.get(type(OSError(code, reason)), WriteError)
+    return kind(code, reason, os.fspath(path), path=path, reason=reason)
 
 
 def error_reason(error: Exception) -> str:

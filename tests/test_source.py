@@ -152,7 +152,8 @@ def test_programs_and_children_of_tests_are_started_where_they_are_ended():
     """Else one that hangs outlives the tests."""
     tests = ROOT / "tests"
     # Programs of their own, in whose process group all is that they start.
-    apart = {tests / "support" / f"{name}.py" for name in ("changing", "run_page", "slow_fs")}
+    programs = "changing", "fault_matrix", "run_page", "slow_fs"
+    apart = {tests / "support" / f"{name}.py" for name in programs}
     where = {tests / "support" / "processes.py", tests / "support" / "forks.py", *apart}
     starts = re.compile(
         r"^[^#\n]*(subprocess\.(run|call|check_\w+)|\bos\.(fork|spawn\w+|system))\(", re.M

@@ -1,22 +1,36 @@
 """Files that are opened only if they are regular, and written completely or not at all."""
 
+import errno
+import io
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from ..errors import CloudioError, LayoutError, RequestError
-from .paths import local_path
-from .text import escape_controls
+from ..errors import (
+    CloudioError,
+    ExistingFileError,
+    LayoutError,
+    MissingFolderError,
+    ReadError,
+    RequestError,
+    WriteError,
+    WritePermissionError,
+    read_error,
+    write_error,
+)
+from .paths import exists, is_file, is_folder, local_path
 
 # Without O_NONBLOCK a FIFO is waited for; without O_NOCTTY a terminal may become that of a daemon.
 _FLAGS = os.O_RDONLY | sum(getattr(os, x, 0) for x in ("O_BINARY", "O_NONBLOCK", "O_NOCTTY"))
 _CHUNK = 1 << 20
+# As Linux follows; more are a circle.
+_MOST_LINKS = 40
 # A manifest has 16 digits for each patch and array, statistics numbers for each patch and class.
 _MOST_JSON_BYTES, _MOST_JSON_VALUES = 1 << 30, 50_000_000
 
@@ -28,40 +42,127 @@ def open_regular(path: str | os.PathLike[str], error: type[CloudioError] = Layou
     """Return the descriptor of a file that is open for reading; never waits for another process.
 
     ``error`` if it is no regular file: a FIFO or a device could have no end, and opening a device
-    may change something.  A link to a regular file is followed.
+    may change something.  A link to a regular file is followed.  ReadError if the system refuses.
     """
-    _check_regular(path, os.stat(path), error)
-    try:
-        descriptor = os.open(path, _FLAGS)
-    except BlockingIOError:  # another process has a lease on the file, and is told to give it back
-        descriptor = os.open(path, _FLAGS & ~getattr(os, "O_NONBLOCK", 0))
-    try:
-        _check_regular(path, os.fstat(descriptor), error)  # again: it may be another file by now
-    except BaseException:
-        os.close(descriptor)
-        raise
+    with read_errors(path):
+        _check_regular(path, os.stat(path), error)
+        try:
+            descriptor = os.open(path, _FLAGS)
+        except BlockingIOError:  # another process has a lease on it, and is told to give it back
+            descriptor = os.open(path, _FLAGS & ~getattr(os, "O_NONBLOCK", 0))
+        try:
+            # Again: it may be another file by now.
+            _check_regular(path, os.fstat(descriptor), error)
+        except BaseException:
+            close_descriptor(descriptor)
+            raise
     return descriptor
 
 
-def open_bytes(
-    path: str | os.PathLike[str], error: type[CloudioError] = LayoutError, *, buffering: int = -1
-) -> IO[bytes]:
-    """Return a regular file that is open for reading; the errors of `open_regular`."""
-    descriptor = open_regular(path, error)
+@contextmanager
+def read_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Make errors of the system in the block ReadErrors about ``path``."""
     try:
-        return open(descriptor, "rb", buffering=buffering)
-    except BaseException:
-        os.close(descriptor)
+        yield
+    except CloudioError:
         raise
+    except OSError as error:
+        raise read_error(error.errno or 0, error.strerror or str(error), path) from None
+
+
+def close_descriptor(descriptor: int) -> None:
+    """Close what was only read: it is closed, whatever the system says of it."""
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+class RegularFile(io.FileIO):
+    """A regular file that is open for reading; its errors are ReadErrors, with the path.
+
+    ``read`` returns all bytes that it is asked for, also where the system returns some.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], error: type[CloudioError]) -> None:
+        self._path = path
+        descriptor = open_regular(path, error)
+        try:
+            with read_errors(path):
+                super().__init__(descriptor, "rb")
+        except BaseException:
+            close_descriptor(descriptor)
+            raise
+
+    @property
+    def size(self) -> int:
+        """The bytes that it has now."""
+        with read_errors(self._path):
+            return os.fstat(self.fileno()).st_size
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        with read_errors(self._path):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with read_errors(self._path):
+            return super().readall()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            return self.readall()
+        with read_errors(self._path):
+            found = super().read(size)
+            while found and len(found) < size and (more := super().read(size - len(found))):
+                found += more
+        return found
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        with read_errors(self._path):
+            return super().seek(offset, whence)
+
+    def tell(self) -> int:
+        with read_errors(self._path):
+            return super().tell()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
+class BufferedFile(io.BufferedReader):
+    """A `RegularFile` with a buffer."""
+
+    def __init__(self, file: RegularFile) -> None:
+        super().__init__(file)
+        self._file = file
+
+    @property
+    def size(self) -> int:
+        """The bytes that it has now."""
+        return self._file.size
+
+
+def open_raw(path: str | os.PathLike[str], error: type[CloudioError] = LayoutError) -> RegularFile:
+    """Return a regular file that is open for reading, without a buffer; errors: `open_regular`."""
+    return RegularFile(path, error)
+
+
+def open_bytes(
+    path: str | os.PathLike[str], error: type[CloudioError] = LayoutError
+) -> BufferedFile:
+    """Return a regular file that is open for reading; the errors of `open_regular`."""
+    return BufferedFile(RegularFile(path, error))
 
 
 def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the bytes of a regular file, up to the size that it has when it is opened."""
-    with open_bytes(path, buffering=0) as file:
-        yield from _chunks(file, os.fstat(file.fileno()).st_size)
+    with open_raw(path) as file:
+        yield from _chunks(file, file.size)
 
 
-def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
+def _chunks(file: RegularFile, left: int) -> Iterator[bytes]:
     while left > 0 and (chunk := file.read(min(left, _CHUNK))):
         left -= len(chunk)
         yield chunk
@@ -69,8 +170,8 @@ def _chunks(file: IO[bytes], left: int) -> Iterator[bytes]:
 
 def read_whole(path: Path, most: int, error: type[CloudioError] = LayoutError) -> bytes:
     """Return the bytes of a regular file; ``error`` if it has more than ``most``."""
-    with open_bytes(path, error, buffering=0) as file:
-        if (size := os.fstat(file.fileno()).st_size) > most:
+    with open_raw(path, error) as file:
+        if (size := file.size) > most:
             raise error.about(path, f"has {size:,} bytes; it may have {most:,}")
         return b"".join(_chunks(file, size))
 
@@ -106,81 +207,142 @@ def _check_regular(
 def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Raise the errors of `write_file`, before the content is computed.
 
-    FileExistsError if something is there, without ``force``; RequestError if it is no
-    regular file, with ``force`` too; FileNotFoundError if its folder is missing;
-    PermissionError if that may not be written to.
+    RequestError if something is there that is no regular file.  Else WriteErrors: of the kind of
+    FileExistsError if a file is there, without ``force``; of FileNotFoundError if its folder is
+    missing; of PermissionError if that may not be written to.
     """
     path = local_path(path)
-    if path.is_dir():
-        raise RequestError(f"{path} is a folder; give the path of a file")
-    if path.exists():
-        if not path.is_file():
-            raise RequestError(f"{path} is not a regular file; give the path of one")
-        if not force:
-            raise _taken(path)
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            escape_controls(f"{path.name} cannot be written: there is no folder {folder}")
+    with _write_errors(path):
+        if is_folder(path):
+            raise RequestError(f"{path} is a folder; give the path of a file", path=path)
+        if exists(path):
+            if not is_file(path):
+                message = f"{path} is not a regular file; give the path of one"
+                raise RequestError(message, path=path)
+            if not force:
+                raise _taken(path)
+        _check_folder(path, _followed(path).parent)
+
+
+def _check_folder(path: Path, folder: Path) -> None:
+    if not is_folder(folder):
+        where = f" {folder.absolute()}"
+        raise MissingFolderError(
+            f"{path} cannot be written: there is no folder{where}; make it first", path=path
         )
     if not os.access(folder, os.W_OK):
-        message = f"{path.name} cannot be written: no permission to write in {folder}"
-        raise PermissionError(escape_controls(message))
+        kind: type[WriteError] = WritePermissionError
+        reason = f"no permission to write in {folder.absolute()}"
+        if hasattr(os, "ST_RDONLY") and os.statvfs(folder).f_flag & os.ST_RDONLY:
+            kind, reason = WriteError, f"the file system of {folder.absolute()} is read-only"
+        raise kind(f"{path} cannot be written: {reason}", path=path)
 
 
 def write_file(
-    path: str | os.PathLike[str], content: str | bytes | memoryview, *, force: bool = False
+    path: str | os.PathLike[str],
+    content: str | bytes | memoryview,
+    *,
+    force: bool = False,
+    check: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a file, all of it or nothing; text is UTF-8.
 
     The content is written beside ``path``, flushed to the disk and renamed.  After an error an
     existing file is unchanged.  A link is followed.  Raises the errors of `check_writable`, and
-    OSError.
+    WriteError.  ``check`` is called with the path before anything is written, and right before
+    the file is replaced.
     """
     path = local_path(path)
-    check_writable(path, force=force)
-    target = path.resolve()
+
+    def check_all() -> None:
+        check_writable(path, force=force)
+        if check is not None:
+            check(path)
+
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with _private_folder(target) as folder:
-        # A file in a private folder gets the rights of any other new file.
-        partial = folder / target.name
-        with open(partial, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, partial)
-        check_writable(path, force=force)  # again: it took a while
-        _move(partial, target, path, force=force)
-    _flush_folder(target.parent)
+    with _write_errors(path):
+        check_all()
+        target = _followed(path)
+        with _private_folder(target) as folder:
+            # A file in a private folder gets the rights of any other new file.
+            partial = folder / target.name
+            with open(partial, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if exists(target):
+                shutil.copymode(target, partial)
+            check_all()  # again: it took a while
+            _move(partial, target, path, force=force)
+        _flush_folder(target.parent)
 
 
 def check_new_folder(path: Path) -> None:
-    """Raise FileExistsError if anything has that name, FileNotFoundError without its parent."""
-    if os.path.lexists(path):
-        raise FileExistsError(
-            escape_controls(f"{path} exists already; give the path of a new folder")
-        )
-    if not path.parent.is_dir():
-        message = f"{path.name} cannot be made: there is no folder {path.parent}"
-        raise FileNotFoundError(escape_controls(message))
+    """Raise a WriteError of the kind of FileExistsError if anything has that name, and of the
+    kind of FileNotFoundError without its parent.
+    """
+    with _write_errors(path):
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        else:
+            message = f"{path} exists already; give the path of a new folder"
+            raise ExistingFileError(message, path=path)
+        if not is_folder(path.parent):
+            where = path.parent.absolute()
+            message = f"{path} cannot be made: there is no folder {where}; make it first"
+            raise MissingFolderError(message, path=path)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give a folder that becomes ``path`` at the end, and is removed after an error.
 
-    Raises the errors of `check_new_folder`, at the start and at the end.
+    Raises the errors of `check_new_folder`, at the start and at the end; errors of the system in
+    the block are WriteErrors about ``path``.
     """
     check_new_folder(path)
-    with _private_folder(path) as private:
-        folder = private / path.name
-        folder.mkdir()
-        yield folder
-        check_new_folder(path)  # again, for renaming would replace an empty folder
-        _flush_tree(folder)
-        os.rename(folder, path)
-    _flush_folder(path.parent)
+    with _write_errors(path):
+        with _private_folder(path) as private:
+            folder = private / path.name
+            folder.mkdir()
+            yield folder
+            check_new_folder(path)  # again, for renaming would replace an empty folder
+            _flush_tree(folder)
+            os.rename(folder, path)
+        _flush_folder(path.parent)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    """Make errors of the system in the block WriteErrors about ``path``."""
+    try:
+        yield
+    except (RequestError, WriteError):
+        raise
+    except OSError as error:
+        code, reason = error.errno or 0, error.strerror or str(error)
+        if isinstance(error, ReadError):
+            reason = error.reason or reason
+        raise write_error(code, f"cannot be written: {reason}", path) from None
+
+
+def _followed(path: Path) -> Path:
+    """Return where a link leads, perhaps to nothing; a path that is none as it is.
+
+    Not `Path.resolve`, which takes a link that cannot be read for a file, to be replaced.
+    """
+    for _ in range(_MOST_LINKS):
+        try:
+            path = path.parent / os.readlink(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return path
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # no link
+                raise
+            return path
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
 
 
 @contextmanager
@@ -190,7 +352,11 @@ def _private_folder(path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(3):  # a system that has failed once may do it the next time
+            with suppress(OSError):  # which it raises although errors are ignored
+                shutil.rmtree(folder, ignore_errors=True)
+            if not os.path.lexists(folder):
+                break
 
 
 def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
@@ -205,10 +371,9 @@ def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
     os.replace(partial, target)
 
 
-def _taken(path: Path) -> FileExistsError:
-    return FileExistsError(
-        escape_controls(f"{path} exists already; force=True or --force replaces it")
-    )
+def _taken(path: Path) -> WriteError:
+    message = f"{path} exists already; force=True or --force replaces it"
+    return ExistingFileError(message, path=path)
 
 
 def _flush_tree(folder: Path) -> None:

@@ -4,14 +4,16 @@
 with the most similar path.
 """
 
+import errno
 import os
 import re
+import stat
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import RequestError, read_error
 from .text import closest, escape_controls
 
 # Two letters or more, as C:/ is a drive; pathlib makes one slash of two.  fsspec may chain several.
@@ -19,6 +21,47 @@ _URL = re.compile(r"(?:[a-z]\w*::)*([a-z][a-z0-9+.-]+):/+(?=[^/]|$)|[a-z]\w*::",
 _GDAL = re.compile(r"/vsi[a-z0-9_]+/")
 # Names of a folder that are compared with one that is not there.
 _N_COMPARED = 1000
+
+
+# ---- what is there -------------------------------------------------------------------------------
+
+# Errors that mean that there is nothing; the last two numbers are of Windows.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_ABSENT_WINDOWS = (21, 123, 1921)
+
+
+def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return what the system says of a path, links followed; None if nothing is there.
+
+    ReadError if it cannot say: a file on a failing disk is not absent.  `Path.exists`, `os.path`
+    and their like answer False then, depending on the Python.
+    """
+    try:
+        return os.stat(path)
+    except OSError as error:
+        if error.errno in _ABSENT or getattr(error, "winerror", None) in _ABSENT_WINDOWS:
+            return None
+        raise read_error(error.errno or 0, error.strerror or str(error), path) from None
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path leads to anything; ReadError if the system cannot say."""
+    return status_of(path) is not None
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path leads to a regular file; ReadError if the system cannot say."""
+    status = status_of(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path leads to a folder; ReadError if the system cannot say."""
+    status = status_of(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+# ---- what is given -------------------------------------------------------------------------------
 
 
 def local_path(given: Any, what: str = "path") -> Path:

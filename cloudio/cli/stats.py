@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from .._utils.files import check_writable
+    from .._utils.files import check_writable, write_file
     from ..reading.dataset import open
     from ..stats.result import check_savable
 
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         ds = options.one_split(whole, arguments.split)
         results, hints = _compute(ds, arguments), _hints(ds, arguments)
     if arguments.output:
-        results.save(arguments.output)
+        # Not `save`, which replaces a result: the file may be a new one of another process.
+        write_file(arguments.output, results.json(), force=arguments.force, check=check_savable)
     if arguments.json:
         write_data(results.json())
     else:

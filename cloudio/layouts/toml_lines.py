@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.files import read_whole
-from .._utils.paths import not_found
+from .._utils.paths import exists, not_found
 from .._utils.text import not_utf8, shown
 from ..errors import LayoutError
 
@@ -29,7 +29,7 @@ KeyPath = tuple[str | int, ...]
 
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
-    if not path.exists():
+    if not exists(path):
         raise not_found(path, "layout file")
     content = read_whole(path, _MOST_BYTES)
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._utils.files import read_chunks
 from .._utils.numbers import is_whole
+from .._utils.paths import exists
 from .._utils.text import counted, listed, shown
 from ..errors import RequestError
 from ..reading.collection import Collection
@@ -53,7 +54,7 @@ def _metadata(dataset: Collection, split: str, missing: str) -> bytes:
     table = dataset.folders[split] / METADATA_CSV
     digest = hashlib.blake2b()
     other = [missing.encode("utf-8", "surrogateescape")]
-    for chunk in read_chunks(table) if table.exists() else other:
+    for chunk in read_chunks(table) if exists(table) else other:
         digest.update(chunk)
     return digest.digest()
 

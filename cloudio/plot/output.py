@@ -32,10 +32,9 @@ def save(figure: Figure, path: str | os.PathLike[str], *, force: bool = False) -
     ------
     RequestError
         If the suffix is not one of `FORMATS`.
-    FileExistsError
-        If the file exists and ``force`` is False.
-    OSError
-        If the file cannot be written.  It is written completely or not at all.
+    WriteError
+        If the file exists and ``force`` is False, which is a FileExistsError too, or if it cannot
+        be written.  It is written completely or not at all.
 
     Notes
     -----

@@ -20,7 +20,7 @@ from ..layouts.digest import layout_digest
 from ..layouts.layout import Layout
 from ..storage.diagnostics import warn_about_files
 from ..storage.discovery import Split
-from ..storage.errors import FileProblem, limits_explained
+from ..storage.errors import FileProblem, system_errors_explained
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
 from ..storage.opening.scan import scan_path
@@ -366,7 +366,7 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     """
     if io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
-    with limits_explained():
+    with system_errors_explained():
         location, splits, problems = scan_path(path, layout)
         for problem in problems:
             raise problem.error
@@ -388,7 +388,7 @@ def open_partial(
     are read by position, so that a file that ends early, or lies on a failing disk, raises an
     error.
     """
-    with limits_explained():
+    with system_errors_explained():
         location, splits, problems = scan_path(path, layout, check_rows=True)
         if not splits:
             raise problems[0].error

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
 from .._utils.files import check_writable, open_bytes, read_json, write_file
-from .._utils.paths import local_path, not_found
+from .._utils.paths import exists, is_file, local_path, not_found
 from .._utils.text import escape_controls, escape_lines
 from ..errors import RequestError
 from ..reading.dataset import Dataset
@@ -82,11 +82,10 @@ class Result:
         ------
         RequestError
             If the file exists and holds something else.
-        OSError
-            If the file cannot be written.
+        WriteError
+            If the file cannot be written.  It is written completely or not at all.
         """
-        check_savable(path)
-        write_file(path, self.json(), force=True)
+        write_file(path, self.json(), force=True, check=check_savable)
 
     def tables(self) -> list[Table | str]:
         """Return the parts of ``str()``.
@@ -249,7 +248,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         If the file cannot be read.
     """
     path = local_path(path)
-    if not path.exists():
+    if not exists(path):
         raise not_found(path, "file of statistics")
     entries = read_json(path, _NO_RESULT)
     try:
@@ -268,7 +267,7 @@ def check_savable(path: str | os.PathLike[str]) -> None:
     A file that `Result.save` wrote can be replaced; RequestError if another file exists.
     """
     path = local_path(path)
-    if path.is_file():
+    if is_file(path):
         starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
         if not any(_head(path).startswith(start) for start in starts):
             raise RequestError(f"{path} exists and holds no statistics; give another file name")

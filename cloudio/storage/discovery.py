@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._utils.paths import exists
 from .._utils.text import listed, suggest
 from ..errors import LayoutError
 from ..layouts.band import Band
@@ -88,7 +89,7 @@ def _split(
     """
     metadata = _metadata(files.csv, problems, check_rows)
     n_rows = 0 if metadata is None else metadata.n_rows
-    has_no_rows = files.csv.exists() and not n_rows and not problems
+    has_no_rows = exists(files.csv) and not n_rows and not problems
     inspected = _inspect_files(files, layout, problems)
     if has_no_rows:
         reason = "has no rows; write a row per patch, or remove the file"
@@ -119,7 +120,7 @@ def _has_other_types(arrays: dict[str, ArrayFile], layout: Layout) -> bool:
 
 def _metadata(csv: Path, problems: list[FileProblem], check_rows: bool) -> MetadataFile | None:
     """Return metadata.csv, unless it has no rows; ``check_rows``: a wrong row is a problem."""
-    if not csv.exists():
+    if not exists(csv):
         return None
     try:
         if found := format_of(csv):

@@ -11,6 +11,7 @@ from .._core import files as core_files
 from .._core import kernels
 from .._utils.text import escape_lines, gigabytes
 from ..errors import (
+    CloudioError,
     LayoutError,
     ReadError,
     RequestError,
@@ -82,8 +83,8 @@ def truncated_error(
     return TruncatedError.about(path, reason, patch=patch, offset=offset)
 
 
-def refused_error(error: OSError, path: Path) -> ReadError:
-    """Return the error of a file that the system does not open or map, with what to do."""
+def refused_error(error: OSError, path: Path, *, maps: bool = False) -> ReadError:
+    """Return the error of a file that the system does not open, or map, with what to do."""
     code, reason = error.errno or 0, error.strerror or str(error)
     if code in _OPEN_FILES:
         whose = "this process" if code == errno.EMFILE else "this machine"
@@ -91,7 +92,7 @@ def refused_error(error: OSError, path: Path) -> ReadError:
             f"{whose} cannot open more files{_limit()}; a reader opens one for each array of each "
             "split. Close data sets that you no longer use, or raise the limit (ulimit -n)"
         )
-    elif code in (errno.ENOMEM, errno.EAGAIN):
+    elif maps and code in (errno.ENOMEM, errno.EAGAIN):
         reason = (
             f"it cannot be mapped into the memory of this process{_mapping_limit()}; open the data "
             "set with io='pread', whose readers map nothing, or raise the limit"
@@ -104,14 +105,16 @@ def refused_error(error: OSError, path: Path) -> ReadError:
 
 
 @contextmanager
-def limits_explained() -> Iterator[None]:
-    """Let errors of the block that are about the number of open files say what to do."""
+def system_errors_explained() -> Iterator[None]:
+    """Make errors of the system in the block ReadErrors, with their file or folder.
+
+    Those that are about the number of open files say what to do.
+    """
     try:
         yield
-    except ReadError:
-        raise
     except OSError as error:
-        if error.errno not in _OPEN_FILES or not error.filename:
+        is_explained = isinstance(error, CloudioError) and error.errno not in _OPEN_FILES
+        if is_explained or error.errno is None or not error.filename:
             raise
         raise refused_error(error, Path(error.filename)) from None
 

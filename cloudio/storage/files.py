@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .._core import files as core_files
-from .._utils.files import open_regular
+from .._utils.files import close_descriptor, open_regular
+from .._utils.paths import status_of
 from ..errors import LayoutError, MissingFileError
 from .errors import closed_error, refused_error, truncated_error
 
@@ -20,10 +21,9 @@ _ONE_DESCRIPTOR: dict[str, Any] = (
 
 def file_size(path: Path) -> int:
     """Return the bytes of a file; LayoutError if it is no regular file or is empty."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise MissingFileError.about(path, "is a link to a file that does not exist") from None
+    status = status_of(path)
+    if status is None:
+        raise MissingFileError.about(path, "is a link to a file that does not exist")
     if not stat.S_ISREG(status.st_mode):
         raise LayoutError.about(path, "is not a regular file")
     if status.st_size == 0:
@@ -37,7 +37,7 @@ def is_remote(path: Path) -> bool:
     try:
         return core_files.is_remote(descriptor)
     finally:
-        os.close(descriptor)
+        close_descriptor(descriptor)
 
 
 class File(core_files.File):
@@ -60,9 +60,9 @@ class File(core_files.File):
         try:
             return mmap.mmap(descriptor, self.n_bytes, access=mmap.ACCESS_READ, **_ONE_DESCRIPTOR)
         except OSError as error:
-            raise refused_error(error, self.path) from None
+            raise refused_error(error, self.path, maps=True) from None
         finally:
-            os.close(descriptor)
+            close_descriptor(descriptor)
 
     def close(self) -> None:
         """Close the file for readers; ``pages`` stays as long as any view of it."""
@@ -80,14 +80,14 @@ def open_file(path: Path, n_bytes: int, io: str) -> File:
     try:
         found = os.fstat(descriptor).st_size
     except OSError as error:
-        os.close(descriptor)
+        close_descriptor(descriptor)
         raise refused_error(error, path) from None
     if found == n_bytes:
         try:
             return File(descriptor, path, n_bytes, io == "mmap", io == "direct")
         except OSError as error:
-            raise refused_error(error, path) from None
-    os.close(descriptor)
+            raise refused_error(error, path, maps=io == "mmap") from None
+    close_descriptor(descriptor)
     if found < n_bytes:
         raise truncated_error(path, found, n_bytes)
     raise LayoutError.about(path, f"now holds {found:,} bytes; it held {n_bytes:,} before")

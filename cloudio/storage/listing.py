@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from .._utils.paths import exists, is_folder
 from .._utils.text import listed
 from ..errors import LayoutError
 from ..layouts.layout import FileNames, Layout
@@ -72,7 +73,7 @@ def list_splits(
     left_out = [*own.left_out]
     splits: dict[str, FolderFiles] = {}
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
+        if folder.name.startswith(".") or not is_folder(folder):
             continue
         name = split_name(folder.name)
         if own and name not in SPLITS:
@@ -159,13 +160,13 @@ def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[st
             problems.append(FileProblem("doubled", path, LayoutError(both, path=path), split=name))
             continue
         by_stem[match[2]] = path
-    if len(splits) > 1 and files.csv.exists():
+    if len(splits) > 1 and exists(files.csv):
         reason = (
             f"is beside the splits {listed(splits)}; each split needs its own file, "
             f"such as {next(iter(splits.values())).csv.name}"
         )
         error = LayoutError.about(files.csv, reason)
         problems.append(FileProblem("metadata", files.csv, error))
-    elif files.csv.exists():
+    elif exists(files.csv):
         splits = {name: replace(split, csv=files.csv) for name, split in splits.items()}
     return splits or whole

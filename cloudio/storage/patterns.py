@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
+from .._utils.paths import is_folder
 from ..errors import LayoutError
 
 # 1,000 patterns in a folder of 20,000 files.  A link to its own folder gives */*/* no end.  To list
@@ -35,7 +36,7 @@ class PatternFinder:
             raise LayoutError.about(self._folder, reason)
         found = sorted(self._match(os.fspath(self._folder), "", parts))
         paths = (self._folder / name for name in found)
-        return [path for path in paths if not path.is_dir()]
+        return [path for path in paths if not is_folder(path)]
 
     def _match(self, root: str, below: str, parts: tuple[str, ...]) -> Iterator[str]:
         if not parts:
@@ -46,7 +47,7 @@ class PatternFinder:
             self._count(_OF_NAME)
             path = os.path.join(below, part)
             whole = os.path.join(root, path)
-            if os.path.isdir(whole) if rest else os.path.lexists(whole):
+            if is_folder(whole) if rest else os.path.lexists(whole):
                 yield from self._match(root, path, rest)
             return
         names = self._listed(os.path.join(root, below), folders=bool(rest))
@@ -63,7 +64,7 @@ class PatternFinder:
             try:
                 with os.scandir(folder) as entries:
                     names = [entry.name for entry in entries if not folders or entry.is_dir()]
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
                 names = []
             self._names[folder, folders] = names
             self._count(10 * len(names))

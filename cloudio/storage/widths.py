@@ -1,12 +1,11 @@
 """Whether a sample of a file's bytes looks like numbers twice as wide as the type read."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from .._utils.files import open_bytes
+from .._utils.files import open_raw
 from ..errors import LayoutError
 from .arrays import ArrayFile
 
@@ -43,8 +42,8 @@ def _mostly_measurements(numbers: np.ndarray) -> bool:
 
 def _sample_bytes(path: Path) -> bytes:
     """Return some bytes from all over a file, in whole words of four."""
-    with open_bytes(path, buffering=0) as file:
-        n_words = os.fstat(file.fileno()).st_size // 4
+    with open_raw(path) as file:
+        n_words = file.size // 4
         found = []
         for k in range(_PIECES):
             file.seek(4 * int(n_words * (k + 0.5) / _PIECES))

@@ -20,7 +20,7 @@ from .._utils.numbers import check_whole
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from .._utils.text import listed, suggest
-from ..errors import RequestError
+from ..errors import RequestError, write_error
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..storage.listing import split_name
@@ -57,12 +57,11 @@ def synthesize(
 
     Raises
     ------
-    FileExistsError
-        If ``path`` exists.
     RequestError
         If another argument is wrong.
-    OSError
-        If the disk is too full or cannot be written.  Nothing is left behind.
+    WriteError
+        If ``path`` exists, which is a FileExistsError too, or if the disk is too full or cannot be
+        written.  Nothing is left behind.
 
     Notes
     -----
@@ -138,18 +137,21 @@ def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
 
 @contextmanager
 def _enough_room(n_bytes: int, path: Path) -> Iterator[None]:
-    """Raise OSError, with the bytes that are needed, if the disk is or becomes too full."""
-    free = shutil.disk_usage(path.parent).free
+    """Raise WriteError, with the bytes that are needed, if the disk is or becomes too full."""
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:  # not every file system says it
+        free = n_bytes
     if free < n_bytes:
         why = f"the disk is too full: {n_bytes:,} bytes are needed, {free:,} are free"
-        raise OSError(errno.ENOSPC, why, str(path))
+        raise write_error(errno.ENOSPC, why, path)
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         why = f"the disk became full: {n_bytes:,} bytes are needed; nothing is kept"
-        raise OSError(error.errno, why, str(path)) from error
+        raise write_error(error.errno, why, path) from error
 
 
 def _write_split(

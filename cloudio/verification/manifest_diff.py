@@ -1,12 +1,12 @@
 """What has changed since a manifest was written."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._utils.paths import exists
 from ..storage.metadata.csv_file import METADATA_CSV
 from .manifest import entry_key
 from .report import Finding, make_finding
@@ -27,7 +27,7 @@ def compare(
                 continue
             if key in new:
                 yield from _compare_entries(entry, new[key])
-            elif section == "arrays" or not os.path.exists(root / entry["file"]):
+            elif section == "arrays" or not exists(root / entry["file"]):
                 yield _entry_finding("manifest-missing", entry, "the file is missing")
         for key, entry in new.items():
             if key not in old:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.files import read_json
-from .._utils.paths import not_found
+from .._utils.paths import exists, is_folder, not_found
 from .._utils.text import shown
 from ..errors import RequestError
 from ..reading.scan import CHECKSUM
@@ -25,9 +25,9 @@ _WRITES_ONE = "cloudio verify data/ --manifest FILE writes one"
 
 def read_manifest(path: Path, layout: str) -> dict[str, Any]:
     """Return the manifest of a data set of that layout; RequestError if the file is none."""
-    if not path.exists():
+    if not exists(path):
         raise FileNotFoundError(f"{not_found(path, 'manifest')}; {_WRITES_ONE}")
-    if path.is_dir():
+    if is_folder(path):
         raise RequestError(
             f"{path} is a folder; give the file that cloudio verify --manifest FILE wrote"
         )

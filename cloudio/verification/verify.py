@@ -80,8 +80,9 @@ def verify(
     RequestError
         If ``manifest`` is given without ``full`` or is the file of ``against``, or ``against`` is
         not a manifest of such a data set.
-    FileExistsError
-        If ``manifest`` exists and ``force`` is False.
+    WriteError
+        If ``manifest`` exists and ``force`` is False, which is a FileExistsError too, or if it
+        cannot be written.
     LayoutError, OSError
         If no array of the data set can be opened.
 

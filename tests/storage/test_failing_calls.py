@@ -1,4 +1,7 @@
-"""Each call of the system that a data set needs fails once: right bytes or an error, no leak."""
+"""Each call of the system fails once: the right result or an error that names the file; no leak.
+
+tests/support/fault_matrix.py runs the operations; here are some of them, in the gate all.
+"""
 
 import os
 import shutil
@@ -6,79 +9,68 @@ import sys
 
 import pytest
 from paths import SUPPORT
-from processes import environment, printed, python
+from processes import environment, printed
 from profiles import scaled
 from residents import is_sanitized
 
 COMPILER = shutil.which(os.environ.get("CC", "cc"))
+MATRIX = SUPPORT / "fault_matrix.py"
+ERRORS = scaled(("EIO", "short"), ("EIO", "EINTR", "ENOMEM", "ESTALE", "ENOSPC", "short"))
 
-PROGRAM = """
-    import ctypes, errno, gc, os, sys, tempfile
-    import numpy as np
-    import cloudio
-
-    CALLS = "fstat mmap pread preadv2 madvise posix_fadvise mincore pthread_create".split()
-    ERRORS = (errno.EIO, errno.EINTR, errno.ENOMEM, errno.EMFILE, errno.ENOSYS, errno.ESTALE)
-    ERRORS = ERRORS[: int(sys.argv[1])]
-    shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
-    folder = tempfile.mkdtemp()
-    stored = np.arange(4 * 64 * 64, dtype=np.int16).reshape(4, 64, 64)
-    for name in "ab":
-        stored.tofile(f"{folder}/{name}.dat")
-    bands = [cloudio.Band(name, dtype="int16", scale=1.0) for name in "ab"]
-    layout = cloudio.Layout("Failing", (64, 64), cloudio.Window(0, 0, 64, 64), bands)
-    index = [3, 0, -1, 2]
-
-    def read(io, evict):
-        with cloudio.open(folder, layout=layout, io=io) as data:
-            reader = data.reader(["a", "b"], threads=2, evict=evict)
-            reader.prefetch(index)
-            got = reader.read(index, symmetry=[0, 1, 2, 7]).image
-            assert np.array_equal(got[0, 1], stored[3]), "wrong pixels"
-            assert np.array_equal(reader.read(index).image[:, 0], stored[index]), "wrong pixels"
-            assert np.array_equal(data["a"][2], stored[2]), "wrong pixels"
-
-    def held():
-        gc.collect()
-        with open("/proc/self/maps") as maps:
-            return sorted(os.listdir("/proc/self/fd")), sum(folder in line for line in maps)
-
-    n_right = n_errors = 0
-    for io, evict in (("mmap", False), ("pread", False), ("pread", True)):
-        read(io, evict)
-        before = held()
-        for call, name in enumerate(CALLS):
-            for error in (*ERRORS, *([0] if name == "pread" else [])):
-                for nth in range(1, 200):
-                    shim.fail(call, error, nth)
-                    try:
-                        read(io, evict)
-                    except (cloudio.CloudioError, OSError, MemoryError, RuntimeError) as failure:
-                        # What the program is not told, it must not need to know.
-                        if name in ("posix_fadvise", "mincore", "pthread_create"):
-                            raise
-                        n_errors += 1
-                    else:
-                        n_right += 1
-                    reached = shim.failed()
-                    shim.fail(call, 0, 0)
-                    for _ in range(200):  # the background thread may still have one open
-                        if held() == before:
-                            break
-                    assert held() == before, (io, name, error, nth, held(), before)
-                    if not reached:
-                        break
-    assert n_right and n_errors
-    print("held", n_right, n_errors)
-"""
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="preloads a library"),
+    pytest.mark.skipif(COMPILER is None, reason="no C compiler"),
+    pytest.mark.skipif(is_sanitized(), reason="the sanitizer is preloaded"),
+]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="preloads a library")
-@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
-@pytest.mark.skipif(is_sanitized(), reason="the sanitizer is preloaded")
-def test_a_call_that_fails_leaves_right_bytes_or_an_error_and_nothing_open(tmp_path):
-    shim = tmp_path / "failing_calls.so"
-    source = SUPPORT / "failing_calls.c"
-    printed([COMPILER, "-std=gnu11", "-O1", "-shared", "-fPIC", source, "-o", shim, "-ldl"])
-    said = printed(python(PROGRAM, scaled(2, 6)), env=environment(LD_PRELOAD=str(shim)))
-    assert said.startswith("held")
+def matrix(operations, *more):
+    """What the program prints of these operations; it fails where a cell is bad."""
+    words = "--bad", "--most", scaled(3, 12), "--operations", *operations, *more
+    return printed([sys.executable, MATRIX, *words], env=environment(), seconds=1200)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        ("open", "layout", "metadata"),
+        ("read", "read cold"),
+        scaled(("Loader left early",), ("Loader ahead", "Loader left early", "prefetch")),
+        ("stats.load", "verify", "info"),
+        ("views", "evict, resident", *scaled((), ("gather, remap", "pickle"))),
+        scaled(("torch.Dataset",), ("torch.Dataset", "torch.Loader", "Loader", "stats")),
+    ],
+    ids=", ".join,
+)
+def test_what_reads_is_right_or_names_the_file_and_leaves_nothing(operations):
+    assert ", 0 bad; " in matrix(operations, "--errors", *ERRORS, "EFAULT")
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        ("write new", "save new", "save replaces", "save by a link"),
+        ("manifest replaces",),
+        ("stats -o", "plot.save"),
+        scaled(("synthesize",), ("synthesize", "manifest new", "stats -o replaces")),
+    ],
+    ids=", ".join,
+)
+def test_what_is_written_is_whole_or_as_it_was_and_the_error_names_it(operations):
+    # In memory, where there is such a file system: there, nobody waits for the disk.
+    folder = ("--folder", "/dev/shm") if os.access("/dev/shm", os.W_OK) else ()
+    assert ", 0 bad; " in matrix(operations, "--errors", *ERRORS, *folder)
+
+
+def test_memory_that_is_refused_is_an_error_and_leaves_nothing():
+    said = matrix(("read", "gather, remap", "prefetch", "verify"), "--calls", "malloc")
+    assert "MemoryError" in said
+    assert ", 0 bad; " in said
+
+
+def test_threads_that_cannot_be_started_are_no_error_but_a_loader_that_needs_one_says_so():
+    said = matrix(
+        ("read", "prefetch", "Loader ahead"), "--calls", "pthread_create", "--errors", "ENOMEM"
+    )
+    assert "RequestError" in said
+    assert ", 0 bad; " in said

@@ -1,11 +1,13 @@
 """Files appear whole or not at all, and replace nothing that was not named."""
 
+import errno
 import os
+import pickle
 import stat
 
 import pytest
 
-from cloudio import RequestError
+from cloudio import RequestError, WriteError
 from cloudio._utils import files
 from cloudio._utils.files import check_writable, new_folder, write_file
 
@@ -175,3 +177,64 @@ def test_a_new_folder_vanishes_after_an_error(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         half(tmp_path / "made")
     assert not names(tmp_path)
+
+
+# ---- errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.ENOSPC, OSError),
+        (errno.EROFS, OSError),
+        (errno.EACCES, PermissionError),
+        (errno.EDQUOT, OSError),
+    ],
+)
+def test_an_error_while_a_file_is_written_names_that_file(tmp_path, monkeypatch, code, kind):
+    def fail(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    path = tmp_path / "x.json"
+    with pytest.raises(WriteError, match=f"cannot be written: {os.strerror(code)}: .*/x.json") as e:
+        write_file(path, "x")
+    assert isinstance(e.value, kind)
+    assert (e.value.errno, e.value.filename, e.value.path) == (code, str(path), path)
+    assert not names(tmp_path)
+
+
+def test_errors_of_writing_are_of_the_kinds_that_python_has(tmp_path):
+    (tmp_path / "there").touch()
+    for path, kind in (
+        (tmp_path / "there", FileExistsError),
+        (tmp_path / "no/x", FileNotFoundError),
+    ):
+        with pytest.raises(WriteError) as error:
+            write_file(path, "")
+        assert isinstance(error.value, kind)
+        assert error.value.path == path
+        assert isinstance(pickle.loads(pickle.dumps(error.value)), kind)
+
+
+def test_a_check_is_made_again_right_before_a_file_is_replaced(tmp_path):
+    path, calls = tmp_path / "x", []
+
+    def check(given):
+        calls.append(given)
+        if len(calls) == 2:
+            raise RequestError("no")
+
+    path.write_text("mine")
+    with pytest.raises(RequestError, match="no"):
+        write_file(path, "yours", force=True, check=check)
+    assert path.read_text() == "mine"
+    assert names(tmp_path) == ["x"]
+
+
+def test_links_in_a_circle_are_an_error(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(WriteError, match="cannot be written"):
+        write_file(tmp_path / "a", "x", force=True)
+    assert names(tmp_path) == ["a", "b"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..._utils.files import open_bytes
+from ..._utils.files import open_raw
 from ..._utils.text import listed, percent
 from ..._utils.warn import dismiss, warn_once, was_warned
 from ...errors import LayoutError
@@ -132,7 +132,7 @@ def _constant_code(array: OpenArray, valid: Window) -> int | None:
     _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
     first = b""
     try:
-        with open_bytes(array.file.path, buffering=0) as file:
+        with open_raw(array.file.path) as file:
             for patch, row in _sample_rows(n_stored, valid.height):
                 offset = patch * patch_bytes + (valid.row + row) * row_bytes
                 file.seek(begin + offset + valid.col * pixel_bytes)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._core import files as core_files
-from ..._utils.files import open_bytes
+from ..._utils.files import open_raw
+from ..._utils.paths import is_file, is_folder
 from ...errors import LayoutError
 
 # The mark of a tar file is the furthest from the begin.
@@ -99,8 +100,8 @@ def format_of(path: Path) -> Format | None:
 
     None too if it cannot be read, which reading reports.
     """
-    if path.is_dir():
-        return _ZARR if any((path / name).is_file() for name in _ZARR_FILES) else None
+    if is_folder(path):
+        return _ZARR if any(is_file(path / name) for name in _ZARR_FILES) else None
     return _find_format(path, wait=True)
 
 
@@ -135,8 +136,8 @@ def _first_bytes(path: Path, wait: bool) -> tuple[bytes, int]:
 
     Without ``wait`` there are none unless they are in memory.
     """
-    with open_bytes(path, buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+    with open_raw(path) as file:
+        size = file.size
         n_bytes = min(size, _N_BYTES)
         if not n_bytes or not (wait or _is_in_memory(path, file.fileno(), n_bytes)):
             return b"", size

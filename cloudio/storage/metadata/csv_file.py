@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Self
 
-from ..._utils.files import open_bytes
+from ..._utils.files import BufferedFile, open_bytes
 from ..._utils.text import listed, not_utf8
 from ...errors import LayoutError
 
@@ -115,8 +114,8 @@ def _wrong_length(path: Path, n_fields: int, n_before: int, rows: list[list[str]
 def _rows(path: Path) -> Iterator[list[str]]:
     """Yield each row that is not blank, the header first."""
     n_rows = 0
-    with _open_text(path) as file:
-        if not os.fstat(file.fileno()).st_size:  # those of /proc have bytes, but may have no end
+    with open_bytes(path) as opened, _as_text(opened) as file:
+        if not opened.size:  # those of /proc have bytes, but may have no end
             return
         lines = csv.reader(file, strict=True, skipinitialspace=True)
         try:
@@ -157,7 +156,11 @@ def _numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _open_text(path: Path) -> IO[str]:
     """Open the file; LayoutError if it is no regular file, which could have no end."""
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", newline="")
+    return _as_text(open_bytes(path))
+
+
+def _as_text(file: BufferedFile) -> IO[str]:
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
 
 
 # ---- the header and the number of rows -----------------------------------------------------------
@@ -165,7 +168,7 @@ def _open_text(path: Path) -> IO[str]:
 
 def _read_header(path: Path) -> list[str]:
     with open_bytes(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.size
         if not size:
             return []
         if size > _MOST_BYTES:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._utils.files import open_bytes
+from ..._utils.files import open_raw
 from ...errors import LayoutError
 from ...layouts.cloudsen12 import RELEASE_COLUMNS
 from ...layouts.layout import Layout
@@ -140,7 +140,7 @@ def _sample(array: ArrayFile, layout: Layout) -> Iterator[tuple[np.ndarray, np.n
     valid = layout.valid
     below, right = valid.row + valid.height, valid.col + valid.width
     beyond = {valid.row - 1, below}.intersection(range(height))
-    with open_bytes(array.path, buffering=0) as file:
+    with open_raw(array.path) as file:
         for patch in {n * k // _PATCHES for k in range(_PATCHES)}:
             rows = {}
             for row in {height // 2, 0, height - 1, *beyond}:

@@ -1,12 +1,13 @@
 """The folder that is opened, and the layout for it."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..._utils.paths import local_path, not_found
+from ..._utils.paths import exists, is_file, is_folder, local_path, not_found, status_of
 from ..._utils.text import escape_controls, listed
 from ...errors import LayoutError, RequestError
 from ...layouts.cloudsen12 import CLOUDSEN12
@@ -42,9 +43,9 @@ def locate(
             f"layout={layout!r}; layout must be a cloudio.Layout or the path of a TOML file"
         )
     root = local_path(path)
-    if not root.exists():
+    if not exists(root):
         raise not_found(root)
-    if not root.is_dir():
+    if not is_folder(root):
         raise _no_folder(root)
     # A link keeps its name, which may be that of a split; ".." names nothing.
     root = root.resolve() if ".." in root.parts else root.absolute()
@@ -63,11 +64,11 @@ def _no_folder(path: Path) -> NotADirectoryError:
 
 
 def _read_layout(path: Path) -> Layout:
-    if path.is_file():
+    if is_file(path):
         return Layout.from_toml(path)
-    if path.is_dir():
+    if is_folder(path):
         found = path / LAYOUT_TOML
-        example = f", such as {found}" if found.is_file() else ""
+        example = f", such as {found}" if is_file(found) else ""
         raise RequestError(
             f"layout={os.fspath(path)!r} is a folder; give the path of a TOML file{example}"
         )
@@ -98,7 +99,8 @@ def _find_layout(root: Path) -> Location:
 def _layout_in(folder: Path) -> Layout | None:
     path = folder / LAYOUT_TOML
     # "cloudio info --toml . > cloudio.toml": the shell makes the file before anything is read.
-    if os.path.isfile(path) and path.stat().st_size:
+    status = status_of(path)
+    if status is not None and stat.S_ISREG(status.st_mode) and status.st_size:
         return Layout.from_toml(path)
     return None
 
@@ -132,7 +134,7 @@ def _has_arrays(folder: Path, layout: Layout, *, known: bool = False) -> bool:
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(f for f in root.iterdir() if not f.name.startswith(".") and f.is_dir())
+    return sorted(f for f in root.iterdir() if not f.name.startswith(".") and is_folder(f))
 
 
 def _same(one: Layout, other: Layout) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from ..._utils.files import open_bytes
+from ..._utils.paths import is_file
 from ...errors import LayoutError, error_reason
 from ...layouts.layout import Layout
 from ...storage.arrays import ArrayFile
@@ -53,7 +54,7 @@ def check_links(split: Split, root: Path) -> Iterator[Finding]:
         inside = folder
     names = {array.path: array_file_name(array, split.folder) for array in split.arrays.values()}
     for path in (split.csv, split.folder / LAYOUT_TOML, root / LAYOUT_TOML):
-        if path.is_file():
+        if is_file(path):
             below = path.is_relative_to(split.folder)
             names[path] = path.relative_to(split.folder).as_posix() if below else path.name
     for path, name in names.items():
