@@ -1,7 +1,7 @@
 """Types of the arguments that many public functions share, for type checkers and editors."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -39,3 +39,5 @@ Crop = Literal["random", "center"] | Sequence[SupportsIndex] | SupportsArray
 Symmetries = Literal["d4", "flip"] | None
 #: A number for each patch.
 Weights = Sequence[SupportsFloat] | SupportsArray
+#: A preset, or parts of a batch mapped to names.
+KeyNames = Literal["torchgeo", "transformers"] | Mapping[str, str]

@@ -7,15 +7,13 @@ import numpy as np
 
 from .._utils.text import listed, suggest
 from ..errors import RequestError
-from ..reading.batch import Batch, MaskedBatch
+from ..reading.arguments.keys import PARTS, Keys
+from ..reading.batch import Batch
 from ..reading.collection import Collection
 
-#: The names of a batch's parts, which no column may have.
-_PARTS = MaskedBatch._fields
 
-
-def check_columns(dataset: Collection, columns: Any) -> tuple[str, ...]:
-    """Return the names of metadata columns; RequestError if one does not exist."""
+def check_columns(dataset: Collection, columns: Any, keys: Keys | None = None) -> tuple[str, ...]:
+    """Return the names of metadata columns; RequestError if one does not exist, or is taken."""
     if isinstance(columns, str):
         columns = (columns,)
     try:
@@ -35,7 +33,12 @@ def check_columns(dataset: Collection, columns: Any) -> tuple[str, ...]:
                 f"columns: the metadata has no column {name!r}; it has "
                 f"{listed(known) or 'none'}{suggest(name, known)}"
             )
-        if name in _PARTS:
+        if keys is not None and name in keys.all:
+            raise RequestError(
+                f"columns: keys gives the name {name!r} already; leave the column out, or name it "
+                f"in keys: {{{name!r}: 'another name'}}"
+            )
+        if keys is None and name in PARTS:
             raise RequestError(
                 f"columns: a batch has a part {name!r} already; leave the column out, and look it "
                 f"up: ds.metadata[{name!r}][index]"
@@ -55,10 +58,10 @@ def check_transform(transform: Any) -> Any:
 
 
 class Finish:
-    """Adds metadata columns to a batch, which becomes a dict, and calls the caller's transform.
+    """Names the parts of a batch and adds metadata columns, and calls the caller's transform.
 
-    ``prepare``: called first, such as to make tensors.  ``column``: makes what the dict holds of a
-    column's values.
+    With ``keys`` or columns a batch becomes a dict.  ``prepare``: called first, such as to make
+    tensors.  ``column``: makes what the dict holds of a column's values.
     """
 
     def __init__(
@@ -67,21 +70,25 @@ class Finish:
         transform: Callable[[Any], Any] | None,
         prepare: Callable[[Batch[np.ndarray]], Any] | None = None,
         column: Callable[[np.ndarray], Any] | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._columns, self._transform = columns, transform
-        self._prepare, self._column = prepare, column
+        self._prepare, self._column, self._keys = prepare, column, keys
 
     def __call__(self, batch: Batch[np.ndarray]) -> Any:
+        done: Any
         index, done = batch.index, batch if self._prepare is None else self._prepare(batch)
-        if self._columns:
+        if self._keys is not None:
+            done = self._keys.name(done, index, self._column)
+        elif self._columns:
             done = {
                 name: part
                 for name, part in zip(done._fields, done, strict=True)
                 if part is not None
             }
-            for name, values in self._columns.items():
-                chosen = values[index]
-                done[name] = chosen if self._column is None else self._column(chosen)
+        for name, values in self._columns.items():
+            chosen = values[index]
+            done[name] = chosen if self._column is None else self._column(chosen)
         if self._transform is None:
             return done
         try:

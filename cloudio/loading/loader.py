@@ -14,7 +14,8 @@ import numpy as np
 from .._core.pool import Pool
 from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool
-from .._utils.types import Crop, Index, Symmetries, Weights
+from .._utils.types import Crop, Index, KeyNames, Symmetries, Weights
+from ..reading.arguments.keys import arrays_reader, keys_of
 from ..reading.arguments.outputs import allocate_image
 from ..reading.batch import B
 from ..reading.reader import Reader, check_reader
@@ -109,6 +110,9 @@ class Loader(Epochs[B]):
     columns : sequence of str, optional
         Metadata columns to add.  Batches are then dicts: image, label, index, valid and the
         columns.  There is no key for what the reader does not read.
+    keys : {"torchgeo", "transformers"} or mapping, optional
+        Names that make dicts of batches, as in `Reader`; by default those of the reader.  What they
+        leave out is not read.  ``columns`` are added to them.
     transform : callable, optional
         A function that takes each batch and returns what the loader hands out in its place.  The
         loader's thread calls it once the batch is read, with ``prefetch=0`` the caller's.
@@ -147,6 +151,7 @@ class Loader(Epochs[B]):
         batch_size: int,
         *,
         columns: None = ...,
+        keys: None = ...,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -158,6 +163,19 @@ class Loader(Epochs[B]):
         batch_size: int,
         *,
         columns: Sequence[str],
+        keys: None = ...,
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[dict[str, Any]]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        columns: Sequence[str] | None = ...,
+        keys: KeyNames,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -169,6 +187,7 @@ class Loader(Epochs[B]):
         batch_size: int,
         *,
         columns: Sequence[str] | None = ...,
+        keys: KeyNames | None = ...,
         transform: Callable[[Any], R],
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -195,6 +214,7 @@ class Loader(Epochs[B]):
         crops_per_patch: int = 1,
         even_batches: bool = True,
         columns: Sequence[str] | None = None,
+        keys: KeyNames | None = None,
         transform: Callable[[Any], Any] | None = None,
     ) -> None:
         check_reader(reader)
@@ -207,7 +227,8 @@ class Loader(Epochs[B]):
         # The caller may change a list.
         self.crop = crop if isinstance(crop, str) else augmentation.first_origin
         self.symmetry: Symmetries = symmetry
-        self.columns = () if columns is None else check_columns(reader.dataset, columns)
+        self._keys = keys_of(reader, keys)
+        self.columns = () if columns is None else check_columns(reader.dataset, columns, self._keys)
         self.transform = check_transform(transform)
         self._index = parse_patches(index, len(reader))
         self.n_patches = len(reader) if self._index is None else len(self._index)
@@ -266,10 +287,10 @@ class Loader(Epochs[B]):
 
     # ---- for subclasses to override ------------------------------------------------------------
 
-    @property
+    @cached_property
     def _batch_reader(self) -> Reader[Any]:
         """The reader of the batches: `reader`, or one of the same patches."""
-        return self.reader
+        return arrays_reader(self.reader, self._keys)
 
     def _process_group(self) -> Any:
         """Return the group of processes that ranks are found in; None is all of them."""
@@ -285,12 +306,12 @@ class Loader(Epochs[B]):
         return TransferHook()
 
     def _new_finish(self, columns: Mapping[str, np.ndarray]) -> Finish:
-        return Finish(columns, self.transform)
+        return Finish(columns, self.transform, keys=self._keys)
 
     @cached_property
     def _finish(self) -> Finish | None:
         """What is done to each batch after its read; None is nothing."""
-        if not self.columns and self.transform is None:
+        if not self.columns and self._keys is None and self.transform is None:
             return None
         columns = self.reader.dataset.metadata_columns(self.columns) if self.columns else {}
         return self._new_finish(columns)
@@ -301,16 +322,17 @@ class Loader(Epochs[B]):
         progress = Progress(self._progress.epoch, self._progress.position)
         state = {**vars(self), "_idle_pools": [], "_last": None, "_progress": progress}
         # What is computed when needed; the files may differ there.
-        for name in "_fingerprint", "_finish", "_arrays":
+        for name in "_fingerprint", "_finish", "_arrays", "_batch_reader":
             state.pop(name, None)
         return state
 
     def __repr__(self) -> str:
         rank = "" if self._membership.current == ALONE else f", {self._membership.current}"
         uneven = "" if self.even_batches else ", even_batches False"
+        own_keys = "" if self._keys is self.reader.batch_keys else f", keys {self._keys}"
         return (
             f"<cloudio.{type(self).__name__} of {self._sampler.order.describe()}: "
             f"{self._shard.n_batches(0):,} batches of {self.batch_size}{rank}{uneven}, "
             f"crop {self.crop}, symmetry "
-            f"{self.symmetry}, epoch {self.epoch}>\n{self.reader!r}"
+            f"{self.symmetry}, epoch {self.epoch}{own_keys}>\n{self.reader!r}"
         )

@@ -18,7 +18,7 @@ OWN_NAMES = frozenset((
     "dataset", "bands", "size", "image_shape", "dtype_name", "dtype", "valid", "label_dtype",
     "labels", "label_maps", "policies", "label_shape", "_n_patches", "_is_subset", "_origin",
     "_threads", "_evict", "_factors", "_plans", "_allocate", "_check_out", "_settings",
-    "_worker_reader",
+    "_worker_reader", "_arrays_reader", "batch_keys",
 ))  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, Never, Unpack, overload
 
@@ -11,8 +10,8 @@ import numpy as np
 from .._utils import tables
 from .._utils.keywords import explain_unknown
 from .._utils.machine import warn_about_variables
-from .._utils.text import escape_controls, gigabytes
-from .._utils.types import IO, AxisOrder, ElementType, FilePath, Numbers, Scale, Size
+from .._utils.text import escape_controls
+from .._utils.types import IO, AxisOrder, ElementType, FilePath, KeyNames, Numbers, Scale, Size
 from .._utils.warn import suppressed
 from ..errors import LayoutError, RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
@@ -24,9 +23,10 @@ from ..storage.errors import FileProblem, system_errors_explained
 from ..storage.files import is_remote
 from ..storage.open_files import OpenFiles
 from ..storage.opening.scan import scan_path
-from .arguments.options import READER_KEYWORDS, ReaderSettings
+from .arguments.options import READER_KEYWORDS, NamedReaderSettings, ReaderSettings
 from .batch import Batch, MaskedBatch
 from .collection import Collection
+from .description import describe_window, group_rows
 from .reader import Reader
 from .selection import Bands, Labels
 
@@ -70,8 +70,8 @@ class Dataset(_Explained):
     path (and, for a subset, its index), for other processes with the same version of cloudio.
     """
 
-    # Batches have a label if the reader has labels, and a mask if valid=True.  ``labels`` follows
-    # ``bands``, or is given by name.
+    # Batches have a label if the reader has labels, and a mask if valid=True.  With keys= they are
+    # dicts.  ``labels`` follows ``bands``, or is given by name.
 
     @overload
     def reader(
@@ -139,8 +139,20 @@ class Dataset(_Explained):
         bands: Bands | None = ...,
         labels: Labels | None = ...,
         *,
+        keys: KeyNames,
+        valid: bool = ...,
+        **settings: Unpack[NamedReaderSettings],
+    ) -> Reader[dict[str, Any]]: ...
+
+    @overload
+    def reader(
+        self,
+        bands: Bands | None = ...,
+        labels: Labels | None = ...,
+        *,
+        keys: KeyNames | None = ...,
         valid: bool,
-        **settings: Unpack[ReaderSettings],
+        **settings: Unpack[NamedReaderSettings],
     ) -> Reader[Any]: ...
 
     @explain_unknown(READER_KEYWORDS)
@@ -162,6 +174,7 @@ class Dataset(_Explained):
         fill: float | None = None,
         valid: bool = False,
         evict: bool = False,
+        keys: KeyNames | None = None,
     ) -> Reader[Any]:
         """Return a reader of these bands and labels.
 
@@ -174,7 +187,7 @@ class Dataset(_Explained):
             Names, or a mapping of names to rules.
         size, dtype, layout, scale, mean, std
             As in `Reader`.
-        label_dtype, ignore, threads, clip, fill, valid, evict
+        label_dtype, ignore, threads, clip, fill, valid, evict, keys
             As in `Reader`.
 
         Returns
@@ -204,6 +217,7 @@ class Dataset(_Explained):
             fill=fill,
             valid=valid,
             evict=evict,
+            keys=keys,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -227,8 +241,8 @@ class Dataset(_Explained):
                     f"<cloudio.Dataset {self.layout.name} at {self.path}: {len(self):,} patches "
                     f"({parts}), {len(self.names)} arrays>"
                 ),
-                self._describe_window(),
-                tables.text(self._group_rows(), {1, 3}),
+                describe_window(self),
+                tables.text(group_rows(self), {1, 3}),
                 *(f"warning: {warning}" for warning in self.warnings),
             ]
         )
@@ -245,40 +259,12 @@ class Dataset(_Explained):
         warnings = "".join(f"<li>{escape(warning)}</li>" for warning in self.warnings)
         return "\n".join(
             [
-                f"<div><strong>{escape(escape_controls(title))}</strong><br>{escape(self._describe_window())}",
+                f"<div><strong>{escape(escape_controls(title))}</strong><br>{escape(describe_window(self))}",
                 tables.html([("split", "patches", "folder"), *splits], {1}),
-                tables.html(self._group_rows(), {1, 3}),
+                tables.html(group_rows(self), {1, 3}),
                 f"warnings<ul>{warnings}</ul></div>" if warnings else "no warnings</div>",
             ]
         )
-
-    def _describe_window(self) -> str:
-        (height, width), valid = self.layout.patch, self.valid_window
-        return (
-            f"patches of {height} x {width}, valid window {valid.height} x {valid.width} from "
-            f"({valid.row}, {valid.col}); io {self.io}"
-        )
-
-    def _group_rows(self) -> list[Sequence[str]]:
-        """Return a row per group of arrays, with a header: count, types, GB and names."""
-        height, width = self.layout.patch
-        parts = [self.split(name) for name in self.splits]
-        found: dict[str, list[str]] = {}
-        for name in self.names:
-            group = next((p for p in self.layout.prefixes if name.startswith(p)), "")
-            found.setdefault(group, []).append(name)
-        rows: list[Sequence[str]] = [("group", "arrays", "stored", "GB", "names")]
-        for group, names in found.items():
-            stored = {f"{part.dtype(name)}" for name in names for part in parts}
-            n_bytes = sum(
-                len(part) * height * width * part.dtype(name).itemsize
-                for name in names
-                for part in parts
-            )
-            short = " ".join(name.removeprefix(group) for name in names)
-            row = group.rstrip("_") or "-", str(len(names)), "/".join(sorted(stored))
-            rows.append((*row, gigabytes(n_bytes), short))
-        return rows
 
 
 def _layout_state(layout: Layout) -> Layout | tuple[str, str] | None:

@@ -7,7 +7,7 @@ import operator
 import types
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -16,14 +16,25 @@ from .._core.plans import Remap
 from .._utils import tables, text
 from .._utils.machine import resolve_threads
 from .._utils.numbers import check_bool
-from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Scale, Size
+from .._utils.types import (
+    AxisOrder,
+    ElementType,
+    Index,
+    KeyNames,
+    Numbers,
+    Origin,
+    Scale,
+    Size,
+)
 from .._utils.warn import warn_once
 from ..errors import RequestError
 from ..storage.errors import error_from_fault, request_error
 from .arguments import options
 from .arguments.indexing import centered_origin, parse_index, parse_origin, parse_symmetry
+from .arguments.keys import label_dtype as dtype_of_labels
+from .arguments.keys import parse_keys
 from .arguments.outputs import BatchArrays, image_shape, kernel_buffer, numpy_dtype
-from .batch import B, make_batch
+from .batch import B, Batch, make_batch
 from .collection import check_dataset
 from .copies import description, restore, worker_reader
 from .factors import resolve_factors
@@ -83,6 +94,10 @@ class Reader(SampleAccess[B]):
     evict : bool
         True drops pages from the page cache once they are read, for data larger than memory.  It
         reads as with ``io="pread"``, and past the page cache where the file system can.
+    keys : {"torchgeo", "transformers"} or mapping, optional
+        Names that make dicts of batches and samples: "torchgeo" is image and mask, "transformers"
+        is pixel_values and labels, with labels of int64 in both.  A mapping gives names of your own
+        to image, label, index, valid and metadata columns, and leaves out the others.
 
     Raises
     ------
@@ -119,6 +134,7 @@ class Reader(SampleAccess[B]):
         fill: float | None = None,
         valid: bool = False,
         evict: bool = False,
+        keys: KeyNames | None = None,
     ) -> None:
         check_dataset(dataset, "dataset")
         window, patch = dataset.valid_window, dataset.layout.patch
@@ -150,6 +166,8 @@ class Reader(SampleAccess[B]):
         )
         mask = make_mask(dataset, self.bands, io) if self.valid else None
         selection = select_labels(dataset, labels)
+        self.batch_keys = parse_keys(keys, dataset, bool(selection.label_maps), self.valid)
+        label_dtype = dtype_of_labels(keys, label_dtype)
         remap = self._plan_labels(labels, selection, label_dtype, ignore, io)
         self._plans = tuple(plan for plan in (gather, remap, mask) if plan is not None)
         arrays = BatchArrays(
@@ -174,8 +192,10 @@ class Reader(SampleAccess[B]):
             "fill": fill,
             "valid": self.valid,
             "evict": self._evict,
+            "keys": None if self.batch_keys is None else self.batch_keys.setting,
         }
         self._worker_reader: Reader[B] | None = None
+        self._arrays_reader: Reader[Any] | None = None
         # Last, so that a request that is refused causes no warning.
         warn_about_units(dataset, self.bands, self.dtype_name, units, limits)
         warn_about_labels(dataset, selection, self.size, io, ignore)
@@ -224,8 +244,9 @@ class Reader(SampleAccess[B]):
 
         Returns
         -------
-        Batch or MaskedBatch
-            New arrays, or those of ``out`` with a new ``index``; the caller owns them.
+        Batch, MaskedBatch or dict
+            New arrays, or those of ``out`` with a new ``index``; the caller owns them.  A dict if
+            the reader has ``keys``.
 
         Raises
         ------
@@ -258,8 +279,10 @@ class Reader(SampleAccess[B]):
             raise request_error(error) from None
         if fault is not None:
             raise error_from_fault(fault)
-        read: B = make_batch(image, label, index, valid)
-        return read
+        read: Any = make_batch(image, label, index, valid)
+        if self.batch_keys is not None:
+            read = self.batch_keys.name(read, index)
+        return read  # type: ignore[no-any-return]  # B is a dict then
 
     def prefetch(self, index: Index, origin: Origin | None = None) -> None:
         """Start loading the pages that `read` needs into memory, and return at once.
@@ -281,8 +304,13 @@ class Reader(SampleAccess[B]):
         except ValueError as error:
             raise request_error(error) from None
 
-    def allocate(self, n: int) -> B:
-        """Return an uninitialized batch that `read` takes as ``out``.
+    @overload
+    def allocate(self: "Reader[dict[str, Any]]", n: int) -> Batch[np.ndarray, Any]: ...
+    @overload
+    def allocate(self, n: int) -> B: ...
+
+    def allocate(self, n: int) -> Any:
+        """Return an uninitialized batch that `read` takes as ``out``; also with ``keys`` no dict.
 
         Parameters
         ----------
@@ -297,8 +325,7 @@ class Reader(SampleAccess[B]):
         if not hasattr(n, "__index__") or operator.index(n) < 0:
             raise RequestError(f"n={n!r}; n must be a whole number, 0 or more")
         image, label, valid = self._allocate(n)
-        batch: B = make_batch(image, label, np.zeros(n, np.int64), valid)
-        return batch
+        return make_batch(image, label, np.zeros(n, np.int64), valid)
 
     # ---- settings ----------------------------------------------------------------------------
 
@@ -330,7 +357,7 @@ class Reader(SampleAccess[B]):
 
     @property
     def _index_key(self) -> str | None:
-        return None
+        return None if self.batch_keys is None else self.batch_keys.names.get("index")
 
     def __repr__(self) -> str:
         """Return what is read in one line, and the settings below it."""

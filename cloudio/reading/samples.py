@@ -7,6 +7,7 @@ from typing import Any, Generic, SupportsIndex, TypeVar, cast, overload
 
 import numpy as np
 
+from .._utils.text import listed
 from .._utils.types import Index
 from .batch import A, B, Batch, L, MaskedBatch
 from .torch_collate import explain_to_torch
@@ -61,7 +62,9 @@ class SampleList(Sequence[S]):
         return [*other, *self] if isinstance(other, list) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"<{len(self)} samples of {self.batch!r}>"
+        batch = self.batch
+        which = f"a dict of {listed(batch)}" if isinstance(batch, dict) else repr(batch)
+        return f"<{len(self)} samples of {which}>"
 
 
 def sample_of(batch: Any, k: int, index_key: str | None = None) -> Any:
@@ -96,6 +99,10 @@ class SampleAccess(Generic[B]):
         self: "SampleAccess[MaskedBatch[A, L]]", index: SupportsIndex
     ) -> MaskedBatch[A, L, int]: ...
     @overload
+    def __getitem__(
+        self: "SampleAccess[dict[str, Any]]", index: SupportsIndex
+    ) -> dict[str, Any]: ...
+    @overload
     def __getitem__(self, index: slice | Index) -> B: ...
 
     def __getitem__(self, index: slice | Index) -> Any:
@@ -116,6 +123,10 @@ class SampleAccess(Generic[B]):
     def __getitems__(
         self: "SampleAccess[MaskedBatch[A, L]]", index: Index
     ) -> SampleList[MaskedBatch[A, L, int]]: ...
+    @overload
+    def __getitems__(
+        self: "SampleAccess[dict[str, Any]]", index: Index
+    ) -> SampleList[dict[str, Any]]: ...
     @overload
     def __getitems__(self, index: Index) -> SampleList[Any]: ...
 

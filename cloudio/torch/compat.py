@@ -14,10 +14,9 @@ from ..errors import RequestError
 from ..loading.iteration import Progress
 from ..loading.loader import Loader
 from ..reading.arguments.indexing import resolve_index
-from ..reading.copies import worker_reader
 from ..reading.samples import SampleList, sample_of
 from .collate import collate
-from .tensors import read_tensors
+from .tensors import NamedReads
 
 _DRAWN_AT_ONCE = 1024
 
@@ -32,11 +31,13 @@ class DrawnPlace(int):
 class LoaderDataset(data.Dataset):
     """The patches of a loader as a map-style data set: one sample of each, cropped as in its epoch.
 
-    There are no metadata columns, the loader's transform is not called, and tensors are on the CPU.
+    Samples have the loader's ``keys``.  There are no metadata columns of ``columns``, the loader's
+    transform is not called, and tensors are on the CPU.
     """
 
     def __init__(self, loader: Loader[Any]) -> None:
         self._loader = loader
+        self._read_batch = NamedReads(loader.reader, loader._keys)
 
     def __len__(self) -> int:
         return self._loader.n_patches
@@ -50,13 +51,13 @@ class LoaderDataset(data.Dataset):
         if isinstance(index, slice):
             return self._read(range(*index.indices(len(self))))
         batch = self._read([index] if isinstance(index, int) else index)
-        return batch if np.ndim(index) else sample_of(batch, 0)
+        return batch if np.ndim(index) else sample_of(batch, 0, self._read_batch.index_key)
 
     def __getitems__(self, index: Any) -> Any:
         """Return samples that share one batch, or what `collate_fn` makes one of."""
         if isinstance(index, Ticket):
             return _Done(index.exchange())
-        return SampleList(self._read(index), None)
+        return SampleList(self._read(index), self._read_batch.index_key)
 
     def _read(self, index: Any) -> Any:
         loader = self._loader
@@ -77,7 +78,7 @@ class LoaderDataset(data.Dataset):
             repetition if drawn else None,
         )
         shared = data.get_worker_info() is not None
-        return read_tensors(worker_reader(loader.reader), patches, origin, symmetry, shared)
+        return self._read_batch(patches, origin, symmetry, shared)
 
 
 class LoaderSampler(data.Sampler):

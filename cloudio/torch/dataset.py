@@ -12,17 +12,17 @@ from torch.utils import data
 
 from .._utils.numbers import is_whole
 from .._utils.text import listed
-from .._utils.types import Crop, Index, Origin, Symmetries
+from .._utils.types import Crop, Index, KeyNames, Origin, Symmetries
 from .._utils.warn import warn
 from ..errors import CloudioWarning, RequestError
 from ..loading.sampling.augmentation import Augmentation
 from ..loading.sampling.sampler import check_epoch, check_seed
 from ..reading.arguments.indexing import resolve_index
+from ..reading.arguments.keys import keys_of
 from ..reading.batch import A, Batch, L, MaskedBatch
-from ..reading.copies import worker_reader
 from ..reading.reader import Reader, check_reader
 from ..reading.samples import SampleList, each_sample, sample_of
-from .tensors import T, no_shared_memory, read_tensors
+from .tensors import NamedReads, T, no_shared_memory
 
 # The version of what `Dataset.state_dict` returns.
 VERSION = 1
@@ -52,6 +52,9 @@ class Dataset(data.Dataset[T]):
     seed : int
         As in `cloudio.Loader`.  In an epoch a patch has the same bytes as there; the order is the
         sampler's.
+    keys : {"torchgeo", "transformers"} or mapping, optional
+        Names that make dicts of samples and batches, as in `Reader`; by default those of the
+        reader.  What they leave out is not read.  Metadata of numbers are tensors, texts are texts.
 
     Raises
     ------
@@ -61,10 +64,11 @@ class Dataset(data.Dataset[T]):
     Notes
     -----
     `set_epoch` reaches the worker processes of a DataLoader however they were started, also those
-    that persist.  Other processes, such as ranks, have their own epoch.  A worker reads with one
-    thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  If crops or symmetries are
-    random and `set_epoch` is never called, a CloudioWarning says so, once.  A pickle is small; it
-    holds the epoch and the attributes that a subclass has added.
+    that persist.  Other processes, such as ranks, have their own epoch.  If crops or symmetries are
+    random and `set_epoch` is never called, a CloudioWarning says so, once.
+
+    A worker reads with one thread, unless the reader's ``threads`` or CLOUDIO_THREADS is set.  A
+    pickle is small; it holds the epoch and the attributes that a subclass has added.
     """
 
     @overload
@@ -75,6 +79,7 @@ class Dataset(data.Dataset[T]):
         crop: Crop = ...,
         symmetry: Symmetries = ...,
         seed: int = ...,
+        keys: None = ...,
     ) -> None: ...
 
     @overload
@@ -85,6 +90,29 @@ class Dataset(data.Dataset[T]):
         crop: Crop = ...,
         symmetry: Symmetries = ...,
         seed: int = ...,
+        keys: None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Dataset[dict[str, Any]]",
+        reader: Reader[dict[str, Any]],
+        *,
+        crop: Crop = ...,
+        symmetry: Symmetries = ...,
+        seed: int = ...,
+        keys: KeyNames | None = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Dataset[dict[str, Any]]",
+        reader: Reader[Any],
+        *,
+        crop: Crop = ...,
+        symmetry: Symmetries = ...,
+        seed: int = ...,
+        keys: KeyNames,
     ) -> None: ...
 
     def __init__(
@@ -94,14 +122,17 @@ class Dataset(data.Dataset[T]):
         crop: Crop = "random",
         symmetry: Symmetries = None,
         seed: int = 0,
+        keys: KeyNames | None = None,
     ) -> None:
         check_reader(reader)
         self.reader: Reader[Any] = reader
+        self._keys = keys_of(reader, keys)
         self.symmetry = symmetry
         self.seed = check_seed(seed)
         self._augmentation = Augmentation.parse(reader, crop, symmetry)
         # The caller may change a list.
         self.crop = crop if isinstance(crop, str) else self._augmentation.first_origin
+        self._read_batch = NamedReads(reader, self._keys)
         self._new_cell([0, 0, 0 if self._augmentation.is_random else _NOT_COUNTED])
 
     def __len__(self) -> int:
@@ -183,6 +214,9 @@ class Dataset(data.Dataset[T]):
     ) -> MaskedBatch[A, L, int]: ...
 
     @overload
+    def __getitem__(self: "Dataset[dict[str, Any]]", index: SupportsIndex) -> dict[str, Any]: ...
+
+    @overload
     def __getitem__(self, index: slice | Index) -> T: ...
 
     def __getitem__(self, index: slice | Index) -> Any:
@@ -191,7 +225,7 @@ class Dataset(data.Dataset[T]):
             return self._read(range(*index.indices(len(self))))
         if np.ndim(cast(Any, index)):
             return self._read(index)
-        return sample_of(self._read(index, may_share=False), 0)
+        return sample_of(self._read(index, may_share=False), 0, self._read_batch.index_key)
 
     @overload
     def __getitems__(
@@ -204,6 +238,11 @@ class Dataset(data.Dataset[T]):
     ) -> SampleList[MaskedBatch[A, L, int]]: ...
 
     @overload
+    def __getitems__(
+        self: "Dataset[dict[str, Any]]", index: Index
+    ) -> SampleList[dict[str, Any]]: ...
+
+    @overload
     def __getitems__(self, index: Index) -> SampleList[Any]: ...
 
     def __getitems__(self, index: Any) -> Any:
@@ -214,7 +253,7 @@ class Dataset(data.Dataset[T]):
         """
         if type(self).__getitem__ is not Dataset.__getitem__:
             return each_sample(self, index)
-        return SampleList(self._read(index), None)
+        return SampleList(self._read(index), self._read_batch.index_key)
 
     def _read(self, index: Any, may_share: bool = True) -> T:
         shared = may_share and data.get_worker_info() is not None
@@ -223,7 +262,7 @@ class Dataset(data.Dataset[T]):
         if cell[2] != _NOT_COUNTED:
             self._count(cell, len(index))
         origin, symmetry = self._augmentation.draw(index, self.seed, int(cell[0]))
-        read: T = read_tensors(worker_reader(self.reader), index, origin, symmetry, shared)
+        read: T = self._read_batch(index, origin, symmetry, shared)
         return read
 
     def _count(self, cell: torch.Tensor, n_samples: int) -> None:
@@ -269,11 +308,13 @@ class Dataset(data.Dataset[T]):
         cell = self._epoch_cell()  # it may be sent to workers
         if not cell.is_shared() and get_spawning_popen() is not None:
             raise no_shared_memory("a Dataset that is sent to workers")
-        return {name: value for name, value in vars(self).items() if name != "_augmentation"}
+        made = "_augmentation", "_read_batch"
+        return {name: value for name, value in vars(self).items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._augmentation = Augmentation.parse(self.reader, self.crop, self.symmetry)
+        self._read_batch = NamedReads(self.reader, self._keys)
         # A process that starts gets the same memory; a file gives a copy.
         if not self._cell.is_shared():
             self._new_cell(self._cell.tolist())
@@ -284,9 +325,10 @@ class Dataset(data.Dataset[T]):
         return other
 
     def __repr__(self) -> str:
+        keys = "" if self._keys is self.reader.batch_keys else f", keys {self._keys}"
         return (
             f"<cloudio.torch.Dataset of {len(self):,} patches: crop {self.crop}, symmetry "
-            f"{self.symmetry}, seed {self.seed}, epoch {self.epoch}>\n{self.reader!r}"
+            f"{self.symmetry}, seed {self.seed}, epoch {self.epoch}{keys}>\n{self.reader!r}"
         )
 
 
@@ -297,6 +339,15 @@ def read(
     origin: Origin | None = ...,
     symmetry: Index | None = ...,
 ) -> Batch[torch.Tensor, L]: ...
+
+
+@overload
+def read(
+    reader: Reader[dict[str, Any]],
+    index: Index,
+    origin: Origin | None = ...,
+    symmetry: Index | None = ...,
+) -> dict[str, Any]: ...
 
 
 @overload
@@ -329,12 +380,13 @@ def read(
 
     Returns
     -------
-    Batch or MaskedBatch
-        Tensors on the CPU.  bfloat16 does not need ml_dtypes.
+    Batch, MaskedBatch or dict
+        Tensors on the CPU, in a dict if the reader has ``keys``.  bfloat16 does not need ml_dtypes.
 
     Raises
     ------
     RequestError, IndexError, OSError
         As `Reader.read`.
     """
-    return read_tensors(reader, index, origin, symmetry)
+    reads = NamedReads(reader, reader.batch_keys)
+    return reads.by(reads.reader, index, origin, symmetry)

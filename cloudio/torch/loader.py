@@ -5,7 +5,7 @@ transfer.py hands the batches out; scaling.py scales stored numbers on a device.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
@@ -15,7 +15,7 @@ import torch
 from .._core.pool import Pool
 from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool
-from .._utils.types import Crop, Index, Symmetries, Weights
+from .._utils.types import Crop, Index, KeyNames, Symmetries, Weights
 from ..errors import RequestError
 from ..loading import loader
 from ..loading.arguments import REPLACED, LoaderOptions
@@ -23,6 +23,7 @@ from ..loading.finish import Finish
 from ..loading.iteration import BatchIterator
 from ..loading.loader import R
 from ..loading.prefetch import TransferHook
+from ..reading.arguments.keys import arrays_reader
 from ..reading.batch import Batch, L, MaskedBatch
 from ..reading.reader import Reader, check_reader
 from .compat import LoaderBatches, LoaderDataset, LoaderSampler, collate_done
@@ -63,7 +64,7 @@ class Loader(loader.Loader[T]):
         hold parts of one model, get the same batches.
     shuffle, seed, crop, symmetry, drop_last, index, rank, world_size, prefetch, allocate
         As in `cloudio.Loader`.
-    weights, replacement, num_samples, crops_per_patch, even_batches, columns, transform
+    weights, replacement, num_samples, crops_per_patch, even_batches, columns, keys, transform
         As in `cloudio.Loader`.
 
     Raises
@@ -75,8 +76,8 @@ class Loader(loader.Loader[T]):
     -----
     Without ``device`` the tensors lie in the memory they were read into, which is reused when the
     last tensor over it is gone, views included.  ``index`` is int64.  In a batch it is always on
-    the CPU; in a dict, such as ``columns`` makes, it goes to the device with the other tensors.
-    bfloat16 does not need ml_dtypes.
+    the CPU; in a dict, such as ``columns`` and ``keys`` make, it goes to the device with the other
+    tensors.  bfloat16 does not need ml_dtypes.
 
     For ``"cuda"`` or ``"cuda:1"`` batches are read into pinned memory and copied on the loader's
     own stream, one batch ahead if that batch is built when the one before it is handed out.  The
@@ -105,6 +106,7 @@ class Loader(loader.Loader[T]):
         scale_on: Literal["cpu", "device"] = ...,
         process_group: ProcessGroups | None = ...,
         columns: None = ...,
+        keys: None = ...,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -120,6 +122,7 @@ class Loader(loader.Loader[T]):
         scale_on: Literal["cpu", "device"] = ...,
         process_group: ProcessGroups | None = ...,
         columns: None = ...,
+        keys: None = ...,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -135,6 +138,37 @@ class Loader(loader.Loader[T]):
         scale_on: Literal["cpu", "device"] = ...,
         process_group: ProcessGroups | None = ...,
         columns: Sequence[str],
+        keys: None = ...,
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[dict[str, Any]]",
+        reader: Reader[dict[str, Any]],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        columns: Sequence[str] | None = ...,
+        keys: KeyNames | None = ...,
+        transform: None = ...,
+        **options: Unpack[LoaderOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Loader[dict[str, Any]]",
+        reader: Reader[Any],
+        batch_size: int,
+        *,
+        pin_memory: bool = ...,
+        device: str | torch.device | None = ...,
+        scale_on: Literal["cpu", "device"] = ...,
+        columns: Sequence[str] | None = ...,
+        keys: KeyNames,
         transform: None = ...,
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -150,6 +184,7 @@ class Loader(loader.Loader[T]):
         scale_on: Literal["cpu", "device"] = ...,
         process_group: ProcessGroups | None = ...,
         columns: Sequence[str] | None = ...,
+        keys: KeyNames | None = ...,
         transform: Callable[[Any], R],
         **options: Unpack[LoaderOptions],
     ) -> None: ...
@@ -180,6 +215,7 @@ class Loader(loader.Loader[T]):
         crops_per_patch: int = 1,
         even_batches: bool = True,
         columns: Sequence[str] | None = None,
+        keys: KeyNames | None = None,
         transform: Callable[[Any], Any] | None = None,
     ) -> None:
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
@@ -226,6 +262,7 @@ class Loader(loader.Loader[T]):
             crops_per_patch=crops_per_patch,
             even_batches=even_batches,
             columns=cast(Any, columns),
+            keys=cast(Any, keys),
             transform=cast(Any, transform),
         )
 
@@ -265,9 +302,9 @@ class Loader(loader.Loader[T]):
         """What such a DataLoader needs to hand out the loader's batches as they are."""
         return collate_done
 
-    @property
+    @cached_property
     def _batch_reader(self) -> Reader[Any]:
-        return self._stored_reader or self.reader
+        return arrays_reader(self._stored_reader or self.reader, self._keys)
 
     def _process_group(self) -> Any:
         return self._group
@@ -290,11 +327,16 @@ class Loader(loader.Loader[T]):
     def _new_hook(self) -> TransferHook:
         as_tensors = None if self._finish is not None else self._as_tensors
         if self._uses_stream:
-            return StreamCopies(self.device, as_tensors, self._scaling)
-        return TensorHook(self.device, as_tensors, self._scaling)
+            return StreamCopies(self.device, as_tensors, self._scaling, self._image_key)
+        return TensorHook(self.device, as_tensors, self._scaling, self._image_key)
+
+    @property
+    def _image_key(self) -> str | None:
+        """The name of the image in batches that are dicts; None if it is left out."""
+        return "image" if self._keys is None else self._keys.names.get("image")
 
     def _new_finish(self, columns: Mapping[str, np.ndarray]) -> Finish:
-        return Finish(columns, self.transform, self._as_tensors, column_values)
+        return Finish(columns, self.transform, self._as_tensors, column_values, self._keys)
 
     @property
     def _as_tensors(self) -> Callable[[Any], Any]:

@@ -9,7 +9,9 @@ import torch
 
 from ..errors import RequestError
 from ..reading.arguments.indexing import parse_index
+from ..reading.arguments.keys import Keys, arrays_reader
 from ..reading.batch import Batch, MaskedBatch, make_batch
+from ..reading.copies import worker_reader
 from ..reading.reader import Reader
 
 # The batch type of tensors.
@@ -106,6 +108,27 @@ def read_tensors(
     if reader.valid:
         valid = valid if read.valid is out[3] else as_tensor(read.valid)
     return make_batch(image, label, as_tensor(read.index), valid)
+
+
+class NamedReads:
+    """Reads batches of tensors, which ``keys`` names.  ``reader`` reads what they name."""
+
+    def __init__(self, reader: Reader[Any], keys: Keys | None) -> None:
+        self.reader, self._keys = arrays_reader(reader, keys), keys
+        self.index_key = None if keys is None else keys.names.get("index")
+
+    def __call__(self, index: Any, origin: Any, symmetry: Any, shared: bool = False) -> Any:
+        """Read a batch; in a worker process of torch's DataLoader with one thread."""
+        return self.by(worker_reader(self.reader), index, origin, symmetry, shared)
+
+    def by(
+        self, reader: Reader[Any], index: Any, origin: Any, symmetry: Any, shared: bool = False
+    ) -> Any:
+        """Read a batch with this reader."""
+        batch = read_tensors(reader, index, origin, symmetry, shared)
+        if self._keys is None:
+            return batch
+        return self._keys.name(batch, batch.index.numpy(), column_values)
 
 
 def _empty(shape: tuple[int, ...], dtype: str, shared: bool) -> Any:

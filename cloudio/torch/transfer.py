@@ -25,10 +25,18 @@ COPIES_AT_ONCE = 2
 class TensorHook(TransferHook):
     """Makes tensors of batches, and copies them to a device, if there is one, when taken.
 
-    ``as_tensors``: makes them; None if the producer has.
+    ``as_tensors``: makes them; None if the producer has.  ``image_key``: the name of the image in a
+    batch that is a dict.
     """
 
-    def __init__(self, device: Any, as_tensors: AsTensors | None, scaling: Scaling | None) -> None:
+    def __init__(
+        self,
+        device: Any,
+        as_tensors: AsTensors | None,
+        scaling: Scaling | None,
+        image_key: str | None = "image",
+    ) -> None:
+        self._image_key = image_key
         self._device, self._as_tensors = device, as_tensors
         self._scaling = scaling if scaling is None or device is None else scaling.to(device)
 
@@ -38,7 +46,7 @@ class TensorHook(TransferHook):
             batch = self._as_tensors(batch)
         if self._device is not None:
             batch = map_tensors(lambda tensor: tensor.to(self._device), batch)
-        return batch if self._scaling is None else _scale(batch, self._scaling)
+        return batch if self._scaling is None else _scale(batch, self._scaling, self._image_key)
 
 
 class _DeviceBatch(NamedTuple):
@@ -58,7 +66,14 @@ class StreamCopies(TransferHook):
     holds_memory = False  # the caller gets memory of the device
     _process: int | None = None
 
-    def __init__(self, device: Any, as_tensors: AsTensors | None, scaling: Scaling | None) -> None:
+    def __init__(
+        self,
+        device: Any,
+        as_tensors: AsTensors | None,
+        scaling: Scaling | None,
+        image_key: str | None = "image",
+    ) -> None:
+        self._image_key = image_key
         self._in_progress: deque[tuple[Any, Any]] = deque()
         # The batch after the one handed out last: on the device, or read but not yet copied, in a
         # list of one.
@@ -122,7 +137,7 @@ class StreamCopies(TransferHook):
                 self._in_progress.append((copied, batch))
             if self._scaling is None:
                 return _DeviceBatch(on_device, copied)
-            on_device = _scale(on_device, self._scaling)
+            on_device = _scale(on_device, self._scaling, self._image_key)
             ready = torch.cuda.Event()
             ready.record(self._stream)
         return _DeviceBatch(on_device, ready)
@@ -152,8 +167,8 @@ class StreamCopies(TransferHook):
                     self._in_progress.popleft()
 
 
-def _scale(batch: Any, scaling: Scaling) -> Any:
+def _scale(batch: Any, scaling: Scaling, image_key: str | None) -> Any:
     """Return a batch, or a dict of its parts, with the image scaled."""
-    if isinstance(batch, dict):
-        return {**batch, "image": scaling(batch["image"])}
-    return batch._replace(image=scaling(batch.image))
+    if not isinstance(batch, dict):
+        return batch._replace(image=scaling(batch.image))
+    return batch if image_key is None else {**batch, image_key: scaling(batch[image_key])}

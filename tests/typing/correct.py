@@ -113,3 +113,22 @@ try:
     cloudio.open("nothing")
 except cloudio.CloudioError as error:
     print(error.path)
+
+# ---- dicts ---------------------------------------------------------------------------------------
+
+named_reader = ds.reader("L1C", "manual_hq", size=224, keys="torchgeo")
+assert_type(named_reader.read([0]), dict[str, Any])
+assert_type(named_reader[0], dict[str, Any])
+assert_type(named_reader[:3], dict[str, Any])
+assert_type(named_reader.__getitems__([0])[0], dict[str, Any])
+named_reader.read([0], out=named_reader.allocate(1))
+assert_type(ds.reader(keys={"image": "x", "roi_id": "roi"}, valid=True)[0], dict[str, Any])
+assert_type(ds.reader("L1C", keys=None).read([0]).image, np.ndarray)
+for named_batch in cloudio.Loader(reader, 32, keys="transformers"):
+    assert_type(named_batch, dict[str, Any])
+for named_batch in cloudio.Loader(named_reader, 32, shuffle=False):
+    assert_type(named_batch, dict[str, Any])
+for named_batch in cloudio.Loader(reader, 32, keys={"image": "x"}, columns=["roi_id"]):
+    assert_type(named_batch, dict[str, Any])
+for shape in cloudio.Loader(reader, 32, keys={"image": "x"}, transform=lambda b: len(b)):
+    assert_type(shape, int)

@@ -1,6 +1,6 @@
 """As correct.py, for batches of tensors."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import torch
 from torch.utils.data import DataLoader
@@ -49,3 +49,20 @@ assert_type(cloudio.torch.collate(dataset.__getitems__([0])).label, torch.Tensor
 named = torch.utils.data.StackDataset(cloud=dataset)
 for both in DataLoader(named, 4, collate_fn=cloudio.torch.collate):
     print(both["cloud"].image)
+
+# ---- dicts ---------------------------------------------------------------------------------------
+
+named_reader = ds.reader("L1C", "manual_hq", keys="torchgeo")
+named_sets = [cloudio.torch.Dataset(named_reader), cloudio.torch.Dataset(reader, keys="torchgeo")]
+for named_set in named_sets:
+    assert_type(named_set[0], dict[str, Any])
+    assert_type(named_set[[0]], dict[str, Any])
+    for batch_of_dicts in DataLoader(named_set, 4, collate_fn=cloudio.torch.collate):
+        print(batch_of_dicts["image"].shape)
+assert_type(cloudio.torch.collate(named_reader.read([0])), dict[str, Any])
+assert_type(cloudio.torch.collate([named_reader[0]]), dict[str, Any])
+assert_type(cloudio.torch.read(named_reader, [0]), dict[str, Any])
+for tensors in cloudio.torch.Loader(reader, 4, keys={"image": "x"}, device="cpu"):
+    assert_type(tensors, dict[str, Any])
+for tensors in cloudio.torch.Loader(named_reader, 4):
+    assert_type(tensors, dict[str, Any])

@@ -9,7 +9,7 @@ import cloudio
 import cloudio.splits
 import cloudio.stats
 from cloudio.loading.arguments import LoaderOptions
-from cloudio.reading.arguments.options import ReaderSettings
+from cloudio.reading.arguments.options import NamedReaderSettings, ReaderSettings
 
 
 def parameters(called, *without):
@@ -23,8 +23,10 @@ def test_the_reader_of_a_data_set_takes_what_a_reader_takes():
 
 
 def test_the_settings_of_the_overloads_are_those_of_a_reader():
-    shared = parameters(cloudio.Reader, "dataset", "bands", "labels", "valid")
-    assert get_type_hints(ReaderSettings) == {name: p.annotation for name, p in shared.items()}
+    shared = parameters(cloudio.Reader, "dataset", "bands", "labels", "valid", "keys")
+    hints = {name: p.annotation for name, p in shared.items()}
+    assert get_type_hints(NamedReaderSettings) == hints
+    assert get_type_hints(ReaderSettings) == {**hints, "keys": type(None)}
 
 
 def test_a_loader_of_tensors_takes_what_a_loader_takes():
@@ -33,7 +35,8 @@ def test_a_loader_of_tensors_takes_what_a_loader_takes():
     own = "pin_memory", "device", "scale_on", "process_group"
     base = parameters(cloudio.Loader, "reader")
     assert parameters(torch.Loader, "reader", *own) == base
-    for name in ("batch_size", "columns", "transform"):  # overloads have these
+    assert parameters(torch.Dataset)["keys"] == base["keys"]
+    for name in ("batch_size", "columns", "keys", "transform"):  # overloads have these
         base.pop(name)
     assert get_type_hints(LoaderOptions) == {name: p.annotation for name, p in base.items()}
     for name in ("crop", "symmetry", "seed"):

@@ -40,7 +40,7 @@ READER_KEYWORDS = {
 }
 
 
-class ReaderSettings(TypedDict, total=False):
+class NamedReaderSettings(TypedDict, total=False):
     """The settings of a `Reader` that do not change what kind of batch it reads."""
 
     size: Size
@@ -55,6 +55,12 @@ class ReaderSettings(TypedDict, total=False):
     clip: tuple[float | None, float | None] | None
     fill: float | None
     evict: bool
+
+
+class ReaderSettings(NamedReaderSettings, total=False):
+    """These settings of a `Reader` whose batches are no dicts."""
+
+    keys: None
 
 
 # ---- types and layouts ---------------------------------------------------------------------------
@@ -162,6 +168,8 @@ def describe_settings(
             rule = policies[name] or _shorten(label_map)
             rule += f", else {settings['ignore']}" if label_map.unlisted is None else ""
         rows.append((name, f"{rule}, {settings['label_dtype']}"))
+    if settings["keys"] is not None:
+        rows.append(("keys", _shorten(settings["keys"])))
     return rows
 
 
