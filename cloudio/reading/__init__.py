@@ -4,6 +4,7 @@
 |---------------------|--------------------------------------------------------------------------|
 | `dataset`           | opens a folder: `Dataset`, which makes readers                           |
 | `collection`        | what `Dataset` builds on: splits, subsets, metadata, open files          |
+| `description`       | what a data set says of itself                                           |
 | `reader`            | decides a request once, then reads batches                               |
 | `samples`           | single samples, and those of a batch as a list                           |
 | `copies`            | readers made of readers: from pickles, with other settings, in workers   |
@@ -13,6 +14,7 @@
 | `arguments`         | checks of the other arguments:                                           |
 | `.options`          | the settings of a reader                                                 |
 | `.indexing`         | ``index``, ``origin`` and ``symmetry``                                   |
+| `.keys`             | names that make dicts of batches                                         |
 | `.outputs`          | arrays to read into: new ones, or the caller's                           |
 | `plans`             | makes the compiled plans                                                 |
 | `batch`             | what a read returns                                                      |
