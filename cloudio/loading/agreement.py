@@ -90,7 +90,7 @@ def _facts(ranks: Ranks, loader: Any, start: Any) -> dict[str, Any]:
 def _stored_pixels(reader: Reader[Any]) -> str:
     """Return a digest of some pixels of some patches, as they are stored."""
     size = tuple(min(n, _N_PIXELS) for n in reader.size)
-    plain = dict.fromkeys(("scale", "mean", "std", "clip", "fill"))
+    plain = dict.fromkeys(("scale", "mean", "std", "clip", "fill", "keys"))
     n = len(reader)
     some = np.unique(np.linspace(0, n - 1, min(n, _N_PATCHES)).astype(np.int64))
     stored = with_settings(

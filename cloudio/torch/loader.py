@@ -3,7 +3,6 @@
 transfer.py hands the batches out; scaling.py scales stored numbers on a device.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from queue import SimpleQueue
@@ -27,6 +26,7 @@ from ..reading.arguments.keys import arrays_reader
 from ..reading.batch import Batch, L, MaskedBatch
 from ..reading.reader import Reader, check_reader
 from .compat import LoaderBatches, LoaderDataset, LoaderSampler, collate_done
+from .devices import has_accelerator, parse_device
 from .pinned import PinnedPool, allocate_pinned, pinned_tensors
 from .scaling import Scaling, stored_reader
 from .tensors import T, as_tensors, column_values
@@ -220,12 +220,12 @@ class Loader(loader.Loader[T]):
     ) -> None:
         if not isinstance(scale_on, str) or scale_on not in ("cpu", "device"):
             raise RequestError(f"scale_on={scale_on!r}; scale_on must be 'cpu' or 'device'")
-        self.device = None if device is None else _parse_device(device)
+        self.device = None if device is None else parse_device(device)
         self.pin_memory, self.scale_on = check_bool("pin_memory", pin_memory), scale_on
         if self.pin_memory:
             if allocate is not None:
                 raise RequestError("pin_memory=True allocates memory itself; leave out allocate")
-            if not _has_accelerator():
+            if not has_accelerator():
                 raise RequestError(
                     "pin_memory=True, but torch finds no device that copies from pinned memory; "
                     "leave pin_memory out"
@@ -380,28 +380,3 @@ def _parse_group(group: Any, rank: Any) -> Any:
             f"process_group is a {type(group).__name__}; it must be a ProcessGroup or a DeviceMesh"
         )
     return group
-
-
-def _has_accelerator() -> bool:
-    """Return whether there is a device that copies from pinned memory."""
-    return bool(getattr(torch, "accelerator", torch.cuda).is_available())
-
-
-def _parse_device(device: Any) -> Any:
-    """Return the torch.device; RequestError if it cannot be used."""
-    try:
-        parsed = torch.device(device)
-        if parsed.type != "cuda":
-            torch.empty(0, device=parsed)
-    except (RuntimeError, TypeError, AssertionError, ImportError) as error:
-        if type(device) is str and re.fullmatch(r"gpu(:\d+)?", device, re.IGNORECASE):
-            raise RequestError(
-                f"device={device!r}; give {device.lower().replace('gpu', 'cuda')!r} or 'cpu'"
-            ) from None
-        reason = re.split(r"[.:]?\s*\n|\. ", str(error))[0]
-        raise RequestError(f"device={device!r} cannot be used: {reason}") from None
-    if parsed.type == "cuda":
-        n = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if n == 0 or (parsed.index or 0) >= n:
-            raise RequestError(f"device={device!r}, but torch finds {n or 'no'} CUDA devices")
-    return parsed

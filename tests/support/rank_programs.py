@@ -56,9 +56,11 @@ def share(folder: Path, rank: int, world_size: int) -> Any:
 def differ(folder: Path, rank: int, world_size: int) -> Any:
     """What is said where one argument, the data, or the order of loaders differ."""
     reader = data(folder, rank)
+    named = {**reader.settings, "keys": {"label": "y"}, "valid": rank == 0}
     begin(folder, rank, world_size)
     loaders = {
         "same": lambda: cloudio.Loader(reader, 4),
+        "named": lambda: cloudio.Loader(reader.dataset.reader(**named), 4),
         "batch_size": lambda: cloudio.Loader(reader, 4 + rank),
         "seed": lambda: cloudio.Loader(reader, 4, seed=rank),
         "index": lambda: cloudio.Loader(reader, 4, index=range(rank, 20)),

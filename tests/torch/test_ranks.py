@@ -56,7 +56,7 @@ def test_ranks_are_found_and_share_each_epoch(folder, world_size):
 
 def test_loaders_of_ranks_that_differ_are_refused(folder):
     first, second = run_ranks("differ", 2, folder)
-    for name in "same", "share", "told":
+    for name in "same", "named", "share", "told":
         assert first[name] == second[name] == "fine"
     for name, difference in {
         "batch_size": r"batch_size is",
