@@ -150,6 +150,13 @@ typedef struct cio_flag {
 int cio_raise(cio_flag *flag); /* whether it was not raised before */
 int cio_is_raised(const cio_flag *flag);
 
+/* A number that threads count up. Begins as zeros; wraps. */
+typedef struct cio_counter {
+    unsigned value;
+} cio_counter;
+
+unsigned cio_count(cio_counter *counter); /* the number, from 1 on */
+
 /* Workers of this process that are alive. */
 int cio_thread_pool_n_workers(void);
 

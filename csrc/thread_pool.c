@@ -184,3 +184,8 @@ int cio_is_raised(const cio_flag *flag)
 {
     return atomic_load_explicit((const atomic_int *)&flag->value, memory_order_relaxed);
 }
+
+unsigned cio_count(cio_counter *counter)
+{
+    return 1 + atomic_fetch_add_explicit((atomic_uint *)&counter->value, 1, memory_order_relaxed);
+}

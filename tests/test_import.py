@@ -1,5 +1,7 @@
 """What `import cloudio` gives."""
 
+import sysconfig
+
 import pytest
 from processes import in_subprocess
 
@@ -21,6 +23,14 @@ def test_the_names_of_the_package_can_all_be_read():
     """
     assert in_subprocess(code, "without") == "False"
     in_subprocess(code, "with")
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_importing_cloudio_leaves_the_gil_off(monkeypatch):
+    """A module that is not declared safe without it turns it on, with a warning."""
+    monkeypatch.delenv("PYTHON_GIL", raising=False)
+    code = "import sys, cloudio, cloudio.stats, cloudio.splits; print(sys._is_gil_enabled())"
+    assert in_subprocess(code) == "False"
 
 
 @pytest.mark.parametrize(

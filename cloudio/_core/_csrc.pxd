@@ -76,6 +76,11 @@ cdef extern from "cloudio.h" nogil:
     int cio_raise(cio_flag *flag) noexcept
     int cio_is_raised(const cio_flag *flag) noexcept
 
+    ctypedef struct cio_counter:
+        pass
+
+    unsigned int cio_count(cio_counter *counter) noexcept
+
 
 cdef extern from "<fenv.h>" nogil:
     ctypedef struct fenv_t:

@@ -68,7 +68,7 @@ cdef object execute(
             release_files(job, job.n_descs)
     finally:
         c.cio_scratch_return(scratch)
-    if c.cio_thread_pool_is_refused() and not is_refusal_logged:
+    if c.cio_thread_pool_is_refused() and not c.cio_is_raised(&refusal_logged):
         log_refusal("reads use fewer than they may")
     if job.fault.code == NO_FAULT:
         return None
@@ -106,13 +106,13 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     """
     cdef int coldness = max_coldness(job)
     cdef int max_threads = n_threads
+    cdef bint is_eighth = c.cio_count(&first.runs) % 8 == 0
     cdef Py_ssize_t stored = 0, k
     if job.fetch != NULL and n_allowed > 1:
         max_threads = <int>max(n_threads, min(tuning.waiting, MAX_SCRATCH // job.scratch_bytes))
     # Of small reads of files that are warm, every eighth reads ahead.
-    first.n_runs += 1
     if coldness < 0 or (
-            coldness == c.CIO_WARM and job.n_bytes < tuning.thread_bytes and first.n_runs % 8 != 0):
+            coldness == c.CIO_WARM and job.n_bytes < tuning.thread_bytes and not is_eighth):
         return max_threads
     job.sparse = coldness == c.CIO_WARM
     for k in range(first.n_arrays):
@@ -154,15 +154,13 @@ cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexce
 
 # ---- the thread pool -----------------------------------------------------------------------------
 
-cdef bint is_refusal_logged = False
+cdef c.cio_flag refusal_logged
 
 
 cdef void log_refusal(what) except *:
     """Log, once, that the system starts no more threads."""
-    global is_refusal_logged
-    if is_refusal_logged:
+    if not c.cio_raise(&refusal_logged):
         return
-    is_refusal_logged = True
     import logging
     logging.getLogger("cloudio").warning(
         "the system starts no more threads (ulimit -u, or the limit of a container), so %s; raise "

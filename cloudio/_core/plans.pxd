@@ -14,7 +14,7 @@ cdef class BasePlan:
     cdef BandOp *ops  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
     cdef OutputKind kind  # of the output; NO_OUTPUT until everything is proved
-    cdef unsigned int n_runs  # that were executed
+    cdef c.cio_counter runs  # that were executed
     cdef bint uniform  # whether all arrays are scaled in the same way
     cdef tuple buffers  # that are read
 

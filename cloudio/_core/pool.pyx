@@ -3,6 +3,9 @@
 An array over a `Lease` refers to it, and so does a view of that array, or a tensor of another
 package over it.  When the lease is deallocated, its memory returns to the pool.  Weak references
 and finalizers cannot do this: they run while the garbage collector may still revive an object.
+
+Any thread may lend, take and let go.  Critical sections are locks where Python has no GIL, and
+nothing where it has one; nothing inside them runs Python bytecode.
 """
 cimport cython
 from cpython.buffer cimport (
@@ -17,7 +20,7 @@ cdef class Pool:
     memory of the first kind returns, and when ``stopped`` was set.
     """
     cdef readonly tuple sizes
-    cdef readonly Py_ssize_t capacity
+    cdef readonly Py_ssize_t capacity, n_lent  # the latter of the first kind
     cdef public size_t begun, taken  # these may wrap, whatever they are set to
     cdef public bint stopped
     cdef readonly object returned
@@ -37,24 +40,48 @@ cdef class Pool:
     def lend(self):
         """Begin a batch; return a `Lease` of each kind, of free memory or else of new."""
         cdef list free, memories = []
-        for free in self.free:
-            memories.append(free.pop() if free else None)
-        # Before `allocate` is called: other memory may return meanwhile.
-        self.begun += 1
+        with cython.critical_section(self):
+            for free in self.free:
+                memories.append(free.pop() if free else None)
+            # Before `allocate` is called: other memory may return meanwhile.
+            self.begun += 1
         try:
             return [
                 Lease(self, kind, self.allocate(n_bytes) if memory is None else memory)
                 for kind, (n_bytes, memory) in enumerate(zip(self.sizes, memories))
             ]
         except BaseException:
-            self.begun -= 1
+            with cython.critical_section(self):
+                self.begun -= 1
             raise
+
+    def begin(self):
+        """Begin a batch in memory that is not the pool's."""
+        with cython.critical_section(self):
+            self.begun += 1
+
+    def take(self):
+        """Note that a batch was taken."""
+        with cython.critical_section(self):
+            self.taken += 1
+
+    def take_all(self):
+        """Note that all batches that are begun were taken."""
+        with cython.critical_section(self):
+            self.taken = self.begun
+
+    def reset(self):
+        """Note that no batch is begun, nor taken."""
+        with cython.critical_section(self):
+            self.begun = self.taken = 0
 
     cdef int take_back(self, Py_ssize_t kind, memory) except -1:
         # Nothing here may run Python bytecode: a signal would be handled, and lost.
         cdef list free = self.free[kind]
-        if <double>len(free) + self.begun - self.taken < self.capacity:
-            free.append(memory)
+        with cython.critical_section(self):
+            if <double>len(free) + self.begun - self.taken < self.capacity:
+                free.append(memory)
+            self.n_lent -= kind == 0
         if kind == 0:
             self.returned.put(None)
         return 0
@@ -78,11 +105,34 @@ cdef class Lease:
             PyBuffer_Release(&self.view)
             raise ValueError(f"{n_bytes} bytes were allocated; it must be {needed}")
         self.held, self.pool, self.kind, self.memory = True, pool, kind, memory
+        with cython.critical_section(pool):
+            pool.n_lent += kind == 0
+
+    def renew(self):
+        """Return a new lease, of the calling thread, of the same memory; it takes this one's place.
+
+        Nobody else may use this one, or an array over it: they keep the memory alive, but it
+        returns to the pool without them.  ValueError if this was done before.
+        """
+        cdef Pool pool
+        with cython.critical_section(self):
+            pool, self.pool = self.pool, None
+        if pool is None:
+            raise ValueError("this lease was renewed; use the new one")
+        try:
+            renewed = Lease(pool, self.kind, self.memory)
+        except BaseException:
+            self.pool = pool
+            raise
+        with cython.critical_section(pool):
+            pool.n_lent -= self.kind == 0
+        return renewed
 
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.view)
-            self.pool.take_back(self.kind, self.memory)
+            if self.pool is not None:
+                self.pool.take_back(self.kind, self.memory)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.view.buf, self.view.len, 0, flags)
@@ -101,8 +151,9 @@ cdef class CancellationToken:
 
     cpdef cancel(self):
         """Set `Pool.stopped`, once: later the pool may belong to another iteration."""
-        cdef Pool pool = self.pool
-        self.pool = None
+        cdef Pool pool
+        with cython.critical_section(self):
+            pool, self.pool = self.pool, None
         if pool is not None:
             pool.stopped = True
             pool.returned.put(None)

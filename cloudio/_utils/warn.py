@@ -18,7 +18,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # There is no lock, because a forked child could find it held by a thread that it does not have.
 # If several threads warn at once, setdefault lets one through.
 _warned: dict[Hashable, object] = {}
-_logged: set[tuple[int, str]] = set()
+_logged: dict[tuple[int, str], object] = {}
 _suppressed = ContextVar("cloudio_suppressed", default=False)
 
 
@@ -71,11 +71,12 @@ def reset() -> None:
 
 def log_once(level: str, text: str) -> None:
     """Log a text at the level "info" or "warning", once for each process."""
-    key = os.getpid(), text
+    key, mine = (os.getpid(), text), object()
     # Nobody listens to a mere fact where logging was never imported.
-    if key in _logged or (level == "info" and "logging" not in sys.modules):
+    if level == "info" and "logging" not in sys.modules:
         return
-    _logged.add(key)
+    if _logged.setdefault(key, mine) is not mine:
+        return
     import logging  # imported here: importing cloudio takes a few ms less
 
     getattr(logging.getLogger("cloudio"), level)(escape_controls(text))

@@ -1,6 +1,7 @@
 """One iteration of a loader: the batches of an epoch that are still to come."""
 
 import os
+import threading
 from collections.abc import Iterator
 
 from .._core.pool import CancellationToken, Pool
@@ -35,6 +36,8 @@ class BatchIterator(Iterator[B]):
     Its thread ends when the iterator is closed, dropped or exhausted, when an error is raised in
     place of a batch, and with the interpreter.  `close` waits for the thread.  Dropping the last
     reference does not: the garbage collector may do that anywhere.
+
+    Threads may share it: each batch goes to one of them.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class BatchIterator(Iterator[B]):
     ) -> None:
         self._progress, self._hook = progress, hook
         self._closed, self._n_taken, self._process = False, 0, os.getpid()
+        # Reentrant: a signal may come while it is held.  No child of a fork takes it.
+        self._lock = threading.RLock()
         self.producer = producer = Producer(spec, pool, idle_pools, progress.epoch, hook)
         if producer.thread is not None:
             self._cancellation = CancellationToken(producer.pool)
@@ -71,6 +76,12 @@ class BatchIterator(Iterator[B]):
                 f"this iteration was begun in process {self._process}, which has its thread; "
                 "begin one in this process with iter(loader)"
             )
+        with self._lock:
+            return self._next()
+
+    def _next(self) -> B:
+        if self._closed:  # meanwhile
+            raise StopIteration
         if len(self) == 0:
             self.close()
             self._progress.end_epoch()

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core.pool import Pool
+from .._core.pool import Lease, Pool
 from ..reading.batch import Batch
 from ..reading.reader import Reader
 from .sampling.sampler import Samples, Shard
 
 # Samples are drawn at least this many at once: fewer cost as much time.
 _DRAWN_AT_ONCE = 1024
+# Without a GIL, an object whose last reference goes in a thread that did not make it is deallocated
+# when the thread that made it next runs Python code.  That may be long, if that thread waits.
+_FREE_THREADED = "free-threading" in sys.version
 # The pools that no iteration uses, each with the process that made it.
 IdlePools = list[tuple[int, Pool]]
 
@@ -130,18 +134,19 @@ class Producer:
                     raise got.error
                 finally:
                     del got  # its traceback refers to this frame
-            batch = got
+            batch = own(got) if _FREE_THREADED and self._spec.finish is None else got
         else:
             try:
                 batch = self._read(next(self._samples))
             finally:
-                pool.taken = pool.begun
-        # After the first batch, no earlier one is in use whose memory could come back.
-        self._n_returning = min(self.n_taken, 1) if self._holds_memory else 0
+                pool.take_all()
+        # Of the first batch, no earlier one can be about to come back, unless of another epoch.
+        is_first = self.n_taken == 0 and pool.n_lent <= pool.begun - pool.taken
+        self._n_returning = 1 if self._holds_memory and not is_first else 0
         self.n_taken += 1
         if ahead:
-            pool.taken += 1
-            if self._may_start():
+            pool.take()
+            if _FREE_THREADED or self._may_start():
                 pool.returned.put(None)
         return batch
 
@@ -185,7 +190,7 @@ class Producer:
     def _end(self) -> None:
         """Drop batches that were not taken, release waiting callers, and give the pool back."""
         _running.discard(self)
-        self.pool.begun = self.pool.taken = 0
+        self.pool.reset()
         with contextlib.suppress(Empty):
             while True:
                 self._ready.get_nowait()
@@ -217,6 +222,17 @@ class Producer:
         out = (image, label) if valid is None else (image, label, None, valid)
         batch = self._spec.reader.read(*samples, out=out)
         return batch if self._spec.finish is None else self._spec.finish(batch)
+
+
+def own(batch: Any) -> Any:
+    """Return a batch of the same memory, made by this thread; nobody may use the other one."""
+    arrays = (
+        np.ndarray(part.shape, part.dtype, part.base.renew())
+        if part is not None and type(part.base) is Lease
+        else part
+        for part in batch
+    )
+    return type(batch)(*arrays)
 
 
 # The producers whose threads run, in this process or the one that it was forked from.

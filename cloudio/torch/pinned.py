@@ -27,7 +27,7 @@ class PinnedPool(Pool):
     n_free: int = 1  # there is always some
 
     def lend(self) -> list[Any]:
-        self.begun += 1
+        self.begin()
         return list(map(allocate_pinned, self.sizes))
 
 

@@ -119,9 +119,9 @@ class StreamCopies(TransferHook):
         self._release(most=0, wait=False)
 
     def _next(self, producer: Producer) -> _DeviceBatch:
-        if not self._read:
-            self._read = [producer.take()]
-        copied = self._start_copy(self._read[0])
+        # Kept where the copy fails, which is then tried again; another thread may close meanwhile.
+        self._read = read = self._read or [producer.take()]
+        copied = self._start_copy(read[0])
         self._read = []
         return copied
 

@@ -47,11 +47,11 @@ def endless(loader):
 class Phoenix:
     """In a circle with itself; comes back to life when it is collected, with what it holds."""
 
-    def __init__(self, array, saved):
-        self.array, self.saved, self.me = array, saved, self
+    def __init__(self, number, array, saved):
+        self.number, self.array, self.saved, self.me = number, array, saved, self
 
     def __del__(self):
-        self.saved.append(self.array)
+        self.saved[self.number] = self.array
 
 
 WAYS = {
@@ -86,17 +86,18 @@ def test_a_thousand_batches_that_are_kept_somehow_stay_as_they_are(reader, prefe
 def test_batches_that_come_back_to_life_stay_as_they_are(images):
     memory = CountingAllocator()
     loader = cloudio.Loader(images, 4, prefetch=2, allocate=memory)
-    saved, before = [], []
+    # By number: in which order a collection finds them is Python's choice.
+    saved, before = {}, []
     gc.disable()
     try:
         for batch in itertools.islice(endless(loader), 60):
-            Phoenix(batch.image[:1], saved)
+            Phoenix(len(before), batch.image[:1], saved)
             before.append(batch.image[:1].tobytes())
             if len(before) % 10 == 0:
                 gc.collect()
     finally:
         gc.enable()
-    assert [array.tobytes() for array in saved] == before
+    assert [saved[k].tobytes() for k in range(len(saved))] == before
     del saved, batch
     assert memory.alive <= 2
     assert len(memory.asked) >= 60
@@ -174,6 +175,26 @@ def test_none_is_made_while_the_one_before_is_about_to_come_back(images, prefetc
         before = batch  # only now the last is let go
     assert before is not None
     assert memory.most_alive <= prefetch + 1
+
+
+def test_none_is_made_while_the_last_of_the_epoch_before_is_about_to_come_back(images):
+    memory = CountingAllocator()
+    loader = cloudio.Loader(images, 2, prefetch=2, allocate=memory)
+    before = None
+    for batch in loader:
+        before = batch
+    n_asked = len(memory.asked)
+    iteration = iter(loader)
+    producer = iteration.producer
+    assert soon(lambda: producer._ready.qsize() == 2)
+    batch = next(iteration)
+    time.sleep(0.02)
+    assert before is not None
+    assert producer._ready.qsize() == 1
+    before = batch  # only now the last is let go
+    assert soon(lambda: producer._ready.qsize() == 2)
+    assert len(memory.asked) == n_asked <= 3
+    iteration.close()
 
 
 def test_who_holds_nothing_while_waiting_needs_what_is_ahead(images):

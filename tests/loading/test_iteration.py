@@ -196,8 +196,8 @@ def test_many_starts_and_stops_leave_nothing(reader):
     n_blocks, n_bytes = leaks(some, 60)
     assert len(os.listdir("/proc/self/fd")) == descriptors
     assert threading.active_count() == n_threads
-    # No object, nor a small array, of each.
-    assert n_blocks < 30
+    # No object, nor a small array, of each; Python without a GIL frees some of its own later.
+    assert n_blocks < 60
     assert n_bytes < 300 * 60
 
 

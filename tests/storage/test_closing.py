@@ -190,10 +190,12 @@ def test_hundreds_of_opens_and_closes_leave_nothing(folder, io):
 
     rounds(2)
     descriptors = len(os.listdir("/proc/self/fd"))
-    n_blocks, n_bytes = leaks(rounds, scaled(50, 100))
+    n_rounds = scaled(100, 200)
+    n_blocks, n_bytes = leaks(rounds, n_rounds)
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    # No object, nor as much as the smallest struct, of each.
-    assert n_blocks < 30
+    # No object, nor as much as the smallest struct, of each.  Without a GIL, Python frees some of
+    # its own blocks later: some ten, however many rounds.
+    assert n_blocks < n_rounds
     assert n_bytes < 30 * 100
 
 

@@ -78,7 +78,8 @@ class MetadataTable:
             for name in some:
                 column = typed_column([x for part in parts for x in part.pop(name)])
                 column.setflags(write=False)
-                self._columns[name] = column
+                # Of several threads that read it at once, all keep the first one's.
+                self._columns.setdefault(name, column)
         columns = {name: self._columns[name] for name in names}
         if index is not None:
             columns = {name: column[index] for name, column in columns.items()}
