@@ -52,6 +52,13 @@ class Epochs(Generic[B]):
     def __iter__(self) -> BatchIterator[B]:
         """Return the batches of `epoch`, from its beginning or from a loaded state's position."""
         progress = self._progress.next()
+        batches: BatchIterator[B] = BatchIterator(self._start, progress)
+        self._last = batches.producer
+        self._progress = progress  # not before: if no thread can start, nothing has begun
+        return batches
+
+    def _start(self, progress: Progress) -> tuple[Producer, TransferHook]:
+        """Return what builds the batches from ``progress`` on, and what hands them out."""
         shard = self._begin(progress)
         if self._last is not None and self._last.pool.stopped:
             self._last.join()  # its memory can be used again
@@ -64,12 +71,8 @@ class Epochs(Generic[B]):
             self.prefetch,
             self._finish,
         )
-        batches: BatchIterator[B] = BatchIterator(
-            spec, self._take_pool(), self._idle_pools, progress, self._new_hook()
-        )
-        self._last = batches.producer
-        self._progress = progress  # not before: if no thread can start, nothing has begun
-        return batches
+        hook = self._new_hook()
+        return Producer(spec, self._take_pool(), self._idle_pools, progress.epoch, hook), hook
 
     @property
     def epoch(self) -> int:
@@ -77,7 +80,7 @@ class Epochs(Generic[B]):
         return self._progress.epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Make the next iteration this epoch.
+        """Make the next iteration this epoch, and the last one if no batch of it was taken.
 
         Parameters
         ----------
@@ -86,7 +89,12 @@ class Epochs(Generic[B]):
         """
         epoch = check_epoch(epoch)
         if epoch != self.epoch or self._progress.begun:
-            self._progress = Progress(epoch, 0)
+            self._move(Progress(epoch, 0))
+
+    def _move(self, progress: Progress) -> None:
+        """Go on from ``progress``: in the next iteration, and in one that was only prepared."""
+        self._progress.moved_to = progress
+        self._progress = progress
 
     def samples(self, positions: Index, epoch: int | None = None) -> Samples:
         """Return what the loader draws for some positions of an epoch.
@@ -210,10 +218,12 @@ class Epochs(Generic[B]):
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Make the next iteration continue at the position of a state.
 
+        So does the last iteration, if no batch of it was taken.
+
         Parameters
         ----------
         state : mapping of str to int
-            From `state_dict`.  Iterations that have begun are not changed.
+            From `state_dict`.  An iteration of which a batch was taken is not changed.
 
         Raises
         ------
@@ -221,8 +231,7 @@ class Epochs(Generic[B]):
             If the state belongs to other data, another seed or another version; it names the
             difference.
         """
-        epoch, position = check_state(state, self.state_dict(), self.num_samples)
-        self._progress = Progress(epoch, position)
+        self._move(Progress(*check_state(state, self.state_dict(), self.num_samples)))
 
     @cached_property
     def _fingerprint(self) -> int:

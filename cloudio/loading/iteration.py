@@ -2,22 +2,23 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from .._core.pool import CancellationToken, Pool
+from .._core.pool import CancellationToken
 from ..errors import RequestError
 from ..reading.batch import B
-from .prefetch import BatchSpec, IdlePools, Producer, TransferHook
+from .prefetch import Producer, TransferHook
 
 
 class Progress:
     """The progress of an iteration.  Each iteration has its own, and only it changes it.
 
-    ``begun``: a batch was handed out.
+    ``begun``: a batch was handed out.  ``moved_to``: where the loader was moved before that.
     """
 
     def __init__(self, epoch: int, position: int) -> None:
         self.epoch, self.position, self.begun = epoch, position, False
+        self.moved_to: Progress | None = None
 
     def next(self) -> "Progress":
         """Return the progress of an iteration that starts now.
@@ -41,28 +42,35 @@ class BatchIterator(Iterator[B]):
     """
 
     def __init__(
-        self,
-        spec: BatchSpec,
-        pool: Pool,
-        idle_pools: IdlePools,
-        progress: Progress,
-        hook: TransferHook,
+        self, start: Callable[[Progress], tuple[Producer, TransferHook]], progress: Progress
     ) -> None:
-        self._progress, self._hook = progress, hook
+        self._start, self._progress = start, progress
         self._closed, self._n_taken, self._process = False, 0, os.getpid()
         # Reentrant: a signal may come while it is held.  No child of a fork takes it.
         self._lock = threading.RLock()
-        self.producer = producer = Producer(spec, pool, idle_pools, progress.epoch, hook)
-        if producer.thread is not None:
-            self._cancellation = CancellationToken(producer.pool)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.producer, self._hook = self._start(self._progress)
+        if self.producer.thread is not None:
+            self._cancellation = CancellationToken(self.producer.pool)
             try:
-                producer.thread.start()
+                self.producer.thread.start()
             except RuntimeError as error:  # of Python, such as "can't start new thread"
                 raise RequestError(
                     f"the loader's thread cannot be started ({error}); pass prefetch=0, which "
                     "needs no thread, or raise the limit of processes (ulimit -u, or that of a "
                     "container)"
                 ) from None
+
+    def _follow(self) -> None:
+        """Begin again where the loader was moved to."""
+        self._end()
+        while self._progress.moved_to is not None:
+            self._progress = self._progress.moved_to
+        self._begin()
+        if self._closed:  # meanwhile
+            self._end()
 
     def __len__(self) -> int:
         """Return how many batches are still to come."""
@@ -82,6 +90,8 @@ class BatchIterator(Iterator[B]):
     def _next(self) -> B:
         if self._closed:  # meanwhile
             raise StopIteration
+        if self._progress.moved_to is not None and self._n_taken == 0:
+            self._follow()
         if len(self) == 0:
             self.close()
             self._progress.end_epoch()
@@ -99,8 +109,10 @@ class BatchIterator(Iterator[B]):
     def close(self) -> None:
         """End the iteration and its thread; closing it again does nothing."""
         self._closed = True
-        if os.getpid() != self._process:  # a forked child has no such thread
-            return
+        if os.getpid() == self._process:  # a forked child has no such thread
+            self._end()
+
+    def _end(self) -> None:
         self._hook.close()
         if self.producer.thread is not None:
             self._cancellation.cancel()

@@ -112,6 +112,19 @@ class LoaderSampler(data.Sampler):
                 yield drawn
 
 
+class OrderedLoaderSampler(LoaderSampler, data.SequentialSampler):
+    """That of a loader that does not shuffle: programs look for a sampler of this class."""
+
+    def __init__(self, loader: Loader[Any]) -> None:
+        super().__init__(loader)
+        self.data_source = LoaderDataset(loader)
+
+
+def sampler_of(loader: Loader[Any]) -> LoaderSampler:
+    """Return the sampler that a loader shows."""
+    return LoaderSampler(loader) if loader.shuffle else OrderedLoaderSampler(loader)
+
+
 class LoaderBatches:
     """The batches of a loader's next iteration, as tickets that its data set exchanges."""
 

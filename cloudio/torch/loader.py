@@ -25,7 +25,7 @@ from ..loading.prefetch import TransferHook
 from ..reading.arguments.keys import arrays_reader
 from ..reading.batch import Batch, L, MaskedBatch
 from ..reading.reader import Reader, check_reader
-from .compat import LoaderBatches, LoaderDataset, LoaderSampler, collate_done
+from .compat import LoaderBatches, LoaderDataset, LoaderSampler, collate_done, sampler_of
 from .devices import has_accelerator, parse_device
 from .pinned import PinnedPool, allocate_pinned, pinned_tensors
 from .scaling import Scaling, stored_reader
@@ -290,7 +290,7 @@ class Loader(loader.Loader[T]):
     @property
     def sampler(self) -> LoaderSampler:
         """The order of an epoch for this rank; its ``set_epoch`` is the loader's."""
-        return LoaderSampler(self)
+        return sampler_of(self)
 
     @property
     def batch_sampler(self) -> LoaderBatches:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import oracle
+import pytest
 from loading import DRAWN, N, batch_indices, digest, patch_bytes
 
 import cloudio
@@ -48,6 +49,38 @@ def test_an_iteration_of_which_nothing_was_taken_is_none(reader):
     loader.load_state_dict({**loader.state_dict(), "epoch": 0, "position": 12})
     iter(loader).close()
     assert batch_indices(loader) == whole[2:]
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_an_iteration_of_which_nothing_was_taken_follows_its_loader(reader, prefetch):
+    """Trainers make an iteration first, and then say which epoch it is."""
+    epochs = [batch_indices(each) for each in [cloudio.Loader(reader, 6)] for _ in range(4)]
+    loader = cloudio.Loader(reader, 6, prefetch=prefetch)
+    iteration = iter(loader)
+    for epoch in 1, 2:
+        loader.set_epoch(epoch)
+    assert len(iteration) == len(loader)
+    assert [batch.index.tolist() for batch in iteration] == epochs[2]
+    assert loader.epoch == 3
+    iteration = iter(loader)
+    loader.load_state_dict({**loader.state_dict(), "epoch": 1, "position": 12})
+    first = next(iteration)
+    assert loader.state_dict()["position"] == 18
+    assert [batch.index.tolist() for batch in (first, *iteration)] == epochs[1][2:]
+    iteration = iter(loader)
+    loader.set_epoch(3)
+    iteration.close()
+    assert list(iteration) == []
+    assert batch_indices(loader) == epochs[3]
+
+
+def test_only_the_last_iteration_follows_its_loader(reader):
+    epochs = [batch_indices(each) for each in [cloudio.Loader(reader, 6)] for _ in range(2)]
+    loader = cloudio.Loader(reader, 6)
+    before, last = iter(loader), iter(loader)
+    loader.set_epoch(1)
+    assert [batch.index.tolist() for batch in before] == epochs[0]
+    assert [batch.index.tolist() for batch in last] == epochs[1]
 
 
 def test_an_iteration_in_progress_goes_on_when_its_loader_changes(reader):

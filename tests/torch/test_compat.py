@@ -334,3 +334,14 @@ def test_same_bytes_as_a_loader_of_arrays(reader):
         cloudio.torch.Loader(reader, 3, weights=weights, **DRAWN), arrays, strict=True
     ):
         assert same_bytes(batch.image, wanted.image)
+
+
+def test_the_sampler_of_a_loader_in_order_is_a_sequential_one(reader):
+    """Lightning looks for this class before it overfits to some batches."""
+    for shuffle in True, False:
+        loader = cloudio.torch.Loader(reader, 3, shuffle=shuffle)
+        assert isinstance(loader.sampler, torch.utils.data.SequentialSampler) is not shuffle
+    assert list(loader.sampler) == list(range(11))
+    assert len(loader.sampler) == len(loader.sampler.data_source) == 11
+    loader.sampler.set_epoch(3)
+    assert loader.epoch == 3
