@@ -24,8 +24,9 @@ def explain_to_torch() -> None:
 
 def register(collate: Callable[..., Any], replace: bool = False) -> None:
     """Make torch's own collate call ``collate`` for samples that are batches, and keep dates."""
-    functions = sys.modules["torch.utils.data._utils.collate"].default_collate_fn_map
-    if replace or Batch not in functions:
+    module = sys.modules.get("torch.utils.data._utils.collate")
+    functions = getattr(module, "default_collate_fn_map", None)  # it may move one day
+    if functions is not None and (replace or Batch not in functions):
         functions.update(dict.fromkeys(COLLATED, collate))
         # torch has no type for them; where it learns one, that is used.
         functions.setdefault(np.datetime64, _collate_dates)

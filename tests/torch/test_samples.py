@@ -232,8 +232,34 @@ def test_lists_of_samples_come_out_of_workers(source):
         same(cloudio.torch.collate(samples), source, [sample.index for sample in samples])
 
 
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata's, to torch
+@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("around", ["itself", "items", "concatenated", "part"])
+def test_a_stateful_data_loader_resumes_with_the_same_samples(source, around, n):
+    stateful = pytest.importorskip(
+        "torchdata.stateful_dataloader", reason="torchdata is not installed"
+    )
+    made = AROUND[around](source)
+
+    def loader():
+        return stateful.StatefulDataLoader(made, 2, num_workers=n)
+
+    whole = loader()
+    batches = iter(whole)
+    same(next(batches), source, patches(made)[:2])
+    state = whole.state_dict()
+    assert [b.index.tolist() for b in batches]
+    resumed = loader()
+    resumed.load_state_dict(state)
+    index = []
+    for batch in resumed:
+        same(batch, source, batch.index.tolist())
+        index += batch.index.tolist()
+    assert index == patches(made)[2:]
+
+
 def test_pinned_memory_is_asked_for_in_vain(ds):
-    if torch.accelerator.is_available():
+    if getattr(torch, "accelerator", torch.cuda).is_available():
         pytest.skip("there is a device")
     source = make_reader(ds)
     with pytest.warns(UserWarning, match="pin_memory"):
