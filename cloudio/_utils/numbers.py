@@ -3,23 +3,42 @@
 `is_...` returns a bool; `check_...` returns the value itself or raises RequestError.
 """
 
+import functools
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from .._core.runtime import DefaultFloats
 from ..errors import RequestError
 from .tensors import as_host_array, check_not_masked, numpy_name
 from .text import counted, listed, shown, suggest
 
+P = ParamSpec("P")
+R = TypeVar("R")
 INT64 = np.dtype(np.int64)
 MOST_INT64 = np.iinfo(INT64).max
 _SEQUENCES = list, tuple
 _BOOLS = bool, np.bool_
 # Subclasses of numbers in Python or numpy that are not accepted as numbers.
 _NO_NUMBERS = bool, np.bool_, np.timedelta64
+
+
+def in_default_floats(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function compute as at the start of a program, whatever its caller has set since.
+
+    Numbers are rounded to nearest, subnormals are kept, and numpy only warns.  Python reads and
+    writes decimal fractions wrongly in another rounding mode.
+    """
+
+    @functools.wraps(function)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> R:
+        with DefaultFloats(), np.errstate(all="warn", under="ignore"):
+            return function(*args, **kwargs)
+
+    return computed
 
 
 def is_whole(number: Any) -> bool:
@@ -119,7 +138,7 @@ def per_band(what: str, given: Any, n_bands: int) -> list[float]:
 
 def overflows_float32(numbers: Sequence[float]) -> bool:
     """Return whether one of these is too large for float32."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         return not np.isfinite(np.array(numbers).astype(np.float32)).all()
 
 

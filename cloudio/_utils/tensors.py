@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.runtime import DefaultFloats
 from ..errors import RequestError
 
 _PLAIN = (np.ndarray, np.memmap, int, list, tuple)
@@ -94,5 +95,6 @@ def ratio(part: Any, whole: Any) -> np.ndarray:
     """Return ``part / whole`` in float64, NaN if ``whole`` is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     out = np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan)
-    np.divide(part, whole, out=out, where=whole != 0)
+    with DefaultFloats(), np.errstate(all="warn", under="ignore"):
+        np.divide(part, whole, out=out, where=whole != 0)
     return out

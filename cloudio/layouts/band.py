@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from .._utils.numbers import is_finite
+from .._core.runtime import DefaultFloats
+from .._utils.numbers import in_default_floats, is_finite
 from ..errors import LayoutError
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
@@ -119,7 +120,8 @@ class Band:
         summand = 0.0 if self.add_offset is None else self.add_offset
         if not (is_finite(factor) and factor and is_finite(summand)):
             return  # band_checks.py refuses it
-        own = float(factor), float(summand) / float(factor)
+        with DefaultFloats():
+            own = float(factor), float(summand) / float(factor)
         # Copies and pickles have both, and then they agree.
         if (self.scale, self.offset) not in ((1.0, 0.0), own):
             raise EntryError(
@@ -132,6 +134,7 @@ class Band:
         object.__setattr__(self, "offset", own[1])
 
     @property
+    @in_default_floats
     def factors(self) -> tuple[float, float] | None:
         """The factor and the summand of stored numbers, ``x * factor + summand``.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .._utils.files import read_whole
+from .._utils.numbers import in_default_floats
 from .._utils.paths import exists, not_found
 from .._utils.text import not_utf8, shown
 from ..errors import LayoutError
@@ -27,6 +28,7 @@ _TOKEN = re.compile(
 KeyPath = tuple[str | int, ...]
 
 
+@in_default_floats
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
     if not exists(path):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from .._utils.numbers import is_whole
+from .._utils.numbers import in_default_floats, is_whole
 from .band import Band
 from .labels import LabelMap
 from .layout import Layout
@@ -17,6 +17,7 @@ _WIDTH = 100
 _EXACT = 1e15
 
 
+@in_default_floats
 def to_toml(layout: Layout) -> str:
     """Return the TOML of a layout; read back, it is an equal layout."""
     valid = layout.valid

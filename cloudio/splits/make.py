@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._utils.keywords import explain_unknown
+from .._utils.numbers import in_default_floats
 from .._utils.types import SupportsArray
 from .._utils.warn import warn
 from ..errors import RequestError
@@ -23,6 +24,7 @@ _GROUP_HINT = (
 )
 
 
+@in_default_floats
 @explain_unknown({"by": "did you mean group?"})
 def make_splits(
     ds: Dataset,

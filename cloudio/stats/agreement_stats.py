@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._utils.numbers import in_default_floats
 from .._utils.tensors import frozen, ratio
 from .._utils.text import escape_controls, listed
 from ..errors import RequestError
@@ -132,6 +133,7 @@ class Agreement(Result):
         return _balanced_accuracy(self.per_patch)
 
     @property
+    @in_default_floats
     def kappa(self) -> float:
         """Cohen's kappa: the agreement beyond what the shares of the classes give by chance.
 
@@ -300,6 +302,7 @@ class Agreement(Result):
         )
 
 
+@in_default_floats
 def _balanced_accuracy(matrices: np.ndarray) -> np.ndarray:
     """Return (matrix,): the mean of the producer's accuracies that are not NaN."""
     rates = ratio(matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=2))

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .._utils.numbers import is_number
+from .._utils.numbers import in_default_floats, is_number
 from .._utils.tensors import ratio
 from .._utils.text import escape_controls, listed, percent, suggest
 from .._utils.warn import warn_once
@@ -94,6 +94,7 @@ class ClassStats(Result):
         most = self.classes[self.per_patch.argmax(axis=1)]
         return np.where(self.per_patch.any(axis=1), most, -1)
 
+    @in_default_floats
     def weights(self, how: Formula = "balanced", *, beta: float | None = None) -> np.ndarray:
         """Return a weight for each class, for the loss of a training.
 

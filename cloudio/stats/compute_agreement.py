@@ -7,6 +7,7 @@ import numpy as np
 
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
+from .._utils.numbers import in_default_floats
 from .._utils.progress import progress_bar
 from .._utils.tensors import frozen
 from ..errors import RequestError
@@ -57,6 +58,7 @@ def agreement(
 ) -> ResultSet[Agreement]: ...
 
 
+@in_default_floats
 @explain_unknown()
 def agreement(
     ds: Dataset,

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
-from .._utils.numbers import is_whole, overflows_float32
+from .._utils.numbers import in_default_floats, is_whole, overflows_float32
 from .._utils.progress import Advance, progress_bar
 from .._utils.tensors import frozen
 from .._utils.types import Scale, SupportsArray
@@ -27,6 +27,7 @@ from .provenance import Provenance
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
 
 
+@in_default_floats
 @explain_unknown()
 def bands(
     ds: Dataset,

@@ -7,6 +7,7 @@ import numpy as np
 
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
+from .._utils.numbers import in_default_floats
 from .._utils.progress import progress_bar
 from .._utils.tensors import frozen
 from ..layouts.labels import LabelMap
@@ -51,6 +52,7 @@ def classes(
 ) -> ResultSet[ClassStats]: ...
 
 
+@in_default_floats
 @explain_unknown()
 def classes(
     ds: Dataset,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
 from .._utils.files import check_writable, open_bytes, read_json, write_file
+from .._utils.numbers import in_default_floats
 from .._utils.paths import exists, is_file, local_path, not_found
 from .._utils.text import escape_controls, escape_lines
 from ..errors import RequestError
@@ -59,6 +60,7 @@ class Result:
         """
         return self.of.fits(ds)
 
+    @in_default_floats
     def json(self) -> str:
         """Return the result as JSON.
 
@@ -129,6 +131,7 @@ class Result:
         """
         raise NotImplementedError
 
+    @in_default_floats
     def __str__(self) -> str:
         parts = (
             _escaped_lines(part) if isinstance(part, str) else tables.text(*part)
@@ -140,6 +143,7 @@ class Result:
         names = ", ".join(self.of.arrays)
         return escape_controls(f"<cloudio.stats.{type(self).__name__} of {names}: {self.of}>")
 
+    @in_default_floats
     def _repr_html_(self) -> str:
         return "\n".join(
             f"<pre>{html.escape(_escaped_lines(part))}</pre>"
@@ -227,6 +231,7 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
 # ---- files ---------------------------------------------------------------------------------------
 
 
+@in_default_floats
 def load(path: str | os.PathLike[str]) -> Any:
     """Return the result that ``save`` wrote to a file.
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._utils.files import check_new_folder, new_folder
 from .._utils.keywords import explain_unknown
-from .._utils.numbers import check_whole
+from .._utils.numbers import check_whole, in_default_floats
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from .._utils.text import listed, suggest
@@ -31,6 +31,7 @@ from .scene import SIDE, Scene
 _PATCHES = MappingProxyType({"train": 8, "val": 2, "test": 2})
 
 
+@in_default_floats
 @explain_unknown()
 def synthesize(
     path: str | os.PathLike[str],

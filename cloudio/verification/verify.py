@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
+from .._utils.numbers import in_default_floats
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from ..errors import RequestError
@@ -34,6 +35,7 @@ _KEYWORDS = {
 }
 
 
+@in_default_floats
 @explain_unknown(_KEYWORDS)
 def verify(
     path: str | os.PathLike[str],

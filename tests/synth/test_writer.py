@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import inspect
 import os
 import shutil
 import stat
@@ -230,5 +231,5 @@ def test_numpy_numbers_are_whole_numbers_too(tmp_path):
 
 def test_the_default_cannot_be_changed():
     with pytest.raises(TypeError):
-        synthesize.__wrapped__.__defaults__[0]["train"] = 1
-    assert dict(synthesize.__wrapped__.__defaults__[0]) == {"train": 8, "val": 2, "test": 2}
+        inspect.unwrap(synthesize).__defaults__[0]["train"] = 1
+    assert dict(inspect.unwrap(synthesize).__defaults__[0]) == {"train": 8, "val": 2, "test": 2}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.numbers import in_default_floats
 from ..._utils.tensors import as_host_array
 from ..._utils.text import counted
 from ...errors import RequestError
@@ -71,6 +72,7 @@ def hash_numbers(purpose: str, numbers: np.ndarray, seed: int, epoch: int) -> np
     return mix(mix(numbers.astype(np.uint64) + first) + second)
 
 
+@in_default_floats
 def cumulate(weights: np.ndarray) -> np.ndarray:
     """Return the cumulated weights as whole numbers of 62 bits.
 
@@ -107,6 +109,7 @@ def negative_log(bits: np.ndarray) -> np.ndarray:
     return out
 
 
+@in_default_floats
 def order_by_weight(weights: np.ndarray, seed: int, epoch: int, n: int) -> np.ndarray:
     """Return ``n`` places in the order in which a draw without replacement takes them.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._utils.numbers import per_band
+from ..._utils.numbers import in_default_floats, per_band
 from ..._utils.warn import warn_once
 from ..arguments.options import FLOAT_DTYPES
 from ..collection import Collection
@@ -54,6 +54,7 @@ class _BandUnits:
         return math.sqrt(part * (1 - part)) * self.step
 
 
+@in_default_floats
 def warn_about_units(
     dataset: Collection,
     names: Sequence[str],
@@ -168,7 +169,7 @@ def _warn_about_overflow(
     texts = []
     for band in bands:
         ends = np.clip(band.normalized, *limits) if limits != (None, None) else band.normalized
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             if np.isinf(np.asarray(ends).astype(dtype)).any():
                 largest = max(ends, key=abs)
                 texts.append(f"{band.name} stores {band.dtype}, which can be {largest:,.6g}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.numbers import in_default_floats
 from .dates import parse_dates
 
 # Digits with leading zeros are a name, and so are more digits than a float64 distinguishes.
@@ -49,6 +50,7 @@ def typed_column(column: Sequence[str]) -> np.ndarray[Any, Any]:
     return _text(column)
 
 
+@in_default_floats
 def _numbers(fields: Sequence[str]) -> np.ndarray[Any, Any] | None:
     if not all(map(_NUMBER.fullmatch, filter(None, fields))):
         return None

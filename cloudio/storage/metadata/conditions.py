@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..._utils.numbers import is_number
+from ..._utils.numbers import in_default_floats, is_number
 from ..._utils.text import listed, shown, suggest
 from ...errors import RequestError
 from .columns import typed_column
@@ -57,6 +57,7 @@ def _find_column(names: Sequence[str], name: Any, where: Any) -> str:
     return name
 
 
+@in_default_floats
 def column_text(column: np.ndarray) -> list[str]:
     """Return each field as text, the same for equal fields of columns of different types.
 
