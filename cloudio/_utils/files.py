@@ -4,9 +4,9 @@ import errno
 import io
 import json
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -348,15 +348,23 @@ def _followed(path: Path) -> Path:
 @contextmanager
 def _private_folder(path: Path) -> Iterator[Path]:
     """Give a folder of its own beside ``path``; it is removed with everything in it."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.partial-", dir=path.parent))
-    try:
+    folder = path.parent / f".{path.name[:40]}.partial-{secrets.token_hex(8)}"
+    try:  # before the folder is there: an interrupt may come at any moment, at its making too
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
-        for _ in range(3):  # a system that has failed once may do it the next time
-            with suppress(OSError):  # which it raises although errors are ignored
-                shutil.rmtree(folder, ignore_errors=True)
-            if not os.path.lexists(folder):
-                break
+        try:
+            _remove(folder)
+        finally:  # after an interrupt
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(3):  # a system that has failed once may do it the next time
+        with suppress(OSError):  # which it raises although errors are ignored
+            shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            break
 
 
 def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:

@@ -31,7 +31,7 @@ from .cold_workload import (
     open_files,
     started_pool,
 )
-from .page_cache import free_shared_bytes
+from .page_cache import free_shared_bytes, interrupts_for_parent
 from .timing import with_threads
 from .workload import Workload
 
@@ -168,15 +168,20 @@ class _Loader:
             # A forked worker would inherit the mappings of this process.
             multiprocessing_context="spawn",
         )
-        self.release()
+        with interrupts_for_parent():
+            batches = self._releasing()
+        list(batches)
 
     def close(self) -> None:
         del self.loader
 
     def release(self) -> None:
+        list(self._releasing())
+
+    def _releasing(self) -> Iterator[Any]:
         """Let every worker release its pages: batches go round, so each worker gets one."""
         self.batches[:] = [[None]] * _WORKERS
-        list(self.loader)
+        return iter(self.loader)
 
     @contextmanager
     def opened(self, workload: ColdWorkload) -> Iterator[Read]:

@@ -5,11 +5,13 @@ For cold.py and train.py.  Nothing here writes to a file.
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,6 +136,30 @@ def usage() -> Usage:
     """Return CPU seconds, bytes read from disks, and page faults that waited for a disk."""
     cpu_seconds, read_bytes, major_faults = zip(*map(_usage_of, _processes()), strict=True)
     return Usage(sum(cpu_seconds), sum(read_bytes), sum(major_faults))
+
+
+@contextmanager
+def interrupts_for_parent() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started in the block: this process ends them.
+
+    A terminal sends it to all of them, and each would print a traceback.  Here it is handled when
+    the block ends: a process that is half started prints one too.
+    """
+    resource_tracker.ensure_running()  # which unblocks the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Another thread of this process may get it, and then Python calls the handler in this one.
+    received: list[int] = []
+    is_main, handler = threading.current_thread() is threading.main_thread(), None
+    if is_main:
+        handler = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if received:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _processes() -> list[int]:

@@ -6,7 +6,6 @@ candidates are in train_candidates.py.
 
 import contextlib
 import multiprocessing
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -23,7 +22,7 @@ from ..loading.sampling.sampler import Samples
 from ..reading.batch import Batch
 from ..reading.dataset import Dataset, open
 from ..reading.reader import Reader
-from .page_cache import Pss, usage
+from .page_cache import Pss, interrupts_for_parent, usage
 from .timing import Candidate, check
 from .workload import Workload
 
@@ -222,9 +221,10 @@ def run_apart(candidate: TrainCandidate, workload: TrainWorkload) -> ConsumerRun
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(candidate, workload, theirs))
-    process.start()
-    theirs.close()
     try:
+        with interrupts_for_parent():
+            process.start()
+        theirs.close()
         with ours:
             found = ours.recv()
     except EOFError:
@@ -233,10 +233,12 @@ def run_apart(candidate: TrainCandidate, workload: TrainWorkload) -> ConsumerRun
             f"{candidate.name}: its process ended with status {process.exitcode} and no result"
         ) from None
     except BaseException:
-        process.terminate()
+        if process.pid is not None:
+            process.terminate()
         raise
     finally:
-        process.join()
+        if process.pid is not None:
+            process.join()
     if isinstance(found, CloudioError):
         raise found
     result: ConsumerRun = found
@@ -244,8 +246,6 @@ def run_apart(candidate: TrainCandidate, workload: TrainWorkload) -> ConsumerRun
 
 
 def _child(candidate: TrainCandidate, workload: TrainWorkload, pipe: Connection) -> None:
-    # Ctrl-C reaches the parent too, which ends this process then.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with pipe, contextlib.suppress(BrokenPipeError):  # the parent is gone
         try:
             pipe.send(run_consumer(candidate, workload))

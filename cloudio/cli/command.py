@@ -13,6 +13,7 @@ from .._utils.machine import warn_about_variables
 from .._utils.text import suggest
 from .._version import __version__
 from ..errors import CloudioError, CloudioWarning
+from .process import run_alone
 from .terminal import printable, warnings_as_sentences, write_error
 from .words import arrange
 
@@ -66,11 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
     0: the command did its work.  1: ``verify`` found what ``--fail-on`` names.  2: the command
-    could not do its work, and one line on stderr says why.  130: it was interrupted.
+    could not do its work, and one line on stderr says why.  130: it was interrupted.  128 plus the
+    number of another signal: that signal ended it.
+
+    Without ``argv`` the words are those of this process, which ends after the command; then it
+    handles signals.
     """
+    if argv is None:
+        return run_alone(lambda: main(sys.argv[1:]))
     try:
         with printable():
-            return _run(_parse(sys.argv[1:] if argv is None else argv))
+            return _run(_parse(argv))
     except KeyboardInterrupt:
         return 130
 

@@ -2,8 +2,6 @@
 
 import argparse
 import re
-import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,19 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # numpy imports it when first used, and loses a signal's exception raised meanwhile.
-    import numpy.random  # noqa: F401
-
     from .._utils.progress import on_terminal
     from ..synth.writer import synthesize
 
     patches = parse_patches(arguments.patches)
-    # As after Ctrl-C: files that are half-written are removed.
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
     written = ", ".join(f"{name} {n}" for name, n in patches.items())
     write(f"{arguments.path}: {written} patches")
     return 0

@@ -55,13 +55,10 @@ class BatchIterator(Iterator[B]):
         if self.producer.thread is not None:
             self._cancellation = CancellationToken(self.producer.pool)
             try:
-                self.producer.thread.start()
-            except RuntimeError as error:  # of Python, such as "can't start new thread"
-                raise RequestError(
-                    f"the loader's thread cannot be started ({error}); pass prefetch=0, which "
-                    "needs no thread, or raise the limit of processes (ulimit -u, or that of a "
-                    "container)"
-                ) from None
+                _start_thread(self.producer.thread)
+            except BaseException:  # a signal; the thread may run all the same
+                self._cancellation.cancel()
+                raise
 
     def _follow(self) -> None:
         """Begin again where the loader was moved to."""
@@ -117,3 +114,17 @@ class BatchIterator(Iterator[B]):
         if self.producer.thread is not None:
             self._cancellation.cancel()
             self.producer.join()
+
+
+def _start_thread(thread: threading.Thread) -> None:
+    """Start a thread; RequestError if there can be no more threads."""
+    try:
+        thread.start()
+    except RuntimeError as error:  # of Python, such as "can't start new thread"
+        if thread.ident is not None:
+            # It runs, and a signal came: `threading` then releases a lock that it does not hold.
+            raise error.__context__ or error from None
+        raise RequestError(
+            f"the loader's thread cannot be started ({error}); pass prefetch=0, which needs no "
+            "thread, or raise the limit of processes (ulimit -u, or that of a container)"
+        ) from None

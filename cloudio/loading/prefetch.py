@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -198,6 +199,7 @@ class Producer:
         self.pool.stopped = False
         if not self._idle_pools:
             self._idle_pools.append((os.getpid(), self.pool))
+        _ended.append(threading.current_thread())  # drops an older one here
 
     def _may_start(self) -> bool:
         n_in_progress = self.pool.begun - self.pool.taken
@@ -237,12 +239,18 @@ def own(batch: Any) -> Any:
 
 # The producers whose threads run, in this process or the one that it was forked from.
 _running: set[Producer] = set()
+# The threads that ended last.  When a Thread is deallocated, a callback of the standard library
+# runs.  In the main thread a signal may be handled there, and then KeyboardInterrupt is lost.  So
+# each is kept until the main thread has forgotten it, and dropped by a later one.
+_ended: deque[threading.Thread] = deque(maxlen=16)
 
 
 @atexit.register
 def _stop_all() -> None:
     """Stop the threads before the interpreter takes apart what they use."""
-    for producer in list(_running):
+    running = list(_running)
+    for producer in running:  # before any is waited for: a signal may end the wait
         producer.pool.stopped = True
         producer.pool.returned.put(None)
+    for producer in running:
         producer.join()

@@ -3,7 +3,9 @@
 import errno
 import os
 import pickle
+import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +240,22 @@ def test_links_in_a_circle_are_an_error(tmp_path):
     with pytest.raises(WriteError, match="cannot be written"):
         write_file(tmp_path / "a", "x", force=True)
     assert names(tmp_path) == ["a", "b"]
+@pytest.mark.parametrize(("of", "name"), [(Path, "mkdir"), (shutil, "rmtree")])
+def test_an_interrupt_while_the_private_folder_comes_or_goes_leaves_nothing(
+    of, name, tmp_path, monkeypatch
+):
+    call, calls = getattr(of, name), []
+
+    def interrupted(*given, **named):
+        calls.append(given)
+        if name == "rmtree" and len(calls) == 1:
+            raise KeyboardInterrupt  # at its beginning
+        call(*given, **named)
+        if name == "mkdir":
+            raise KeyboardInterrupt  # at its end
+
+    monkeypatch.setattr(of, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_file(tmp_path / "x", "text")
+    assert calls
+    assert [x.name for x in tmp_path.iterdir()] == (["x"] if name == "rmtree" else [])
