@@ -142,24 +142,14 @@ def usage() -> Usage:
 def interrupts_for_parent() -> Iterator[None]:
     """Keep Ctrl-C from the processes that are started in the block: this process ends them.
 
-    A terminal sends it to all of them, and each would print a traceback.  Here it is handled when
-    the block ends: a process that is half started prints one too.
+    A terminal sends it to all of them, and each would print a traceback.
     """
     resource_tracker.ensure_running()  # which unblocks the signal
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # Another thread of this process may get it, and then Python calls the handler in this one.
-    received: list[int] = []
-    is_main, handler = threading.current_thread() is threading.main_thread(), None
-    if is_main:
-        handler = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
     try:
         yield
     finally:
-        if is_main:
-            signal.signal(signal.SIGINT, handler or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if received:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _processes() -> list[int]:

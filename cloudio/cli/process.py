@@ -9,6 +9,7 @@ from typing import NoReturn
 # Ctrl-C, `kill`, and a terminal that is closed.
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 _RETRY_SECONDS = 0.02
+_UNINTERRUPTED = "_weakrefset.py", "tempfile.py", "popen_spawn_posix.py"
 # What comes so soon after a signal is taken for the same: cleaning up is not interrupted.
 _SAME_SECONDS = 1.0
 
@@ -37,8 +38,8 @@ def run_alone(run: Callable[[], int]) -> int:
 class _EndingSignals:
     """Raises an exception for each signal that would end the process.
 
-    While a module is imported, an object is deallocated, or a temporary folder is made or removed,
-    it waits, unless there is a second signal.
+    While a module is imported, an object is deallocated, a temporary folder is made or removed, or
+    a process is started, it waits, unless there is a second signal.
 
     ``first``: the number of the first signal; 0 is none.
     """
@@ -92,13 +93,14 @@ class _EndingSignals:
 def _loses_exceptions(frame: FrameType | None) -> bool:
     """Return whether a frame belongs to an import, or to what runs at the end of an object.
 
-    Or to a temporary folder, which could stay.
+    Or to a temporary folder, which could stay, or to a process that is being started, which would
+    print a traceback.
     """
     while frame is not None:
         code = frame.f_code
         if code.co_name == "__del__" or code.co_filename.startswith("<frozen importlib"):
             return True
-        if code.co_filename.endswith(("_weakrefset.py", "tempfile.py")):
+        if code.co_filename.endswith(_UNINTERRUPTED):
             return True
         frame = frame.f_back
     return False
