@@ -226,10 +226,8 @@ def check_writable(path: str | os.PathLike[str], *, force: bool = False) -> None
 
 def _check_folder(path: Path, folder: Path) -> None:
     if not is_folder(folder):
-        where = f" {folder.absolute()}"
-        raise MissingFolderError(
-            f"{path} cannot be written: there is no folder{where}; make it first", path=path
-        )
+        message = f"{path} cannot be written: there is no folder {folder.absolute()}; make it first"
+        raise MissingFolderError(message, path=path)
     if not os.access(folder, os.W_OK):
         kind: type[WriteError] = WritePermissionError
         reason = f"no permission to write in {folder.absolute()}"
@@ -361,10 +359,9 @@ def _private_folder(path: Path) -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     for _ in range(3):  # a system that has failed once may do it the next time
-        with suppress(OSError):  # which it raises although errors are ignored
-            shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.lexists(folder):
-            break
+        if os.path.lexists(folder):
+            with suppress(OSError):  # which it raises although errors are ignored
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
@@ -380,8 +377,7 @@ def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:
 
 
 def _taken(path: Path) -> WriteError:
-    message = f"{path} exists already; force=True or --force replaces it"
-    return ExistingFileError(message, path=path)
+    return ExistingFileError(f"{path} exists already; force=True or --force replaces it", path=path)
 
 
 def _flush_tree(folder: Path) -> None:

@@ -240,6 +240,8 @@ def test_links_in_a_circle_are_an_error(tmp_path):
     with pytest.raises(WriteError, match="cannot be written"):
         write_file(tmp_path / "a", "x", force=True)
     assert names(tmp_path) == ["a", "b"]
+
+
 @pytest.mark.parametrize(("of", "name"), [(Path, "mkdir"), (shutil, "rmtree")])
 def test_an_interrupt_while_the_private_folder_comes_or_goes_leaves_nothing(
     of, name, tmp_path, monkeypatch
