@@ -39,9 +39,10 @@ def layout():
             Band(NASTY, unit=NASTY, wavelength=490),
             Band("l", kind="label", dtype="uint8"),
             Band("m", kind="label", dtype="uint8"),
+            Band(f"k {NASTY}", kind="label", dtype="uint8", file="k.dat"),
         ),
         presets={"p": ((NASTY,),)},
-        label_maps={"l": {NASTY: label_map}, "m": {NASTY: label_map}},
+        label_maps={name: {NASTY: label_map} for name in (f"k {NASTY}", "l", "m")},
     )
 
 
@@ -52,7 +53,7 @@ def folder(tmp_path):
     split.mkdir()
     numbers = np.arange(3 * 64, dtype="<i2")
     (split / f"{NASTY}.dat").write_bytes(numbers.tobytes())
-    for name in ("l.dat", "m.dat"):
+    for name in ("k.dat", "l.dat", "m.dat"):
         (split / name).write_bytes(bytes(64) + b"\1" * 128)
     (split / f"other {NASTY}.dat").write_bytes(numbers.tobytes())
     np.save(split / f"left {NASTY}.npy", np.zeros(5))
@@ -128,6 +129,9 @@ def test_errors_are_harmless(folder, call):
         ["stats", "--bands", "all", "--raw", "--no-labels", "--json"],
         ["stats", "--bands", f"no {NASTY}"],
         ["show", "--index", "9"],
+        ["bench", "--rounds", "1"],
+        ["bench", "--rounds", "1", "--json"],
+        ["bench", "--train", "--size", "9"],
     ],
 )
 def test_commands_are_harmless(folder, capsys, command):

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._utils.machine import facts, resolve_threads
 from .._utils.numbers import check_whole
-from .._utils.text import counted, megabytes
+from .._utils.text import counted, escape_controls, megabytes
 from .candidates import BASELINE, BEST_NUMPY, CLOUDIO, all_candidates, best_recipe
 from .limits import COPY_LIMIT, copy_limits
 from .report import Case, Column, Report, Row
@@ -168,8 +168,9 @@ def _summary(cases: Sequence[Case], threads: int) -> str:
 
 
 def _description(origin: str, bands: str, label: str | None, threads: int, rounds: int) -> str:
+    labels = f"label {escape_controls(label)}" if label else "no label with a map"
     return (
-        f"{origin}\n{bands}; {f'label {label}' if label else 'no label with a map'}\n"
+        f"{origin}\n{bands}; {labels}\n"
         f"{counted(threads, 'thread')}; pages in memory; medians of "
         f"{counted(rounds, 'interleaved round')}; every answer equals numpy's, bit for bit"
     )

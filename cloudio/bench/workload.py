@@ -14,7 +14,7 @@ import numpy as np
 import numpy.random
 
 from .._utils.progress import on_terminal
-from .._utils.text import counted
+from .._utils.text import counted, escape_controls
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import LabelMap, reachable_classes
 from ..layouts.layout import Layout
@@ -52,7 +52,7 @@ def open_data(
         whole = open(path, layout=layout)
         name = max(whole.splits, key=lambda name: len(whole.splits[name]))
         split = whole.split(name)
-        yield split, f"{path}: split {name}, {counted(len(split), 'patch')}"
+        yield split, escape_controls(f"{path}: split {name}, {counted(len(split), 'patch')}")
         return
     with tempfile.TemporaryDirectory(prefix="cloudio-bench-") as folder:
         made = Path(folder, "data")
@@ -72,7 +72,8 @@ def bands_of(dataset: Dataset) -> tuple[str, ...]:
 
 def which_bands(dataset: Dataset, bands: Sequence[str]) -> str:
     """Return the bands in words; without a preset, also how many there are."""
-    words, n = f"{counted(len(bands), 'band')} ({', '.join(bands)})", len(all_bands(dataset))
+    names, n = escape_controls(", ".join(bands)), len(all_bands(dataset))
+    words = f"{counted(len(bands), 'band')} ({names})"
     some = complete_preset(dataset) is None and len(bands) < n
     return f"{words}, the first of {n}" if some else words
 
