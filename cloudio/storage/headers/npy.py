@@ -3,6 +3,7 @@
 numpy reads it; an array that cannot be mapped as it is stored is refused here.
 """
 
+import ast
 import io
 import math
 import re
@@ -36,8 +37,12 @@ _MOST_BYTES, _MOST_BRACKETS = 10_000, 200
 _HEADER = re.compile(
     rb"""(?:'[^'\\\n]*+'|"[^"\\\n]*+"|-?\d{1,19}+(?:L\b)?+(?!\w)|True|False|None|[\[\](){},:\s])*+"""
 )
-# Whole numbers of Python 2, for which numpy warns.
+# Whole numbers of Python 2, and line ends that Python takes for an indent: numpy warns for them.
 _LONG = re.compile(rb"(?<=[(,\s])(\d+)L(?=[,)\s])")
+_LINE_END = re.compile(rb"[\n\r\f\v]")
+# Types as numpy writes them, and their names.  For others, such as "a5" and ("<i2", 1), versions of
+# numpy warn.
+_TYPE = re.compile(r"[<>=|]?(?!a\d*\Z)[A-Za-z?]\w*(\[\w+\])?", re.ASCII)
 # What numpy and Python raise for headers; which of them changes from version to version.
 _FAULTS = (
     *(ValueError, SyntaxError, tokenize.TokenError, TypeError, OverflowError, KeyError),
@@ -137,14 +142,31 @@ def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype
     # Else Python's parser would see arithmetic and depths that no header has.
     if not _HEADER.fullmatch(text) or max(map(text.count, (b"(", b"[", b"{"))) > _MOST_BRACKETS:
         raise _no_header(path, "its header does not describe an array")
-    text = _LONG.sub(rb"\1 ", text)
+    text = _LINE_END.sub(b" ", _LONG.sub(rb"\1 ", text))
     try:
+        _check_type(text)
         shape, fortran, dtype = read(io.BytesIO(begin[8:n_prefix] + text))
     except _FAULTS as error:
         raise _no_header(path, str(error)) from None
     if min(shape, default=0) < 0 or math.prod(shape) * max(dtype.itemsize, 1) >= 2**63:
         raise _no_header(path, f"its header has the shape {shape}")
     return tuple(map(int, shape)), fortran, dtype
+
+
+def _check_type(text: bytes) -> None:
+    """Raise one of `_FAULTS` unless a header's type is text, fields, or a type and a shape."""
+    entries = ast.literal_eval(text.decode("utf-8"))
+    if isinstance(entries, dict) and not _is_type(entries.get("descr", "u1")):
+        raise ValueError("its header does not describe an array")
+
+
+def _is_type(descr: Any) -> bool:
+    if isinstance(descr, str):
+        return _TYPE.fullmatch(descr) is not None
+    if isinstance(descr, list):
+        return all(isinstance(field, tuple) and _is_type(field[1:]) for field in descr)
+    first, *shape = descr
+    return _is_type(first) and all(isinstance(n, tuple) for n in shape)
 
 
 def _no_header(path: Path, reason: str) -> LayoutError:
