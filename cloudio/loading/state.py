@@ -68,7 +68,8 @@ def _stored_index(dataset: Collection, index: np.ndarray | None) -> bytes:
     return stored_index.astype("<i8").tobytes()
 
 
-def _is_number(given: Any) -> bool:
+def is_state_number(given: Any) -> bool:
+    """Return whether a state may hold that: a whole number of 64 bits, with or without a sign."""
     return is_whole(given) and -(2**64) < given < 2**64
 
 
@@ -84,7 +85,7 @@ def check_state(state: Any, own: Mapping[str, int], n_samples: int) -> tuple[int
             f"the state has version {shown(state['version'])}; this cloudio reads version {VERSION}"
         )
     given, wanted = {**_PLAIN, **state}, {**_PLAIN, **own}
-    if given.keys() != wanted.keys() or not all(map(_is_number, given.values())):
+    if given.keys() != wanted.keys() or not all(map(is_state_number, given.values())):
         raise RequestError(
             f"{shown(state)} is not the state of a loader; it must have whole numbers for "
             f"{listed(own)}"

@@ -11,12 +11,13 @@ import torch
 from torch.utils import data
 
 from .._utils.numbers import is_whole
-from .._utils.text import listed
+from .._utils.text import listed, shown
 from .._utils.types import Crop, Index, KeyNames, Origin, Symmetries
 from .._utils.warn import warn
 from ..errors import CloudioWarning, RequestError
 from ..loading.sampling.augmentation import Augmentation
 from ..loading.sampling.sampler import check_epoch, check_seed
+from ..loading.state import is_state_number
 from ..reading.arguments.indexing import resolve_index
 from ..reading.arguments.keys import keys_of
 from ..reading.batch import A, Batch, L, MaskedBatch
@@ -189,16 +190,17 @@ class Dataset(data.Dataset[T]):
         """
         own = self.state_dict()
         wrong = (
-            f"{state!r} is not the state of a Dataset; it must have whole numbers for {listed(own)}"
+            f"{shown(state)} is not the state of a Dataset; it must have whole numbers for "
+            f"{listed(own)}"
         )
-        if not isinstance(state, Mapping) or "version" not in state:
+        if not isinstance(state, Mapping) or not is_whole(state.get("version")):
             raise RequestError(wrong)
         for name in ("version", "seed", "patches"):
-            if name in state and state[name] != own[name]:
+            if is_state_number(given := state.get(name)) and given != own[name]:
                 raise RequestError(
-                    f"the state has {name}={state[name]}, but this Dataset has {name}={own[name]}"
+                    f"the state has {name}={given}, but this Dataset has {name}={own[name]}"
                 )
-        if state.keys() != own.keys() or not all(map(is_whole, state.values())):
+        if state.keys() != own.keys() or not all(map(is_state_number, state.values())):
             raise RequestError(wrong)
         epoch, cell = check_epoch(state["epoch"]), self._epoch_cell()
         cell[2] = _NOT_COUNTED
