@@ -193,10 +193,11 @@ def _unscaled(ds: "Dataset") -> list[str]:
 
 def _presets(ds: "Dataset") -> list[str]:
     """Return the presets whose bands all exist."""
+    present = set(ds.names)
     return [
         preset
         for preset, choices in ds.layout.presets.items()
-        if any(all(name in ds.names for name in choice) for choice in choices)
+        if any(present.issuperset(choice) for choice in choices)
     ]
 
 

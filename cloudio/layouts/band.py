@@ -166,7 +166,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class LayoutFile:
-    """The TOML file of a layout, and the line of each key of each array."""
+    """The TOML file of a layout, and the line of each key of each array; of "" its table's."""
 
     path: Path
     lines: Mapping[tuple[str, str], int]

@@ -22,6 +22,13 @@ def layout_digest(layout: Layout) -> str:
 
 def _plain(value: Any) -> Any:
     """Return the value as lists and strings; equal numbers, such as 1 and 1.0, are equal then."""
+    # First what there is most of: a map may have 65,536 codes.
+    if type(value) is int:
+        return {"number": str(value)}
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
     if isinstance(value, LabelMap):
         entries: list[Any] = [sorted(value.classes.items()), value.unlisted]
         if value.fields:
@@ -33,9 +40,5 @@ def _plain(value: Any) -> Any:
         return [_plain(getattr(value, field.name)) for field in fields(value) if field.compare]
     if isinstance(value, Mapping):
         return [[key, _plain(entry)] for key, entry in value.items()]
-    if isinstance(value, (tuple, list)):
-        return [_plain(entry) for entry in value]
-    if value is None or isinstance(value, str):
-        return value
     whole = is_whole(value) or float(value).is_integer()
     return {"number": str(int(value)) if whole else float(value).hex()}

@@ -76,10 +76,10 @@ class LabelMap:
                 f"classes={classes!r}; classes must be a mapping of codes to classes, or a list of "
                 "names"
             )
-        self._classes = tuple(
-            (check_whole("code", code), None if to is None else check_whole("class", to))
+        self._classes = {
+            check_whole("code", code): None if to is None else check_whole("class", to)
             for code, to in classes.items()
-        )
+        }
         self._fields: tuple[BitField, ...] = ()
         self._unlisted = None if unlisted is None else check_whole("class", unlisted)
         self._set_names(names, colors)
@@ -87,9 +87,10 @@ class LabelMap:
     def _set_names(self, names: Sequence[str] | None, colors: Sequence[str] | None) -> None:
         self._names = () if names is None else parse_class_names(names)
         self._colors = () if colors is None else parse_class_colors(colors)
-        given = [to for to in reachable_classes(self) if to is not None]
-        check_each_class("names", self._names, given)
-        check_each_class("colors", self._colors, given)
+        if self._names or self._colors:
+            given = [to for to in reachable_classes(self) if to is not None]
+            check_each_class("names", self._names, given)
+            check_each_class("colors", self._colors, given)
 
     def with_names(
         self, names: Sequence[str] | None, colors: Sequence[str] | None = None
@@ -185,7 +186,9 @@ class LabelMap:
         at, top = check_whole("threshold", at), check_whole("top", top, 1, _LARGEST_CODE)
         if not 0 < at <= top:
             raise RequestError(f"threshold={at}; threshold must be 1..{top}")
-        return cls({code: int(code >= at) for code in range(top + 1)})
+        label_map = cls({})
+        label_map._classes = {code: int(code >= at) for code in range(top + 1)}
+        return label_map
 
     @property
     def classes(self) -> dict[int, int | None]:
@@ -268,14 +271,14 @@ class LabelMap:
             In the order of the map.
         """
         n_codes = 256 ** np.dtype(stored).itemsize
-        codes = [code for code, _ in self._classes] or [field.code for field in self._fields]
+        codes = [*self._classes] or [field.code for field in self._fields]
         return [code for code in codes if not -n_codes // 2 <= code < n_codes]
 
     @property
     def as_threshold(self) -> tuple[int, int] | None:
         """The (at, top) with which `threshold` makes this map; None if it cannot."""
         top = len(self._classes) - 1
-        at = sum(to == 0 for _, to in self._classes)
+        at = sum(to == 0 for to in self._classes.values())
         if not (top >= _PERCENT and 0 < at <= top):
             return None
         made = self.with_names(None) == LabelMap.threshold(at, top=top)
@@ -294,19 +297,21 @@ class LabelMap:
         int or None
             None means ``ignore``.
         """
+        if code in self._classes:
+            return self._classes[code]
         matching = (field.to for field in self._fields if field.matches(code))
-        return dict(self._classes).get(code, next(matching, self._unlisted))
+        return next(matching, self._unlisted)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LabelMap):
             return NotImplemented
         own, others = (
-            (dict(x._classes), x._fields, x._unlisted, x._names, x._colors) for x in (self, other)
+            (x._classes, x._fields, x._unlisted, x._names, x._colors) for x in (self, other)
         )
         return own == others
 
     def __hash__(self) -> int:
-        return hash((frozenset(self._classes), self._fields, self._unlisted))
+        return hash((frozenset(self._classes.items()), self._fields, self._unlisted))
 
     def __repr__(self) -> str:
         unlisted = "" if self._unlisted is None else f", unlisted={self._unlisted}"
@@ -321,7 +326,7 @@ class LabelMap:
 def reachable_classes(label_map: LabelMap) -> set[int | None]:
     """Return the classes that a map can give; None means ``ignore``."""
     of_fields = (field.to for field in label_map._fields)
-    return {*label_map.classes.values(), *of_fields, label_map.unlisted}
+    return {*label_map._classes.values(), *of_fields, label_map.unlisted}
 
 
 def notable_codes(label_map: LabelMap) -> list[int]:

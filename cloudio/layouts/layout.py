@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .._utils.numbers import is_whole
 from .._utils.paths import local_path
@@ -127,6 +127,11 @@ class Layout:
         object.__setattr__(layout, "file", described.file)
         return layout
 
+    @cached_property
+    def has_wavelengths(self) -> bool:
+        """Whether the layout gives the wavelength of any array."""
+        return any(band.wavelength is not None for band in self.bands)
+
     def where(self, array: str, key: str) -> str:
         """Return the TOML file and line of a key, to begin a message with.
 
@@ -142,7 +147,8 @@ class Layout:
         """
         if self.file is None:
             return ""
-        return f"{self.file.path}, line {self.file.lines[array, key]}: "
+        lines = self.file.lines
+        return f"{self.file.path}, line {lines.get((array, key), lines[array, ''])}: "
 
     def band(self, name: str) -> Band | None:
         """Return the array with exactly that name.
@@ -229,15 +235,16 @@ class Layout:
             raise RequestError(
                 f"{asked!r} is ambiguous; in {where} it can be {listed(found, ' or ')}: give one"
             )
+        present = set(names)
         # A name may leave out its prefix, and so may one that is misspelled.
         spellings = [
             *names,
             *(n[len(p) :] for n in names for p in self.prefixes if n.startswith(p)),
-            *(alias for alias, name in self.aliases.items() if name in names),
+            *(alias for alias, name in self.aliases.items() if name in present),
             *(
                 preset
                 for preset, choices in self.presets.items()
-                if any(set(choice) <= set(names) for choice in choices)
+                if any(present.issuperset(choice) for choice in choices)
             ),
         ]
         hint = suggest(asked, spellings)

@@ -7,6 +7,10 @@ from .._utils.numbers import is_int64, is_real
 from .toml_table import Requirement
 
 
+# Each is compared with every array.
+_MOST_PREFIXES = 100
+
+
 def is_text(x: Any) -> bool:
     return isinstance(x, str) and x != ""
 
@@ -32,7 +36,10 @@ LAYOUT_KEYS: dict[str, Requirement] = {
     "name": TEXT,
     "patch": (lambda x: is_list_of(_is_size, x, 2), "[height, width], such as [256, 256]"),
     "valid": (lambda x: is_list_of(is_int64, x, 4), "[row, column, height, width]"),
-    "prefixes": TEXTS,
+    "prefixes": (
+        lambda x: TEXTS[0](x) and len(x) <= _MOST_PREFIXES,
+        f"a list of at most {_MOST_PREFIXES} strings",
+    ),
     "arrays": (lambda x: is_list_of(TABLE[0], x), "a list of tables, [[arrays]]"),
     "presets": TABLE,
     "aliases": TABLE,

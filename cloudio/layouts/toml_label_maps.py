@@ -9,6 +9,8 @@ from .labels import LabelMap
 from .toml_keys import CLASS, FIELD_KEYS, POLICY_KEYS, TABLE
 from .toml_table import Table
 
+# All codes of thresholds, which a few bytes list: as many as four maps of two bytes per code have.
+_MOST_CODES = 1 << 18
 # What a map is made of.
 _KINDS = ("classes", "fields", "threshold")
 
@@ -18,6 +20,7 @@ def read_label_maps(
 ) -> dict[str, dict[str, LabelMap]]:
     """Return the maps of each label by policy; ``names`` are the kinds of the known arrays."""
     maps: dict[str, dict[str, LabelMap]] = {}
+    n_codes = 0
     for array, policies in given.items():
         at = "label_maps", array
         if names[layout.array_name(array, names, *at)] != "label":
@@ -29,6 +32,10 @@ def read_label_maps(
             layout.require(TABLE, values, *at, policy)
             title = f"[label_maps.{array}.{policy}]"
             maps[array][policy] = _label_map(layout.inner(*at, policy, title=title, values=values))
+            n_codes += values.get("top", 100) + 1 if "threshold" in values else 0
+            if n_codes > _MOST_CODES:
+                message = f"thresholds up to here list {n_codes:,} codes; a layout may list "
+                raise layout.error(f"{message}{_MOST_CODES:,}: give a smaller top", *at, policy)
     return {array: policies for array, policies in maps.items() if policies}
 
 
@@ -39,6 +46,8 @@ def _label_map(table: Table) -> LabelMap:
         if names is not None:
             raise table.error("names with a list of classes; the list names them", "names")
         names = given["classes"]
+    if names is None and colors is None:
+        return label_map
     for key, named in ("names", (names, None)), ("colors", (None, colors)):
         try:
             label_map.with_names(*named)

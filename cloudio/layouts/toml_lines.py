@@ -24,13 +24,19 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
+# Keys without quotes, and a value without keys.
+_PLAIN = re.compile(r"[ \t]*([A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+)[ \t]*+=[^{]*+")
+
 # Keys, and numbers in lists, from the top of a file down.
 KeyPath = tuple[str | int, ...]
 
 
 @in_default_floats
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML."""
+    """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML.
+
+    Entries of a list may be left out: they have the line of its key.
+    """
     if not exists(path):
         raise not_found(path, "layout file")
     content = read_whole(path, _MOST_BYTES)
@@ -125,6 +131,11 @@ def _lines(statements: Iterable[tuple[int, str]]) -> dict[KeyPath, int]:
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for first, text in statements:
+        if plain := _PLAIN.fullmatch(text):  # as most are; the parser takes longer
+            keys = plain[1].split(".")
+            for n in range(1, len(keys) + 1):
+                found.setdefault((*table, *keys[:n]), first)
+            continue
         values = tomllib.loads(text)
         if text.lstrip().startswith("["):
             table = _header(values, counts)

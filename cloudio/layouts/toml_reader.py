@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import LayoutError
 from .band import Band, EntryError, LayoutFile, Window
 from .toml_arrays import read_arrays
-from .toml_keys import ARRAY_KEYS, LAYOUT_KEYS, TEXT, TEXTS, is_list_of, is_text
+from .toml_keys import LAYOUT_KEYS, TEXT, TEXTS, is_list_of, is_text
 from .toml_label_maps import read_label_maps
 from .toml_lines import KeyPath, load
 from .toml_table import Requirement, Table
@@ -52,8 +52,11 @@ def read(path: Path) -> Description:
         "aliases": _aliases(layout, given.get("aliases", {}), names),
         "prefixes": tuple(given.get("prefixes", ())),
     }
+    # "" has no line of its own, but that of the table.
     array_lines = {
-        (name, key): layout.line(*at, key) for name, at in tables.items() for key in ARRAY_KEYS
+        (name, key): layout.line("arrays", k, key)
+        for name, (_, k) in tables.items()
+        for key in ("", *given["arrays"][k])
     }
     return Description(fields, LayoutFile(path.absolute(), array_lines), layout, tables)
 

@@ -40,7 +40,8 @@ def default_bands(ds: Dataset) -> str | list[str] | list[tuple[str]]:
     light by their wavelengths or names, else the first three.  Only bands of known wavelengths make
     one picture; others are one picture in gray each.
     """
-    if any({*choice} <= {*ds.names} for choice in ds.layout.presets.get(_TRUE_COLOR, ())):
+    present = {*ds.names}
+    if any(present.issuperset(choice) for choice in ds.layout.presets.get(_TRUE_COLOR, ())):
         return _TRUE_COLOR
     preset = complete_preset(ds)
     names = list(select_bands(ds, all_bands(ds) if preset is None else preset))

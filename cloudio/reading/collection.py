@@ -213,6 +213,8 @@ class Collection:
                 f"{name!r} is not the name of an array; ds.reader() reads patches, and "
                 "ds.subset(index) selects them"
             )
+        if all(name in split.arrays for split in self._splits):
+            return name
         if not self.layout.matches(name, self.names):
             check_unknown_array(name, self._splits, self.layout, self.metadata_names, self.path)
         return self.layout.find(name, self.names, str(self.path))

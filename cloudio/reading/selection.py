@@ -57,9 +57,10 @@ def _band(dataset: Collection, name: str) -> str:
 
 
 def _default_bands(dataset: Collection) -> Sequence[str]:
+    present = set(dataset.names)
     for name, choices in dataset.layout.presets.items():
         # Not the next preset where one band is missing: that would be other data, unasked for.
-        if any(band in dataset.names for choice in choices for band in choice):
+        if any(band in present for choice in choices for band in choice):
             try:
                 return _preset(dataset, name, choices)
             except RequestError as error:
@@ -85,17 +86,19 @@ def all_bands(dataset: Collection) -> list[str]:
 
 def complete_preset(dataset: Collection) -> str | None:
     """Return the first preset of the layout whose bands all exist, if any."""
+    present = set(dataset.names)
     for name, choices in dataset.layout.presets.items():
-        if any(all(band in dataset.names for band in choice) for choice in choices):
+        if any(present.issuperset(choice) for choice in choices):
             return name
     return None
 
 
 def _preset(dataset: Collection, name: str, choices: Sequence[Sequence[str]]) -> Sequence[str]:
+    present = set(dataset.names)
     for choice in choices:
-        if all(band in dataset.names for band in choice):
+        if present.issuperset(choice):
             return choice
-    missing = [band for band in choices[0] if band not in dataset.names]
+    missing = [band for band in choices[0] if band not in present]
     raise RequestError(
         f"preset {name!r} needs {listed(missing)}; {dataset.path} has {listed(dataset.names)}"
     )

@@ -108,7 +108,7 @@ class Provenance:
             True if layout, splits, patch numbers, and names and types of the arrays are
             equal.  Pixel values are not compared.
         """
-        if not all(name in ds.names for name in self.arrays):
+        if not set(ds.names).issuperset(self.arrays):
             return False
         return Provenance.of(ds, list(self.arrays), self.window) == self
 

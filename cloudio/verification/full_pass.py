@@ -171,7 +171,7 @@ def _is_picture(layout: Layout, band: Band) -> bool:
 
     Radar, terrain and land cover of a place can be equal on other days; reflectance cannot.
     """
-    if any(known.wavelength is not None for known in layout.bands):
+    if layout.has_wavelengths:
         return band.wavelength is not None
     return band.kind == "band"
 

@@ -70,8 +70,7 @@ def why_not_measured(layout: Layout, band: Band | None) -> str | None:
         return _UNIT
     if band.dtype == "float32":
         return None
-    others_have = any(other.wavelength is not None for other in layout.bands)
-    return _NO_WAVELENGTH if others_have or band.kind == "label" else None
+    return _NO_WAVELENGTH if band.kind == "label" or layout.has_wavelengths else None
 
 
 def why_codes(band: Band, dtype: np.dtype[Any], histogram: np.ndarray) -> str | None:

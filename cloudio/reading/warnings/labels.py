@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from ...layouts.layout import Layout
 from ...storage.arrays import OpenArray
 from ..collection import Collection
 from ..selection import LabelSelection
+
+# Of a label whose codes are compared; a layout file could have a hundred thousand.
+_MOST_POLICIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ def _warn_about_policy(label: LabelRequest) -> None:
 
 def _disagreement(policies: Mapping[str, LabelMap]) -> str:
     """Return which codes become what under each policy; "" if all policies agree."""
+    policies = dict(islice(policies.items(), _MOST_POLICIES))
     found: dict[tuple[int | None, ...], list[int]] = {}
     for code in sorted({code for one in policies.values() for code in notable_codes(one)}):
         found.setdefault(tuple(m.of(code) for m in policies.values()), []).append(code)
@@ -188,8 +193,8 @@ def _disagreement(policies: Mapping[str, LabelMap]) -> str:
                 for (policy, one), to in zip(policies.items(), classes, strict=True)
             )
             what = "the code" if len(codes) == 1 else "the codes"
-            parts.append(f"{what} {listed(codes)}: {', '.join(each)}")
-    return "; ".join(parts)
+            parts.append(f"{what} {listed(codes)}: {listed(each)}")
+    return listed(parts, "; ")
 
 
 def _warn_about_ignore(label: LabelRequest, label_map: LabelMap, ignore: int) -> None:
