@@ -1,9 +1,11 @@
 """What somebody else wrote is read or refused: in limited time and memory, by one kind of error."""
 
+import contextlib
 import json
 import os
-import random
+import re
 import sys
+from decimal import Decimal
 
 import hostile_files
 import numpy as np
@@ -36,13 +38,13 @@ def layout_of(folder, text):
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
-@pytest.mark.parametrize("kind", hostile_files.KINDS)
+@pytest.mark.parametrize("kind", hostile_files.PARSERS)
 def test_odd_files_of_every_kind_are_used_or_refused(tmp_path, kind):
-    make = hostile_files.KINDS[kind][0]
+    """More of them: python tests/support/fuzzed_parsers.py --parser layout --runs 1000000."""
     accepted = 0
     n = scaled(150, 3000)
     for seed in range(n):
-        content = make(random.Random(f"{kind} {seed}"))
+        content = hostile_files.some_file(kind, seed)
         try:
             accepted += hostile_files.try_one(kind, content, tmp_path)
         except Exception as error:
@@ -69,6 +71,12 @@ def test_odd_files_of_every_kind_are_used_or_refused(tmp_path, kind):
         (f"{HEAD}{'x' * 5000} = 1\n{ARRAY}", "unknown key 'xxx"),
         (f"{HEAD}valid = {[0] * 100_000}\n{ARRAY}", "valid = [0, 0"),
         (f"{HEAD}{ARRAY}[label_maps.a.p]\nthreshold = 1\ntop = 1000000000\n", "1 to 65535"),
+        (
+            f"{HEAD}{ARRAY}[label_maps.a]\n"
+            + "".join(f"p{k} = {{ threshold = 1, top = 65535 }}\n" for k in range(9)),
+            "line 12: thresholds up to here list 327,680 codes; a layout may list 262,144",
+        ),
+        (f"{HEAD}prefixes = {list(map(str, range(101)))}\n{ARRAY}", "list of at most 100 strings"),
         (f'{HEAD}{ARRAY}file = "a\\u0000b"\n', "inside the split's folder"),
         (f'{HEAD}{ARRAY}file = "/etc/passwd"\n', "inside the split's folder"),
         (f'{HEAD}{ARRAY}file = "b/../../c"\n', "inside the split's folder"),
@@ -128,7 +136,87 @@ def test_each_line_of_a_layout_is_parsed_twice_at_most(tmp_path, monkeypatch):
     monkeypatch.setattr(toml_lines.tomllib, "loads", watch)
     text = f"{HEAD}{ARRAY}[presets]\nx = [\n" + '"a",\n' * 5000 + "]\n"
     layout_of(tmp_path, text)
-    assert sum(parsed) == 2 * len(text)
+    assert len(text) <= sum(parsed) <= 2 * len(text)
+
+
+def n_calls(call):
+    """How many functions a call calls, those of generators each time that they go on."""
+    n = 0
+
+    def count(frame, event, argument):
+        nonlocal n
+        n += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return n
+
+
+def use(folder, **request):
+    layout = Layout.from_toml(folder / "cloudio.toml")
+    with cloudio.open(folder, layout=layout) as ds:
+        repr(ds), ds._repr_html_()
+        ds.reader(scale=None, **request)
+        with contextlib.suppress(RequestError):
+            layout.find("nothing like it", ds.names, "there")
+    cloudio.verify(folder, layout=layout, full=False, progress=False)
+
+
+def arrays(n):
+    return "".join(f'[[arrays]]\nname = "B{k}"\ndtype = "uint8"\n' for k in range(n))
+
+
+def presets(n):
+    return arrays(2) + "[presets]\n" + "".join(f'p{k} = ["B0"]\n' for k in range(n))
+
+
+def incomplete_presets(n):
+    return arrays(4) + f'[presets]\np = [{n * """["B0", "B1", "B3"], """}]\n'
+
+
+def aliases(n):
+    return arrays(2) + "[aliases]\n" + "".join(f'p{k} = "B0"\n' for k in range(n))
+
+
+def policies(n):
+    maps = "".join(f"[label_maps.a.p{k}]\nclasses.{k} = 1\n" for k in range(n))
+    return arrays(1) + ARRAY + maps
+
+
+def codes(n):
+    listed = "".join(f"{k} = 1\n" for k in range(n))
+    return f"{arrays(1)}{ARRAY}[label_maps.a.p.classes]\n{listed}"
+
+
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
+@pytest.mark.parametrize("make", [arrays, presets, incomplete_presets, aliases, policies, codes])
+def test_work_grows_as_a_layout_does(tmp_path, make):
+    counts = []
+    for n in (300, 600):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        (folder / "cloudio.toml").write_text(text := HEAD + make(n))
+        names = re.findall(r'^name = "(a|B(?!3")\d+)"', text, re.MULTILINE)  # B3 is lacking
+        for name in names:
+            (folder / f"{name}.dat").write_bytes(bytes(16))
+        request = {"bands": ["B0"], "labels": ["a"]} if "a" in names else {"bands": names}
+        counts.append(n_calls(lambda folder=folder, request=request: use(folder, **request)))
+    assert counts[1] < 2.5 * counts[0], counts
+
+
+def test_each_array_is_found_by_its_name_without_a_look_at_the_others(tmp_path):
+    calls = []
+    for n in (20, 40):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        for k in range(n):
+            (folder / f"B{k}.dat").write_bytes(bytes(16))
+        with cloudio.open(folder, layout=layout_of(folder, HEAD + arrays(n))) as ds:
+            calls.append(n_calls(lambda ds=ds: ds.find("B7")))
+    assert calls[0] == calls[1] < 20
 
 
 def test_links_to_their_own_folder_do_not_keep_a_pattern_busy(tmp_path, monkeypatch):
@@ -281,6 +369,16 @@ def test_a_million_rows_are_read(tmp_path):
         "{'descr': '<U99999999999', 'fortran_order': False, 'shape': (1,), }",
         "[" * 200,
         "",
+        # Types for which numpy warns.
+        "{'descr': 'a', 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': '|a5', 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': [('x', [('y', 'a3')])], 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': ('<i2', 1), 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': [('x', '<i2', 1)], 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': '1i2', 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': 'i4,i4', 'fortran_order': False, 'shape': (1, 4, 4), }",
+        "{'descr': {'names': ['x'], 'formats': ['a']}, 'fortran_order': False, 'shape': (1, 4)}",
+        "{'descr': 3, 'fortran_order': False, 'shape': (1, 4, 4)}",
     ],
 )
 def test_a_header_that_no_array_has_is_refused(tmp_path, text):
@@ -294,6 +392,14 @@ def test_the_length_of_a_header_is_checked_before_it_is_read(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + bytes(100))
     with pytest.raises(LayoutError, match="its header has 4,294,967,295 bytes; it may have 10,000"):
         read_header(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("end", [b"\n   ", b"\r\n ", b"\x0c\n\t \n"])
+def test_line_ends_in_a_header_are_spaces(tmp_path, end):
+    text = b"{'descr': '<i2', 'fortran_order': False, 'shape': (2, 4, 4), }" + end
+    head = b"\x93NUMPY\x01\x00" + len(text := text.ljust(118)).to_bytes(2, "little") + text
+    (tmp_path / "a.npy").write_bytes(head + bytes(64))
+    assert read_header(tmp_path / "a.npy").shape == (2, 4, 4)
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
@@ -358,4 +464,17 @@ def test_states_with_odd_numbers_are_refused(key, odd):
 
     with pytest.raises(CloudioError) as refused:
         check_state({**hostile_files.STATE, key: odd}, hostile_files.STATE, 8)
+    assert len(str(refused.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    "odd", [[10**5000], np.arange(3), np.array([]), Decimal("sNaN"), "x" * 9000]
+)
+@pytest.mark.parametrize("key", ["version", "seed", "patches", "epoch", "more"])
+def test_states_of_a_torch_dataset_with_odd_numbers_are_refused(tmp_path, key, odd):
+    torch = pytest.importorskip("cloudio.torch")
+    write_split(tmp_path, 2, names=["B2"])
+    dataset = torch.Dataset(cloudio.open(tmp_path, layout=SMALL).reader(["B2"], scale=None))
+    with pytest.raises(RequestError) as refused:
+        dataset.load_state_dict({**dataset.state_dict(), key: odd})
     assert len(str(refused.value)) < 2000

@@ -109,7 +109,12 @@ def test_tables_in_one_line_are_read(tmp_path):
             4,
             "valid = [1, 2]; valid must be [row, column, height, width]",
         ),
-        ('["S2_", "S1_"]', '"S2_"', 5, "prefixes = 'S2_'; prefixes must be a list of strings"),
+        (
+            '["S2_", "S1_"]',
+            '"S2_"',
+            5,
+            "prefixes = 'S2_'; prefixes must be a list of at most 100 strings",
+        ),
         ('kind = "label"', 'kind = "mask"', 41, "kind = 'mask'; kind must be 'band' or 'label'"),
         (
             'scale = "unknown"',
