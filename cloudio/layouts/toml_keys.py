@@ -6,7 +6,6 @@ from typing import Any
 from .._utils.numbers import is_int64, is_real
 from .toml_table import Requirement
 
-
 # Each is compared with every array.
 _MOST_PREFIXES = 100
 
