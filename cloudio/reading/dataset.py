@@ -350,7 +350,7 @@ def open(path: FilePath, *, layout: Layout | FilePath | None = None, io: IO = "m
     not be what they seem: an assumed layout, other types than the layout's, sizes that fit two
     numbers of patches, or arrays that a split lacks.
     """
-    if io not in ("mmap", "pread", "auto"):
+    if not isinstance(io, str) or io not in ("mmap", "pread", "auto"):
         raise RequestError(f"io={io!r}; io must be 'mmap', 'pread' or 'auto'")
     with system_errors_explained():
         location, splits, problems = scan_path(path, layout)

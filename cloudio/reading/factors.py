@@ -74,7 +74,8 @@ def resolve_factors(
     if dtype in FLOAT_DTYPES:
         return _fold(dataset, bands, options["scale"], options["mean"], options["std"])
     for option, value in options.items():
-        if value is not None and not (option == "scale" and value == "reflectance"):
+        is_own = option == "scale" and isinstance(value, str) and value == "reflectance"
+        if value is not None and not is_own:
             raise RequestError(
                 f"{option}={value!r} with dtype={dtype!r}, which reads numbers as stored; leave "
                 f"{option} out, or read a float dtype"

@@ -145,7 +145,7 @@ class ClassStats(Result):
 
     def _weights(self, how: str, beta: float | None = None) -> np.ndarray:
         """Return the weights in float64."""
-        if how not in WEIGHTS:
+        if not isinstance(how, str) or how not in WEIGHTS:
             raise RequestError(
                 f"how={how!r}; how must be one of {listed(map(repr, WEIGHTS))}"
                 f"{suggest(how, WEIGHTS)}"

@@ -124,6 +124,8 @@ def test_a_bad_origin_writes_nothing(reader, origin, message):
         ({"dtype": "int16", "clip": (0, 1)}, r"clip=\(0, 1\) with dtype='int16'"),
         ({"dtype": "int16", "fill": 0}, "fill=0 with dtype='int16'"),
         ({"layout": "NWHC"}, "layout='NWHC'; layout must be 'NCHW' or 'NHWC'"),
+        ({"layout": np.array([])}, r"layout=array\(\[\].*\); layout must be 'NCHW' or 'NHWC'"),
+        ({"dtype": "int16", "scale": np.ones(2)}, r"scale=array\(\[1., 1.\]\) with dtype='int16'"),
         ({"clip": (1, 0)}, r"clip=\(1, 0\) is reversed; clip must be \(lowest, highest\)"),
         ({"clip": 1}, r"clip=1; clip must be \(lowest, highest\), each a number or None"),
         ({"clip": (0, float("nan"))}, r"clip=\(0, nan\); clip must be \(lowest, highest\)"),

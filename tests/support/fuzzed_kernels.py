@@ -11,6 +11,7 @@ them are all faults that were found by other means.
 import argparse
 import ctypes
 import gc
+import itertools
 import os
 import random
 import sys
@@ -164,7 +165,7 @@ class Fuzzer:
         return self.one_of(
             None, True, "x", b"x", (), [], {}, object(), 1.5, float("nan"), Number(0, 2**62),
             np.zeros(3), np.zeros((0, 3), np.int64), bytearray(8), python_array("q", [1, 2]),
-            ctypes.c_int64(3), (ctypes.c_int64 * 2)(), memoryview(b""), *HUGE,
+            ctypes.c_int64(3), (ctypes.c_int64 * 2)(), memoryview(b""), 10**400, *HUGE,
         )  # fmt: skip
 
     def plane(self, dtype):
@@ -563,6 +564,66 @@ class Fuzzer:
             if not np.array_equal(got[:, a], wanted):
                 raise FindingError(f"band {name} of {index} at {origin}")
 
+    def of_loader(self):
+        """Loaders and readers with odd arguments; an epoch of right ones has every patch once."""
+        reader = self.rng.choice(self.data)
+        given = {
+            "shuffle": self.one_of(True, False),
+            "drop_last": False,
+            "prefetch": self.one_of(0, 1, 2),
+            "seed": self.one_of(0, 7, 2**63 - 1),
+            "symmetry": self.one_of(None, "d4", "flip"),
+            "crop": self.one_of("random", "center", (0, 0)),
+            "index": self.one_of(None, [0, 2], np.arange(N)[::-1]),
+            "rank": self.one_of(0, 0, 1),
+            "world_size": 2,
+        }
+        batch_size = self.one_of(1, 2, 9)
+        wrong = self.rng.random() < 0.6
+        if wrong:
+            for _ in range(self.one_of(1, 2)):
+                given[self.one_of(*given, "weights", "transform")] = self.odd()
+            batch_size = self.one_of(batch_size, self.odd())
+        loader = cloudio.Loader(reader, batch_size, **given)
+        loader.set_epoch(self.one_of(0, 1, 2**62, self.odd()) if wrong else 1)
+        batches = [batch.index for batch in itertools.islice(loader, 4)]
+        if not wrong:
+            patches = range(N) if given["index"] is None else list(given["index"])
+            if not {*np.concatenate(batches).tolist()} <= {*map(int, patches)}:
+                raise FindingError(f"{batches} of {given}")
+            loader.load_state_dict(loader.state_dict())
+
+    def of_dataset(self):
+        """A reader of a data set, by arguments of which some are odd, and a read of it."""
+        ds = self.rng.choice(self.data).dataset
+        given = {"bands": self.one_of("a", ["a", "b"], ["b"]), "scale": None}
+        for name in self.rng.sample(
+            ("bands", "labels", "size", "dtype", "layout", "scale", "mean", "std", "ignore", "clip",
+             "label_dtype", "threads", "fill", "valid", "evict"), self.one_of(0, 1, 2),
+        ):  # fmt: skip
+            given[name] = self.one_of(
+                *(self.odd(), 1, 5, (3, 4), "float16", "NHWC", ["q"], "q", {"q": None}, (0, 9)),
+                *("int16", True, 0.5, [1.0, 2.0], 10**400),
+            )
+        reader = ds.reader(**given)
+        if max(reader.image_shape) <= max(H, W):
+            reader.read([0, N - 1])
+            reader.read(self.one_of(0, [-1], [N]), symmetry=self.one_of(None, 2, self.odd()))
+
+    def of_public(self, draw):
+        """The public API, which refuses by errors of its own and Python's IndexError."""
+        try:
+            if draw < 0.97:
+                self.of_reader()
+            elif draw < 0.985:
+                self.of_dataset()
+            else:
+                self.of_loader()
+        except (ValueError, TypeError, OverflowError, AttributeError, MemoryError) as error:
+            if isinstance(error, cloudio.CloudioError):
+                raise
+            raise FindingError(f"a call ends in {error!r}") from error
+
     def call(self):
         """Make one call; count whether it was refused."""
         draw = self.rng.random()
@@ -576,7 +637,7 @@ class Fuzzer:
             elif draw < 0.92:
                 self.of_runtime()
             elif draw < 0.9985:
-                self.of_reader()
+                self.of_public(draw)
             else:
                 self.crowd()
             self.n_right += 1

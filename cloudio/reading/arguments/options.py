@@ -80,7 +80,7 @@ def parse_label_dtype(dtype: Any, what: str = "label_dtype") -> np.dtype[Any]:
 
 
 def check_layout(layout: Any) -> str:
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise RequestError(f"layout={layout!r}; layout must be {' or '.join(map(repr, LAYOUTS))}")
     return str(layout)
 
