@@ -9,6 +9,7 @@ file that takes more than 50 ms and a second per megabyte.
 
 import argparse
 import contextlib
+import multiprocessing
 import os
 import random
 import sys
@@ -107,10 +108,15 @@ def by_coverage(run, runs, seconds, seed, corpus):
     settings = {"runs": runs, "seed": seed + 1, "max_len": _LONGEST, "len_control": 0}
     settings |= {"timeout": 60, "rss_limit_mb": 8192}
     words = [sys.argv[0], *(f"-{name}={value}" for name, value in settings.items()), str(corpus)]
-    if not (child := os.fork()):  # it ends without Python
+
+    def fuzz():
         atheris.Setup(words, use, custom_mutator=change)
         atheris.Fuzz()
-    os.waitpid(child, 0)
+
+    # It ends the process, and leaves its files.
+    child = multiprocessing.get_context("fork").Process(target=fuzz)
+    child.start()
+    child.join()
 
 
 def main():
