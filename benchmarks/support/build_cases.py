@@ -127,7 +127,7 @@ def remap(size: int | None, dtype: str) -> Prepare:
 # ---- passes --------------------------------------------------------------------------------------
 
 
-def epoch(size: int, batch_size: int, n_batches: int, bands: int, label: bool) -> Prepare:
+def epoch(size: int | None, batch_size: int, n_batches: int, bands: int, label: bool) -> Prepare:
     """A shuffled epoch of random crops and symmetries."""
 
     def prepare(data: Data) -> Prepared:
@@ -212,7 +212,9 @@ CASES: dict[str, Prepare] = {
     "remap 509 to uint8": remap(None, "uint8"),
     "remap 224 to int64": remap(CROP, "int64"),
     "Loader epoch, 224 x 224 x 16, 13 bands and a label": epoch(CROP, 16, 8, 13, True),
-    "Loader epoch, 64 x 64 x 8, 3 bands": epoch(SMALL, 8, 64, 3, False),
+    "Loader epoch, 64 x 64 x 8, 3 bands": epoch(SMALL, 8, 400, 3, False),
+    "Loader epoch, 64 x 64 x 8, 13 bands and a label": epoch(SMALL, 8, 150, 13, True),
+    "Loader epoch, 509 x 509 x 16, 13 bands": epoch(None, 16, 4, 13, False),
     "stats.bands, 13 bands": stats_bands,
     "stats.classes": stats_classes,
     "verify": verify,
