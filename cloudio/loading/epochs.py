@@ -70,6 +70,7 @@ class Epochs(Generic[B]):
             progress.position,
             self.prefetch,
             self._finish,
+            self._batches_at_once,
         )
         hook = self._new_hook()
         return Producer(spec, self._take_pool(), self._idle_pools, progress.epoch, hook), hook
@@ -248,6 +249,11 @@ class Epochs(Generic[B]):
     @abstractmethod
     def _arrays(self) -> SampleArrays:
         """Shape and type of image, label and mask of one sample."""
+
+    @property
+    @abstractmethod
+    def _batches_at_once(self) -> int:
+        """How many batches one read builds."""
 
     @property
     @abstractmethod

@@ -32,7 +32,7 @@ from .arguments import (
 from .epochs import Epochs
 from .finish import Finish, check_columns, check_transform
 from .iteration import Progress
-from .memory import SampleArrays, buffer_sizes, sample_arrays, take_idle
+from .memory import SampleArrays, batches_at_once, buffer_sizes, sample_arrays, take_idle
 from .memory import allocate as allocate_checked
 from .prefetch import IdlePools, Producer, TransferHook
 from .ranks import ALONE, Membership, check_ranks
@@ -87,8 +87,8 @@ class Loader(Epochs[B]):
         from RANK and WORLD_SIZE of the environment, else the process is alone.  ``rank=0,
         world_size=1`` loads everything in each process.
     prefetch : int
-        Batches that a thread builds ahead; it also prefetches the pages of the batch after them.  0
-        builds each batch when it is requested.
+        Batches that a thread builds ahead, of small ones more; it also prefetches the pages of the
+        batch after them.  0 builds each batch when it is requested.
     allocate : callable, optional
         A function that takes a number of bytes and returns a writable buffer, such as shared
         memory, for batches.  The loader's thread calls it.
@@ -134,6 +134,11 @@ class Loader(Epochs[B]):
     ``prefetch`` of them, at least one, are free or in progress, with a ``transform`` one more.
     ``batch.image.base.memory`` is the buffer that ``allocate`` returned.  It is reused when the
     batch is gone, even if something else refers to the buffer.
+
+    Small batches, of 2 MB or less, are built in groups of up to 16, and share memory of up to 8 MB.
+    It is reused when the whole group is gone.  At most as many groups as hold ``prefetch`` batches,
+    at least one, are free or in progress: until the first batch is taken.  With ``allocate`` or
+    ``transform`` each batch has memory of its own.
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state,
@@ -269,6 +274,13 @@ class Loader(Epochs[B]):
     def _arrays(self) -> SampleArrays:
         return sample_arrays(self._batch_reader, self._image_dtype())
 
+    @property
+    def _batches_at_once(self) -> int:
+        """How many batches one read builds: one if code of the caller is called for each."""
+        if self.prefetch == 0 or self._allocate is not None or self.transform is not None:
+            return 1
+        return batches_at_once(self._arrays, self.batch_size)
+
     def _take_pool(self) -> Pool:
         """Return an idle pool of this process, or a new one.
 
@@ -276,10 +288,11 @@ class Loader(Epochs[B]):
         """
         pool = take_idle(self._idle_pools)
         if pool is None:
-            n_samples = min(self.batch_size, self._shard.n_samples(0))
+            at_once = self._batches_at_once
+            n_samples = min(self.batch_size * at_once, self._shard.n_samples(0))
             # What a transform returns may not refer to the batch, whose memory is then free while
             # as many batches as allowed are under way.
-            capacity = max(self.prefetch, 1) + (self.transform is not None)
+            capacity = max(1, -(-self.prefetch // at_once)) + (self.transform is not None)
             pool = self._new_pool(buffer_sizes(self._arrays, n_samples), capacity)
         if self.prefetch == 0:
             self._idle_pools.append((os.getpid(), pool))

@@ -12,9 +12,14 @@ from .._core.pool import Pool
 from ..errors import RequestError
 from ..reading.arguments.outputs import allocate_aligned
 from ..reading.reader import Reader
-from .prefetch import IdlePools
+from .prefetch import FREE_THREADED, IdlePools
 
 _UINT8 = np.dtype(np.uint8)
+_CACHE_LINE = 64
+# Batches of at most the first are built several at once, in memory of at most the second.
+_SMALL_BYTES, _GROUP_BYTES = 2 << 20, 8 << 20
+# One batch that is kept keeps the memory of so many.
+_MAX_IN_GROUP = 16
 #: Shape and type of image, label and mask of one sample; None for what a reader lacks.
 SampleArrays = Sequence[tuple[tuple[int, ...], np.dtype[Any]] | None]
 
@@ -33,6 +38,19 @@ def buffer_sizes(arrays: SampleArrays, n_samples: int) -> list[int]:
     return [
         n_samples * math.prod(array[0]) * array[1].itemsize for array in arrays if array is not None
     ]
+
+
+def batches_at_once(arrays: SampleArrays, batch_size: int) -> int:
+    """Return how many batches one read builds, in memory that they share: 1 unless they are small.
+
+    Each begins at a cache line, as if it had memory of its own.  Without a GIL each has that, since
+    the thread that takes a batch makes its lease again.
+    """
+    sizes = buffer_sizes(arrays, batch_size)
+    is_small = sum(sizes) <= _SMALL_BYTES
+    if FREE_THREADED or not is_small or any(n_bytes % _CACHE_LINE for n_bytes in sizes):
+        return 1
+    return min(_MAX_IN_GROUP, _GROUP_BYTES // sum(sizes))
 
 
 def take_idle(idle_pools: IdlePools) -> Pool | None:

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -15,15 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core.pool import Lease, Pool
-from ..reading.batch import Batch
+from ..reading.batch import Batch, make_batch
 from ..reading.reader import Reader
 from .sampling.sampler import Samples, Shard
 
 # Samples are drawn at least this many at once: fewer cost as much time.
 _DRAWN_AT_ONCE = 1024
-# Without a GIL, an object whose last reference goes in a thread that did not make it is deallocated
-# when the thread that made it next runs Python code.  That may be long, if that thread waits.
-_FREE_THREADED = "free-threading" in sys.version
+#: Without a GIL, an object whose last reference goes in a thread that did not make it is deallocated
+#: when the thread that made it next runs Python code.  That may be long, if that thread waits.
+FREE_THREADED = "free-threading" in sys.version
 # The pools that no iteration uses, each with the process that made it.
 IdlePools = list[tuple[int, Pool]]
 
@@ -35,7 +36,8 @@ class BatchSpec:
     ``draw``: the samples of positions.  ``arrays``: shape and type of image, label and mask of one
     sample; None for an array that batches do not have.  ``start``: the first position.
     ``prefetch``: how many batches to build ahead.  ``finish``: what is done to a batch once it is
-    read, in the thread that reads it; None is nothing.
+    read, in the thread that reads it; None is nothing.  ``group``: the most batches that one read
+    builds; they share memory.
     """
 
     reader: Reader[Any]
@@ -45,17 +47,40 @@ class BatchSpec:
     start: int
     prefetch: int
     finish: Callable[[Batch[np.ndarray]], Any] | None = None
+    group: int = 1
+
+    @property
+    def max_groups(self) -> int:
+        """How many groups may be ahead of the one in use."""
+        return max(1, -(-self.prefetch // self.group))
 
     def samples(self) -> Iterator[Samples]:
-        """Yield the samples of each batch; they are drawn for many batches at once."""
+        """Yield the samples of each group of batches; they are drawn for many batches at once.
+
+        The first group has ``prefetch`` batches, and each one twice as many as the one before, up
+        to ``group``.  So the first batch is there soon, and of a loop that ends early little is
+        read in vain.
+        """
         size, n_samples = self.shard.batch_size, self.shard.n_samples(self.start)
-        step = size * max(1, _DRAWN_AT_ONCE // size)
+        step = size * self.group * max(1, _DRAWN_AT_ONCE // (size * self.group))
+        n = min(self.group, max(1, self.prefetch))
         for first in range(0, n_samples, step):
             numbers = np.arange(first, min(first + step, n_samples))
             drawn = self.draw(self.shard.positions(self.start, numbers))
-            for k in range(0, len(numbers), size):
-                parts = (None if part is None else part[k : k + size] for part in drawn)
-                yield Samples(*parts)  # type: ignore[arg-type]
+            k = 0
+            while k < len(numbers):
+                yield _part(drawn, k, k + n * size)
+                k, n = k + n * size, min(2 * n, self.group)
+
+
+def _part(samples: Samples, first: int, last: int) -> Samples:
+    """Return the samples from one number up to another."""
+    index, origin, symmetry = samples
+    return Samples(
+        index[first:last],
+        None if origin is None else origin[first:last],
+        None if symmetry is None else symmetry[first:last],
+    )
 
 
 class _Failure(NamedTuple):
@@ -86,10 +111,11 @@ class TransferHook:
 class Producer:
     """Builds the batches of an iteration, ahead of the caller.
 
-    At most ``prefetch`` batches are in progress; the pool counts them.  A batch starts in memory
-    that came back, or in new memory while fewer are in progress.  But it does not start while the
-    memory of the batch before the last is about to come back, as in a ``for`` loop, whose variable
-    holds that batch until the next one is there.
+    Batches are built in groups, of one batch unless they are small.  A group is in progress until
+    its first batch is taken.  At most ``max_groups`` are; the pool counts them.  A group starts in
+    memory that came back, or in new memory while fewer are in progress.  But it does not start
+    while the memory of the group before the last is about to come back, as in a ``for`` loop, whose
+    variable holds its last batch until the next one is there.
 
     When the thread ends, it adds its pool to ``idle_pools``, for the next iterations.
     """
@@ -101,9 +127,13 @@ class Producer:
         self._hook, self._holds_memory = weakref.ref(hook), hook.holds_memory
         self._spec, self.pool, self._idle_pools, self._epoch = spec, pool, idle_pools, epoch
         self.n_batches, self._process = spec.shard.n_batches(spec.start), os.getpid()
-        self.n_taken, self._limit = 0, max(spec.prefetch, 1)
+        self.n_taken, self._limit = 0, spec.max_groups
         self._failed = False
         self._n_returning = 0
+        self._arrays = [
+            None if array is None else (*array, math.prod(array[0]) * array[1].itemsize)
+            for array in spec.arrays
+        ]
         self._ready: SimpleQueue[Any] = SimpleQueue()
         self._samples = spec.samples()
         self.thread: threading.Thread | None = None
@@ -123,32 +153,34 @@ class Producer:
 
     def take(self) -> Any:
         """Return the next batch, or raise the error that came up while it was built."""
-        pool, ahead = self.pool, self.thread is not None
-        if ahead:
-            self._n_returning = 0
-            if self._ready.empty():
-                pool.returned.put(None)
-            got = self._ready.get()
-            if type(got) is _Failure:
-                self._ready.put(got)  # for other threads that wait
-                try:
-                    raise got.error
-                finally:
-                    del got  # its traceback refers to this frame
-            batch = own(got) if _FREE_THREADED and self._spec.finish is None else got
-        else:
+        pool = self.pool
+        if self.thread is None:
             try:
-                batch = self._read(next(self._samples))
+                return self._read(next(self._samples), self._lend(), 0, False)
             finally:
                 pool.take_all()
-        # Of the first batch, no earlier one can be about to come back, unless of another epoch.
-        is_first = self.n_taken == 0 and pool.n_lent <= pool.begun - pool.taken
-        self._n_returning = 1 if self._holds_memory and not is_first else 0
-        self.n_taken += 1
-        if ahead:
+        # Whoever asks for a batch has let go of what was about to come back, or keeps it.
+        was_returning, self._n_returning = self._n_returning > 0, 0
+        if self._ready.empty():
+            pool.returned.put(None)
+        got = self._ready.get()
+        if type(got) is _Failure:
+            self._ready.put(got)  # for other threads that wait
+            try:
+                raise got.error
+            finally:
+                del got  # its traceback refers to this frame
+        batch, begins_group = got
+        if FREE_THREADED and self._spec.finish is None:
+            batch = own(batch)
+        if begins_group:
+            # Of the first one, no earlier one can be about to come back, unless of another epoch.
+            is_first = self.n_taken == 0 and pool.n_lent <= pool.begun - pool.taken
+            self._n_returning = 1 if self._holds_memory and not is_first else 0
             pool.take()
-            if _FREE_THREADED or self._may_start():
-                pool.returned.put(None)
+        self.n_taken += 1
+        if FREE_THREADED or ((begins_group or was_returning) and self._may_start()):
+            pool.returned.put(None)
         return batch
 
     def join(self) -> None:
@@ -175,7 +207,7 @@ class Producer:
         self._end()
 
     def _produce(self) -> None:
-        """Build all batches in turn, until the pool is stopped."""
+        """Build all groups in turn, until the pool is stopped."""
         pool = self.pool
         current = next(self._samples, None)
         while current is not None and not pool.stopped:
@@ -185,7 +217,7 @@ class Producer:
             while not (pool.stopped or self._may_start()):
                 pool.returned.get()
             if not pool.stopped:
-                self._ready.put(self._read(current))
+                self._build(current)
             current = following
 
     def _end(self) -> None:
@@ -207,7 +239,23 @@ class Producer:
             self.pool.n_free > 0 or n_in_progress + self._n_returning < self._limit
         )
 
-    def _read(self, samples: Samples) -> Any:
+    def _build(self, samples: Samples) -> None:
+        """Build the batches of a group, by one read, and put them where `take` gets them.
+
+        If that read fails, each batch is read on its own, and the error comes in its turn.
+        """
+        leases, size, n = self._lend(), self._spec.shard.batch_size, len(samples.index)
+        is_read = False
+        if n > size:
+            with contextlib.suppress(Exception):
+                self._spec.reader.read(*samples, out=self._batch(samples, leases, 0))
+                is_read = True
+        for first in range(0, n, size):
+            part = _part(samples, first, first + size)
+            self._ready.put((self._read(part, leases, first, is_read), first == 0))
+
+    def _lend(self) -> list[Any]:
+        """Begin a group; return its memory."""
         hook = self._hook()
         if hook is not None:
             hook.reclaim()
@@ -215,15 +263,25 @@ class Producer:
         returned = self.pool.returned
         while not returned.empty():
             returned.get()
-        leases: Iterator[Any] = iter(self.pool.lend())
-        n = len(samples.index)
-        image, label, valid = (
-            None if array is None else np.ndarray((n, *array[0]), array[1], next(leases))
-            for array in self._spec.arrays
-        )
-        out = (image, label) if valid is None else (image, label, None, valid)
-        batch = self._spec.reader.read(*samples, out=out)
+        return self.pool.lend()
+
+    def _read(self, samples: Samples, leases: list[Any], first: int, is_read: bool) -> Any:
+        """Return a batch that begins at the sample ``first`` of a group; it may be read already."""
+        batch = self._batch(samples, leases, first)
+        if not is_read:
+            batch = self._spec.reader.read(*samples, out=batch)
         return batch if self._spec.finish is None else self._spec.finish(batch)
+
+    def _batch(self, samples: Samples, leases: list[Any], first: int) -> Any:
+        """Return arrays over the memory of a group, from the sample ``first`` on."""
+        n, lease = len(samples.index), iter(leases)
+        image, label, valid = [
+            None
+            if array is None
+            else np.ndarray((n, *array[0]), array[1], next(lease), first * array[2])
+            for array in self._arrays
+        ]
+        return make_batch(image, label, samples.index, valid)
 
 
 def own(batch: Any) -> Any:

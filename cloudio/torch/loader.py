@@ -317,6 +317,12 @@ class Loader(loader.Loader[T]):
     def _uses_stream(self) -> bool:
         return self.device is not None and self.device.type == "cuda"
 
+    @property
+    def _batches_at_once(self) -> int:
+        # Memory of a PinnedPool goes back to torch with each batch.
+        is_pinned_pool = self.pin_memory and not self._uses_stream
+        return 1 if is_pinned_pool else super()._batches_at_once
+
     def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
         if self._uses_stream and self._allocate is None:
             return Pool(sizes, capacity + COPIES_AT_ONCE, allocate_pinned, SimpleQueue())
