@@ -22,8 +22,9 @@ from .sampling.sampler import Samples, Shard
 
 # Samples are drawn at least this many at once: fewer cost as much time.
 _DRAWN_AT_ONCE = 1024
-#: Without a GIL, an object whose last reference goes in a thread that did not make it is deallocated
-#: when the thread that made it next runs Python code.  That may be long, if that thread waits.
+#: Without a GIL, an object whose last reference goes in a thread that did not make it is
+#: deallocated when the thread that made it next runs Python code.  That may be long, if that thread
+#: waits.
 FREE_THREADED = "free-threading" in sys.version
 # The pools that no iteration uses, each with the process that made it.
 IdlePools = list[tuple[int, Pool]]
