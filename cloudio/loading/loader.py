@@ -138,7 +138,7 @@ class Loader(Epochs[B]):
     Small batches, of 2 MB or less, are built in groups of up to 16, and share memory of up to 8 MB.
     It is reused when the whole group is gone.  At most as many groups as hold ``prefetch`` batches,
     at least one, are free or in progress: until the first batch is taken.  With ``allocate`` or
-    ``transform`` each batch has memory of its own.
+    ``transform`` each batch has memory of its own, in `cloudio.torch.Loader` also if it is pinned.
 
     Threads may share a loader.  Each iteration belongs to one thread at a time, in the process that
     began it; several iterations at once are a whole epoch each.  A loader pickles with its state,

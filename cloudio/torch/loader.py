@@ -319,9 +319,8 @@ class Loader(loader.Loader[T]):
 
     @property
     def _batches_at_once(self) -> int:
-        # Memory of a PinnedPool goes back to torch with each batch.
-        is_pinned_pool = self.pin_memory and not self._uses_stream
-        return 1 if is_pinned_pool else super()._batches_at_once
+        # Copies hold the memory of single batches, and that of a PinnedPool goes back to torch.
+        return 1 if self.pin_memory or self._uses_stream else super()._batches_at_once
 
     def _new_pool(self, sizes: list[int], capacity: int) -> Pool:
         if self._uses_stream and self._allocate is None:

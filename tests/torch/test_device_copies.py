@@ -273,3 +273,13 @@ def test_nothing_is_left_of_an_iteration_that_is_left(reader, device, left_by):
         assert hook() is None
     finally:
         gc.enable()
+
+
+def test_batches_that_are_copied_have_memory_of_their_own(reader, device):
+    """Small ones for the CPU share it; a copy holds that of one batch."""
+    assert cloudio.torch.Loader(reader, 2)._batches_at_once > 1
+    loader = cloudio.torch.Loader(reader, 2, device="cuda")
+    assert loader._batches_at_once == 1
+    batches = list(loader)
+    assert len(batches) == 6
+    assert "from ordinary memory" not in device.calls
