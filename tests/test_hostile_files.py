@@ -126,7 +126,7 @@ def test_channels_take_no_memory_until_there_are_files(tmp_path):
     assert keys in to_toml(layout_of(tmp_path, f'{HEAD}{ARRAY}file = "a.dat"\n{keys}'))
 
 
-def test_each_line_of_a_layout_is_parsed_twice_at_most(tmp_path, monkeypatch):
+def test_a_layout_is_parsed_once(tmp_path, monkeypatch):
     parsed, loads = [], toml_lines.tomllib.loads
 
     def watch(text):
@@ -136,7 +136,7 @@ def test_each_line_of_a_layout_is_parsed_twice_at_most(tmp_path, monkeypatch):
     monkeypatch.setattr(toml_lines.tomllib, "loads", watch)
     text = f"{HEAD}{ARRAY}[presets]\nx = [\n" + '"a",\n' * 5000 + "]\n"
     layout_of(tmp_path, text)
-    assert len(text) <= sum(parsed) <= 2 * len(text)
+    assert len(text) <= sum(parsed) < 1.1 * len(text)
 
 
 def n_calls(call):

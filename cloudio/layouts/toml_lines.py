@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 
-# Keys without quotes, and a value without keys.
-_PLAIN = re.compile(r"[ \t]*([A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+)[ \t]*+=[^{]*+")
+# Keys without quotes, with a value or as the name of a table.
+_KEYS = r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+"
+_PLAIN = re.compile(rf"[ \t]*({_KEYS})[ \t]*+=")
+_PLAIN_HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_KEYS})[ \t]*+\]")
 
 # Keys, and numbers in lists, from the top of a file down.
 KeyPath = tuple[str | int, ...]
@@ -35,7 +37,7 @@ KeyPath = tuple[str | int, ...]
 def load(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Return what a TOML file holds, and the line of each key; LayoutError if it is no TOML.
 
-    Entries of a list may be left out: they have the line of its key.
+    What is in a list or in { } may be left out: it has the line of the key.
     """
     if not exists(path):
         raise not_found(path, "layout file")
@@ -131,31 +133,38 @@ def _lines(statements: Iterable[tuple[int, str]]) -> dict[KeyPath, int]:
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for first, text in statements:
-        if plain := _PLAIN.fullmatch(text):  # as most are; the parser takes longer
+        if plain := _PLAIN.match(text):  # as most are; the parser takes longer
             keys = plain[1].split(".")
             for n in range(1, len(keys) + 1):
                 found.setdefault((*table, *keys[:n]), first)
-            continue
-        values = tomllib.loads(text)
-        if text.lstrip().startswith("["):
-            table = _header(values, counts)
+        elif text.lstrip().startswith("["):
+            table = _table(*_header(text), counts)
             for n in range(1, len(table) + 1):
                 found.setdefault(table[:n], first)
         else:
-            for key_path in _keys(values):
+            for key_path in _keys(tomllib.loads(text)):
                 found.setdefault((*table, *key_path), first)
     return found
 
 
-def _header(values: Any, counts: dict[KeyPath, int]) -> KeyPath:
-    """Return the table that [a.b] or [[a]] opens; of an array of tables, with its number."""
-    table: KeyPath = ()
-    while values:
+def _header(text: str) -> tuple[list[str], bool]:
+    """Return the keys of [a.b] or [[a.b]], and whether it is the latter."""
+    if plain := _PLAIN_HEADER.match(text):
+        return plain[2].split("."), plain[1] == "[["
+    keys, values = list[str](), tomllib.loads(text)
+    while isinstance(values, dict) and values:
         ((key, values),) = values.items()
+        keys.append(key)
+    return keys, isinstance(values, list)
+
+
+def _table(keys: Sequence[str], is_list: bool, counts: dict[KeyPath, int]) -> KeyPath:
+    """Return the table that a header opens; in an array of tables, with its number."""
+    table: KeyPath = ()
+    for k, key in enumerate(keys, 1):
         table = (*table, key)
-        if isinstance(values, list):
+        if is_list and k == len(keys):
             counts[table] = counts.get(table, -1) + 1
-            values = values[0]
         if table in counts:
             table = (*table, counts[table])
     return table
