@@ -56,6 +56,7 @@ from .reading.gather import gather, remap
 from .reading.reader import Reader
 
 if TYPE_CHECKING:
+    from .integrations import lightning as lightning
     from .splits import Splits, make_splits
     from .synth.writer import synthesize
     from .verification.report import Finding, Report
@@ -110,7 +111,10 @@ def get_include() -> str:
 
 
 # Imported when first used: rooms that a training loop does not need, and doors to other packages.
-_LAZY_ROOMS = ("plot", "splits", "stats", "torch")
+_LAZY_ROOMS = {
+    "lightning": "integrations.lightning",
+    **{name: name for name in ("plot", "splits", "stats", "torch")},
+}
 _LAZY_NAMES = {
     "Finding": "verification.report",
     "Report": "verification.report",
@@ -132,7 +136,7 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _LAZY_ROOMS:
-        return importlib.import_module(f".{name}", __name__)
+        return importlib.import_module(f".{_LAZY_ROOMS[name]}", __name__)
     if name in _LAZY_NAMES:
         module = importlib.import_module(f".{_LAZY_NAMES[name]}", __name__)
         # Bound, so that the next access does not come here.
@@ -150,8 +154,10 @@ def __dir__() -> list[str]:
     import importlib.util
 
     # help() and inspect read every name of this list.
-    needs = {"plot": "matplotlib", "torch": "torch"}
+    needs = {"plot": "matplotlib", "torch": "torch", "lightning": "lightning pytorch_lightning"}
     rooms = (
-        room for room in _LAZY_ROOMS if room not in needs or importlib.util.find_spec(needs[room])
+        room
+        for room in _LAZY_ROOMS
+        if room not in needs or any(map(importlib.util.find_spec, needs[room].split()))
     )
     return sorted({*__all__, *rooms, "__version__"})

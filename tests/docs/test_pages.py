@@ -48,6 +48,7 @@ def public_names(room: str) -> list[str]:
         for line in ast.parse(text).body
         if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "__all__"
     )
+    room = room.removeprefix("integrations/")
     return [f"{room}.{name}".lstrip(".") for name in names]
 
 
@@ -55,9 +56,8 @@ def test_each_public_name_is_in_the_api_reference_once() -> None:
     pages = "\n".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
     # An entry with its docstring, or a row of a table.
     entries = re.findall(r"^(?:::: |\| `)cloudio\.([\w.]+)", pages, re.MULTILINE)
-    names = [
-        name for room in ("", "plot", "splits", "stats", "torch") for name in public_names(room)
-    ]
+    rooms = "", "integrations/lightning", "plot", "splits", "stats", "torch"
+    names = [name for room in rooms for name in public_names(room)]
     bound_twice = {"splits.Splits", "splits.make_splits"}  # the same as in cloudio itself
     # The module has the name of its function.
     entries = [re.sub(r"^torch\.collate\.collate$", "torch.collate", name) for name in entries]

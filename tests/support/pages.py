@@ -29,7 +29,12 @@ _FENCE = re.compile(
 #: What a page may need that no package brings.
 CONDITIONS = ("network", "time")
 # The package that a part of cloudio or a command needs.
-_EXTRAS = {"cloudio.torch": "torch", "cloudio.plot": "matplotlib", "cloudio show": "matplotlib"}
+_EXTRAS = {
+    "cloudio.torch": "torch",
+    "cloudio.lightning": "lightning",
+    "cloudio.plot": "matplotlib",
+    "cloudio show": "matplotlib",
+}
 
 
 @dataclass(frozen=True)

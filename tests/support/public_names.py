@@ -3,7 +3,7 @@
 import importlib.util
 import inspect
 from functools import cached_property
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import cloudio
@@ -11,13 +11,18 @@ import cloudio.splits
 import cloudio.stats
 
 MODULES = [cloudio, cloudio.splits, cloudio.stats]
-for room, extra in {"plot": "matplotlib", "torch": "torch"}.items():
+for room, extra in {"plot": "matplotlib", "torch": "torch", "lightning": "lightning"}.items():
     if importlib.util.find_spec(extra) is not None:
         MODULES.append(getattr(cloudio, room))
 
 PROPERTIES = property, cached_property
 #: Methods with a meaning for people although their names begin with an underscore.
 SPECIAL = {"__call__", "__getitem__", "__getitems__", "__iter__", "__len__"}
+
+
+def public_name(module: ModuleType) -> str:
+    """Return the name by which people reach a module."""
+    return module.__name__.replace(".integrations.", ".")
 
 
 def own_constructor(cls: type) -> bool:
@@ -46,7 +51,7 @@ def public() -> dict[str, Any]:
             entry = getattr(module, name)
             if not callable(entry) or entry in found.values():
                 continue
-            full = f"{module.__name__}.{name}"
+            full = f"{public_name(module)}.{name}"
             found[full] = entry
             if inspect.isclass(entry):
                 found |= {f"{full}.{each}": member for each, member in members(entry).items()}

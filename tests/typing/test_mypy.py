@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from public_names import MODULES, PROPERTIES, PUBLIC, own_constructor
+from public_names import MODULES, PROPERTIES, PUBLIC, own_constructor, public_name
 
 import cloudio
 
@@ -82,6 +82,20 @@ CALLS = {
     "cloudio.remap": {"array": "pixels", "index": "[0]", "table": "numbers"},
     "cloudio.synthesize": {"path": "'data'"},
     "cloudio.verify": {"path": "'data'"},
+    "cloudio.lightning.DataModule": {
+        "path": "'data'",
+        "bands": "'L1C'",
+        "labels": "'manual_hq'",
+        "size": "224",
+        "batch_size": "4",
+    },
+    "cloudio.lightning.DataModule.load_state_dict": {"state": "{}"},
+    "cloudio.lightning.DataModule.predict_dataloader": {},
+    "cloudio.lightning.DataModule.setup": {"stage": "'fit'"},
+    "cloudio.lightning.DataModule.state_dict": {},
+    "cloudio.lightning.DataModule.test_dataloader": {},
+    "cloudio.lightning.DataModule.train_dataloader": {},
+    "cloudio.lightning.DataModule.val_dataloader": {},
     "cloudio.plot.format_of": {"path": "'a.png'"},
     "cloudio.plot.patch": {"ds": "ds", "index": "0"},
     "cloudio.plot.save": {"figure": "figure", "path": "'a.png'"},
@@ -147,6 +161,7 @@ OBJECTS = {
     "cloudio.Loader": "loader",
     "cloudio.Reader": "reader",
     "cloudio.Report": "cloudio.verify('data')",
+    "cloudio.lightning.DataModule": "module",
     "cloudio.stats.Agreement": "cloudio.stats.agreement(ds, 'fmask')",
     "cloudio.stats.BandStats": "cloudio.stats.bands(ds)",
     "cloudio.stats.ClassStats": "cloudio.stats.classes(ds)",
@@ -168,6 +183,7 @@ numbers = np.zeros(3, np.int64)
 pixels = np.zeros((3, 8, 8), np.int16)
 """
 HEADS = {
+    "lightning": "module = cloudio.lightning.DataModule(ds, 'L1C', 'manual_hq', 224, 4)",
     "plot": "import cloudio.plot; figure = cloudio.plot.patch(ds, 0)",
     "torch": "import cloudio.torch; dataset = cloudio.torch.Dataset(reader)",
 }
@@ -238,7 +254,7 @@ def script() -> tuple[str, dict[int, str]]:
     return "\n".join(lines), wrong
 
 
-ROOMS = {module.__name__ for module in MODULES}
+ROOMS = {public_name(module) for module in MODULES}
 
 
 @pytest.fixture(scope="module")

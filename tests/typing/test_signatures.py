@@ -1,5 +1,6 @@
 """Signatures that repeat another one have the same parameters, defaults and types."""
 
+import importlib.util
 import inspect
 from typing import get_type_hints
 
@@ -48,7 +49,25 @@ def test_modules_list_their_public_names_and_nothing_else():
     for extra, room in (("matplotlib", "plot"), ("torch", "torch")):
         pytest.importorskip(extra)
         modules.append(getattr(cloudio, room))
+    rooms = {"plot", "splits", "stats", "torch"}
+    if any(map(importlib.util.find_spec, ("lightning", "pytorch_lightning"))):
+        modules.append(cloudio.lightning)
+        rooms.add("lightning")
     for module in modules:
         assert dir(module) == sorted(module.__all__), module
-    rooms = {"plot", "splits", "stats", "torch"}
     assert dir(cloudio) == sorted({*cloudio.__all__, *rooms, "__version__"})
+
+
+def test_a_data_module_takes_what_readers_and_loaders_take():
+    pytest.importorskip("lightning", reason="lightning is an extra")
+    from cloudio.integrations.lightning import options
+
+    own = parameters(cloudio.lightning.DataModule)
+    taken = get_type_hints(options.DataModuleOptions)
+    assert taken.keys() == {*options.READER, *options.TRAIN, *options.ALL_LOADERS}
+    shared = {**parameters(cloudio.torch.Loader), **parameters(cloudio.Reader)}
+    not_taken = {"reader", "dataset", "shuffle", "index", "rank", "world_size", "mean", "std"}
+    not_taken |= {"device", "scale_on", "process_group"}  # Lightning has its own
+    assert shared.keys() - own.keys() - taken.keys() == not_taken
+    for name, hint in taken.items():
+        assert hint == shared[name].annotation, name
