@@ -35,7 +35,7 @@ from .iteration import Progress
 from .memory import SampleArrays, batches_at_once, buffer_sizes, sample_arrays, take_idle
 from .memory import allocate as allocate_checked
 from .prefetch import IdlePools, Producer, TransferHook
-from .ranks import ALONE, Membership, check_ranks
+from .ranks import ALONE, Membership, check_ranks, find_ranks
 from .sampling.augmentation import Augmentation
 from .sampling.orders import make_order
 from .sampling.sampler import Sampler, check_seed
@@ -254,7 +254,8 @@ class Loader(Epochs[B]):
         self.num_samples = order.n_samples
         self.even_batches = check_bool("even_batches", even_batches)
         told = check_ranks(rank, world_size)
-        self._membership = Membership(told, self._index, len(reader), self._process_group())
+        group, find = self._process_group(), self._find_ranks
+        self._membership = Membership(told, self._index, len(reader), group, find)
         check_shard(self._shard_of(told or ALONE), self.n_patches)
         self.prefetch = check_count("prefetch", prefetch, 0)
         self._allocate = check_allocate(allocate)
@@ -299,6 +300,9 @@ class Loader(Epochs[B]):
         return pool
 
     # ---- for subclasses to override ------------------------------------------------------------
+
+    # Finds the ranks that the caller did not tell, in the process group or anywhere.
+    _find_ranks = staticmethod(find_ranks)
 
     @cached_property
     def _batch_reader(self) -> Reader[Any]:

@@ -120,13 +120,20 @@ class Membership:
     """The ranks of one loader.  Each process finds its own, when it first needs them.
 
     ``told``: by the caller; they always hold.  ``index``: the patches of the loader, of
-    ``n_patches``; None is all.  ``group``: the process group to find them in, or None.
+    ``n_patches``; None is all.  ``group``: the process group to find them in, or None.  ``find``:
+    what finds them.
     """
 
     def __init__(
-        self, told: Ranks | None, index: np.ndarray | None, n_patches: int, group: Any = None
+        self,
+        told: Ranks | None,
+        index: np.ndarray | None,
+        n_patches: int,
+        group: Any = None,
+        find: Callable[[Any], Ranks] = find_ranks,
     ) -> None:
-        self._told, self._index, self._n_patches, self.group = told, index, n_patches, group
+        self._told, self._index, self._n_patches = told, index, n_patches
+        self.group, self._find_ranks = group, find
         self._settled: _Settled | None = None
 
     @property
@@ -176,7 +183,7 @@ class Membership:
         return found
 
     def _find(self) -> Ranks:
-        found = find_ranks(self.group)
+        found = self._find_ranks(self.group)
         if found.world_size == 1 or self._index is None:
             return found
         share = np.arange(found.rank, self._n_patches, found.world_size)

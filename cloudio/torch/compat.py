@@ -135,6 +135,10 @@ class LoaderBatches:
     def __len__(self) -> int:
         return self._loader._shard.n_batches(self._loader._progress.next().position)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Set the loader's epoch; transformers calls this for the batches that it skips some of."""
+        self._loader.set_epoch(epoch)
+
     def __iter__(self) -> Iterator["Ticket"]:
         exchange = _Exchange(self._loader, len(self))
         for number in range(exchange.n_batches):
@@ -174,7 +178,7 @@ class _Exchange:
 
 _SHARED = (
     "these batches come from a cloudio loader, in turn; they cannot be shared among processes, "
-    "changed or reordered. Pass rank= and world_size= to the loader, and do not prepare it"
+    "changed or reordered. The loader of each rank has its share already: do not prepare it"
 )
 
 
