@@ -112,7 +112,7 @@ def get_include() -> str:
 
 # Imported when first used: rooms that a training loop does not need, and doors to other packages.
 _LAZY_ROOMS = {
-    "lightning": "integrations.lightning",
+    **{name: f"integrations.{name}" for name in ("lightning", "ray")},
     **{name: name for name in ("plot", "splits", "stats", "torch")},
 }
 _LAZY_NAMES = {
@@ -153,11 +153,11 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     import importlib.util
 
-    # help() and inspect read every name of this list.
+    # help() and inspect read every name of this list.  Ray may be there without Ray Train.
     needs = {"plot": "matplotlib", "torch": "torch", "lightning": "lightning pytorch_lightning"}
     rooms = (
         room
-        for room in _LAZY_ROOMS
+        for room in _LAZY_ROOMS.keys() - {"ray"}
         if room not in needs or any(map(importlib.util.find_spec, needs[room].split()))
     )
     return sorted({*__all__, *rooms, "__version__"})

@@ -134,6 +134,58 @@ def destroyed(folder: Path, rank: int, world_size: int) -> Any:
     return said
 
 
+def sharded(folder: Path, rank: int, world_size: int) -> Any:
+    """Part of an epoch of a model that FSDP shards; torch's distributed checkpoint keeps both.
+
+    The first ranks to come save, in an epoch that they leave.  Those after them load.
+    """
+    import torch
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    class State:
+        def state_dict(self) -> Any:
+            weights, moments = get_state_dict(model, optimizer)
+            return {"model": weights, "optimizer": moments}
+
+        def load_state_dict(self, state: Any) -> None:
+            set_state_dict(
+                model,
+                optimizer,
+                model_state_dict=state["model"],
+                optim_state_dict=state["optimizer"],
+            )
+
+    begin(folder, rank, world_size, f"meet-{world_size}")
+    mesh = init_device_mesh("cpu", (world_size,))
+    model = torch.nn.Sequential(torch.nn.Conv2d(2, 6, 1), torch.nn.Conv2d(6, 4, 1))
+    for layer in model:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    optimizer = torch.optim.AdamW(model.parameters())
+    loader = cloudio.torch.Loader(data(folder, rank), 5 - world_size, **loading.DRAWN)
+    state = {"state": State(), "loader": loader}
+    saves = not (folder / "checkpoint").exists()
+    dist.barrier()
+    if saves:
+        loader.set_epoch(1)
+    else:
+        dcp.load(state, checkpoint_id=folder / "checkpoint")
+    said = {"epoch": loader.epoch, "batches": []}
+    for batch in loader:
+        loss = model(batch.image).square().mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        said["batches"].append(batch.index.tolist())
+        if saves and len(said["batches"]) == 2:
+            dcp.save(state, checkpoint_id=folder / "checkpoint")
+            break
+    return said
+
+
 if __name__ == "__main__":
     name, rank, world_size, folder = sys.argv[1:]
     for variable in "RANK", "WORLD_SIZE":

@@ -195,6 +195,17 @@ def test_the_state_follows_batches_that_are_skipped(reader):
     del batches
 
 
+def test_the_epoch_of_batches_that_are_skipped_can_be_set(reader):
+    """As the Trainer of transformers does where it resumes."""
+    wanted = cloudio.torch.Loader(reader, 3, **DRAWN)
+    wanted.set_epoch(2)
+    loader = cloudio.torch.Loader(reader, 3, **DRAWN)
+    batches = skip_first_batches(loader, 2)
+    batches.batch_sampler.batch_sampler.set_epoch(2)
+    assert_same(batches, list(wanted)[2:])
+    assert loader.epoch == 3
+
+
 def test_skipping_counts_from_a_loaded_state(reader):
     wanted = list(cloudio.torch.Loader(reader, 2, **DRAWN))
     loader = cloudio.torch.Loader(reader, 2, **DRAWN)
@@ -248,7 +259,7 @@ def test_batches_are_not_shared_out_in_silence(reader, process):
 @pytest.mark.parametrize("use", [list, len, lambda ticket: [0, *ticket]])
 def test_a_ticket_is_no_list_of_patches(reader, use):
     ticket = next(iter(cloudio.torch.Loader(reader, 3).batch_sampler))
-    with pytest.raises(RequestError, match=r"Pass rank= and world_size= to the loader, and do not"):
+    with pytest.raises(RequestError, match=r"each rank has its share already: do not prepare it$"):
         use(ticket)
 
 

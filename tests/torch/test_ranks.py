@@ -119,6 +119,20 @@ def test_a_group_that_is_destroyed_ends_no_iteration_and_begins_none(folder):
         assert said["again"].startswith(f"{began} is rank {1 - number} of 2 (torch.distributed)")
 
 
+def test_a_distributed_checkpoint_of_two_ranks_is_loaded_by_one_and_by_three(folder):
+    if not hasattr(pytest.importorskip("torch.distributed.fsdp"), "fully_shard"):
+        pytest.skip("this torch has no fully_shard")
+    before = run_ranks("sharded", 2, folder)
+    seen = [patch for said in before for batch in said["batches"] for patch in batch]
+    assert len(seen) == 12
+    for world_size in 1, 3:
+        after = run_ranks("sharded", world_size, folder)
+        assert {said["epoch"] for said in after} == {1}
+        rest = [patch for said in after for batch in said["batches"] for patch in batch]
+        assert sorted(set(rest)) == sorted(set(range(N)) - set(seen))
+        assert len(rest) == -(-(N - len(seen)) // world_size) * world_size  # evened out
+
+
 @pytest.mark.parametrize(
     ("group", "says"),
     [
