@@ -83,7 +83,7 @@ def stopped(config: dict) -> None:
     reader = loading.make_reader(loading.open_set(Path(config["folder"], "data")))
     loader = cloudio.ray.Loader(reader, config["batch_size"], **loading.DRAWN)
     resumed, epoch = loader.restore(), loader.epoch
-    write(config, [resumed, repr(loader).splitlines()[0]])
+    write(config, [resumed, loader.state_dict()["position"], repr(loader).splitlines()[0]])
     rank = ray.train.get_context().get_world_rank()
     for step, batch in enumerate(loader):
         if step == config.get("killed") and rank == 1:

@@ -5,6 +5,7 @@
 FOLDER has the data, and the file by which the ranks meet.  A program prints one line of JSON last.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -143,7 +144,8 @@ def trainer(folder: Path, world_size: int, kind: str, stop: int) -> Any:
 
         def forward(self, pixel_values: Any, labels: Any = None, index: Any = None) -> Any:
             epoch = own.loader.epoch if kind == "loader" else dataset.epoch
-            seen.append((self.training, epoch, index.tolist(), pixel_values.double().sum().item()))
+            pixels = hashlib.sha256(pixel_values.contiguous().numpy().tobytes()).hexdigest()
+            seen.append((self.training, epoch, index.tolist(), pixels))
             logits = self.layer(pixel_values)
             loss = torch.nn.functional.cross_entropy(logits, labels.long(), ignore_index=255)
             return {"loss": loss, "logits": logits}
