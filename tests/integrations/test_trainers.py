@@ -67,7 +67,18 @@ def test_accelerate_keeps_the_state_of_a_loader_for_any_number_of_ranks(folder):
         assert {said["epoch"] for said in ranks} == {1}
         rest = patches(said["batches"] for said in ranks)
         assert len(rest) == -(-(N - 12) // world_size) * world_size
-        assert sorted({*rest}) == sorted({*range(N)} - {*before})
+        assert sorted({*before, *rest}) == list(range(N))
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_accelerate_skips_batches_of_a_data_loader(folder, first, then):
+    pytest.importorskip("accelerate")
+    before, after = (run_ranks("accelerate_skips", n, folder) for n in (first, then))
+    assert {said["epoch"] for said in before + after} == {1}
+    seen, rest = (patches(said["batches"] for said in ranks) for ranks in (before, after))
+    assert len(seen) == 8
+    assert len(rest) == N - 8 + then - 1
+    assert sorted({*seen, *rest}) == list(range(N))
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def read(folder: Path, log: str) -> list[list[Any]]:
     return [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
 
 
+def n_kept(storage: Path) -> int:
+    """Return how many of the reported checkpoints Ray would go on from."""
+    with contextlib.suppress(OSError, ValueError):  # there is none yet, or it is being written
+        kept = json.loads((storage / "checkpoint_manager_snapshot.json").read_text())
+        return len(kept["checkpoint_results"])
+    return 0
+
+
 def stopped(config: dict) -> None:
     """An epoch without a process group, whose state is reported after each batch."""
     reader = loading.make_reader(loading.open_set(Path(config["folder"], "data")))
@@ -87,6 +96,8 @@ def stopped(config: dict) -> None:
     rank = ray.train.get_context().get_world_rank()
     for step, batch in enumerate(loader):
         if step == config.get("killed") and rank == 1:
+            while n_kept(Path(config["folder"], "storage", "run")) < step:
+                time.sleep(0.1)
             os.kill(os.getpid(), signal.SIGKILL)
         with tempfile.TemporaryDirectory() as folder:
             checkpoint = Checkpoint.from_directory(folder)

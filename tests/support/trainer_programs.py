@@ -114,6 +114,25 @@ def accelerate_resumes(folder: Path, rank: int, world_size: int) -> Any:
     return said
 
 
+def accelerate_skips(folder: Path, rank: int, world_size: int) -> Any:
+    """Two steps of the second epoch of a DataLoader, in the first ranks; the rest in others."""
+    own = accelerator(use_seedable_sampler=True, data_seed=3)
+    dataset = cloudio.torch.Dataset(make_reader(folder), **loading.DRAWN)
+    size = 4 // world_size
+    batches = own.prepare(DataLoader(dataset, size, shuffle=True, collate_fn=cloudio.torch.collate))
+    stops = not (folder / "stopped").exists()
+    own.wait_for_everyone()
+    batches.set_epoch(1)
+    dataset.set_epoch(1)
+    said = []
+    for batch in batches if stops else own.skip_first_batches(batches, 2):
+        said.append(batch.index.tolist())
+        if stops and len(said) == 2:
+            break
+    (folder / "stopped").touch()
+    return {"batches": said, "epoch": dataset.epoch}
+
+
 # ---- transformers --------------------------------------------------------------------------------
 
 

@@ -1,20 +1,15 @@
-"""Ray Train: loaders that find the ranks of its workers, and keep states in its checkpoints."""
+"""The loader that finds the rank of a worker, and keeps its state in checkpoints."""
 
 import warnings
 from typing import Any
 
-try:
-    import ray.train
-except ImportError as error:
-    raise ImportError("cloudio.ray needs Ray Train: pip install 'cloudio[ray]'") from error
+import ray.train
 
-from .._utils.text import listed, shown
-from ..errors import RequestError
-from ..loading.ranks import Ranks, find_ranks, process_group
-from ..torch import loader
-from ..torch.tensors import T
-
-__all__ = ["Loader"]
+from ..._utils.text import listed, shown
+from ...errors import RequestError
+from ...loading.ranks import Ranks, find_ranks, process_group
+from ...torch import loader
+from ...torch.tensors import T
 
 # What holds the states of loaders in the metadata of a checkpoint.
 _ENTRY = "cloudio"
@@ -25,9 +20,7 @@ def _find_ranks(group: Any = None) -> Ranks:
     if group is None and process_group() is None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "error", UserWarning
-                )  # of older versions, outside of a worker
+                warnings.simplefilter("error", UserWarning)  # older versions, outside a worker
                 context = ray.train.get_context()
                 rank, world_size = context.get_world_rank(), context.get_world_size()
         except (RuntimeError, UserWarning):  # no worker
