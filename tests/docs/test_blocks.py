@@ -68,6 +68,7 @@ def results(page: Path) -> list[str | None]:
             [sys.executable, SUPPORT / "run_page.py", task, found],
             cwd=folder,
             env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, path))} | _QUICK,
+            seconds=600,  # Ray starts services, which takes minutes on a busy machine
         )
         return json.loads(found.read_text(encoding="utf-8"))
 

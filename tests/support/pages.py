@@ -32,6 +32,7 @@ CONDITIONS = ("network", "time")
 _EXTRAS = {
     "cloudio.torch": "torch",
     "cloudio.lightning": "lightning",
+    "cloudio.ray": "ray",
     "cloudio.plot": "matplotlib",
     "cloudio show": "matplotlib",
 }
