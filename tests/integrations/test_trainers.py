@@ -12,6 +12,8 @@ import pytest
 from loading import N
 from paths import SUPPORT
 
+import cloudio
+
 torch = pytest.importorskip("torch", reason="torch is an extra")
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
@@ -70,20 +72,22 @@ def test_accelerate_keeps_the_state_of_a_loader_for_any_number_of_ranks(folder):
         assert sorted({*before, *rest}) == list(range(N))
 
 
-@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
-def test_accelerate_skips_batches_of_a_data_loader(folder, first, then):
+def test_accelerate_skips_batches_of_a_data_loader(folder):
     pytest.importorskip("accelerate")
-    before, after = (run_ranks("accelerate_skips", n, folder) for n in (first, then))
+    before, after = (run_ranks("accelerate_skips", n, folder) for n in (1, 2))
     assert {said["epoch"] for said in before + after} == {1}
     seen, rest = (patches(said["batches"] for said in ranks) for ranks in (before, after))
     assert len(seen) == 8
-    assert len(rest) == N - 8 + then - 1
+    assert len(rest) == N - 8 + 1  # evened out
     assert sorted({*seen, *rest}) == list(range(N))
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
 def test_a_trainer_resumes_in_an_epoch_with_another_number_of_ranks(folder, first, then):
     pytest.importorskip("transformers")
+    reader = loading.open_set(folder / "data").reader(loading.BANDS, "LABEL", size=6, threads=1)
+    whole = cloudio.torch.Dataset(reader, **loading.DRAWN)
+    whole.set_epoch(1)
     before, after = run_ranks("trains", first, folder), run_ranks("trains", then, folder)
     for kind in "dataset", "default", "loader":
         begun = [said[kind]["0"] for said in before], [said[kind]["1"] for said in before]
@@ -97,18 +101,6 @@ def test_a_trainer_resumes_in_an_epoch_with_another_number_of_ranks(folder, firs
         assert len(part) + len(rest) == N + (then - 1), kind
         for said in after:
             assert said[kind]["predicted"] == [N, N], kind
-
-
-def test_a_trainer_that_resumes_sees_the_crops_that_one_without_a_break_sees(folder):
-    pytest.importorskip("transformers")
-    import cloudio
-
-    run_ranks("trains", 1, folder)
-    (after,) = run_ranks("trains", 1, folder)
-    reader = loading.open_set(folder / "data").reader(loading.BANDS, "LABEL", size=6, threads=1)
-    whole = cloudio.torch.Dataset(reader, **loading.DRAWN)
-    whole.set_epoch(1)
-    for kind in "dataset", "default", "loader":
-        for index, pixels in after[kind]["1"]:
-            image = whole[np.array(index)].image.numpy()
-            assert hashlib.sha256(image.tobytes()).hexdigest() == pixels, kind
+            for index, pixels in said[kind]["1"]:  # as in a training without a break
+                image = whole[np.array(index)].image.numpy()
+                assert hashlib.sha256(image.tobytes()).hexdigest() == pixels, kind
