@@ -155,7 +155,7 @@ def test_a_share_by_index_is_not_shared_again(reader, set_ranks):
 
 
 def test_what_was_found_is_told_once(reader, set_ranks, caplog, monkeypatch):
-    monkeypatch.setattr(warn, "_logged", set())
+    monkeypatch.setattr(warn, "_logged", {})
     set_ranks(1, 2)
     with caplog.at_level(logging.INFO, "cloudio"):
         for _ in range(2):
