@@ -328,7 +328,7 @@ def test_a_loader_is_resumed_in_its_epoch_and_after_it(whole, tmp_path):
         path = options.pop("ckpt_path", None)
         loader = cloudio.torch.Loader(reader, 2, **loading.DRAWN)
         runs.trainer(**options).fit(model, loader, ckpt_path=path)
-        return model.seen["train"]
+        return [(epoch, batch) for epoch, _, batch in model.seen["train"]]
 
     wanted = run(max_epochs=3)
     assert run(callbacks=[runs.checkpoints(tmp_path)]) == wanted[: 2 * STEPS]

@@ -106,7 +106,10 @@ def trainer(**options: Any) -> Any:
         "logger": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "enable_checkpointing": "callbacks" in options,
+        "enable_checkpointing": any(  # Lightning would add a callback that writes where it runs
+            isinstance(callback, pl.callbacks.Checkpoint)
+            for callback in options.get("callbacks", ())
+        ),
     }
     return pl.Trainer(**{**given, **options})
 

@@ -69,6 +69,10 @@ class TrainLoader(Loader[Any]):
         change = min(done, n_batches) - count.processed
         for name in "ready", "started", "processed", "completed":
             setattr(count, name, getattr(count, name) + change)
+        # In a checkpoint at the end of a batch, the batch is not yet completed.  Before version 2.5
+        # trainers counted it twice.
+        if not getattr(self._trainer.fit_loop.epoch_loop, "restarted_on_train_batch_end", False):
+            count.completed = count.processed
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_trainer": None}
