@@ -440,8 +440,9 @@ def test_what_is_no_result_is_refused(tmp_path, text):
     assert error.value.path == tmp_path / "r.json"
 
 
-def test_only_the_known_keys_of_a_manifest_are_compared(tmp_path):
-    odd = {**hostile_files.MANIFEST["metadata"][0], "checksums": "zz"}
+@pytest.mark.parametrize("more", [{"checksums": "zz"}, {"array": "a"}, {"array": []}, {"array": 1}])
+def test_only_the_known_keys_of_a_manifest_are_compared(tmp_path, more):
+    odd = {**hostile_files.MANIFEST["metadata"][0], **more}
     manifest = {**hostile_files.MANIFEST, "metadata": [odd]}
     (tmp_path / "m.json").write_text(json.dumps(manifest))
     before = read_manifest(tmp_path / "m.json", "x")

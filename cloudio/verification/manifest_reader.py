@@ -76,9 +76,10 @@ def _find_fault(entries: Any, types: Mapping[str, type]) -> str | None:
                 return f"[{k}] has {key}={shown(value)}; it must have {_MOST:,} characters or less"
         if "checksums" in types and not _are_checksums(entry["checksums"], entry["patches"]):
             return f"[{k}]: checksums must be 16 hexadecimal digits per patch"
-        if entry_key(entry) in keys:
-            return f"[{k}]: {' '.join(entry_key(entry))} occurs twice"
-        keys.add(entry_key(entry))
+        known = entry_key({name: entry[name] for name in types})  # others are not checked
+        if known in keys:
+            return f"[{k}]: {' '.join(known)} occurs twice"
+        keys.add(known)
     return None
 
 
