@@ -449,6 +449,18 @@ def test_only_the_known_keys_of_a_manifest_are_compared(tmp_path, more):
     assert not list(compare(before, hostile_files.MANIFEST, (), tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "\ud800", "a/" * 2000])
+@pytest.mark.parametrize("section", ["arrays", "metadata"])
+def test_a_manifest_of_files_that_cannot_be_is_one_of_files_that_are_missing(
+    tmp_path, section, name
+):
+    odd = {**hostile_files.MANIFEST[section][0], "split": "t", "folder": "t", "file": name}
+    (tmp_path / "m.json").write_text(json.dumps({**hostile_files.MANIFEST, section: [odd]}))
+    before = read_manifest(tmp_path / "m.json", "x")
+    found = compare(before, hostile_files.MANIFEST, (), tmp_path)
+    assert "manifest-missing" in {finding.check for finding in found if finding.split == "t"}
+
+
 def test_json_has_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_MOST_JSON_VALUES", 6)
     (tmp_path / "r.json").write_text("[[],[],[],[]]")

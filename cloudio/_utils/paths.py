@@ -26,7 +26,7 @@ _N_COMPARED = 1000
 # ---- what is there -------------------------------------------------------------------------------
 
 # Errors that mean that there is nothing; the last two numbers are of Windows.
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _ABSENT_WINDOWS = (21, 123, 1921)
 
 
@@ -38,6 +38,8 @@ def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
     """
     try:
         return os.stat(path)
+    except ValueError:  # no file has such a name: it holds a NUL, or half a character
+        return None
     except OSError as error:
         if error.errno in _ABSENT or getattr(error, "winerror", None) in _ABSENT_WINDOWS:
             return None

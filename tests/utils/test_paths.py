@@ -8,7 +8,7 @@ import pytest
 
 import cloudio
 from cloudio import RequestError
-from cloudio._utils.paths import local_path, not_found
+from cloudio._utils.paths import exists, is_file, is_folder, local_path, not_found
 from cloudio.cli import main
 
 
@@ -245,3 +245,11 @@ def test_a_missing_folder_is_one_also_where_the_current_folder_is_gone(tmp_path,
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     assert str(not_found("data")) == "there is no folder data"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "\ud800", "missing", "file/below"])
+def test_nothing_is_where_nothing_can_be(tmp_path, name):
+    (tmp_path / "file").touch()
+    assert not exists(tmp_path / name)
+    assert not is_file(tmp_path / name)
+    assert not is_folder(os.fspath(tmp_path / name))
