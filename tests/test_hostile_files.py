@@ -139,13 +139,13 @@ def test_a_layout_is_parsed_once(tmp_path, monkeypatch):
     assert len(text) <= sum(parsed) < 1.1 * len(text)
 
 
-def n_calls(call):
-    """How many functions a call calls, those of generators each time that they go on."""
+def n_calls(call, name=None):
+    """How many functions, or those of a name, a call calls; generators each time they go on."""
     n = 0
 
     def count(frame, event, argument):
         nonlocal n
-        n += event in ("call", "c_call")
+        n += event in ("call", "c_call") and name in (None, frame.f_code.co_name)
 
     sys.setprofile(count)
     try:
@@ -438,6 +438,25 @@ def test_what_is_no_result_is_refused(tmp_path, text):
     with pytest.raises(RequestError, match="does not hold statistics; save") as error:
         stats.load(tmp_path / "r.json")
     assert error.value.path == tmp_path / "r.json"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(0, "counts"), (0, "images"), (1, "nodata")])
+def test_pixels_are_summed_once_for_a_table_of_any_length(tmp_path, kind, name):
+    calls = []
+    for n in (2, 40):
+        columns = ("classes", "count", "n_nodata", "n_nan", "min", "max", "mean", "std", "scale")
+        columns += ("offset", "percentiles", "histograms")
+        entries = {
+            key: value[:1] * n if key in columns else value
+            for key, value in hostile_files.RESULTS[kind].items()
+        }
+        entries["names"] = [f"n{k}" for k in range(n)]
+        if kind == 0:
+            entries |= {"label_map": None, "per_patch": [[1] * n], "ignored_per_patch": [0]}
+        (tmp_path / "r.json").write_text(json.dumps(entries))
+        result = stats.load(tmp_path / "r.json")
+        calls.append(n_calls(lambda result=result: str(result), name))
+    assert 0 < calls[0] == calls[1]
 
 
 @pytest.mark.parametrize("more", [{"checksums": "zz"}, {"array": "a"}, {"array": []}, {"array": 1}])

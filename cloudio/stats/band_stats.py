@@ -122,10 +122,10 @@ class BandStats(Result):
         )
 
     def tables(self) -> list[Table | str]:
-        columns = self.min, self.max, self.mean, self.std
+        columns, nodata = (self.min, self.max, self.mean, self.std), self.nodata
         rows: list[Sequence[str]] = [("band", "data", "no data", "min", "max", "mean", "std")]
         for k, name in enumerate(self.names):
-            data, share = f"{self.count[k]:,}", percent(self.nodata[k])
+            data, share = f"{self.count[k]:,}", percent(nodata[k])
             rows.append((name, data, share, *(format_number(column[k]) for column in columns)))
         parts: list[Table | str] = [f"bands of {self.of}", (rows, range(1, 7))]
         if self.percents:

@@ -170,9 +170,10 @@ class ClassStats(Result):
 
     def tables(self) -> list[Table | str]:
         balanced, median, share = self._weights("balanced"), self._weights("median"), self.share
+        counts, images = self.counts, self.images
         rows = [("class", "", "pixels", "share", "patches", "balanced", "median")]
         for k, name in enumerate(self.names):
-            number, pixels, patches = self.classes[k], self.counts[k], self.images[k]
+            number, pixels, patches = self.classes[k], counts[k], images[k]
             rows.append(
                 (
                     f"{number}",
