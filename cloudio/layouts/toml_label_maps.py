@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RequestError
+from .codes.bit_fields import parse_bit_field
 from .labels import LabelMap
 from .toml_keys import CLASS, FIELD_KEYS, POLICY_KEYS, TABLE
 from .toml_table import Table
@@ -96,7 +97,7 @@ def _bit_field(table: Table, k: int, values: Mapping[str, Any]) -> dict[str, Any
     given = field.check(FIELD_KEYS, needed=("bits", "class"))
     given["class"] = _class(given["class"])
     try:
-        LabelMap.from_fields([given])
+        parse_bit_field(given)
     except RequestError as error:
         raise field.error(f"fields[{k}]: {error}") from None
     return given
