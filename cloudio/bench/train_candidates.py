@@ -103,6 +103,7 @@ def _by_torch_dataset(workload: TrainWorkload, n_workers: int) -> Iterator[Itera
     data = torch.Dataset(
         workload.reader, crop=workload.sampling["crop"], seed=workload.sampling["seed"]
     )
+    data.set_epoch(0)  # patches that come again have the same crops in every candidate
     order = workload.all_samples.index.tolist()
     yield _data_loader(workload, data, n_workers, sampler=order, collate_fn=torch.collate)
 
