@@ -43,7 +43,9 @@ def status_of(path: str | os.PathLike[str]) -> os.stat_result | None:
     except OSError as error:
         if error.errno in _ABSENT or getattr(error, "winerror", None) in _ABSENT_WINDOWS:
             return None
-        raise read_error(error.errno or 0, error.strerror or str(error), path) from None
+        # What may not be entered is the folder.
+        at = os.path.dirname(path) or path if error.errno == errno.EACCES else path
+        raise read_error(error.errno or 0, error.strerror or str(error), at) from None
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
