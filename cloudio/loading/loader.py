@@ -344,12 +344,14 @@ class Loader(Epochs[B]):
         return state
 
     def __repr__(self) -> str:
-        rank = "" if self._membership.current == ALONE else f", {self._membership.current}"
+        ranks = self._membership.known
+        rank = "" if ranks == ALONE else f", {ranks or 'rank unknown'}"
+        n_batches = f"{self._shard_of(ranks).n_batches(0):,}" if ranks else "?"
         uneven = "" if self.even_batches else ", even_batches False"
         own_keys = "" if self._keys is self.reader.batch_keys else f", keys {self._keys}"
         return (
             f"<cloudio.{type(self).__name__} of {self._sampler.order.describe()}: "
-            f"{self._shard.n_batches(0):,} batches of {self.batch_size}{rank}{uneven}, "
+            f"{n_batches} batches of {self.batch_size}{rank}{uneven}, "
             f"crop {self.crop}, symmetry "
             f"{self.symmetry}, epoch {self.epoch}{own_keys}>\n{self.reader!r}"
         )

@@ -135,6 +135,10 @@ class Membership:
         self._told, self._index, self._n_patches = told, index, n_patches
         self.group, self._find_ranks = group, find
         self._settled: _Settled | None = None
+        # For the comparison of ranks: the process and the number that it gave this loader, and the
+        # process in which the loader was compared.
+        self.number: tuple[int, int] | None = None
+        self.compared_in: int | None = None
 
     @property
     def current(self) -> Ranks:
@@ -145,6 +149,14 @@ class Membership:
             assert self._settled is not None
             return self._settled.ranks
         return self._find()
+
+    @property
+    def known(self) -> Ranks | None:
+        """As `current`, but None if no ranks can be found."""
+        try:
+            return self.current
+        except RequestError:
+            return None
 
     @property
     def begun(self) -> bool:
@@ -202,4 +214,4 @@ class Membership:
             raise RequestError(
                 "a loader with process_group= cannot be pickled; pass rank= and world_size= instead"
             )
-        return {**vars(self), "_settled": None}
+        return {**vars(self), "_settled": None, "number": None, "compared_in": None}

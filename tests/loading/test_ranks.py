@@ -182,3 +182,12 @@ def test_ranks_cannot_be_changed(reader, name):
     loader = cloudio.Loader(reader, 4)
     with pytest.raises(AttributeError, match=rf"^{name} cannot be changed; make another loader$"):
         setattr(loader, name, 1)
+
+
+def test_a_loader_whose_ranks_cannot_be_found_has_a_repr(reader, set_ranks):
+    loader = cloudio.Loader(reader, 4, index=range(0, N, 2))
+    for rank in 0, "x":
+        set_ranks(rank, 2)
+        assert ": ? batches of 4, rank unknown, crop " in repr(loader)
+        with pytest.raises(RequestError):
+            _ = loader.rank

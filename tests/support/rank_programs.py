@@ -9,9 +9,11 @@ A program prints one line of JSON.
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forks
 import loading
 import torch.distributed as dist
 from loading import batch_indices, make_reader
@@ -33,13 +35,17 @@ def begin(folder: Path, rank: int, world_size: int, name: str = "meet") -> None:
 
 def what_happens(begins: Any) -> str:
     """Return "fine", or the text of a refusal; all ranks are asked before one ends."""
-    try:
-        begins()
-        said = "fine"
-    except RequestError as error:
-        said = str(error)
+    said = what_is_said(begins)
     dist.barrier()
     return said
+
+
+def what_is_said(begins: Any) -> str:
+    try:
+        begins()
+    except RequestError as error:
+        return str(error)
+    return "fine"
 
 
 def share(folder: Path, rank: int, world_size: int) -> Any:
@@ -76,6 +82,75 @@ def differ(folder: Path, rank: int, world_size: int) -> Any:
             loader.set_epoch(rank)
         said[name] = what_happens(lambda loader=loader: next(iter(loader)))
     return said
+
+
+class Noisy(cloudio.Reader):
+    """What is read differs in each rank; what is stored does not."""
+
+    def read(self, *args: Any, **more: Any) -> Any:
+        batch = super().read(*args, **more)
+        batch.image[:] += dist.get_rank()
+        return batch
+
+
+class OwnState(cloudio.Loader):
+    def state_dict(self) -> Any:
+        return {**super().state_dict(), "own": dist}
+
+
+class Failing(cloudio.Loader):
+    """The second rank fails to begin, once."""
+
+    has_failed = False
+
+    @property
+    def crop(self) -> Any:
+        if dist.is_initialized() and dist.get_rank() == 1 and not self.has_failed:
+            self.has_failed = True
+            raise OSError("the first time")
+        return "random"
+
+    @crop.setter
+    def crop(self, value: Any) -> None: ...
+
+
+def alike(folder: Path, rank: int, world_size: int) -> Any:
+    """What is said of loaders that share an epoch, in programs where they seem to differ."""
+    reader = data(folder, rank)
+    noisy = Noisy.__new__(Noisy)
+    vars(noisy).update(vars(reader))
+    begin(folder, rank, world_size)
+
+    def by_threads() -> None:
+        loader = cloudio.Loader(reader, 4)
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(lambda: next(iter(loader))) for _ in range(1 + 3 * rank)]:
+                done.result()
+
+    def again() -> None:
+        loader = Failing(reader, 4)
+        try:
+            next(iter(loader))
+        except OSError:
+            next(iter(loader))
+
+    def iterate() -> None:
+        next(iter(cloudio.Loader(reader, 3)))
+
+    def in_child() -> None:
+        child = forks.fork(lambda: what_is_said(iterate) == "fine")
+        if forks.status_of(child):
+            raise RequestError("the child was refused")
+
+    programs = {
+        "noise": lambda: next(iter(cloudio.Loader(noisy, 4))),
+        "state": lambda: next(iter(OwnState(reader, 4))),
+        "threads": by_threads,
+        "again": again,
+        "child": in_child,
+        "last": lambda: next(iter(cloudio.Loader(reader, 5))),
+    }
+    return {name: what_happens(program) for name, program in programs.items()}
 
 
 def data_differ(folder: Path, rank: int, world_size: int) -> Any:

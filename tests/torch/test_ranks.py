@@ -62,7 +62,7 @@ def test_loaders_of_ranks_that_differ_are_refused(folder):
         "batch_size": r"batch_size is",
         "seed": r"seed is",
         "index": r"patches is \d+ and \d+, num_samples is",
-        "evens": r"index is a share is",
+        "evens": r"index= is the share of rank 0 and not that of the other",
         "epoch": r"epoch is",
     }.items():
         told = {first[name], second[name]} - {"fine"}  # the rank that comes second is told
@@ -71,6 +71,11 @@ def test_loaders_of_ranks_that_differ_are_refused(folder):
         assert text.startswith("the loaders of rank "), text
         assert difference.replace(r"\d+ and \d+, num_samples is", "") in text, text
         assert "needs rank=0, world_size=1" in text
+
+
+def test_loaders_that_share_an_epoch_are_not_refused(folder):
+    for said in run_ranks("alike", 2, folder):
+        assert set(said.values()) == {"fine"}, said
 
 
 def test_data_that_differ_between_nodes_are_refused(tmp_path):
