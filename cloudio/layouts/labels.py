@@ -343,7 +343,7 @@ def make_class_lut(
     n_codes = 256 ** np.dtype(stored).itemsize
     unlisted = ignore if label_map.unlisted is None else label_map.unlisted
     table = np.full(n_codes, check_class(unlisted, dtype, name), dtype)
-    lost = label_map.beyond(stored)
+    lost = set(label_map.beyond(stored))
     given: dict[int, int] = {}
     for code, to in label_map.classes.items():
         to = ignore if to is None else to

@@ -79,7 +79,8 @@ def _after_fork() -> None:
     _parents_group = None if distributed is None else distributed.group.WORLD
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _exchange(distributed: Any, key: str, own: Mapping[str, Any]) -> Any:
