@@ -578,7 +578,7 @@ _OBJECTS = {
     "<none>": np.array([], np.int64),
     "<strings>": np.array(["1"]),
     "<date>": np.datetime64("2019-06-01"),
-    "<delta>": np.timedelta64(3),
+    "<delta>": np.timedelta64(3, "D"),
     "<masked>": np.ma.masked,
     "<bytes>": b"x",
     "<complex>": 1j,
