@@ -504,9 +504,9 @@ def test_states_with_odd_numbers_are_refused(key, odd):
 )
 @pytest.mark.parametrize("key", ["version", "seed", "patches", "epoch", "more"])
 def test_states_of_a_torch_dataset_with_odd_numbers_are_refused(tmp_path, key, odd):
-    torch = pytest.importorskip("cloudio.torch")
+    pytest.importorskip("torch", reason="torch is an extra")
     write_split(tmp_path, 2, names=["B2"])
-    dataset = torch.Dataset(cloudio.open(tmp_path, layout=SMALL).reader(["B2"], scale=None))
+    dataset = cloudio.torch.Dataset(cloudio.open(tmp_path, layout=SMALL).reader(["B2"], scale=None))
     with pytest.raises(RequestError) as refused:
         dataset.load_state_dict({**dataset.state_dict(), key: odd})
     assert len(str(refused.value)) < 2000
