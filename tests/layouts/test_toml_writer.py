@@ -108,6 +108,9 @@ def layouts(draw):
         channels = draw(st.none() | st.integers(len(here), 6))
         if file is not None and "{name}" not in file and len(here) > 1 and channels is None:
             file = None
+        # No file has such a name, or it is another folder.
+        if any("\0" in name or ".." in name.split("/") for name in here):
+            file = None
         order = draw(st.permutations(range(channels or 0)))
         bands += [
             Band(
