@@ -1,0 +1,102 @@
+"""Image files, opened by a library for each format and read as channels."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from ..._utils.files import open_raw
+from ..._utils.paths import status_of
+from ...errors import LayoutError, read_error
+from ...storage.headers.formats import format_of
+from .packages import find_package
+from .raster import Channel, Raster, Window
+
+__all__ = ["Channel", "Raster", "Window", "open_raster"]
+
+Engine = Literal["gdal", "tifffile", "pillow", "numpy"]
+ChannelAxis = Literal["first", "last"]
+
+_TIFF = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
+_PICTURES = b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM"
+# GDAL has drivers for dozens of others; these are what people call images.
+_OF_GDAL = {".jp2", ".j2k", ".vrt", ".img", ".ntf", ".nitf", ".bil", ".bip", ".bsq", ".dat", ".hdr"}
+_BY_SUFFIX: dict[str, str] = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npz"}
+_N_BYTES = 8
+
+
+def open_raster(
+    path: str | os.PathLike[str],
+    *,
+    engine: Engine | None = None,
+    channel_axis: ChannelAxis | None = None,
+) -> Raster:
+    """Open an image file: GeoTIFF, JPEG 2000, PNG, JPEG, .npy, .npz, and what else GDAL reads.
+
+    ``engine`` reads it; None is rasterio ("gdal") for TIFFs and whatever else only it reads,
+    tifffile for TIFFs if rasterio is not installed, Pillow for pictures, and numpy.
+    ``channel_axis`` is that of .npy and .npz files of three axes; None is the first one, and
+    refuses arrays whose last axis is shorter.
+
+    A file that is missing, damaged or of no known format is a ReadError or LayoutError.  What is in
+    it and cannot be packed, such as complex numbers or several pages, is a LayoutError, and a
+    missing package a RequestError that says how to install it.
+    """
+    where = Path(path)
+    _check_regular(where)
+    kind = engine or _BY_SUFFIX.get(where.suffix.lower()) or _by_first_bytes(where)
+    return _OPENERS[kind](where, channel_axis)
+
+
+def _check_regular(path: Path) -> None:
+    """Raise the error of a path that leads to no regular file; a FIFO could be waited for."""
+    if (status := status_of(path)) is None:
+        raise read_error(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise LayoutError.about(path, f"is {what}; an image is a file")
+
+
+def _by_first_bytes(path: Path) -> str:
+    with open_raw(path) as file:
+        begin = file.read(_N_BYTES) or b""
+    if begin.startswith(_TIFF):
+        return "tiff"
+    if begin.startswith(_PICTURES):
+        return "pillow"
+    if begin.startswith(b"\x93NUMPY"):
+        return "npy"
+    if path.suffix.lower() in _OF_GDAL or begin[4:8] == b"jP  " or find_package("rasterio"):
+        return "gdal"
+    found = format_of(path)
+    known = "" if found is None else f"; it is {found.name}: {found.advice}"
+    raise LayoutError.about(path, f"is no image that is read without rasterio{known}")
+
+
+# Decoders are imported when a file needs them: so are their packages.
+
+
+def _gdal(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    from .raster_gdal import GdalRaster
+
+    return GdalRaster(path)
+
+
+def _numpy(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    from .raster_numpy import NpyRaster
+
+    return NpyRaster(path, channel_axis)
+
+
+def _tiff(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    return _gdal(path, channel_axis)
+
+
+_OPENERS: dict[str, Callable[[Path, ChannelAxis | None], Raster]] = {
+    "gdal": _gdal,
+    "tiff": _tiff,
+    "npy": _numpy,
+    "numpy": _numpy,
+}
