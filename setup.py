@@ -127,7 +127,7 @@ setup(
     package_dir={"cloudio.include": "csrc"},
     package_data={
         "": ["py.typed", "*.pyi", "*.pxd"],
-        "cloudio.include": ["background.h", "cloudio.h", "files.h", "histogram.h"],
+        "cloudio.include": ["background.h", "checksum.h", "cloudio.h", "files.h", "histogram.h"],
     },
     ext_modules=cythonize(
         [module(path) for path in sorted(Path("cloudio/_core").glob("*.pyx"))],

@@ -13,6 +13,7 @@ try:
     # All of them: a build may be of an earlier state of the source.
     from ._core import (  # noqa: F401
         buffers,
+        checksums,
         executor,
         files,
         kernels,

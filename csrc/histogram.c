@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "checksum.h"
 #include "cloudio.h"
 #include "histogram.h"
 
@@ -28,42 +29,6 @@ static const char *next_row(const cio_patch *patch, size_t y, size_t item)
     cio_prefetch_row(row_at(patch, ahead) + patch->left * item,
                      (patch->right - patch->left) * item);
     return row_at(patch, y) + patch->left * item;
-}
-
-/* ---- checksums ------------------------------------------------------------------------------- */
-
-/* Words go to eight lanes in turn, beginning again in each row; zeros fill the last word. A step
- * is a bijection of the state and of the word, so one changed word always changes the result. */
-static uint64_t mix(uint64_t state, uint64_t word)
-{
-    const uint64_t x = (state ^ word) * 0x9E3779B97F4A7C15u;
-    return x << 29 | x >> 35;
-}
-
-static uint64_t checksum_patch(const cio_patch *patch, size_t item)
-{
-    const size_t n_bytes = patch->n_cols * item;
-    uint64_t lanes[LANES], sum = n_bytes * patch->n_rows;
-    for (size_t k = 0; k < LANES; ++k)
-        lanes[k] = k;
-    for (size_t y = 0; y < patch->n_rows; ++y) {
-        const char *row = row_at(patch, y);
-        uint64_t word;
-        size_t i = 0;
-        for (; i + 8 * LANES <= n_bytes; i += 8 * LANES)
-            for (size_t k = 0; k < LANES; ++k) {
-                memcpy(&word, row + i + 8 * k, 8);
-                lanes[k] = mix(lanes[k], word);
-            }
-        for (size_t k = 0; i < n_bytes; i += 8, ++k) {
-            word = 0;
-            memcpy(&word, row + i, n_bytes - i < 8 ? n_bytes - i : 8);
-            lanes[k] = mix(lanes[k], word);
-        }
-    }
-    for (size_t k = 0; k < LANES; ++k)
-        sum = mix(sum, lanes[k]);
-    return sum;
 }
 
 /* ---- padding, outside the window ------------------------------------------------------------- */
@@ -526,7 +491,7 @@ void cio_histogram_add_patch(const cio_histogram_spec *spec, const cio_patch *pa
         return;
     scan_padding(patch, item, spec->type, record);
     if (spec->checksum)
-        record->checksum = checksum_patch(patch, item);
+        record->checksum = cio_checksum(patch->src, patch->step, patch->n_rows, patch->n_cols * item);
 }
 
 void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts)

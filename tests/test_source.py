@@ -22,6 +22,7 @@ BELOW = {
     "pool": set(),
     "files": set(),
     "buffers": set(),
+    "checksums": {"buffers"},
     "runtime": set(),
     "job": set(),
     "tiling": {"job"},

@@ -1,5 +1,5 @@
 # The C contract as Cython sees it; the headers of csrc are the manual. `cdef extern` is only here.
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "cloudio.h" nogil:
     int CIO_U8
@@ -89,6 +89,11 @@ cdef extern from "<fenv.h>" nogil:
     const fenv_t *FE_DFL_ENV
     int fegetenv(fenv_t *environment) noexcept
     int fesetenv(const fenv_t *environment) noexcept
+
+
+cdef extern from "checksum.h" nogil:
+    uint64_t cio_checksum(
+        const char *src, Py_ssize_t step, size_t n_rows, size_t row_bytes) noexcept
 
 
 cdef extern from "histogram.h" nogil:
