@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from ..errors import CloudioError, ReadError
+
 
 @dataclass(frozen=True, slots=True)
 class ArrayInfo:
@@ -70,3 +72,14 @@ class Source(Protocol):
 
 class LeftOut(Exception):  # noqa: N818 - no error: the run goes on
     """A sample that is not packed, such as a tile with too few valid pixels."""
+
+
+def describe_error(error: Exception, name: str) -> CloudioError:
+    """Return the error of a sample: its name, and what is wrong."""
+    if isinstance(error, CloudioError):
+        if error.path is not None or name in str(error):
+            return error
+        return type(error)(f"{name}: {error}")
+    if isinstance(error, OSError):
+        return ReadError(f"{name} cannot be read: {error.strerror or error}")
+    return ReadError(f"{name} cannot be read: {type(error).__name__}: {error}")

@@ -1,0 +1,91 @@
+"""Which source reads what the caller gives."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from .._utils.paths import is_folder, local_path, not_found, status_of
+from .._utils.text import shown
+from ..errors import RequestError
+from .sample import Source
+from .sources.samples import Items, SampleMaker, SequenceSource, Stream
+
+FilePath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """The arguments of `pack` that say what is read."""
+
+    split: str
+    images: str | None
+    masks: str | Mapping[str, str] | None
+    bands: str | Sequence[str] | Mapping[str, str] | None
+    table: FilePath | None
+    dataset: str | Mapping[str, str] | None
+    fields: Mapping[str, str]
+    names: Sequence[str] | Mapping[str, Sequence[str]] | None
+    take: Sequence[str] | None
+    labels: Sequence[str] | None
+    classes: Mapping[Any, Any] | FilePath | None
+    channel_axis: Literal["first", "last"] | None
+    skip_missing: bool
+    tile: int | tuple[int, int] | None
+    stride: int | tuple[int, int] | None
+    min_valid: float | None
+    pad: bool
+    resample: Literal["nearest"] | None
+    crop: Literal["valid"] | int | tuple[int, int] | None
+    key: str | None
+
+    def given(self) -> dict[str, Any]:
+        """Return the arguments that the caller has given, without the split."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        del values["split"]
+        return {name: value for name, value in values.items() if value not in (None, False, {})}
+
+    def refuse(self, what: str, *allowed: str) -> None:
+        """Raise RequestError for an argument that has no meaning for that kind of samples."""
+        for name in self.given():
+            if name not in allowed:
+                raise RequestError(f"{name}= is for other sources, not for {what}; leave it out")
+
+
+def choose_source(samples: Any, options: SourceOptions) -> Source | Stream:
+    """Return what reads the samples; RequestError if they are of no form that is known."""
+    if isinstance(samples, (str, os.PathLike)):
+        return _of_path(local_path(samples, "samples"), options)
+    if hasattr(samples, "in_threads") and hasattr(samples, "split_of"):
+        return cast(Source, samples)
+    is_sequence = hasattr(samples, "__getitem__") and hasattr(samples, "__len__")
+    if isinstance(samples, np.ndarray) or not (is_sequence or isinstance(samples, Iterable)):
+        raise RequestError(
+            f"samples is of type {type(samples).__name__}; it must be a path, a Dataset, or a "
+            'sequence or iterable of mappings such as {"image": image, "mask": mask}'
+        )
+    return _of_objects(samples, options)
+
+
+def _of_objects(samples: Any, options: SourceOptions) -> Source | Stream:
+    options.refuse("objects of Python", "names", "take", "labels", "channel_axis", "key")
+    names = options.names
+    if names is not None and not isinstance(names, Mapping):
+        names = {"image": names}
+    maker = SampleMaker(
+        names or {}, options.labels, options.take, options.channel_axis or "first", options.split
+    )
+    if hasattr(samples, "__len__") and hasattr(samples, "__getitem__"):
+        if options.key is not None:
+            raise RequestError("key= is for an iterable; a sequence is resumed by numbers")
+        return SequenceSource(cast(Items, samples), maker, options.split)
+    return Stream(samples, maker, options.split, options.key)
+
+
+def _of_path(path: Path, options: SourceOptions) -> Source:
+    if status_of(path) is None:
+        raise not_found(path, "folder or file")
+    raise NotImplementedError(shown(is_folder(path)))

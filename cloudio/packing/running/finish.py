@@ -1,0 +1,208 @@
+"""The end of a run: a layout, metadata and a manifest beside the arrays; then the data appear."""
+
+import csv
+import glob
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..._utils.text import counted
+from ...errors import RequestError
+from ...layouts.band import Band, Window
+from ...layouts.labels import LabelMap
+from ...layouts.layout import Layout
+from ...layouts.toml_writer import to_toml
+from ...reading.dataset import open_partial
+from ...verification.manifest import describe, write_manifest
+from ..plan import PackedArray, Plan
+from .engine import Rows
+from .row_files import RowFiles
+from .state import FINISHING, State
+from .unfinished import appear, data_folder
+
+MANIFEST = "manifest.json"
+# Bands in the order of red, green and blue that data sets have.
+_RGB = (("red", "green", "blue"), ("B4", "B3", "B2"), ("B04", "B03", "B02"))
+
+
+def finish(
+    dest: Path,
+    plan: Plan,
+    rows: Rows,
+    kept: Mapping[str, np.ndarray],
+    files: RowFiles,
+    state: State,
+    class_names: Mapping[str, Mapping[int, str]],
+    hints: Layout | None,
+) -> None:
+    """Make what is packed the data set ``dest``; ``kept`` are the samples of each split.
+
+    A run that is ended here is resumed here: each step may be done again.
+    """
+    folder = data_folder(dest)
+    if not any(len(samples) for samples in kept.values()):
+        why = next(iter(state.left_out.values()), "there are no samples")
+        n = counted(len(state.left_out), "sample")
+        raise RequestError(f"nothing is packed: {n} left out, the first because: {why}")
+    if FINISHING not in state.phases:
+        state.begin(FINISHING)
+    files.finish({split: [rows[int(k)][1] for k in samples] for split, samples in kept.items()})
+    files.sync()
+    files.close()
+    for split in [split for split, samples in kept.items() if not len(samples)]:
+        shutil.rmtree(folder / split, ignore_errors=True)
+    kept = {split: samples for split, samples in kept.items() if len(samples)}
+    columns = state.column_order()
+    for split, samples in kept.items():
+        write_metadata(folder, split, columns, state.fields(samples.tolist()))
+    write_layout(folder, make_layout(dest.name, plan, state.codes, class_names, hints))
+    write_checksums(folder, plan, state, kept)
+    appear(dest)
+
+
+def make_layout(
+    name: str,
+    plan: Plan,
+    codes: Mapping[str, Iterable[int] | None],
+    class_names: Mapping[str, Mapping[int, str]],
+    hints: Layout | None,
+) -> Layout:
+    """Return the layout of what has been packed.
+
+    ``codes``: the numbers of each label, which become its classes; None if they are too many.
+    ``hints``: a layout of arrays of the same names, from which the rest is taken.
+    """
+    bands = tuple(_band(array, hints) for array in plan.arrays)
+    names = {band.name for band in bands}
+    maps = {
+        array.name: {"codes": _label_map(array, found, class_names.get(array.name, {}))}
+        for array in plan.arrays
+        if (found := codes.get(array.name)) and array.info.kind == "label"
+    }
+    presets: Mapping[str, tuple[tuple[str, ...], ...]] = _presets(
+        [band.name for band in bands if band.kind == "band"]
+    )
+    aliases: Mapping[str, str] = {}
+    prefixes: tuple[str, ...] = ()
+    if hints is not None:
+        maps |= {k: dict(v) for k, v in hints.label_maps.items() if k in names and v}
+        kept = {
+            preset: tuple(choice for choice in choices if names.issuperset(choice))
+            for preset, choices in hints.presets.items()
+        }
+        kept = {preset: choices for preset, choices in kept.items() if choices}
+        presets = kept or presets
+        aliases = {k: v for k, v in hints.aliases.items() if v in names}
+        prefixes = hints.prefixes
+    return Layout(
+        name=name,
+        patch=plan.patch,
+        valid=Window(0, 0, *plan.patch),
+        bands=bands,
+        presets=presets,
+        label_maps=maps,
+        aliases=aliases,
+        prefixes=prefixes,
+    )
+
+
+def _band(array: PackedArray, hints: Layout | None) -> Band:
+    plain = f"{array.name}{Path(array.file).suffix}"
+    place: dict[str, Any] = {
+        "file": "{name}" + Path(array.file).suffix
+        if array.file == plain
+        else glob.escape(array.file),
+        "channel": array.channel,
+        "channels": array.channels,
+    }
+    info = array.info
+    return Band(
+        array.name,
+        kind=info.kind,
+        dtype=array.stored,
+        nodata=info.nodata,
+        wavelength=info.wavelength,
+        unit=info.unit,
+        **_scaling(array, hints),
+        **place,
+    )
+
+
+def _scaling(array: PackedArray, hints: Layout | None) -> dict[str, Any]:
+    """Return the scale as the hints write it, or that of the files, in stored numbers."""
+    if hints is not None:
+        for band in hints.bands:
+            if band.name == array.name and array.source == array.stored:
+                if band.scale_factor is None and band.add_offset is None:
+                    return {"scale": band.scale, "offset": band.offset}
+                break
+    info = array.info
+    if info.scale_factor is None and info.add_offset is None:
+        return {}
+    return {"scale_factor": info.scale_factor, "add_offset": info.add_offset}
+
+
+def _label_map(array: PackedArray, codes: Iterable[int], names: Mapping[int, str]) -> LabelMap:
+    """Return the map of codes to themselves; no data is ignored."""
+    nodata = array.info.nodata
+    codes = sorted(codes)
+    classes = {code: None if code == nodata or not 0 <= code < 255 else code for code in codes}
+    listed = [names.get(code, "") for code in range(max(names, default=-1) + 1)]
+    if listed and all(listed) and len(set(listed)) == len(listed):
+        return LabelMap(classes, names=tuple(listed))
+    return LabelMap(classes)
+
+
+def _presets(bands: Sequence[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    presets: dict[str, tuple[tuple[str, ...], ...]] = {}
+    if len(bands) > 1 and "image" not in bands:
+        presets["image"] = (tuple(bands),)
+    found = next((names for names in _RGB if set(names) <= set(bands)), None)
+    if found and "rgb" not in bands and found != tuple(bands):
+        presets["rgb"] = (found,)
+    return presets
+
+
+def write_metadata(
+    folder: Path, split: str, columns: Sequence[str], rows: Iterable[Mapping[str, str]]
+) -> None:
+    """Write the metadata.csv of a split: its name, and the columns of each patch."""
+    names = ["split", *(name for name in columns if name != "split")]
+    with open(folder / split / "metadata.csv", "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, names, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows({**row, "split": split} for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_layout(folder: Path, layout: Layout) -> None:
+    """Write cloudio.toml."""
+    path = folder / "cloudio.toml"
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(to_toml(layout))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, np.ndarray]) -> None:
+    """Write the manifest, with the checksums that the rows had when they were written.
+
+    The data set is opened as users will open it; LayoutError if that is impossible.
+    """
+    ds, splits, problems = open_partial(folder)
+    with ds:
+        for problem in problems:
+            raise problem.error
+        folders = {split.folder.name: split.name for split in splits}
+        checksums = {
+            (folders[split], array.name): state.checksums(samples)[:, k]
+            for split, samples in kept.items()
+            for k, array in enumerate(plan.arrays)
+        }
+        manifest = describe(ds.path, ds.layout.name, splits, checksums)
+        write_manifest(folder / MANIFEST, manifest, force=True)

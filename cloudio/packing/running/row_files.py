@@ -1,0 +1,213 @@
+"""The files of the arrays: made in their full size, and written row by row at known places."""
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from ..._utils.text import gigabytes
+from ...errors import write_error
+from ..plan import PackedArray, Plan
+
+# All shapes fit, so that the pixels stay where they are when the number of patches is known later.
+_HEADER_BYTES = 128
+_COPIED = 16 << 20
+
+
+class RowFiles:
+    """The open files of one data set that is being written; each thread and process may write.
+
+    Row k of a split is patch k of each of its arrays.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, splits: Iterable[str]) -> None:
+        self.folder, self._plan = folder, plan
+        self._start = 0 if plan.flat else _HEADER_BYTES
+        self._height, self._width = plan.patch
+        self._open: dict[tuple[str, str], int] = {}
+        self._names = {array.file: array for array in plan.arrays}
+        try:
+            for split in splits:
+                (folder / split).mkdir(exist_ok=True)
+                for name in self._names:
+                    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+                    self._open[split, name] = os.open(folder / split / name, flags, 0o666)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files; what has been written stays."""
+        while self._open:
+            with suppress(OSError):
+                os.close(self._open.popitem()[1])
+
+    def plane_bytes(self, array: PackedArray) -> int:
+        return self._height * self._width * array.dtype.itemsize
+
+    def row_bytes(self, array: PackedArray) -> int:
+        """The bytes of a patch in the file of an array: all channels."""
+        return self.plane_bytes(array) * (array.channels or 1)
+
+    # ---- size ------------------------------------------------------------------------------------
+
+    def reserve(self, rows: Mapping[str, int]) -> None:
+        """Give files room for that many rows; WriteError if the disk has no room for all."""
+        wanted = {
+            (split, name): self._start + n * self.row_bytes(array)
+            for split, n in rows.items()
+            for name, array in self._names.items()
+        }
+        missing = {
+            key: size for key, size in wanted.items() if os.fstat(self._open[key]).st_size < size
+        }
+        needed = sum(size - os.fstat(self._open[key]).st_size for key, size in missing.items())
+        self._check_room(needed)
+        for key, size in missing.items():
+            try:
+                _allocate(self._open[key], size)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise
+                reason = f"the disk is too full: {needed:,} bytes more are needed"
+                raise write_error(error.errno, reason, self.folder) from None
+
+    def _check_room(self, needed: int) -> None:
+        try:
+            free = shutil.disk_usage(self.folder).free
+        except OSError:  # not every file system says it
+            return
+        if needed > free:
+            reason = (
+                f"the disk is too full: {gigabytes(needed)} GB are needed, {gigabytes(free)} GB "
+                "are free"
+            )
+            raise write_error(errno.ENOSPC, reason, self.folder)
+
+    # ---- rows ------------------------------------------------------------------------------------
+
+    def write(self, split: str, row: int, planes: Sequence[np.ndarray]) -> None:
+        """Write the arrays of a patch, in the order of the plan."""
+        for array, plane in zip(self._plan.arrays, planes, strict=True):
+            _write(self._open[split, array.file], plane.data.cast("B"), self._offset(array, row))
+
+    def read(self, split: str, row: int, array: PackedArray) -> bytes:
+        """Return the stored bytes of one array of a patch."""
+        return _read(
+            self._open[split, array.file], self.plane_bytes(array), self._offset(array, row)
+        )
+
+    def _offset(self, array: PackedArray, row: int) -> int:
+        return (
+            self._start
+            + row * self.row_bytes(array)
+            + (array.channel or 0) * self.plane_bytes(array)
+        )
+
+    def sync(self) -> None:
+        """Flush all that has been written to the disk."""
+        flush = getattr(os, "fdatasync", os.fsync)
+        for descriptor in self._open.values():
+            flush(descriptor)
+
+    # ---- the end ---------------------------------------------------------------------------------
+
+    def finish(self, kept: Mapping[str, Sequence[int]]) -> None:
+        """Keep these rows of each split, in their order, and write the headers of .npy files.
+
+        May be interrupted and called again: a file of more rows is replaced by one of fewer.
+        """
+        for (split, name), descriptor in list(self._open.items()):
+            array, rows = self._names[name], kept[split]
+            size = self._start + len(rows) * self.row_bytes(array)
+            is_begin = all(k == row for k, row in enumerate(rows))
+            if is_begin:
+                os.ftruncate(descriptor, size)
+            elif os.fstat(descriptor).st_size != size:
+                self._squeeze(split, name, rows)
+            if not self._plan.flat:
+                header = memoryview(self._header(name, len(rows)))
+                _write(self._open[split, name], header, 0)
+
+    def _squeeze(self, split: str, name: str, rows: Sequence[int]) -> None:
+        """Replace a file by one that has some of its rows."""
+        path = self.folder / split / name
+        part = path.with_name(f"{name}.part")
+        n_bytes = self.row_bytes(self._names[name])
+        source = self._open[split, name]
+        target = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0))
+        try:
+            for k, row in enumerate(rows):
+                for at in range(0, n_bytes, _COPIED):
+                    size = min(_COPIED, n_bytes - at)
+                    chunk = _read(source, size, self._start + row * n_bytes + at)
+                    _write(target, memoryview(chunk), self._start + k * n_bytes + at)
+            if not self._plan.flat:
+                _write(target, memoryview(self._header(name, len(rows))), 0)
+            os.fsync(target)
+        except BaseException:
+            os.close(target)
+            raise
+        # Closed first: some systems replace no open file.
+        os.close(target)
+        os.close(self._open.pop((split, name)))
+        os.replace(part, path)
+        self._open[split, name] = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
+    def _header(self, name: str, n_rows: int) -> bytes:
+        array = self._names[name]
+        between = () if array.channels is None else (array.channels,)
+        shape = (n_rows, *between, self._height, self._width)
+        text = f"{{'descr': {array.dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}"
+        text = text.ljust(_HEADER_BYTES - 11) + "\n"
+        return b"\x93NUMPY\x01\x00" + (len(text)).to_bytes(2, "little") + text.encode("ascii")
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Give a file that size, and room on the disk where the system can."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+    os.ftruncate(descriptor, size)
+
+
+def _write(descriptor: int, data: memoryview, offset: int) -> None:
+    while len(data):
+        n = _pwrite(descriptor, data, offset)
+        data, offset = data[n:], offset + n
+
+
+def _read(descriptor: int, size: int, offset: int) -> bytes:
+    parts = []
+    while size and (part := _pread(descriptor, size, offset)):
+        parts.append(part)
+        size, offset = size - len(part), offset + len(part)
+    return b"".join(parts)
+
+
+_position = threading.Lock()
+
+
+def _pwrite(descriptor: int, data: memoryview, offset: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, offset)
+    with _position:  # Windows
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.write(descriptor, data)
+
+
+def _pread(descriptor: int, size: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    with _position:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, size)

@@ -1,0 +1,122 @@
+"""A run from its begin, or from where another one ended, to the finished data set."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..._utils.progress import progress_bar
+from ...errors import RequestError
+from ...layouts.layout import Layout
+from ..plan import Plan
+from ..result import PackResult
+from ..sample import Source
+from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
+from .finish import finish
+from .row_files import RowFiles
+from .state import FINISHING, State
+from .unfinished import data_folder, open_run
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes, whatever it packs.  ``hints``: a layout from which the new one is made."""
+
+    n_workers: int
+    resume: bool = False
+    verify: bool = False
+    skip_errors: bool = False
+    progress: bool | None = False
+    hints: Layout | None = None
+
+
+def pack_source(source: Source, plan: Plan, dest: Path, options: Options) -> PackResult:
+    """Pack the samples of a source; a resumed run does not read again what is packed."""
+    start = time.perf_counter()
+    rows = Rows.of(source)
+    head = {"source": source.digest(), "plan": plan.digest()}
+    with open_run(dest, head, plan, resume=options.resume) as state:
+        files = RowFiles(data_folder(dest), plan, rows.splits)
+        try:
+            if FINISHING not in state.phases:
+                files.reserve(rows.counts)
+                _pack(source, plan, rows, files, state, options)
+            if options.verify:
+                _verify(source, plan, rows, files, state, options)
+            kept = {
+                split: np.array([k for k in rows.samples(split).tolist() if state.is_packed(k)])
+                for split in rows.splits
+            }
+            finish(dest, plan, rows, kept, files, state, source.label_names(), options.hints)
+        finally:
+            files.close()
+        left_out = tuple((source.name_of(k), why) for k, why in sorted(state.left_out.items()))
+    return PackResult.of(dest, plan, kept, left_out, time.perf_counter() - start)
+
+
+def _pack(
+    source: Source, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
+) -> None:
+    todo = (k for k in range(len(source)) if not state.is_done(k))
+    n_bytes = plan.patch_bytes
+    with (
+        progress_bar(len(source) * n_bytes, shown=options.progress, what="pack") as advance,
+        workers(source, plan, files.folder, rows, options.n_workers) as submit,
+        committing(files, state, plan) as committer,
+    ):
+        advance(state.n_done * n_bytes)
+        size = getattr(source, "task_size", None) or TASK_SIZE
+        for outcomes in run_tasks(submit, "pack", todo, size, options.n_workers):
+            settle(outcomes, skip_errors=options.skip_errors)
+            committer.add(outcomes)
+            advance(len(outcomes) * n_bytes)
+
+
+@contextmanager
+def committing(files: RowFiles, state: State, plan: Plan) -> Iterator[Committer]:
+    """Give what commits outcomes: rows are on the disk before the journal tells of them."""
+
+    def commit(outcomes: list[Outcome]) -> None:
+        files.sync()
+        state.commit(outcomes)
+
+    committer = Committer(commit, plan.patch_bytes)
+    try:
+        yield committer
+    finally:
+        committer.close()
+
+
+def settle(outcomes: Sequence[Outcome], *, skip_errors: bool) -> None:
+    """Raise the first error, unless errors are skipped: then such samples are left out."""
+    for outcome in outcomes:
+        if outcome.error is not None:
+            if not skip_errors:
+                raise outcome.error
+            outcome.left_out = str(outcome.error)
+
+
+def _verify(
+    source: Source, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
+) -> None:
+    """Read all samples again, and compare them with what is stored."""
+    if FINISHING in state.phases and state.left_out:
+        raise RequestError(
+            "verify: the run was ended when its rows had been checked and were being moved; resume "
+            "it without verify (--verify)"
+        )
+    packed = [k for k in range(len(source)) if state.is_packed(k)]
+    total = len(packed) * plan.patch_bytes
+    with (
+        progress_bar(total, shown=options.progress, what="verify") as advance,
+        workers(source, plan, files.folder, rows, options.n_workers) as submit,
+    ):
+        size = getattr(source, "task_size", None) or TASK_SIZE
+        for outcomes in run_tasks(submit, "compare", packed, size, options.n_workers):
+            for outcome in outcomes:
+                if why := outcome.error or outcome.left_out:
+                    raise RequestError(f"verify: {source.name_of(outcome.k)}: {why}")
+            advance(len(outcomes) * plan.patch_bytes)

@@ -1,0 +1,73 @@
+"""The folder of a run that is not finished: ``DEST.packing``, with the journal and the data."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..._utils.files import check_new_folder
+from ...errors import CloudioError, RequestError, write_error
+from ..plan import Plan
+from .state import JOURNAL, State
+
+
+def unfinished_folder(dest: Path) -> Path:
+    """Return where a run writes until it is finished."""
+    return dest.with_name(f"{dest.name}.packing")
+
+
+def data_folder(dest: Path) -> Path:
+    """Return the folder that becomes ``dest``."""
+    return unfinished_folder(dest) / "data"
+
+
+@contextmanager
+def open_run(dest: Path, head: Mapping[str, Any], plan: Plan, *, resume: bool) -> Iterator[State]:
+    """Give the state of a new run, or of the one to resume.
+
+    After an error what has been packed stays, to be resumed; nothing stays if nothing was packed.
+    Errors of the system in the block are WriteErrors about ``dest``.
+    """
+    folder = unfinished_folder(dest)
+    with _write_errors(dest):
+        check_new_folder(dest)
+        new = not (folder / JOURNAL).exists()
+        if not new and not resume:
+            raise RequestError(
+                f"{folder} is an unfinished run; resume=True (--resume) goes on with it, or remove "
+                "it to begin anew",
+                path=folder,
+            )
+        data_folder(dest).mkdir(parents=True, exist_ok=True)
+        try:
+            state = State(folder, dict(head), len(plan.arrays), new=new)
+        except FileExistsError:
+            raise RequestError(f"{folder} is being made by another process", path=folder) from None
+        try:
+            yield state
+        except BaseException:
+            if state.n_done == 0 and not state.phases:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            state.close()
+
+
+def appear(dest: Path) -> None:
+    """Give the finished data their name, and remove what else the run has written."""
+    check_new_folder(dest)
+    os.rename(data_folder(dest), dest)
+    shutil.rmtree(unfinished_folder(dest), ignore_errors=True)
+
+
+@contextmanager
+def _write_errors(dest: Path) -> Iterator[None]:
+    try:
+        yield
+    except CloudioError:
+        raise
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror or error}"
+        raise write_error(error.errno or 0, reason, dest) from None

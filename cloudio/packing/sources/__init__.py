@@ -1,0 +1,1 @@
+"""Where samples come from: files, containers, data sets, and objects of Python."""
