@@ -220,6 +220,11 @@ class Dataset(_Explained):
             keys=keys,
         )
 
+    @property
+    def stored_splits(self) -> tuple[Split, ...]:
+        """The splits as they lie on disk, with all of their patches: files and metadata.csv."""
+        return self._splits
+
     def __reduce__(self) -> tuple[Any, ...]:
         counts = {split.name: split.n_patches for split in self._splits}
         return _reopen, (

@@ -1,0 +1,225 @@
+"""A data set of cloudio as a source: some of its arrays and patches, whole or cropped."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..._utils.files import open_raw
+from ..._utils.paths import status_of
+from ..._utils.text import listed, shown
+from ..._utils.types import Size
+from ...errors import RequestError, TruncatedError
+from ...layouts.band import Band, Window
+from ...layouts.digest import layout_digest
+from ...layouts.layout import Layout
+from ...reading.arguments.indexing import centered_origin
+from ...reading.arguments.options import parse_size
+from ...reading.collection import check_dataset
+from ...reading.dataset import Dataset
+from ...reading.selection import select_bands
+from ...storage.arrays import OpenArray
+from ..sample import ArrayInfo, Sample
+
+
+class DatasetSource:
+    """The patches of a data set, as they are stored: numbers are not scaled.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A data set, a split or a subset of one.
+    take : str or sequence of str, optional
+        Names of arrays, and presets, in the order that the copy has.  By default all arrays.
+    crop : "valid", int or (height, width), optional
+        The window of each patch: the valid window, or one of that size, centered on the valid
+        window as `Reader` does it.  By default the whole patch.
+    split : str, optional
+        The one split of all patches.  By default they keep their splits.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong, or splits store an array in different types.
+
+    Notes
+    -----
+    Columns of metadata.csv are carried over as they are written.  It pickles to a path, as the data
+    set does.
+    """
+
+    in_threads = False
+
+    def __init__(
+        self,
+        ds: Dataset,
+        take: str | Sequence[str] | None = None,
+        crop: Size | str = None,
+        split: str | None = None,
+    ) -> None:
+        check_dataset(ds)
+        if split is not None and (not isinstance(split, str) or not split):
+            raise RequestError(f"split={split!r}; split must be the name of a split")
+        self._ds, self._split = ds, split
+        self._names = _names(ds, take)
+        self._window = _window(ds.layout, crop)
+        # Which split has each patch, and its number there.
+        index = np.arange(len(ds))
+        stored = ds.stored_index(index) if ds.is_subset else index
+        stops = np.cumsum([part.n_patches for part in ds.stored_splits])
+        self._which = np.searchsorted(stops, stored, side="right")
+        starts = np.array([0, *stops[:-1]])
+        self._rows = stored - starts[self._which]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        window = self._window
+        return _restore, (self._ds, self._names, window, self._split)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def name_of(self, k: int) -> str:
+        """Return the folder of a patch, and its number in the files there."""
+        return f"{self._ds.stored_splits[self._which[k]].folder}, patch {self._rows[k]}"
+
+    def split_of(self, k: int) -> str:
+        """Return the split of a patch."""
+        return self._split or self._ds.stored_splits[self._which[k]].name
+
+    def digest(self) -> str:
+        """Return a text that changes with the files, the patches and the arrays."""
+        hints = self.layout_hints()
+        found = hashlib.sha256(repr((layout_digest(hints), self._window, self._split)).encode())
+        for part in self._ds.stored_splits:
+            paths = {part.csv, *(part.arrays[name].path for name in self._names)}
+            for path in sorted(paths):
+                status = status_of(path)
+                state = None if status is None else (status.st_size, status.st_mtime_ns)
+                found.update(repr((str(path), state)).encode())
+        found.update(self._which.astype("<i8").tobytes() + self._rows.astype("<i8").tobytes())
+        return found.hexdigest()
+
+    def read(self, k: int) -> Sample:
+        """Return a patch; TruncatedError if a file has become shorter."""
+        which, row = int(self._which[k]), int(self._rows[k])
+        arrays = {name: _read(self._arrays[name][which], row, self._window) for name in self._names}
+        columns = self._columns[which]
+        return Sample(arrays, self._infos, {name: column[row] for name, column in columns.items()})
+
+    def label_names(self) -> Mapping[str, Mapping[int, str]]:
+        """Return nothing: `layout_hints` has the label maps."""
+        return {}
+
+    def layout_hints(self) -> Layout:
+        """Return the layout of the copy: the arrays that are taken, and what is said of them.
+
+        Presets and aliases that name other arrays are left out, and so are prefixes of none.
+        """
+        layout, window, names = self._ds.layout, self._window, set(self._names)
+        bands = [
+            replace(self._ds.band(name), file=None, channel=None, channels=None)
+            for name in self._names
+        ]
+        choices = {
+            preset: tuple(choice for choice in some if names.issuperset(choice))
+            for preset, some in layout.presets.items()
+        }
+        return Layout(
+            layout.name,
+            window.size,
+            _valid_part(layout.valid, window),
+            tuple(bands),
+            presets={preset: some for preset, some in choices.items() if some},
+            label_maps={k: maps for k, maps in layout.label_maps.items() if k in names},
+            aliases={alias: name for alias, name in layout.aliases.items() if name in names},
+            prefixes=tuple(p for p in layout.prefixes if any(n.startswith(p) for n in names)),
+        )
+
+    @cached_property
+    def _infos(self) -> dict[str, ArrayInfo]:
+        return {name: _info(self._ds.band(name)) for name in self._names}
+
+    @cached_property
+    def _arrays(self) -> dict[str, list[OpenArray]]:
+        return {name: self._ds.open_arrays(name, "pread") for name in self._names}
+
+    @cached_property
+    def _columns(self) -> list[dict[str, list[str]]]:
+        """The columns of each split as text, from its metadata.csv."""
+        files = [part.metadata for part in self._ds.stored_splits]
+        return [{} if file is None else file.read() for file in files]
+
+
+def _restore(ds: Dataset, names: Sequence[str], window: Window, split: str | None) -> DatasetSource:
+    # Not as arguments: a preset may have the name of an array.
+    source = DatasetSource(ds, split=split)
+    source._names, source._window = tuple(names), window
+    return source
+
+
+# ---- arguments -----------------------------------------------------------------------------------
+
+
+def _names(ds: Dataset, take: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the arrays to take, each once."""
+    if take is None:
+        if not ds.names:
+            raise RequestError(f"the splits {listed(ds.splits)} of {ds.path} have no common array")
+        return ds.names
+    if not isinstance(take, (str, Sequence)) or not take:
+        raise RequestError(f"take={shown(take)}; take must be a name, a preset, or names")
+    return tuple(dict.fromkeys(select_bands(ds, take)))
+
+
+def _window(layout: Layout, crop: Size | str) -> Window:
+    """Return the window of a stored patch that is taken."""
+    if crop is None:
+        return Window(0, 0, *layout.patch)
+    valid = layout.valid
+    if isinstance(crop, str):
+        if crop != "valid":
+            raise RequestError(f"crop={crop!r}; crop must be 'valid' or a size")
+        return valid
+    size = parse_size(crop, layout.patch)
+    origin = centered_origin(size, (valid.row, valid.col), valid.size, layout.patch)
+    return Window(int(origin[0]), int(origin[1]), *size)
+
+
+def _valid_part(valid: Window, window: Window) -> Window:
+    """Return the valid pixels of a window, from its own corner."""
+    row, col = max(valid.row - window.row, 0), max(valid.col - window.col, 0)
+    below = min(valid.row + valid.height - window.row, window.height)
+    right = min(valid.col + valid.width - window.col, window.width)
+    return Window(row, col, below - row, right - col)
+
+
+def _info(band: Band) -> ArrayInfo:
+    factor, summand = band.scale_factor, band.add_offset
+    if factor is None and summand is None and band.factors not in (None, (1.0, 0.0)):
+        factor, summand = band.factors or (None, None)
+    return ArrayInfo(band.kind, band.nodata, factor, summand, band.unit, band.wavelength)
+
+
+# ---- pixels --------------------------------------------------------------------------------------
+
+
+def _read(array: OpenArray, k: int, window: Window) -> np.ndarray:
+    """Return a window of a stored patch, by a read of the bytes from its first to its last pixel.
+
+    The file is opened for this alone, so that threads and processes share nothing; a mapping would
+    end the process where the file has become shorter.
+    """
+    _, begin, _, (patch_step, row_step, col_step) = array.buffer_spec
+    begin += k * patch_step + window.row * row_step + window.col * col_step
+    n_bytes = (window.height - 1) * row_step + (window.width - 1) * col_step + array.dtype.itemsize
+    path = Path(array.file.path)
+    with open_raw(path) as file:
+        file.seek(begin)
+        held = file.read(n_bytes)
+    if len(held) < n_bytes:
+        raise TruncatedError.about(path, f"ends within patch {k}", patch=k)
+    return np.ndarray(window.size, array.dtype, held, 0, (row_step, col_step))
