@@ -1,6 +1,6 @@
 """The command line: ``cloudio COMMAND`` or ``python -m cloudio COMMAND``.
 
-Each command is one module of this folder, with its options and its function.  `command` lists them.
+Each command is one module of `commands`, with its options and its function.  `command` lists them.
 """
 
 from .command import main

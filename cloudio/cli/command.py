@@ -23,7 +23,7 @@ _IN_PYTHON = {
     "io": "; in Python it is cloudio.open(path, io=...)",
     "policy": "; in Python give a policy with the label: {'sen2cor': 'authors'}",
 }
-#: Every command, in the order of the help.  Each is the module of this folder of that name.
+#: Every command, in the order of the help.  Each is the module of that name in ``commands/``.
 COMMANDS = ("info", "synth", "verify", "show", "bench", "stats")
 
 
@@ -186,7 +186,7 @@ def _build_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argume
         required=True, metavar="COMMAND", title="commands", prog="cloudio"
     )
     for name in COMMANDS:
-        command = cast(Command, importlib.import_module(f"{__package__}.{name}"))
+        command = cast(Command, importlib.import_module(f"{__package__}.commands.{name}"))
         subparser = subparsers.add_parser(
             name,
             help=command.HELP,

@@ -11,7 +11,8 @@ import cloudio
 from cloudio.cli import command, main
 
 EXAMPLES = {
-    name: importlib.import_module(f"cloudio.cli.{name}").EXAMPLE for name in command.COMMANDS
+    name: importlib.import_module(f"cloudio.cli.commands.{name}").EXAMPLE
+    for name in command.COMMANDS
 }
 each_command = pytest.mark.parametrize("name", command.COMMANDS)
 

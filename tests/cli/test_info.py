@@ -11,7 +11,8 @@ import cloudio
 from cloudio import CLOUDSEN12, Band, Layout, Window
 from cloudio._core import runtime
 from cloudio._utils import machine
-from cloudio.cli import info, main
+from cloudio.cli import main
+from cloudio.cli.commands import info
 from cloudio.cli.inventory import effective_layout
 from cloudio.layouts.toml_writer import to_toml
 

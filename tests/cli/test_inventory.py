@@ -10,7 +10,7 @@ from toml_sets import LAYOUT, WHOLE, toml, write_whole
 
 import cloudio
 from cloudio import CLOUDSEN12, Band, LabelMap
-from cloudio.cli import info
+from cloudio.cli.commands import info
 from cloudio.cli.inventory import effective_layout
 from cloudio.layouts.toml_writer import to_toml
 

@@ -175,7 +175,7 @@ def test_only_warnings_of_cloudio_become_sentences(name, monkeypatch, capsys, sh
         warnings.warn("of ours", cloudio.CloudioWarning, stacklevel=1)
         return 0
 
-    monkeypatch.setattr(importlib.import_module(f"cloudio.cli.{name}"), "run", warn)
+    monkeypatch.setattr(importlib.import_module(f"cloudio.cli.commands.{name}"), "run", warn)
     words = {"info": [], "bench": [], "show": ["x", "--index", "0"]}.get(name, ["x"])
     assert main([name, *words]) == 0
     assert capsys.readouterr().err == "cloudio: warning: of ours\n"

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from cloudio.cli import main
-from cloudio.cli.synth import parse_patches
+from cloudio.cli.commands.synth import parse_patches
 
 
 def test_the_handler_of_sigterm_is_the_callers_again(tmp_path, capsys):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the tests run without
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_page_of_a_command_lists_its_options(command: str) -> None:
     parser = argparse.ArgumentParser(add_help=False)
-    importlib.import_module(f"cloudio.cli.{command}").add_options(parser)
+    importlib.import_module(f"cloudio.cli.commands.{command}").add_options(parser)
     options = {tuple(action.option_strings) or (action.dest,) for action in parser._actions}
     page = (DOCS / "commands" / f"{command}.md").read_text(encoding="utf-8")
     cells = re.findall(r"^\| (`.+?`) \|", page.partition("## Options")[2], re.MULTILINE)

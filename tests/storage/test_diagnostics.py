@@ -14,7 +14,8 @@ from warned import warned, warnings_and_result
 import cloudio
 from cloudio import CloudioWarning
 from cloudio._utils import warn
-from cloudio.cli import info, main
+from cloudio.cli import main
+from cloudio.cli.commands import info
 
 
 def unusual(folder):

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._utils.text import listed, suggest
-from ..errors import RequestError
-from . import options
-from .terminal import write
-from .words import Words
+from ..._utils.text import listed, suggest
+from ...errors import RequestError
+from .. import options
+from ..terminal import write
+from ..words import Words
 
 if TYPE_CHECKING:
-    from ..reading.dataset import Dataset
+    from ...reading.dataset import Dataset
 
 HELP = "write a picture of patches and their labels"
 USAGE = "PATH --index K [K ...] [options]"
@@ -97,14 +97,14 @@ def _add_content(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        from .. import plot
+        from ... import plot
     except ImportError as error:  # its message says what to install
         raise RequestError(str(error)) from None
-    from .._utils.files import check_writable
-    from .._utils.text import counted
-    from ..plot.band_panels import default_bands
-    from ..reading.arguments.indexing import resolve_index
-    from ..reading.dataset import open
+    from ..._utils.files import check_writable
+    from ..._utils.text import counted
+    from ...plot.band_panels import default_bands
+    from ...reading.arguments.indexing import resolve_index
+    from ...reading.dataset import open
 
     ds = open(arguments.path, layout=arguments.layout)
     ds = options.one_split(ds, arguments.split)
@@ -175,7 +175,7 @@ def _check_policy(ds: "Dataset", arguments: argparse.Namespace) -> None:
 
 def _plot_options(ds: "Dataset", arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments of `cloudio.plot.patch`."""
-    from ..plot import OVERLAY
+    from ...plot import OVERLAY
 
     return {
         "labels": _choose_labels(ds, arguments),

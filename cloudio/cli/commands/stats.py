@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._utils.text import listed
-from .._utils.types import Scale
-from .._utils.warn import warn_once
-from ..errors import RequestError
-from . import options
-from .terminal import write, write_data
-from .words import Words
+from ..._utils.text import listed
+from ..._utils.types import Scale
+from ..._utils.warn import warn_once
+from ...errors import RequestError
+from .. import options
+from ..terminal import write, write_data
+from ..words import Words
 
 if TYPE_CHECKING:
-    from ..reading.dataset import Dataset
-    from ..stats import ResultSet
+    from ...reading.dataset import Dataset
+    from ...stats import ResultSet
 
 HELP = "compute statistics of bands, class counts and label agreement"
 USAGE = "PATH [options]"
@@ -66,9 +66,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from .._utils.files import check_writable, write_file
-    from ..reading.dataset import open
-    from ..stats.result import check_savable
+    from ..._utils.files import check_writable, write_file
+    from ...reading.dataset import open
+    from ...stats.result import check_savable
 
     _check(arguments)
     if arguments.output:
@@ -108,11 +108,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
-    from .. import stats
-    from .._utils.progress import on_terminal
-    from ..reading.selection import default_label
-    from ..stats.class_tables import resolve_label_maps
-    from ..stats.result import Result, ResultSet
+    from ... import stats
+    from ..._utils.progress import on_terminal
+    from ...reading.selection import default_label
+    from ...stats.class_tables import resolve_label_maps
+    from ...stats.result import Result, ResultSet
 
     bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _choose_labels(ds, arguments.labels)
@@ -147,7 +147,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
 
 def _warn_of_labels(ds: "Dataset", bands: Sequence[str]) -> None:
     """Warn of class codes that are counted as measurements."""
-    from ..reading.selection import select_bands
+    from ...reading.selection import select_bands
 
     for name in select_bands(ds, bands):
         if ds.band(name).kind == "label":
@@ -179,7 +179,7 @@ def _choose_labels(ds: "Dataset", given: Sequence[str] | None) -> list[str]:
 
 
 def _choose_percentiles(given: Sequence[str] | None) -> Any:
-    from ..stats import PERCENTILES
+    from ...stats import PERCENTILES
 
     if given is None:
         return PERCENTILES
@@ -219,7 +219,7 @@ def _name_or_names(names: Any) -> Any:
 
 def _hints(ds: "Dataset", arguments: argparse.Namespace) -> list[str]:
     """Return suggestions of what else to count, as at most one paragraph."""
-    from ..reading.selection import select_bands
+    from ...reading.selection import select_bands
 
     hints = []
     if arguments.bands == ["all"] and not arguments.raw and (unknown := _unscaled(ds)):

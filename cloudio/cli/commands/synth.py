@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import RequestError
-from . import options
-from .terminal import write
-from .words import Words
+from ...errors import RequestError
+from .. import options
+from ..terminal import write
+from ..words import Words
 
 HELP = "write a synthetic data set with the files and the known defects of CloudSEN12"
 USAGE = "PATH [options]"
@@ -37,8 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from .._utils.progress import on_terminal
-    from ..synth.writer import synthesize
+    from ..._utils.progress import on_terminal
+    from ...synth.writer import synthesize
 
     patches = parse_patches(arguments.patches)
     synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())

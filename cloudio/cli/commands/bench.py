@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import RequestError
-from . import options
-from .terminal import write, write_data
+from ...errors import RequestError
+from .. import options
+from ..terminal import write, write_data
 
 HELP = "measure how fast this machine reads, compared with numpy"
 USAGE = "[PATH] [options]"
@@ -61,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..bench import cold, train, warm
+    from ...bench import cold, train, warm
 
     keywords = {"rounds": "rounds", "batch": "batch_size", "size": "size", "compute": "compute"}
     given: dict[str, Any] = {

@@ -7,14 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RequestError
-from . import options
-from .terminal import write, write_data
+from ...errors import RequestError
+from .. import options
+from ..terminal import write, write_data
 
 if TYPE_CHECKING:
-    from ..layouts.band import Band
-    from ..reading.dataset import Dataset
-    from .inventory import ArraySummary
+    from ...layouts.band import Band
+    from ...reading.dataset import Dataset
+    from ..inventory import ArraySummary
 
 HELP = "show what a data set has; without PATH, facts about this machine"
 USAGE = "[PATH] [options]"
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from .._utils import machine
+    from ..._utils import machine
 
     if arguments.path is None:
         if arguments.toml or arguments.layout:
@@ -56,11 +56,11 @@ def describe(path: str | os.PathLike[str], layout: str | os.PathLike[str] | None
 
     Raises the errors of `cloudio.open`.
     """
-    from .._utils import tables
-    from .._utils.text import escape_controls, gigabytes
-    from .._utils.warn import suppressed
-    from ..reading.dataset import open
-    from .inventory import summarize_arrays
+    from ..._utils import tables
+    from ..._utils.text import escape_controls, gigabytes
+    from ..._utils.warn import suppressed
+    from ...reading.dataset import open
+    from ..inventory import summarize_arrays
 
     with suppressed():  # all warnings are listed below
         ds = open(path, layout=layout)
@@ -93,9 +93,9 @@ def as_dict(
 
     Infinity is "inf".
     """
-    from .._utils.warn import suppressed
-    from ..reading.dataset import open
-    from .inventory import effective_layout, summarize_arrays
+    from ..._utils.warn import suppressed
+    from ...reading.dataset import open
+    from ..inventory import effective_layout, summarize_arrays
 
     with suppressed():
         ds = open(path, layout=layout)
@@ -137,9 +137,9 @@ def format_layout(
     path: str | os.PathLike[str], layout: str | os.PathLike[str] | None = None
 ) -> str:
     """Return what `cloudio.open` finds at ``path`` as a TOML file that describes it."""
-    from ..layouts.toml_writer import to_toml
-    from ..reading.dataset import open
-    from .inventory import effective_layout
+    from ...layouts.toml_writer import to_toml
+    from ...reading.dataset import open
+    from ..inventory import effective_layout
 
     return to_toml(effective_layout(open(path, layout=layout)))
 
@@ -151,9 +151,9 @@ def _split_row(name: str, split: "Dataset") -> tuple[str, str, str, str]:
 
 def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     """Return a table with a row per array; offset, unit and nodata only where an array has one."""
-    from .._utils import tables
-    from .._utils.text import gigabytes
-    from ..layouts.band import Band
+    from ..._utils import tables
+    from ..._utils.text import gigabytes
+    from ...layouts.band import Band
 
     bands = [array.band or Band(array.name, scale=None) for array in arrays]
     columns: dict[str, list[str]] = {
@@ -175,7 +175,7 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
 
 def _class_lines(ds: "Dataset", arrays: "Sequence[ArraySummary]") -> list[str]:
     """Return an empty line, then one for each list of class names, by the first policies."""
-    from .._utils.text import counted, escape_controls, listed
+    from ..._utils.text import counted, escape_controls, listed
 
     labels: dict[tuple[str, ...], list[str]] = {}
     for array in arrays:

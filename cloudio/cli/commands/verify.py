@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import options
-from .terminal import write, write_data
+from .. import options
+from ..terminal import write, write_data
 
 HELP = "check a data set; the exit status is 1 if errors or warnings are found"
 USAGE = "PATH [options]"
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..verification.verify import verify
+    from ...verification.verify import verify
 
     report = verify(
         arguments.path,
@@ -62,6 +62,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _from_severity(least: str) -> Sequence[str]:
     """Return the severities from the most severe to ``least``; none for "never"."""
-    from ..verification.check_table import SEVERITIES
+    from ...verification.check_table import SEVERITIES
 
     return SEVERITIES[: SEVERITIES.index(least) + 1] if least in SEVERITIES else ()
