@@ -81,6 +81,11 @@ typedef void (*cio_reverse_fn)(const void *src, void *dst, size_t n);
 typedef void (*cio_transpose_fn)(const void *src, ptrdiff_t src_step, void *dst, ptrdiff_t dst_step,
                                  size_t n_rows, size_t n_cols);
 
+/* dst[i] = the element `step` * i bytes after src: one channel of pixels that hold several, say. The
+ * step is a multiple of the element's size, of either sign, or 0. What lies between the first and
+ * the last element may be read too; nothing outside them is. */
+typedef void (*cio_pick_fn)(const void *src, ptrdiff_t step, void *dst, size_t n);
+
 /* The row functions of one instruction set: the only place that knows element types. */
 typedef struct cio_rows {
     const char *isa;
@@ -90,6 +95,7 @@ typedef struct cio_rows {
     cio_check_fn check[CIO_N_TYPES];
     cio_reverse_fn reverse[CIO_N_MOVES];
     cio_transpose_fn transpose[CIO_N_MOVES];
+    cio_pick_fn pick[CIO_N_MOVES];
 } cio_rows;
 
 /* Table k of the tables that this CPU can run, from slowest to fastest; NULL past the last. The

@@ -3,7 +3,8 @@
  * With HAS_MICRO_TILES a file rows_<isa>.c must define reversed_{1,2,4} (a vector of B from back to
  * front, by elements of so many bytes), low_* and high_* (in each lane of 16 bytes, the first or
  * second halves of two vectors, zipped element by element), put_lane, and the same for Q, a vector
- * that is one such lane: low_q_*, high_q_*, get_q, put_q.
+ * that is one such lane: low_q_*, high_q_*, get_q, put_q; and shuffle_q (of bytes, 0 where bit 7 of
+ * an index is set) and or_q.
  */
 
 #ifdef HAS_MICRO_TILES
@@ -148,3 +149,73 @@ TRANSPOSE(1, uint8_t)
 TRANSPOSE(2, uint16_t)
 TRANSPOSE(4, uint32_t)
 
+/* ---- pick ------------------------------------------------------------------------------------ */
+
+#ifdef HAS_MICRO_TILES
+/* Where byte j of a picked vector lies, of elements of so many bytes that are `step` elements apart;
+ * and its index in vector v of those loaded, past 127 where it lies in another one. */
+#define PICKED(j, bytes, step) ((j) / (bytes) * (step) * (bytes) + (j) % (bytes))
+#define PICKED_IN(j, bytes, step, v)                                                               \
+    (PICKED(j, bytes, step) / 16 == (v) ? PICKED(j, bytes, step) % 16 : 0x80)
+#define PICKED_4(j, bytes, step, v)                                                                \
+    PICKED_IN(j, bytes, step, v), PICKED_IN(j + 1, bytes, step, v),                                \
+        PICKED_IN(j + 2, bytes, step, v), PICKED_IN(j + 3, bytes, step, v)
+#define PICKED_16(bytes, step, v)                                                                  \
+    {                                                                                              \
+        PICKED_4(0, bytes, step, v), PICKED_4(4, bytes, step, v), PICKED_4(8, bytes, step, v),     \
+            PICKED_4(12, bytes, step, v)                                                           \
+    }
+
+/* Elements `step` elements apart, a vector of 16 bytes at once, as long as one more element follows:
+ * of `step` vectors the last ends where that one begins. Returns how many are done. */
+#define PICK_VECTORS(bytes, step)                                                                  \
+    static size_t pick_vectors_##bytes##_##step(const char *src, char *dst, size_t n)              \
+    {                                                                                              \
+        static const uint8_t at[4][16] = {PICKED_16(bytes, step, 0), PICKED_16(bytes, step, 1),    \
+                                          PICKED_16(bytes, step, 2), PICKED_16(bytes, step, 3)};   \
+        enum { N = 16 / bytes };                                                                   \
+        Q indices[step];                                                                           \
+        if (n <= N)                                                                                \
+            return 0;                                                                              \
+        for (int v = 0; v < step; ++v)                                                             \
+            indices[v] = get_q(at[v]);                                                             \
+        for (size_t i = 0;; i = i + 2 * N < n ? i + N : n - N - 1) {                               \
+            const char *from = src + i * step * bytes;                                             \
+            Q picked = shuffle_q(get_q(from), indices[0]);                                         \
+            for (int v = 1; v < step; ++v)                                                         \
+                picked = or_q(picked, shuffle_q(get_q(from + 16 * v), indices[v]));                \
+            put_q(dst + i * bytes, picked, 0);                                                     \
+            if (i + N + 1 >= n)                                                                    \
+                return i + N;                                                                      \
+        }                                                                                          \
+    }
+PICK_VECTORS(1, 2)
+PICK_VECTORS(1, 3)
+PICK_VECTORS(1, 4)
+PICK_VECTORS(2, 2)
+PICK_VECTORS(2, 3)
+PICK_VECTORS(2, 4)
+#define PICK_SOME(bytes)                                                                           \
+    i = step == 2 * bytes   ? pick_vectors_##bytes##_2(src, destination, n)                        \
+        : step == 3 * bytes ? pick_vectors_##bytes##_3(src, destination, n)                        \
+        : step == 4 * bytes ? pick_vectors_##bytes##_4(src, destination, n)                        \
+                            : 0;
+#else
+#define PICK_SOME(bytes)
+#endif
+
+/* Wider steps, and elements of four bytes, are no faster in vectors. */
+#define PICK(bytes, type, some)                                                                    \
+    static void pick_##bytes(const void *source, ptrdiff_t step, void *destination, size_t n)      \
+    {                                                                                              \
+        const char *src = source;                                                                  \
+        type *dst = destination;                                                                   \
+        size_t i = 0;                                                                              \
+        some                                                                                       \
+        for (; i < n; ++i)                                                                         \
+            dst[i] = *(const type *)(src + (ptrdiff_t)i * step);                                   \
+    }
+
+PICK(1, uint8_t, PICK_SOME(1))
+PICK(2, uint16_t, PICK_SOME(2))
+PICK(4, uint32_t, )

@@ -304,4 +304,5 @@ LOOK_UP(look_up_2_i64, uint16_t, int64_t)
         {check_u8, check_i8, check_i16, check_u16, check_f32},                                     \
         {reverse_1, reverse_2, reverse_4},                                                         \
         {transpose_1, transpose_2, transpose_4},                                                   \
+        {pick_1, pick_2, pick_4},                                                                  \
     }

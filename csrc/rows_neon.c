@@ -82,6 +82,8 @@ static inline B look_up(Table table, B codes)
 
 static inline Q get_q(const void *p) { return vld1q_u8(p); }
 #define put_q(p, x, lane) vst1q_u8((uint8_t *)(p), x)
+static inline Q shuffle_q(Q x, Q indices) { return vqtbl1q_u8(x, indices); }
+static inline Q or_q(Q x, Q y) { return vorrq_u8(x, y); }
 #define ZIP(bytes, bits)                                                                           \
     static inline Q low_q_##bytes(Q x, Q y)                                                        \
     {                                                                                              \

@@ -7,6 +7,8 @@ typedef __m128i Q;
 
 static inline Q get_q(const void *p) { return _mm_loadu_si128(p); }
 #define put_q(p, x, lane) _mm_storeu_si128((Q *)(p), x)
+static inline Q shuffle_q(Q x, Q indices) { return _mm_shuffle_epi8(x, indices); }
+static inline Q or_q(Q x, Q y) { return _mm_or_si128(x, y); }
 static inline Q low_q_1(Q x, Q y) { return _mm_unpacklo_epi8(x, y); }
 static inline Q low_q_2(Q x, Q y) { return _mm_unpacklo_epi16(x, y); }
 static inline Q low_q_4(Q x, Q y) { return _mm_unpacklo_epi32(x, y); }

@@ -29,15 +29,15 @@ BELOW = {
     "job_files": {"job"},
     "pages": {"job", "job_files", "tiling"},
     "reads": {"job", "job_files", "tiling"},
-    "prefetch": {"job", "job_files", "pages"},
+    "prefetch": {"job", "job_files", "pages", "tiling"},
     "cursors": {"job", "tiling"},
     "counts": {"cursors", "job"},
     "rows": {"counts", "cursors", "job", "pages", "tiling"},
     "plans": {"buffers", "files", "job"},
     "windows": {"buffers", "job", "plans"},
     "executor": {
-        *("counts", "files", "job", "job_files", "pages", "plans", "reads", "rows", "runtime"),
-        "tiling",
+        *("counts", "cursors", "files", "job", "job_files", "pages", "plans", "reads"),
+        *("rows", "runtime", "tiling"),
     },
     "kernels": {"buffers", "executor", "job", "plans", "prefetch", "windows"},
 }

@@ -44,6 +44,8 @@ cdef extern from "cloudio.h" nogil:
     ctypedef void (*cio_transpose_fn)(
         const void *src, Py_ssize_t src_step, void *dst, Py_ssize_t dst_step, size_t n_rows,
         size_t n_cols) noexcept nogil
+    ctypedef void (*cio_pick_fn)(
+        const void *src, Py_ssize_t step, void *dst, size_t n) noexcept nogil
 
     ctypedef struct cio_rows:
         const char *isa
@@ -53,6 +55,7 @@ cdef extern from "cloudio.h" nogil:
         cio_check_fn check[5]
         cio_reverse_fn reverse[3]
         cio_transpose_fn transpose[3]
+        cio_pick_fn pick[3]
 
     const cio_rows *cio_rows_available(size_t k) noexcept
     void cio_store_fence() noexcept

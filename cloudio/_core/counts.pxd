@@ -20,6 +20,8 @@ cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept
         if job.fetch != NULL and not job.fetch(
                 job, tile, a, &cursor, scratch + job.read_offset + a * output.read_bytes):
             return
+        if cursor.col_step != cursor.op.item:
+            job.pick(job, tile, &cursor, scratch + job.pick_offset + a * output.pick_bytes)
         clip_window(job, tile, &cursor)
         patches[a].src, patches[a].step = cursor.src, cursor.step
         patches[a].n_rows, patches[a].n_cols = job.height, job.width

@@ -2,7 +2,7 @@
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
     INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Output, RowCursor, SampleWindow, Tile)
-from cloudio._core.tiling cimport REVERSE_ROWS, SLAB, n_tiles_per_sample, scratch_step
+from cloudio._core.tiling cimport REVERSE_ROWS, SLAB, n_tiles_per_sample, picked_step, scratch_step
 
 
 cdef inline Tile nth_tile(const Job *job, Py_ssize_t number) noexcept nogil:
@@ -44,13 +44,31 @@ cdef inline RowCursor start_cursor(
     cursor.op = op
     cursor.top = cursor.left = cursor.bottom = cursor.right = 0  # until `clip_window`
     cursor.offset = (window.patch * desc.patch_step + (window.row + y) * desc.row_step
-                     + (window.col + x) * op.item)
+                     + (window.col + x) * desc.col_step)
     cursor.src = NULL  # until `fetch`, where the array is read
     if desc.base != NULL:
         cursor.src = desc.base + cursor.offset
     cursor.step = -desc.row_step if window.flip_rows else desc.row_step
+    cursor.col_step = desc.col_step
     cursor.row = cursor.src
     return cursor
+
+
+cdef inline void pick_rows(
+        const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil:
+    """Write pixels that are apart side by side to scratch, and point the cursor to them."""
+    cdef Py_ssize_t n_rows = job.width if tile.window.transpose else tile.n_rows
+    cdef Py_ssize_t width = tile.n_rows if tile.window.transpose else job.width
+    cdef Py_ssize_t step = picked_step(width, cursor.op.item)
+    cdef Py_ssize_t y
+    for y in range(n_rows):
+        if y + job.rows_ahead < n_rows and cursor.col_step > 0:
+            c.cio_prefetch_row(
+                cursor.src + (y + job.rows_ahead) * cursor.step, width * cursor.col_step)
+        job.rows.pick[cursor.op.move](
+            cursor.src + y * cursor.step, cursor.col_step, scratch + y * step, width)
+    cursor.src, cursor.step, cursor.col_step = scratch, step, cursor.op.item
+    cursor.row = cursor.src
 
 
 cdef inline void transpose_rows(

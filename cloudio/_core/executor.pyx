@@ -8,6 +8,7 @@ from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.counts cimport sum_tables
+from cloudio._core.cursors cimport pick_rows
 from cloudio._core.files cimport File
 from cloudio._core.job cimport MASK, NO_FAULT, Job, Output
 from cloudio._core.job_files cimport (
@@ -18,8 +19,8 @@ from cloudio._core.reads cimport fetch
 from cloudio._core.rows cimport process_tiles
 from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
 from cloudio._core.tiling cimport (
-    cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_read_bytes,
-    tile_scratch_bytes)
+    cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_pick_bytes,
+    tile_read_bytes, tile_scratch_bytes)
 
 cdef enum:
     MAX_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
@@ -32,6 +33,7 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     """Begin a job over the patches of a plan."""
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
+    job.pick = pick_rows
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
 
@@ -81,7 +83,7 @@ cdef File nth_file(tuple plans, Py_ssize_t desc):
 
 cdef int plan_tiles(Job *job, int n_threads) noexcept:
     """Cut the outputs into tiles; decide how they are written, and return by how many threads."""
-    cdef Py_ssize_t n_bytes = 0, read_bytes = 0, k
+    cdef Py_ssize_t n_bytes = 0, read_bytes = 0, pick_bytes = 0, k
     cdef Output *output
     for k in range(job.n_outputs):
         output = &job.outputs[k]
@@ -89,11 +91,13 @@ cdef int plan_tiles(Job *job, int n_threads) noexcept:
         job.n_sample_tiles += n_tiles_per_sample(output)
         job.read_offset = max(job.read_offset, tile_scratch_bytes(output))
         read_bytes = max(read_bytes, tile_read_bytes(output))
+        pick_bytes = max(pick_bytes, tile_pick_bytes(output))
     # In every worker slot, the buffer that files are read to begins at a block.
     job.read_offset = (
         round_up_to_lines(job.read_offset) if job.fetch == NULL
         else round_up_to_blocks(job.read_offset))
-    job.n_bytes, job.scratch_bytes = n_bytes, job.read_offset + read_bytes
+    job.n_bytes, job.pick_offset = n_bytes, job.read_offset + read_bytes
+    job.scratch_bytes = job.pick_offset + pick_bytes
     job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
     return <int>max(1, min(
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tiles))
@@ -116,7 +120,9 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
         return max_threads
     job.sparse = coldness == c.CIO_WARM
     for k in range(first.n_arrays):
-        stored += job.height * min(first.descs[k * job.n_splits].row_step, job.width * 4)
+        stored += job.height * min(
+            first.descs[k * job.n_splits].row_step,
+            job.width * max(4, first.descs[k * job.n_splits].col_step))
     job.n_ahead = 1 + <Py_ssize_t>min(
         <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles,
         <double>(job.n_samples * job.n_sample_tiles))

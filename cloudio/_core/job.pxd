@@ -32,6 +32,7 @@ cdef struct ArrayDesc:
     const char *base  # or NULL: it is read
     Py_ssize_t patch_step  # bytes
     Py_ssize_t row_step  # bytes
+    Py_ssize_t col_step  # bytes; more than a pixel where a row holds other channels too
     c.cio_file *file  # that it lies in, or NULL
     int64_t offset  # of its first pixel in the file
 
@@ -72,6 +73,8 @@ cdef struct Output:
     Py_ssize_t block  # pixels that are interleaved at a time
     Py_ssize_t symmetry_bytes  # of scratch, for the rows of one array that are read in a symmetry
     Py_ssize_t read_bytes  # of scratch, for the stored rows of one array, if they are read
+    bint spaced  # whether the pixels of any array are apart
+    Py_ssize_t pick_bytes  # of scratch, for the rows of one array whose pixels are apart
 
 # Rows of one output, the unit of work: of one sample and, if PLANAR, of one array.
 cdef struct Tile:
@@ -87,6 +90,7 @@ cdef struct RowCursor:
     int64_t offset  # bytes, from the first pixel of the array to the first that is taken
     const char *src  # the first row
     Py_ssize_t step  # bytes
+    Py_ssize_t col_step  # bytes; that of a pixel once `pick_rows` is done
     const char *row  # the current row
     Py_ssize_t top, left, bottom, right  # the window of the op, in rows and columns of the sample
 
@@ -107,6 +111,10 @@ cdef enum:
 ctypedef bint (*Fetch)(
     Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor, char *buffer) noexcept nogil
 
+# Writes stored pixels that are apart side by side to scratch, and points the cursor to them.
+ctypedef void (*Pick)(
+    const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil
+
 cdef struct Job:
     const c.cio_rows *rows
     SampleWindow *windows  # [sample]
@@ -122,7 +130,9 @@ cdef struct Job:
     char *scratch
     Py_ssize_t scratch_bytes  # of each worker slot
     Py_ssize_t read_offset  # in the scratch of a slot, where stored rows are read to
+    Py_ssize_t pick_offset  # likewise, where pixels that are apart are put together
     Fetch fetch  # NULL: arrays are mapped
+    Pick pick  # not called by name: inlined, it would cost the loops that do without it registers
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tiles from readahead to use; 0: no readahead

@@ -126,7 +126,7 @@ cdef inline void set_unreadable_fault(Job *job, const Output *output, Py_ssize_t
         set_truncated_fault(job, &output.descs[k], number, status.n_bytes)
     else:
         set_fault(&job.fault, EIO, number, window.patch,
-                  window_offset(&output.descs[k], output.ops[array].item, window))
+                  window_offset(&output.descs[k], window))
 
 
 cdef inline Py_ssize_t desc_number(
@@ -141,7 +141,7 @@ cdef inline Py_ssize_t desc_number(
 
 
 cdef inline int64_t window_offset(
-        const ArrayDesc *desc, Py_ssize_t item, const SampleWindow *window) noexcept nogil:
+        const ArrayDesc *desc, const SampleWindow *window) noexcept nogil:
     """Where the window of a sample begins in its file."""
     return (desc.offset + <int64_t>window.patch * desc.patch_step + window.row * desc.row_step
-            + window.col * item)
+            + window.col * desc.col_step)

@@ -104,6 +104,7 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     job.n_descs = plan.n_arrays * plan.n_splits
     output.kind, output.descs, output.ops = HISTOGRAM, plan.descs, plan.ops
     output.n_arrays, output.item = plan.n_arrays, plan.ops[0].item
+    output.spaced = plan.spaced
     output.histogram = &plan.spec
     cdef bint has_records = records is not None
     cdef Buffer record_table = Buffer(records if has_records else counts, True)
@@ -296,7 +297,7 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     output.n_arrays, output.item = plan.n_arrays, view.itemsize
     output.move = move_size(view.itemsize)
     output.data = <char *>view.buf
-    output.uniform = plan.uniform
+    output.uniform, output.spaced = plan.uniform, plan.spaced
     job.n_outputs += 1
     job.n_descs += plan.n_arrays * plan.n_splits
     if isinstance(plan, Gather):

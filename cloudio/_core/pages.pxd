@@ -6,7 +6,7 @@ from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
     MASK, PLANAR, SKIP, ArrayDesc, BandOp, Job, Output, SampleWindow, Tile)
 from cloudio._core.job_files cimport set_unreadable_fault, window_offset
-from cloudio._core.tiling cimport n_tiles_per_sample, read_step
+from cloudio._core.tiling cimport n_tiles_per_sample, read_step, row_extent
 
 # What is done to a range of pages; returns whether any page was concerned, or an errno.
 ctypedef int (*PageAction)(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil
@@ -43,8 +43,8 @@ cdef inline int for_window_pages(const Job *job, const Output *output, Py_ssize_
     cdef const BandOp *op = &output.ops[array]
     if desc.file == NULL:
         return 0
-    return for_page_runs(desc, job.height, job.width * op.item,
-                         window_offset(desc, op.item, window), action)
+    return for_page_runs(desc, job.height, row_extent(desc, op.item, job.width),
+                         window_offset(desc, window), action)
 
 
 cdef inline int evict_pages(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil:

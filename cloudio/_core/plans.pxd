@@ -16,6 +16,7 @@ cdef class BasePlan:
     cdef OutputKind kind  # of the output; NO_OUTPUT until everything is proved
     cdef c.cio_counter runs  # that were executed
     cdef bint uniform  # whether all arrays are scaled in the same way
+    cdef bint spaced  # whether the pixels of any array are apart
     cdef tuple buffers  # that are read
 
     cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, File file, list buffers) except -1

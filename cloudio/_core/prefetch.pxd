@@ -5,6 +5,7 @@ from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport ArrayDesc, SampleWindow
 from cloudio._core.job_files cimport window_offset
 from cloudio._core.pages cimport for_page_runs
+from cloudio._core.tiling cimport row_extent
 
 
 # One array of one split; the task has acquired its file.
@@ -44,8 +45,9 @@ cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
                     source.number != window.patch % ahead.n_split_sources[source.split])):
                 continue
             if for_page_runs(
-                    &source.desc, ahead.height, ahead.width * source.item,
-                    window_offset(&source.desc, source.item, window),
+                    &source.desc, ahead.height,
+                    row_extent(&source.desc, source.item, ahead.width),
+                    window_offset(&source.desc, window),
                     c.cio_file_readahead) and sparse:
                 # The arrays that were skipped may be absent too.
                 sparse, i = False, -1

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport TRUNCATED, ArrayDesc, Job, RowCursor, SampleWindow, Tile
 from cloudio._core.job_files cimport desc_number, set_fault
-from cloudio._core.tiling cimport read_step, round_up_to_blocks
+from cloudio._core.tiling cimport read_step, round_up_to_blocks, row_extent
 
 
 cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor,
@@ -13,7 +13,8 @@ cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *
     cdef const SampleWindow *window = tile.window
     cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
     cdef Py_ssize_t n_rows = job.width if window.transpose else tile.n_rows
-    cdef Py_ssize_t row_bytes = cursor.op.item * (tile.n_rows if window.transpose else job.width)
+    cdef Py_ssize_t row_bytes = row_extent(
+        desc, cursor.op.item, tile.n_rows if window.transpose else job.width)
     cdef Py_ssize_t step = read_step(desc.row_step, row_bytes)
     cdef Py_ssize_t y, n = n_rows, lead = 0
     # The cursor is at the row that is taken first, which may be the last one stored.

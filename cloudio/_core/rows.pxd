@@ -61,6 +61,8 @@ cdef inline void write_planar(
     if job.fetch != NULL and not job.fetch(
             job, tile, tile.array, cursor, scratch + job.read_offset):
         return
+    if cursor.col_step != cursor.op.item:
+        job.pick(job, tile, cursor, scratch + job.pick_offset)
     if tile.window.transpose:
         transpose_rows(job, tile, cursor, scratch)
     if cursor.op.opcode == LOOK_UP:
@@ -98,6 +100,9 @@ cdef inline void write_interleaved(
         if job.fetch != NULL and not job.fetch(
                 job, tile, a, &cursors[a], scratch + job.read_offset + a * output.read_bytes):
             return
+        if cursors[a].col_step != cursors[a].op.item:
+            job.pick(
+                job, tile, &cursors[a], scratch + job.pick_offset + a * output.pick_bytes)
         if tile.window.transpose:
             transpose_rows(job, tile, &cursors[a], symmetric + a * output.symmetry_bytes)
     for y in range(tile.n_rows):
@@ -147,6 +152,8 @@ cdef inline void write_mask(Job *job, const Tile *tile, char *scratch) noexcept 
         cursor = start_cursor(job, tile, a)
         if job.fetch != NULL and not job.fetch(job, tile, a, &cursor, scratch + job.read_offset):
             return
+        if cursor.col_step != cursor.op.item:
+            job.pick(job, tile, &cursor, scratch + job.pick_offset)
         if tile.window.transpose:
             transpose_rows(job, tile, &cursor, scratch)
         for y in range(tile.n_rows):

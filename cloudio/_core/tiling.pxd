@@ -1,7 +1,7 @@
 # How an output is cut into tiles, and how much scratch a tile needs.
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
-    HISTOGRAM, INTERLEAVED, LINE, MASK, PLANAR, Job, Output, RowCursor)
+    HISTOGRAM, INTERLEAVED, LINE, MASK, PLANAR, ArrayDesc, Job, Output, RowCursor)
 
 cdef enum:
     # Rows that are transposed together: a micro-tile has up to 16. As many are prefetched.
@@ -63,8 +63,25 @@ cdef inline Py_ssize_t cut_tiles(
         if job.any_transpose:
             output.read_bytes = max(output.read_bytes, round_up_to_blocks(
                 job.width * max_read_step(job, output, output.tile_rows)))
+    output.pick_bytes = 0
+    if output.spaced:
+        output.pick_bytes = output.tile_rows * picked_step(job.width, 4)
+        if job.any_transpose:
+            output.pick_bytes = max(
+                output.pick_bytes, job.width * picked_step(output.tile_rows, 4))
     return job.n_samples * job.height * job.width * output.item * (
         output.n_arrays if output.kind != MASK else 1)
+
+
+cdef inline Py_ssize_t row_extent(
+        const ArrayDesc *desc, Py_ssize_t item, Py_ssize_t width) noexcept nogil:
+    """Bytes from the first pixel of a stored row to the end of the last."""
+    return (width - 1) * desc.col_step + item
+
+
+cdef inline Py_ssize_t picked_step(Py_ssize_t width, Py_ssize_t item) noexcept nogil:
+    """Bytes from one row of picked pixels to the next; see `scratch_step`."""
+    return round_up_to_lines(width * item) + LINE
 
 
 cdef inline Py_ssize_t read_step(Py_ssize_t row_step, Py_ssize_t row_bytes) noexcept nogil:
@@ -77,8 +94,8 @@ cdef inline Py_ssize_t max_read_step(
     """The largest `read_step` of any array."""
     cdef Py_ssize_t k, largest = 1
     for k in range(output.n_arrays * job.n_splits):
-        largest = max(largest, read_step(
-            output.descs[k].row_step, width * output.ops[k // job.n_splits].item))
+        largest = max(largest, read_step(output.descs[k].row_step, row_extent(
+            &output.descs[k], output.ops[k // job.n_splits].item, width)))
     return largest
 
 
@@ -90,7 +107,7 @@ cdef inline bint reads_whole(const Job *job, const Output *output) noexcept nogi
 
 cdef inline Py_ssize_t scratch_step(const Job *job, Py_ssize_t item) noexcept nogil:
     """Bytes from one row in scratch to the next: no power of two, where columns would collide."""
-    return round_up_to_lines(job.width * item) + LINE
+    return picked_step(job.width, item)
 
 
 cdef inline Py_ssize_t tile_scratch_bytes(const Output *output) noexcept nogil:
@@ -111,7 +128,17 @@ cdef inline Py_ssize_t cell_bytes(const Output *output) noexcept nogil:
 
 cdef inline Py_ssize_t tile_read_bytes(const Output *output) noexcept nogil:
     """Bytes of scratch that a tile reads to."""
-    return output.read_bytes * (output.n_arrays if output.kind in (INTERLEAVED, HISTOGRAM) else 1)
+    return output.read_bytes * n_arrays_per_tile(output)
+
+
+cdef inline Py_ssize_t tile_pick_bytes(const Output *output) noexcept nogil:
+    """Bytes of scratch that a tile picks to."""
+    return output.pick_bytes * n_arrays_per_tile(output)
+
+
+cdef inline Py_ssize_t n_arrays_per_tile(const Output *output) noexcept nogil:
+    """Arrays whose rows a tile needs at once."""
+    return output.n_arrays if output.kind in (INTERLEAVED, HISTOGRAM) else 1
 
 
 cdef inline Py_ssize_t n_tiles_per_sample(const Output *output) noexcept nogil:

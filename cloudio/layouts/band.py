@@ -89,6 +89,9 @@ class Band:
         The same in the terms of CF, NetCDF, STAC and GDAL, instead of ``scale`` and ``offset``:
         ``x * scale_factor + add_offset``.  One alone means a factor of 1, or an offset of 0.  From
         them follow ``scale`` and ``offset``.
+    channel_axis : {"first", "last"}
+        "last": the stacked file is (patch, row, column, channel), each pixel with its channels side
+        by side, as pictures are often stored.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Band:
     unit: str | None = None
     scale_factor: float | None = None
     add_offset: float | None = None
+    channel_axis: Literal["first", "last"] = "first"
 
     def __post_init__(self) -> None:
         self._take_cf_pair()

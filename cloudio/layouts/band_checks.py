@@ -83,6 +83,17 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
             )
         elif not is_whole(band.channel) or not 0 <= band.channel < band.channels:
             yield "channel", f"has channel {band.channel!r}; channel must be 0..{band.channels - 1}"
+    if band.channel_axis not in ("first", "last"):
+        yield (
+            "channel_axis",
+            f"has channel_axis {band.channel_axis!r}; channel_axis must be 'first' or 'last'",
+        )
+    elif band.channel_axis == "last" and band.channel is None and band.channels is None:
+        yield (
+            "channel_axis",
+            "has channel_axis 'last' but no channel and channels; only a stacked file "
+            "(stacked = true in TOML) has channels",
+        )
 
 
 def _scale_problems(band: Band) -> Iterator[tuple[str, str]]:
@@ -157,7 +168,7 @@ class SharedFile:
         both = self._both(first, band)
         if band.channel is None or first.channel is None:
             raise EntryError(f"{both}; each needs a channel and channels", "file", band.name)
-        for key in ("dtype", "channels"):
+        for key in ("dtype", "channels", "channel_axis"):
             one, two = getattr(first, key), getattr(band, key)
             if one != two:
                 raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)

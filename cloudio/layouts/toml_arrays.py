@@ -41,6 +41,7 @@ def read_arrays(table: Table) -> list[Band]:
             channel=number,
             channels=channels,
             unit=given.get("unit"),
+            channel_axis=given.get("channel_axis", "first"),
             **{key: float(number) for key, number in cf_pair.items()},
         )
         for name, wavelength, number in zip(

@@ -64,6 +64,7 @@ ARRAY_KEYS: dict[str, Requirement] = {
         "a whole number, or a list with one for each name",
     ),
     "channels": WHOLE,
+    "channel_axis": (lambda x: x in ("first", "last"), "'first' or 'last'"),
 }
 POLICY_KEYS: dict[str, Requirement] = {
     "classes": (

@@ -74,6 +74,8 @@ def _arrays(bands: list[Band]) -> list[str]:
     elif band.channels is not None:
         entries["channels"] = band.channels
         entries["channel"] = channels if several else band.channel
+    if band.channel_axis != "first":
+        entries["channel_axis"] = band.channel_axis
     entries |= _scaling(band)
     if band.nodata is not None:
         entries["nodata"] = band.nodata

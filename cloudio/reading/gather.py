@@ -63,9 +63,10 @@ def gather(
     Parameters
     ----------
     arrays : sequence of ndarray (patch, row, column), or one (patch, band, row, column)
-        uint8, int8, int16, uint16 or float32 in this machine's byte order.  The pixels of a row
-        must be contiguous, as in a memmap and most of its views.  Tensors of PyTorch on the CPU and
-        DataArrays of xarray are taken as the arrays that they hold.
+        uint8, int8, int16, uint16 or float32 in this machine's byte order, with any strides: a
+        channel of an array (patch, row, column, channel), ``array[..., k]``, is read in place.
+        Tensors of PyTorch on the CPU and DataArrays of xarray are taken as the arrays that they
+        hold.
     index : int, sequence of int or ndarray
         Patch numbers in any order, as in `Reader.read`.
     size : int or (height, width), optional

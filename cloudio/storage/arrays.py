@@ -16,7 +16,8 @@ class ArrayFile:
     """One array of one split: its file, and the type and shape of what the file holds.
 
     ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
-    ``channel``; ``start`` is where the first pixel is, in bytes.
+    ``channel``; (patch, row, column, channel) where ``channels_last``.  ``start`` is where the
+    first pixel is, in bytes.
     """
 
     path: Path
@@ -24,34 +25,35 @@ class ArrayFile:
     shape: tuple[int, ...]
     start: int = 0
     channel: int | None = None
+    channels_last: bool = False
 
     @property
     def end(self) -> int:
         """Where the last pixel ends, in bytes: the size of the file."""
         return self.start + math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def buffer_spec(self) -> tuple[str, int, tuple[int, int, int], tuple[int, int, int]]:
+        """What the kernels take: format, first pixel, shape, strides; in bytes."""
+        item, (n, *sides) = self.dtype.itemsize, self.shape
+        n_channels = sides.pop(-1 if self.channels_last else 0) if len(sides) == 3 else 1
+        height, width = sides
+        plane = height * width * item
+        # From one pixel to the next, and from one channel to the next.
+        pixel, step = (n_channels * item, item) if self.channels_last else (item, plane)
+        begin = self.start + step * (self.channel or 0)
+        strides = plane * n_channels, width * pixel, pixel
+        return self.dtype.char, begin, (n, height, width), strides
+
 
 class OpenArray:
     """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
 
-    ``buffer_spec`` is what the kernels take: format, first pixel, shape, strides; in bytes.
     It keeps the file open; channels of one file share the file.
     """
 
-    def __init__(
-        self,
-        file: File,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-        start: int = 0,
-        channel: int | None = None,
-    ) -> None:
-        self.file, self.dtype = file, dtype
-        n, *between, height, width = shape
-        plane = height * width * dtype.itemsize
-        strides = plane * math.prod(between), width * dtype.itemsize, dtype.itemsize
-        begin = start + plane * (channel or 0)
-        self.buffer_spec = dtype.char, begin, (n, height, width), strides
+    def __init__(self, file: File, stored: ArrayFile) -> None:
+        self.file, self.dtype, self.buffer_spec = file, stored.dtype, stored.buffer_spec
 
     @property
     def array(self) -> np.ndarray:

@@ -45,7 +45,7 @@ def infer_arrays(
 def _odd_shape(file: InspectedFile, layout: Layout) -> str | None:
     if file.header is None:
         return None
-    if problem := shape_problem(file.header.shape, layout, file.channels):
+    if problem := shape_problem(file.header.shape, layout, file.band):
         return problem
     return None if file.header.shape[0] else f"has shape {file.header.shape}: no patches"
 
@@ -101,7 +101,7 @@ def _arrays(
     if file.header is not None:
         shape = file.header.shape
         if shape[0] == n_patches:
-            return file.arrays(shape, file.header.dtype, file.header.start)
+            return file.arrays(shape, file.header.dtype, file.header.start, layout)
         kind, missing = missing_patches(shape[0], n_patches, n_patches)
         reason = f"has shape {shape}, so {counted(shape[0], 'patch')}, but {source}"
         reason += _header_hint(shape[0] - n_patches, source)
@@ -109,8 +109,7 @@ def _arrays(
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size in fitting:
         dtype = np.dtype(np.dtype(fitting[file.size]).newbyteorder("<").str)
-        channels = () if file.channels is None else (file.channels,)
-        return file.arrays((n_patches, *channels, *layout.patch), dtype, 0)
+        return file.arrays(file.shape(n_patches, layout.patch), dtype, 0, layout)
     kind, missing = missing_patches(file.size, min(fitting), n_patches)
     (first, name), *more = fitting.items()
     sizes = f"{first:,} bytes ({name})" + "".join(f" or {n:,} ({dtype})" for n, dtype in more)

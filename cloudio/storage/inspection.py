@@ -43,6 +43,10 @@ class InspectedFile:
         return None if self.band is None else self.band.channels
 
     @property
+    def channels_last(self) -> bool:
+        return self.band is not None and self.band.channel_axis == "last"
+
+    @property
     def dtypes(self) -> tuple[str, ...]:
         """The possible types of a flat file, the layout's own first."""
         band = self.band
@@ -58,7 +62,7 @@ class InspectedFile:
         return any(self.size == self.n_bytes(n_patches, layout, dtype) for dtype in self.dtypes)
 
     def arrays(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], start: int, layout: Layout
     ) -> dict[str, ArrayFile]:
         """Return the arrays by name, of a file whose elements have this shape and type."""
 
@@ -67,10 +71,20 @@ class InspectedFile:
                 return None
             return (band.channel or 0) if band else 0
 
+        last = len(shape) == 4 and self.channels_last
+        if len(shape) == 4 and self.channels in (None, 1):  # which may be on either side
+            last = shape[1:3] == layout.patch
         return {
-            name: ArrayFile(self.path, dtype, shape, start, channel(band))
+            name: ArrayFile(self.path, dtype, shape, start, channel(band), last)
             for name, band in self.bands.items()
         }
+
+    def shape(self, n_patches: int, patch: tuple[int, int]) -> tuple[int, ...]:
+        """Return the shape of a file of ``n_patches``."""
+        if self.channels is None:
+            return n_patches, *patch
+        sides = (*patch, self.channels) if self.channels_last else (self.channels, *patch)
+        return n_patches, *sides
 
     def problem(self, kind: str, reason: str, patches: range = range(0)) -> FileProblem:
         """Return why the file is left out, if it is not in another format."""
@@ -114,35 +128,49 @@ def missing_patches(held: int, needed: int, n_patches: int) -> tuple[str, range]
     return "cut", range(max(held, 0) * n_patches // needed, n_patches)
 
 
-def shape_problem(
-    shape: tuple[int, ...], layout: Layout, channels: int | None = None
-) -> str | None:
-    """Return the message for a .npy file whose shape the layout does not have, else None.
+def shape_problem(shape: tuple[int, ...], layout: Layout, band: Band | None = None) -> str | None:
+    """Return the message for a .npy file whose shape an array of the layout does not have, or None.
 
-    A stack of one channel is the same as the array itself.
+    A stack of one channel is the same as the array itself, on whichever side the channel is.
     """
-    tails = [layout.patch] if channels in (None, 1) else []
-    if shape[1:] in [*tails, (channels or 1, *layout.patch)]:
+    channels = None if band is None else band.channels
+    last, patch = band is not None and band.channel_axis == "last", layout.patch
+    stack = (*patch, channels or 1) if last else (channels or 1, *patch)
+    one = [patch, (1, *patch), (*patch, 1)] if channels in (None, 1) else []
+    if shape[1:] in [stack, *one]:
         return None
-    sides = ", ".join(map(str, layout.patch))
-    needed = f"(patches, {sides})" if channels is None else f"(patches, {channels}, {sides})"
-    stacked = channels is None and len(shape) == 4 and shape[2:] == layout.patch
-    hint = ", or the array's channel and channels (stacked = true)" if stacked else ""
-    remedy = _shape_remedy(shape, layout.patch, channels)
-    return f"has shape {shape}; {layout.name} needs {needed}{hint}{remedy and f'. {remedy}'}"
+    sides = ", ".join(map(str, patch if channels is None else stack))
+    hint = ""
+    if channels is None and len(shape) == 4 and patch in (shape[2:], shape[1:3]):
+        axis = "" if shape[2:] == patch else ' and channel_axis = "last"'
+        hint = f", or the array's channel and channels (stacked = true{axis})"
+    remedy = "" if hint else _shape_remedy(shape, patch, channels, last)
+    needed = f"has shape {shape}; {layout.name} needs (patches, {sides}){hint}"
+    return f"{needed}. {remedy}" if remedy else needed
 
 
-def _shape_remedy(shape: tuple[int, ...], patch: tuple[int, int], channels: int | None) -> str:
-    """Return what an array of another shape is likely to be, and how to save it again; else ""."""
+def _shape_remedy(
+    shape: tuple[int, ...], patch: tuple[int, int], channels: int | None, last: bool
+) -> str:
+    """Return what an array of another shape is likely to be, and what to do; else ""."""
     again = "numpy.save(path, numpy.ascontiguousarray({}))"
     one_patch = "It is one patch; one file holds all patches of a split: numpy.stack them"
     n = channels or 1
     if shape in (patch, (n, *patch), (*patch, n)) and (channels or len(shape) == 2):
-        last = ", after numpy.moveaxis(patch, -1, 0)" if shape == (*patch, n) else ""
-        return one_patch + last
-    if len(shape) == 4 and shape[1:3] == patch:
-        how = again.format("numpy.moveaxis(array, -1, 1)")
-        return f"Its channels are last; save it with the channels first: {how}"
+        moved = " after numpy.moveaxis(patch, {}, {})"
+        if shape == (*patch, n) and not last:
+            return f"{one_patch},{moved.format(-1, 0)}"
+        if shape == (n, *patch) and last:
+            return f"{one_patch},{moved.format(0, -1)}"
+        return one_patch
+    if len(shape) == 4 and channels is not None:
+        number = "" if channels in shape[1::2] else ", and channels = {}"
+        if shape[1:3] == patch and not last:
+            axis = 'Its channels are last: write channel_axis = "last" for it in the layout'
+            return axis + number.format(shape[3])
+        if shape[2:] == patch and last:
+            axis = 'Its channels are first: leave channel_axis = "last" out of the layout'
+            return axis + number.format(shape[1])
     if len(shape) == 3 and shape[:2] == patch:
         how = again.format("numpy.moveaxis(array, -1, 0)")
         return f"Its patches or channels are last; save it with these first: {how}"

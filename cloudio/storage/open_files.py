@@ -33,8 +33,7 @@ class OpenFiles:
             file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()
-        opened = OpenArray(file, array.dtype, array.shape, array.start, array.channel)
-        return self._arrays.setdefault(key, opened)
+        return self._arrays.setdefault(key, OpenArray(file, array))
 
     def close(self) -> None:
         """Close all files; reads under way in other threads end first."""

@@ -113,16 +113,16 @@ class CheckedArray:
 
     def read_patch(self, k: int) -> np.ndarray:
         """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
-        height, width = self.stored.shape[-2:]
-        plane_bytes = height * width * self.dtype.itemsize
-        n_channels = self.stored.shape[1] if len(self.stored.shape) == 4 else 1
-        plane = k * n_channels + (self.stored.channel or 0)
+        _, begin, (_, *sides), (patch_bytes, *strides) = self.stored.buffer_spec
+        # To the end of the last pixel, with those of other channels between.
+        steps = sum((n - 1) * step for n, step in zip(sides, strides, strict=True))
+        n_bytes = steps + self.dtype.itemsize
         with open_bytes(self.stored.path) as file:
-            file.seek(self.stored.start + plane_bytes * plane)
-            held = file.read(plane_bytes)
-        if len(held) < plane_bytes:
+            file.seek(begin + k * patch_bytes)
+            held = file.read(n_bytes)
+        if len(held) < n_bytes:
             raise TruncatedError.about(self.stored.path, f"ends within patch {k}", patch=k)
-        return np.frombuffer(held, self.dtype).reshape(height, width)
+        return np.ascontiguousarray(np.ndarray(sides, self.dtype, held, 0, strides))
 
     def skipped(self, check: str, reason: str) -> SkippedCheck:
         return SkippedCheck(check, self.split.name, self.file, reason)

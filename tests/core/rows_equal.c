@@ -94,6 +94,27 @@ static int moves(const cio_rows *base, const cio_rows *rows, size_t n, size_t sh
     return failures;
 }
 
+/* Steps of -5 to 5 elements, that of the last element at the end of the source. */
+static int picks(const cio_rows *base, const cio_rows *rows, size_t n)
+{
+    int failures = 0;
+    for (int move = 0; move < CIO_N_MOVES; ++move)
+        for (ptrdiff_t apart = -5; apart <= 5; ++apart) {
+            const ptrdiff_t item = (ptrdiff_t)1 << move, step = apart * item;
+            const size_t room = sizeof source / (size_t)(item * (apart < 0 ? -apart : apart + !apart));
+            const size_t most = n < room ? n : room;
+            const uint8_t *last = source + sizeof source - item;
+            const uint8_t *src = apart < 0 ? last : last - ((ptrdiff_t)most - 1) * step;
+            if (most == 0)
+                src = source;
+            spoil();
+            base->pick[move](src, step, wanted + item, most);
+            rows->pick[move](src, step, got + item, most);
+            failures += differ(rows->isa, "pick", wanted, got, sizeof got);
+        }
+    return failures;
+}
+
 static int look_ups(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift, int store)
 {
     int failures = 0;
@@ -139,6 +160,7 @@ int main(void)
                 for (size_t i = 0; i < sizeof source; ++i)
                     source[i] = noise() % 16 ? noise() : 5;
                 failures += moves(base, rows, n, shift);
+                failures += shift == 0 ? picks(base, rows, n) : 0;
                 for (int store = 0; store < CIO_N_STORES; ++store) {
                     failures += scales(base, rows, n, shift, store);
                     failures += copies_and_checks(base, rows, n, shift, store);

@@ -373,6 +373,14 @@ INF, NAN = float("inf"), float("nan")
         ({"file": 3}, "has file 3; file must be a name or pattern inside the split's folder"),
         ({"channel": 0}, "has a channel but no channels; a stacked file needs both"),
         ({"channels": 3}, "has a channels but no channel; a stacked file needs both"),
+        (
+            {"channel_axis": "last"},
+            "has channel_axis 'last' but no channel and channels; only a st",
+        ),
+        (
+            {"channel": 0, "channels": 2, "channel_axis": -1},
+            "has channel_axis -1; channel_axis must be 'first' or 'last'",
+        ),
         ({"channel": 3, "channels": 3}, r"has channel 3; channel must be 0\.\.2"),
         ({"channel": -1, "channels": 3}, r"has channel -1; channel must be 0\.\.2"),
         ({"channel": 1.0, "channels": 3}, r"has channel 1\.0; channel must be 0\.\.2"),
@@ -405,6 +413,11 @@ def test_an_entry_of_an_array_that_cannot_be_is_refused(entries, words):
             {"channel": 0, "channels": 2},
             {"channel": 1, "channels": 3},
             ", but their channels is 2 and 3",
+        ),
+        (
+            {"channel": 0, "channels": 2},
+            {"channel": 1, "channels": 2, "channel_axis": "last"},
+            ", but their channel_axis is first and last",
         ),
         (
             {"channel": 0, "channels": 2},

@@ -220,6 +220,18 @@ def test_tables_in_one_line_are_read(tmp_path):
             29,
             "channel: red and blue are both in rgb.dat as channel 1; channels must",
         ),
+        (
+            "channel = 1\n",
+            'channel = 1\nchannel_axis = "end"\n',
+            44,
+            "channel_axis = 'end'; channel_axis must be 'first' or 'last'",
+        ),
+        (
+            'name = "height"',
+            'name = "height"\nchannel_axis = "last"',
+            35,
+            "channel_axis: height has channel_axis 'last' but no channel and channels; only a",
+        ),
         ('name = "height"', 'name = "red"', 34, "red is in the layout twice"),
         ('"S2_B3", "S2_B4"', '"S2_B3", "S2_B3"', 8, "S2_B3 is in the layout twice"),
         # things that do not go together

@@ -106,6 +106,7 @@ def layouts(draw):
         here = names[len(bands) :][: draw(st.integers(1, 4))]
         file = draw(st.none() | st.sampled_from([f"{len(bands)}.npy", f"{len(bands)}/{{name}}"]))
         channels = draw(st.none() | st.integers(len(here), 6))
+        axis = "first" if channels is None else draw(st.sampled_from(["first", "last"]))
         if file is not None and "{name}" not in file and len(here) > 1 and channels is None:
             file = None
         # No file has such a name, or it is another folder.
@@ -120,6 +121,7 @@ def layouts(draw):
                 file=file,
                 channel=None if channels is None else order[k],
                 channels=channels,
+                channel_axis=axis,
             )
             for k, name in enumerate(here)
         ]

@@ -87,26 +87,30 @@ def test_npy_files_of_arrays_get_a_layout_that_works(tmp_path, arrays):
             assert np.array_equal(part[name], whole, equal_nan=whole.dtype.kind == "f")
 
 
-def test_channels_last_are_told_with_the_cure(tmp_path):
+def test_channels_last_are_read_in_place_by_the_proposed_layout(tmp_path):
     x = images(4, 64, 64, 3, dtype="uint8")
-    folder = save(tmp_path / "own", rgb=x)
+    mask = images(4, 64, 64, 1, dtype="uint8") % 3
+    folder = save(tmp_path / "own", rgb=x, mask=mask)
     text = refused(folder)
     assert "rgb.npy has shape (4, 64, 64, 3), uint8: (patch, row, column, channel)" in text
-    (cure,) = re.findall(r"numpy\.save\((.*?)\)\)\)", text)
-    assert cure == "path, numpy.ascontiguousarray(numpy.moveaxis(array, -1, 1"
-    follow(text)
-    words = "Its channels are last; save it with the channels first"
-    with refusal(LayoutError, "rgb.npy has shape (4, 64, 64, 3); own needs", words):
-        cloudio.open(folder)
-    np.save(folder / "rgb.npy", np.ascontiguousarray(np.moveaxis(x, -1, 1)))
-    image = cloudio.open(folder).reader(["rgb_1", "rgb_2", "rgb_3"], scale=1).read([2]).image[0]
+    assert "Channels that are last are read in place. If you read a few of many" in text
+    assert 'channel_axis = "last"' in text
+    ds = cloudio.open(follow(text))
+    assert ds.layout.band("mask").channels is None
+    image = ds.reader(["rgb_1", "rgb_2", "rgb_3"], scale=1).read([2]).image[0]
     assert np.array_equal(image, x[2].transpose(2, 0, 1))
+    assert np.array_equal(ds["mask"], mask[..., 0])
+    np.save(folder / "rgb.npy", np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+    words = 'Its channels are first: leave channel_axis = "last" out of the layout'
+    with refusal(LayoutError, "rgb.npy has shape (4, 3, 64, 64); own needs", words):
+        cloudio.open(folder)
 
 
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ((4, H, W, 3), "Its channels are last; save it with the channels first"),
+        ((4, H, W, 3), 'Its channels are last: write channel_axis = "last" for it in the layout'),
+        ((4, H, W, 5), 'write channel_axis = "last" for it in the layout, and channels = 5'),
         ((3, H, W), "It is one patch; one file holds all patches of a split: numpy.stack them"),
         ((H, W, 3), "It is one patch; one file holds all patches of a split: numpy.stack them, af"),
         ((4, 3, W, H), "Rows and columns may be exchanged; if so"),
@@ -128,7 +132,7 @@ def test_the_shape_of_a_stacked_file_says_what_it_may_be(tmp_path, shape, words)
         ((H, W, 5), "Its patches or channels are last; save it with these first: "),
         ((5, W, H), "Rows and columns may be exchanged"),
         ((5, 3, H, W), "or the array's channel and channels (stacked = true)"),
-        ((5, H, W, 3), "Its channels are last"),
+        ((5, H, W, 3), '(stacked = true and channel_axis = "last")'),
     ],
 )
 def test_the_shape_of_a_plain_file_says_what_it_may_be(tmp_path, shape, words):

@@ -134,19 +134,20 @@ def _constant_code(array: OpenArray, valid: Window) -> int | None:
     a file that is cut meanwhile cannot kill the process.
     """
     _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
-    first = b""
+    code = None
     try:
         with open_raw(array.file.path) as file:
-            for patch, row in _sample_rows(n_stored, valid.height):
-                offset = patch * patch_bytes + (valid.row + row) * row_bytes
+            for patch, y in _sample_rows(n_stored, valid.height):
+                offset = patch * patch_bytes + (valid.row + y) * row_bytes
                 file.seek(begin + offset + valid.col * pixel_bytes)
-                codes = file.read(valid.width * pixel_bytes)
-                first = first or codes[:pixel_bytes]
-                if not first or codes != first * valid.width:
+                codes = file.read((valid.width - 1) * pixel_bytes + array.dtype.itemsize)
+                row = np.ndarray(valid.width, array.dtype, codes, strides=(pixel_bytes,))
+                code = int(row[0]) if code is None else code
+                if (row != code).any():
                     return None
-    except (OSError, LayoutError):
+    except (OSError, LayoutError, TypeError):  # TypeError: the file ends before
         return None
-    return int(np.frombuffer(first, array.dtype)[0])
+    return code
 
 
 def _sample_rows(n_stored: int, height: int) -> Iterable[tuple[int, int]]:

@@ -4,7 +4,6 @@ Its own names and its metadata.csv, or its padding, show it.  Some of that is re
 none is refused.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -135,8 +134,7 @@ def _has_padding(arrays: dict[str, ArrayFile], layout: Layout) -> bool:
 
 def _sample(array: ArrayFile, layout: Layout) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield numbers outside and inside the valid window, of some rows of some patches."""
-    n, *between, height, width = array.shape
-    n_channels, row_bytes = math.prod(between), width * array.dtype.itemsize
+    _, begin, (n, height, _), (patch_bytes, row_bytes, _) = array.buffer_spec
     valid = layout.valid
     below, right = valid.row + valid.height, valid.col + valid.width
     beyond = {valid.row - 1, below}.intersection(range(height))
@@ -144,7 +142,7 @@ def _sample(array: ArrayFile, layout: Layout) -> Iterator[tuple[np.ndarray, np.n
         for patch in {n * k // _PATCHES for k in range(_PATCHES)}:
             rows = {}
             for row in {height // 2, 0, height - 1, *beyond}:
-                file.seek(array.start + (patch * n_channels * height + row) * row_bytes)
+                file.seek(begin + patch * patch_bytes + row * row_bytes)
                 rows[row] = np.frombuffer(file.read(row_bytes), array.dtype)
             middle = rows.pop(height // 2)
             outside = [middle[: valid.col], middle[right:]]

@@ -41,6 +41,10 @@ _NONE: Mapping[str, Sample] = {}
 # The types of labels that names show, and codes that mostly mean that nothing is known.
 _LABEL_TYPES = ("uint8", "int8", "uint16", "int16")
 _IGNORED = (*range(-128, 0), 255)
+_LAST_IN_PLACE = (
+    "Channels that are last are read in place. If you read a few of many channels, a copy with the "
+    "channels first is read faster: cloudio pack."
+)
 _TYPES = {1: "uint8", 2: "uint16", 4: "float32"}
 
 
@@ -129,6 +133,7 @@ def _band(
     channel: int | None = None,
     channels: int | None = None,
     sample: Sample = _UNSEEN,
+    last: bool = False,
 ) -> Band:
     """Return an array with a scale only where its numbers are likely to have none."""
     named = dtype in _LABEL_TYPES and _LABELS.search(name) is not None
@@ -137,9 +142,16 @@ def _band(
         file = f"{{name}}{Path(file).suffix}"  # so that alike arrays are described together
     scale = 1.0 if is_label or dtype == "float32" else None
     kind: Literal["band", "label"] = "label" if is_label else "band"
-    nodata = math.nan if sample.has_nan else None
     return Band(
-        name, kind, dtype, scale, nodata=nodata, file=file, channel=channel, channels=channels
+        name,
+        kind,
+        dtype,
+        scale,
+        nodata=math.nan if sample.has_nan else None,
+        file=file,
+        channel=channel,
+        channels=channels,
+        channel_axis="last" if last else "first",
     )
 
 
@@ -193,7 +205,11 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         n_channels = 1 if len(shape) == 3 else shape[1]
         sample = sample_files([path], n_channels=n_channels)
         samples[stem] = samples[stem] | sample if stem in samples else sample
-        arrays[stem] = _stack(stem, shape, headers[path].dtype.name, file, samples[stem])
+        last = _has_stack_last(headers[path].shape)
+        dtype = headers[path].dtype.name
+        arrays[stem] = _stack(stem, shape, dtype, file, samples[stem], last)
+    if any(_has_stack_last(headers[path].shape) for path in shapes):
+        seen.append(_LAST_IN_PLACE)
     seen += _nan_sentences(samples)
     return Proposal(seen, _layout(root, patch, _unlike(arrays), samples))
 
@@ -247,9 +263,12 @@ def _join(root: Path, series: Sequence[Series], left_out: Sequence[Path]) -> Pro
 
 def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape (patch, channel, row, column) of an array with its channels anywhere."""
-    return (
-        (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 and has_channels_last(shape) else shape
-    )
+    return (shape[0], shape[3], *shape[1:3]) if _has_stack_last(shape) else shape
+
+
+def _has_stack_last(shape: tuple[int, ...]) -> bool:
+    """Return whether an array is (patch, row, column, channel)."""
+    return len(shape) == 4 and has_channels_last(shape)
 
 
 def _tail(shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -262,13 +281,9 @@ def _tail(shape: tuple[int, ...]) -> tuple[int, int] | None:
 
 def _axes(shape: tuple[int, ...]) -> str:
     """Return which axis is which, and what to do if the order is another than cloudio's."""
-    if len(shape) == 4 and has_channels_last(shape):
-        return (
-            ": (patch, row, column, channel). cloudio needs the channels before the rows; save it "
-            "again: numpy.save(path, numpy.ascontiguousarray(numpy.moveaxis(array, -1, 1)))"
-        )
     if len(shape) == 4:
-        return ": (patch, channel, row, column)"
+        axes = "row, column, channel" if _has_stack_last(shape) else "channel, row, column"
+        return f": (patch, {axes})"
     if len(shape) == 3 and has_channels_last(shape):
         return (
             ": one patch, (row, column, channel). cloudio maps one file for all patches, (patch, "
@@ -300,6 +315,7 @@ def _stack(
     dtype: str,
     file: str | None = None,
     sample: Sample = _UNSEEN,
+    last: bool = False,
 ) -> list[Band]:
     """Return the arrays of one file of a shape (patch, [channel,] row, column)."""
     if len(shape) == 3:
@@ -308,7 +324,7 @@ def _stack(
     file, n = file or f"{stem}.npy", shape[1]
     if n == 1:
         return [_band(stem, dtype, file, sample=sample)]
-    return [_band(f"{stem}_{k + 1}", dtype, file, k, n, sample) for k in range(n)]
+    return [_band(f"{stem}_{k + 1}", dtype, file, k, n, sample, last) for k in range(n)]
 
 
 # ---- flat files ----------------------------------------------------------------------------------
