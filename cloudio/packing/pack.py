@@ -228,7 +228,7 @@ def pack(
             raise RequestError(f"{given}=True, but the samples are an iterable, read only once")
         return pack_stream(source, choices, dest, run)
     source = ChosenSource(source, choices)
-    first, seconds = first_samples(source)
+    first, seconds = first_samples(source, skip_errors=run.skip_errors)
     plan = make_plan({source.name_of(k): sample for k, sample in first.items()}, choices)
     if check_bool("dry_run", dry_run):
         return _dry_run(source, plan, dest, seconds / run.n_workers)

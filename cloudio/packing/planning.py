@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -36,33 +37,32 @@ class Choices:
     lossy: bool
 
 
-def first_samples(source: Source) -> tuple[dict[int, Sample], float]:
+def first_samples(source: Source, *, skip_errors: bool) -> tuple[dict[int, Sample], float]:
     """Return some samples of a source by their numbers, and the seconds that one took.
 
-    RequestError if there is none.
+    RequestError if there is none.  With ``skip_errors`` those that cannot be read are no samples.
     """
     n = len(source)
     spread = np.unique(np.linspace(0, n - 1, min(n, _N_FIRST)).round().astype(int)).tolist()
-    start = time.perf_counter()
     found: dict[int, Sample] = {}
-    for k in spread:
-        _try(source, k, found)
-    seconds = (time.perf_counter() - start) / max(len(spread), 1)
-    rest = iter(range(n))
-    while not found and (other := next(rest, None)) is not None:
-        _try(source, other, found)
+    why = "there are none"
+    start, end = time.perf_counter(), 0.0
+    for tried, k in enumerate(chain(spread, range(n)), 1):
+        if tried > len(spread) and found:
+            break
+        try:
+            found[k] = source.read(k)
+        except LeftOut as reason:
+            why = f"all are left out, the last because: {reason}"
+        except Exception as error:
+            if not skip_errors:
+                raise describe_error(error, source.name_of(k)) from None
+            why = f"none can be read: {describe_error(error, source.name_of(k))}"
+        if tried == len(spread):
+            end = time.perf_counter()
     if not found:
-        raise RequestError("there is no sample to pack" + (": all are left out" if n else ""))
-    return found, seconds
-
-
-def _try(source: Source, k: int, found: dict[int, Sample]) -> None:
-    try:
-        found[k] = source.read(k)
-    except LeftOut:
-        pass
-    except Exception as error:
-        raise describe_error(error, source.name_of(k)) from None
+        raise RequestError(f"there is no sample to pack: {why}")
+    return found, (end - start) / len(spread)
 
 
 def make_plan(samples: Mapping[str, Sample], choices: Choices) -> Plan:

@@ -76,7 +76,7 @@ class State:
             return
         k = entry["k"]
         self._grow(k + 1)
-        self.n_done += self._offsets[k] < 0
+        self.n_done += int(self._offsets[k] < 0)
         self._offsets[k] = offset
         if "left" in entry:
             self.left_out[k] = entry["left"]
