@@ -16,7 +16,9 @@ def counted(patch):
     plan = Histogram([[patch[None]]], [[None]], (0, 0, height, width), checksum=True)
     counts = np.zeros(plan.n_counts, np.int64)
     words, index = record.view(np.int64).reshape(1, -1), np.zeros(1, np.int64)
-    assert kernels.count(plan, words, counts, None, index, np.zeros(2, int), *patch.shape, 1) is None
+    assert (
+        kernels.count(plan, words, counts, None, index, np.zeros(2, int), *patch.shape, 1) is None
+    )
     return int(record["checksum"][0])
 
 

@@ -1,0 +1,114 @@
+"""A run that is killed at any moment is resumed to the very files of an undisturbed run."""
+
+import signal
+import sys
+
+import numpy as np
+import processes
+import pytest
+from killed_packs import Planes
+from profiles import scaled
+
+import cloudio
+from cloudio.packing.pack import pack
+
+N = 60
+
+
+def contents(folder):
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def run(dest, moment, workers=0):
+    code = f"import killed_packs; killed_packs.main({str(dest)!r}, {N}, {workers}, {moment!r})"
+    done = processes.run(processes.python(code), env=processes.environment())
+    assert done.returncode == (0 if moment == "none" else -signal.SIGKILL), done.stderr
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    dest = tmp_path_factory.mktemp("whole") / "set"
+    run(dest, "none")
+    return contents(dest)
+
+
+MOMENTS = [
+    "sample:0",
+    "sample:41",
+    "fsync:1",
+    "ftruncate:1",
+    "replace:0",
+    "replace:2",
+    "rename:0",
+    *scaled([], [f"sample:{k}" for k in range(9, N, 13)] + [f"fsync:{k}" for k in range(2, 9)]),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_is_resumed_to_the_same_files(tmp_path, undisturbed, moment):
+    dest = tmp_path / "set"
+    run(dest, moment, workers=2 if moment == "sample:41" else 0)
+    if moment == "rename:0":  # the last step: the data are there
+        assert contents(dest) == undisturbed
+        return
+    assert not dest.exists()
+    run(dest, "none")
+    assert contents(dest) == undisturbed
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_processes_and_threads_write_the_same(tmp_path, undisturbed):
+    pack(Planes(N, in_threads=True, fails=range(7, N, 10)), tmp_path / "set", workers=3)
+    assert contents(tmp_path / "set") == undisturbed
+
+
+def test_other_samples_or_options_are_not_taken_for_the_same_run(tmp_path):
+    dest = tmp_path / "set"
+    run(dest, "sample:41")
+    with pytest.raises(cloudio.RequestError, match="unfinished run with other samples"):
+        pack(Planes(N + 1), dest, resume=True)
+    with pytest.raises(cloudio.RequestError, match="unfinished run with other arrays, types"):
+        pack(Planes(N), dest, resume=True, dtypes={"mask": "int16"})
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"0000"])
+def test_a_journal_that_was_cut_is_read_up_to_there(tmp_path, undisturbed, damage):
+    dest = tmp_path / "set"
+    run(dest, "fsync:3")
+    journal = tmp_path / "set.packing" / "journal"
+    content = journal.read_bytes()
+    journal.write_bytes(content[: len(content) * 3 // 4] + damage)
+    run(dest, "none")
+    assert contents(dest) == undisturbed
+
+
+def test_two_processes_do_not_write_one_run(tmp_path):
+    from cloudio.packing.running.journal import Journal
+
+    dest = tmp_path / "set"
+    run(dest, "sample:41")
+    journal = Journal(tmp_path / "set.packing" / "journal", new=False)
+    with pytest.raises(cloudio.RequestError, match="is being packed by another process"):
+        pack(Planes(N), dest, resume=True)
+    journal.close()
+
+
+def test_what_is_packed_is_compared_with_its_source(tmp_path):
+    pack(Planes(N, fails=[3, 5]), tmp_path / "set", verify=True)
+
+    class Changing(Planes):
+        times = 0
+
+        def read(self, k):
+            sample = super().read(k)
+            if k == 33:
+                Changing.times += 1
+                sample.arrays["B1"][0, 0] += np.uint16(Changing.times > 1)
+            return sample
+
+    source = Changing(N, in_threads=True)
+    with pytest.raises(cloudio.RequestError, match=r"verify: number 33: .*B1 differs from patch"):
+        pack(source, tmp_path / "other", verify=True)
+    assert not (tmp_path / "other").exists()
