@@ -58,6 +58,8 @@ from .reading.reader import Reader
 
 if TYPE_CHECKING:
     from .integrations import lightning as lightning
+    from .packing.pack import pack
+    from .packing.result import PackResult
     from .splits import Splits, make_splits
     from .synth.writer import synthesize
     from .verification.report import Finding, Report
@@ -77,6 +79,7 @@ __all__ = [
     "LayoutError",
     "Loader",
     "MaskedBatch",
+    "PackResult",
     "ReadError",
     "Reader",
     "Report",
@@ -89,6 +92,7 @@ __all__ = [
     "get_include",
     "make_splits",
     "open",
+    "pack",
     "remap",
     "synthesize",
     "verify",
@@ -118,9 +122,11 @@ _LAZY_ROOMS = {
 }
 _LAZY_NAMES = {
     "Finding": "verification.report",
+    "PackResult": "packing.result",
     "Report": "verification.report",
     "Splits": "splits",
     "make_splits": "splits",
+    "pack": "packing.pack",
     "synthesize": "synth.writer",
     "verify": "verification.verify",
 }

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from .._utils.paths import is_folder, local_path, not_found, status_of
-from .._utils.text import shown
+from .._utils.paths import local_path, not_found, status_of
+from .._utils.text import listed
 from ..errors import RequestError
+from ..reading.dataset import Dataset
+from ..reading.dataset import open as open_dataset
 from .sample import Source
 from .sources.samples import Items, SampleMaker, SequenceSource, Stream
 
@@ -59,8 +61,12 @@ def choose_source(samples: Any, options: SourceOptions) -> Source | Stream:
     """Return what reads the samples; RequestError if they are of no form that is known."""
     if isinstance(samples, (str, os.PathLike)):
         return _of_path(local_path(samples, "samples"), options)
+    if isinstance(samples, Dataset):
+        return _of_dataset(samples, options)
     if hasattr(samples, "in_threads") and hasattr(samples, "split_of"):
         return cast(Source, samples)
+    if isinstance(samples, Mapping):
+        return _of_splits(samples, options)
     is_sequence = hasattr(samples, "__getitem__") and hasattr(samples, "__len__")
     if isinstance(samples, np.ndarray) or not (is_sequence or isinstance(samples, Iterable)):
         raise RequestError(
@@ -85,7 +91,41 @@ def _of_objects(samples: Any, options: SourceOptions) -> Source | Stream:
     return Stream(samples, maker, options.split, options.key)
 
 
+def _of_splits(samples: Mapping[Any, Any], options: SourceOptions) -> Source:
+    from .sources.joined import JoinedSource
+
+    if any(isinstance(value, np.ndarray) for value in samples.values()):
+        raise RequestError(
+            f"samples maps {listed(samples)} to arrays; it must be a sequence of samples, or map "
+            "each split to one: {'train': [{'image': image}]}"
+        )
+    parts: dict[str, list[Source]] = {}
+    for split, given in samples.items():
+        several = given if isinstance(given, list) and _are_sources(given) else [given]
+        for each in several:
+            source = choose_source(each, replace(options, split=split))
+            if isinstance(source, Stream):
+                raise RequestError(
+                    f"the samples of {split!r} have no length; give a sequence, or pack them alone"
+                )
+            parts.setdefault(split, []).append(source)
+    if not parts:
+        raise RequestError("samples is empty; it must map each split to its samples")
+    return JoinedSource(parts)
+
+
+def _are_sources(given: list[Any]) -> bool:
+    return bool(given) and all(isinstance(each, (str, os.PathLike, Dataset)) for each in given)
+
+
+def _of_dataset(ds: Dataset, options: SourceOptions) -> Source:
+    from .sources.datasets import DatasetSource
+
+    options.refuse("a data set of cloudio", "take", "crop")
+    return DatasetSource(ds, take=options.take, crop=options.crop)
+
+
 def _of_path(path: Path, options: SourceOptions) -> Source:
     if status_of(path) is None:
         raise not_found(path, "folder or file")
-    raise NotImplementedError(shown(is_folder(path)))
+    return _of_dataset(open_dataset(path), options)

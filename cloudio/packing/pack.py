@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from .._utils.files import check_new_folder
 from .._utils.keywords import explain_unknown
@@ -114,8 +114,8 @@ def pack(
     take : sequence of str, optional
         The arrays to pack, in this order.  By default all.
     labels : sequence of str, optional
-        Which arrays of mappings or containers are labels; by default those named mask, label,
-        target and the like.
+        Which arrays of mappings or containers are labels; by default those named mask, masks,
+        label, labels or annotation.
     classes : mapping, str or path, optional
         The class of each color of RGB masks, such as ``{"255,0,0": 1}``, or a file with them.
     channel_axis : {"first", "last"}, optional
@@ -220,7 +220,7 @@ def pack(
         verify=check_bool("verify", verify),
         skip_errors=on_error == "skip",
         progress=progress,
-        hints=getattr(source, "hints", None),
+        hints=_hints(source),
     )
     if isinstance(source, Stream):
         if dry_run or verify:
@@ -265,6 +265,12 @@ def _n_workers(workers: int | None, source: Source | Stream) -> int:
     if isinstance(source, Stream) or source.in_threads:
         return 1
     return default_threads()[0]
+
+
+def _hints(source: Source | Stream) -> Layout | None:
+    """Return the layout of a source that has one."""
+    say = getattr(source, "layout_hints", None)
+    return None if say is None else cast(Layout | None, say())
 
 
 def _dry_run(source: ChosenSource, plan: Plan, dest: Path, seconds: float) -> DryRun:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -36,19 +35,6 @@ class PackResult:
     left_out: tuple[tuple[str, str], ...]
     seconds: float
 
-    @classmethod
-    def of(
-        cls,
-        path: Path,
-        plan: Plan,
-        kept: Mapping[str, np.ndarray],
-        left_out: tuple[tuple[str, str], ...],
-        seconds: float,
-    ) -> Self:
-        """Return the result for samples that were kept, by split."""
-        patches = {split: len(samples) for split, samples in kept.items() if len(samples)}
-        return cls(path, patches, sum(patches.values()) * plan.patch_bytes, left_out, seconds)
-
     def __str__(self) -> str:
         splits = ", ".join(f"{name} {n:,}" for name, n in self.patches.items())
         lines = [
@@ -60,6 +46,18 @@ class PackResult:
             if (more := len(self.left_out) - _N_SHOWN) > 0:
                 lines.append(f"  and {more:,} more")
         return "\n".join(lines)
+
+
+def summarize(
+    path: Path,
+    plan: Plan,
+    kept: Mapping[str, np.ndarray],
+    left_out: tuple[tuple[str, str], ...],
+    seconds: float,
+) -> PackResult:
+    """Return the result for the samples that were kept, by split."""
+    patches = {split: len(samples) for split, samples in kept.items() if len(samples)}
+    return PackResult(path, patches, sum(patches.values()) * plan.patch_bytes, left_out, seconds)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import glob
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -76,74 +76,51 @@ def make_layout(
     ``codes``: the numbers of each label, which become its classes; None if they are too many.
     ``hints``: a layout of arrays of the same names, from which the rest is taken.
     """
-    bands = tuple(_band(array, hints) for array in plan.arrays)
-    names = {band.name for band in bands}
+    bands = tuple(
+        _band(array, None if hints is None else hints.band(array.name)) for array in plan.arrays
+    )
     maps = {
         array.name: {"codes": _label_map(array, found, class_names.get(array.name, {}))}
         for array in plan.arrays
         if (found := codes.get(array.name)) and array.info.kind == "label"
     }
-    presets: Mapping[str, tuple[tuple[str, ...], ...]] = _presets(
-        [band.name for band in bands if band.kind == "band"]
-    )
-    aliases: Mapping[str, str] = {}
-    prefixes: tuple[str, ...] = ()
-    if hints is not None:
-        maps |= {k: dict(v) for k, v in hints.label_maps.items() if k in names and v}
-        kept = {
-            preset: tuple(choice for choice in choices if names.issuperset(choice))
-            for preset, choices in hints.presets.items()
-        }
-        kept = {preset: choices for preset, choices in kept.items() if choices}
-        presets = kept or presets
-        aliases = {k: v for k, v in hints.aliases.items() if v in names}
-        prefixes = hints.prefixes
-    return Layout(
+    presets = _presets([band.name for band in bands if band.kind == "band"])
+    if hints is None:
+        return Layout(name, plan.patch, Window(0, 0, *plan.patch), bands, presets, maps)
+    return replace(
+        hints,
         name=name,
-        patch=plan.patch,
-        valid=Window(0, 0, *plan.patch),
         bands=bands,
-        presets=presets,
-        label_maps=maps,
-        aliases=aliases,
-        prefixes=prefixes,
+        presets=hints.presets or presets,
+        label_maps=maps | {label: dict(some) for label, some in hints.label_maps.items()},
     )
 
 
-def _band(array: PackedArray, hints: Layout | None) -> Band:
-    plain = f"{array.name}{Path(array.file).suffix}"
-    place: dict[str, Any] = {
-        "file": "{name}" + Path(array.file).suffix
-        if array.file == plain
-        else glob.escape(array.file),
-        "channel": array.channel,
-        "channels": array.channels,
-    }
-    info = array.info
-    return Band(
+def _band(array: PackedArray, hint: Band | None) -> Band:
+    """Return the entry of an array; what only a layout can say is that of ``hint``."""
+    info, suffix = array.info, Path(array.file).suffix
+    is_plain = array.file == f"{array.name}{suffix}"
+    band = Band(
         array.name,
         kind=info.kind,
         dtype=array.stored,
         nodata=info.nodata,
         wavelength=info.wavelength,
         unit=info.unit,
-        **_scaling(array, hints),
-        **place,
+        file="{name}" + suffix if is_plain else glob.escape(array.file),
+        channel=array.channel,
+        channels=array.channels,
+        scale_factor=info.scale_factor,
+        add_offset=info.add_offset,
     )
-
-
-def _scaling(array: PackedArray, hints: Layout | None) -> dict[str, Any]:
-    """Return the scale as the hints write it, or that of the files, in stored numbers."""
-    if hints is not None:
-        for band in hints.bands:
-            if band.name == array.name and array.source == array.stored:
-                if band.scale_factor is None and band.add_offset is None:
-                    return {"scale": band.scale, "offset": band.offset}
-                break
-    info = array.info
-    if info.scale_factor is None and info.add_offset is None:
-        return {}
-    return {"scale_factor": info.scale_factor, "add_offset": info.add_offset}
+    same = hint is not None and hint.dtype == band.dtype
+    if hint is None or not same or (hint.factors not in (None, band.factors)):
+        return band
+    if hint.factors is None and band.factors != (1.0, 0.0):
+        return band
+    # The same numbers, as the layout of the source writes them.
+    own = {key: getattr(hint, key) for key in ("scale", "offset", "scale_factor", "add_offset")}
+    return replace(band, **own)
 
 
 def _label_map(array: PackedArray, codes: Iterable[int], names: Mapping[int, str]) -> LabelMap:

@@ -12,7 +12,7 @@ from ..._utils.progress import progress_bar
 from ...errors import RequestError
 from ...layouts.layout import Layout
 from ..plan import Plan
-from ..result import PackResult
+from ..result import PackResult, summarize
 from ..sample import Source
 from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
 from .finish import finish
@@ -54,7 +54,7 @@ def pack_source(source: Source, plan: Plan, dest: Path, options: Options) -> Pac
         finally:
             files.close()
         left_out = tuple((source.name_of(k), why) for k, why in sorted(state.left_out.items()))
-    return PackResult.of(dest, plan, kept, left_out, time.perf_counter() - start)
+    return summarize(dest, plan, kept, left_out, time.perf_counter() - start)
 
 
 def _pack(

@@ -9,7 +9,7 @@ from ..._utils.progress import progress_bar
 from ...errors import RequestError
 from ..plan import Plan, as_fields
 from ..planning import Choices, complete, make_plan
-from ..result import PackResult
+from ..result import PackResult, summarize
 from ..sample import Sample, describe_error
 from ..sources.samples import Stream
 from .engine import EndlessRows, Outcome, RowWriter
@@ -40,7 +40,7 @@ def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) 
         finally:
             files.close()
         left_out = tuple((f"sample {k}", why) for k, why in sorted(state.left_out.items()))
-    return PackResult.of(dest, plan, kept, left_out, time.perf_counter() - start)
+    return summarize(dest, plan, kept, left_out, time.perf_counter() - start)
 
 
 def _pack(

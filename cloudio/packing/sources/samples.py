@@ -11,7 +11,7 @@ from ...errors import RequestError
 from ..sample import ArrayInfo, Sample
 
 # Arrays that are labels, unless the caller names them.
-LABEL_NAMES = frozenset(("mask", "masks", "label", "labels", "target", "annotation"))
+LABEL_NAMES = frozenset(("mask", "masks", "label", "labels", "annotation"))
 # An axis that is longer than this is one of pixels.
 _MOST_CHANNELS = 32
 

@@ -1,0 +1,271 @@
+"""``cloudio pack``: any data as a data set that cloudio reads."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import RequestError
+from .. import options
+from ..terminal import write
+from ..words import Words
+
+HELP = "pack files of any form as a data set that cloudio reads"
+USAGE = "SOURCE DEST [options]"
+EXAMPLE = "cloudio pack data/ small/ --take rgb manual_hq --crop valid"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a folder of image files, an HDF5, Zarr, .npz or .npy file, or a data set of cloudio",
+    )
+    parser.add_argument("dest", type=Path, metavar="DEST", help="the folder to create")
+    _add_files(parser)
+    _add_arrays(parser)
+    _add_tiles(parser)
+    _add_run(parser)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_argument_group("which files are a sample")
+    files.add_argument(
+        "--images",
+        metavar="PATTERN",
+        help='files with the bands of a patch, such as "{split}/images/{id}.tif"; with --table, '
+        "the column",
+    )
+    files.add_argument(
+        "--masks",
+        metavar="[NAME=]PATTERN",
+        action="append",
+        help='files with a label, such as "{split}/masks/{id}.png"; give it once for each label',
+    )
+    files.add_argument(
+        "--bands",
+        metavar="PATTERN",
+        help='files with one band each, such as "{split}/{id}/{band}.tif"; with --table, columns',
+    )
+    files.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="a CSV, JSON, GeoJSON or Parquet file with a row for each sample",
+    )
+    files.add_argument(
+        "--dataset",
+        action=Words,
+        metavar="[NAME=]DATASET",
+        help="datasets of an HDF5, Zarr or .npz file, such as image=/images mask=/labels",
+    )
+    files.add_argument(
+        "--fields",
+        action=Words,
+        metavar="COLUMN=DATASET",
+        help="columns of the metadata, from datasets with one number or text for each patch",
+    )
+    files.add_argument(
+        "--split", metavar="NAME", default="train", help="the split without {split} (train)"
+    )
+    files.add_argument(
+        "--skip-missing", action="store_true", help="leave out samples that lack a file"
+    )
+
+
+def _add_arrays(parser: argparse.ArgumentParser) -> None:
+    arrays = parser.add_argument_group("arrays")
+    arrays.add_argument(
+        "--names",
+        action=Words,
+        metavar="NAME",
+        help="names of the bands of an image, in its order; - leaves one out",
+    )
+    arrays.add_argument(
+        "--take", action=Words, metavar="NAME", help="the arrays to pack (default: all)"
+    )
+    arrays.add_argument(
+        "--labels", action=Words, metavar="NAME", help="which datasets of a container are labels"
+    )
+    arrays.add_argument(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="the class of each color of RGB masks: a CSV, TOML or JSON file",
+    )
+    arrays.add_argument(
+        "--channel-axis", choices=["first", "last"], help="where channels are in arrays"
+    )
+    arrays.add_argument(
+        "--layout", type=Path, metavar="FILE", help="a TOML file that describes these arrays"
+    )
+    arrays.add_argument(
+        "--dtype",
+        action=Words,
+        metavar="NAME=TYPE",
+        help="the type to store an array in, such as mask=uint8; every number is checked",
+    )
+    arrays.add_argument(
+        "--lossy", action="store_true", help="numbers may be rounded by a conversion"
+    )
+    arrays.add_argument(
+        "--scale", action=Words, metavar="[NAME=]N", help="the unit of a stored number"
+    )
+    arrays.add_argument(
+        "--nodata", action=Words, metavar="[NAME=]N", help="the stored number that means no data"
+    )
+    arrays.add_argument(
+        "--stack", action="store_true", help="bands of one type share a file for each split"
+    )
+    arrays.add_argument("--flat", action="store_true", help="flat files (.dat), not .npy")
+
+
+def _add_tiles(parser: argparse.ArgumentParser) -> None:
+    tiles = parser.add_argument_group("large scenes, bands of several resolutions, crops")
+    tiles.add_argument(
+        "--tile", type=options.whole, metavar="N", help="cut scenes into tiles of N x N pixels"
+    )
+    tiles.add_argument(
+        "--stride", type=options.whole, metavar="N", help="pixels from tile to tile (default: N)"
+    )
+    tiles.add_argument(
+        "--min-valid",
+        type=options.number,
+        metavar="SHARE",
+        help="leave out tiles with a lower share of pixels that are data, such as 0.5",
+    )
+    tiles.add_argument(
+        "--pad", action="store_true", help="fill tiles at the right and lower edge with no-data"
+    )
+    tiles.add_argument(
+        "--resample", choices=["nearest"], help="repeat pixels of coarser bands to the finest grid"
+    )
+    tiles.add_argument(
+        "--crop",
+        metavar="valid|N",
+        help="of a data set of cloudio: the valid window, or N x N pixels in its center",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    run = parser.add_argument_group("the run")
+    run.add_argument(
+        "--workers", type=options.whole, metavar="N", help="processes (default: one per CPU)"
+    )
+    run.add_argument("--resume", action="store_true", help="go on with a run that was ended")
+    run.add_argument(
+        "--on-error",
+        choices=["stop", "skip"],
+        default="stop",
+        help="what to do if a file cannot be read: stop, or leave the sample out and list it",
+    )
+    run.add_argument(
+        "--verify", action="store_true", help="read all files again at the end, and compare"
+    )
+    run.add_argument(
+        "--dry-run", action="store_true", help="write nothing; show what would be packed"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..._utils.progress import on_terminal
+    from ...packing.pack import pack
+    from ...packing.running.unfinished import unfinished_folder
+
+    given = vars(arguments)
+    same = (
+        *("images", "bands", "table", "split", "skip_missing", "names", "take", "labels"),
+        *("classes", "channel_axis", "layout", "lossy", "stack", "flat", "tile", "stride"),
+        *("min_valid", "pad", "resample", "workers", "resume", "on_error", "verify", "dry_run"),
+    )
+    keywords: dict[str, Any] = {name: given[name] for name in same}
+    keywords |= {
+        "masks": _masks(arguments.masks),
+        "dataset": _datasets(arguments.dataset),
+        "fields": _pairs("--fields", arguments.fields),
+        "dtypes": _pairs("--dtype", arguments.dtype),
+        "scale": _numbers("--scale", arguments.scale),
+        "nodata": _numbers("--nodata", arguments.nodata),
+        "crop": _crop(arguments.crop),
+    }
+    try:
+        result = pack(arguments.source, arguments.dest, progress=on_terminal(), **keywords)
+    except KeyboardInterrupt:
+        folder = unfinished_folder(arguments.dest)
+        if folder.exists():
+            write(f"stopped; {folder} has what is packed. The same command with --resume goes on")
+        raise
+    write(str(result))
+    return 0
+
+
+# ---- values of options ---------------------------------------------------------------------------
+
+
+def _masks(words: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Return the pattern of the masks, or those of labels by name."""
+    if words is None:
+        return None
+    named = [_name_and_rest(word) for word in words]
+    if len(named) == 1 and named[0][0] is None:
+        return named[0][1]
+    patterns: dict[str, str] = {}
+    for name, pattern in named:
+        if name is None or name in patterns:
+            raise RequestError(
+                f"--masks {pattern!r}; give each label a name of its own: --masks NAME=PATTERN"
+            )
+        patterns[name] = pattern
+    return patterns
+
+
+def _name_and_rest(word: str) -> tuple[str | None, str]:
+    """Return what stands before the first ``=``, unless that is within a pattern; and the rest."""
+    name, equals, rest = word.partition("=")
+    return (name, rest) if equals and name.isidentifier() else (None, word)
+
+
+def _datasets(words: Sequence[str] | None) -> str | dict[str, str] | None:
+    if words is None:
+        return None
+    if len(words) == 1 and _name_and_rest(words[0])[0] is None:
+        return words[0]
+    return _pairs("--dataset", words)
+
+
+def _pairs(option: str, words: Sequence[str] | None) -> dict[str, str] | None:
+    """Return the values by their names, from words such as ``mask=uint8``."""
+    if words is None:
+        return None
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value or name in pairs:
+            raise RequestError(f"{option} {word!r}; it must be NAME=VALUE, and each name once")
+        pairs[name] = value
+    return pairs
+
+
+def _numbers(option: str, words: Sequence[str] | None) -> float | dict[str, float] | None:
+    """Return one number, or numbers by name, from words such as ``0.0001`` or ``B1=0.001``."""
+    if words is None:
+        return None
+    if len(words) == 1 and "=" not in words[0]:
+        return _number(option, words[0])
+    pairs = _pairs(option, words) or {}
+    return {name: _number(option, value) for name, value in pairs.items()}
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RequestError(f"{option} {text!r}; it must be a number") from None
+
+
+def _crop(text: str | None) -> str | int | None:
+    if text is None or text == "valid":
+        return text
+    if not text.isdecimal():
+        raise RequestError(f"--crop {text!r}; it must be valid, or a number of pixels")
+    return int(text)
