@@ -42,10 +42,11 @@ def test_help_has_usage_description_defaults_and_an_example(name, capsys):
 def test_the_usage_has_the_path_before_options_that_take_several_words(name):
     usage = parser_of(name).usage
     words = usage.removeprefix(f"cloudio {name} ").split()
-    assert words[0].strip("[]") == "PATH"
+    path = words[0].strip("[]")
+    assert path in ("PATH", "SOURCE", "DATA")
     for action in parser_of(name)._actions:
-        assert not action.required or (action.option_strings or ["PATH"])[0] in words
-    filled = {"PATH": "data", "[PATH]": "data", "K": "0", "[K": "1", "...]": "", "[options]": ""}
+        assert not action.required or (action.option_strings or [action.metavar])[0] in words
+    filled = {path: "data", "[PATH]": "data", "K": "0", "[K": "1", "...]": "", "[options]": ""}
     arguments = [filled.get(word, word) for word in words if filled.get(word, word)]
     assert str(parser_of(name).parse_args(arguments).path) == "data"
 

@@ -176,7 +176,9 @@ def test_only_warnings_of_cloudio_become_sentences(name, monkeypatch, capsys, sh
         return 0
 
     monkeypatch.setattr(importlib.import_module(f"cloudio.cli.commands.{name}"), "run", warn)
-    words = {"info": [], "bench": [], "show": ["x", "--index", "0"]}.get(name, ["x"])
+    words = {"info": [], "bench": [], "show": ["x", "--index", "0"], "pack": ["x", "y"]}.get(
+        name, ["x"]
+    )
     assert main([name, *words]) == 0
     assert capsys.readouterr().err == "cloudio: warning: of ours\n"
     assert shown_by_python == ["of somebody else"]

@@ -17,7 +17,7 @@ EXAMPLE = "cloudio pack data/ small/ --take rgb manual_hq --crop valid"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source",
+        "path",
         metavar="SOURCE",
         help="a folder of image files, an HDF5, Zarr, .npz or .npy file, or a data set of cloudio",
     )
@@ -34,39 +34,46 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--images",
         metavar="PATTERN",
         help='files with the bands of a patch, such as "{split}/images/{id}.tif"; with --table, '
-        "the column",
+        "the column (default: none)",
     )
     files.add_argument(
         "--masks",
         metavar="[NAME=]PATTERN",
         action="append",
-        help='files with a label, such as "{split}/masks/{id}.png"; give it once for each label',
+        help='files with a label, such as "{split}/masks/{id}.png"; give it once for each label '
+        "(default: none)",
     )
     files.add_argument(
         "--bands",
         metavar="PATTERN",
-        help='files with one band each, such as "{split}/{id}/{band}.tif"; with --table, columns',
+        help='files with one band each, such as "{split}/{id}/{band}.tif"; with --table, columns '
+        "(default: none)",
     )
     files.add_argument(
         "--table",
         type=Path,
         metavar="FILE",
-        help="a CSV, JSON, GeoJSON or Parquet file with a row for each sample",
+        help="a CSV, JSON, GeoJSON or Parquet file with a row for each sample (default: none)",
     )
     files.add_argument(
         "--dataset",
         action=Words,
         metavar="[NAME=]DATASET",
-        help="datasets of an HDF5, Zarr or .npz file, such as image=/images mask=/labels",
+        help="datasets of an HDF5, Zarr or .npz file, such as image=/images mask=/labels "
+        "(default: none)",
     )
     files.add_argument(
         "--fields",
         action=Words,
         metavar="COLUMN=DATASET",
-        help="columns of the metadata, from datasets with one number or text for each patch",
+        help="columns of the metadata, from datasets with one number or text for each patch "
+        "(default: none)",
     )
     files.add_argument(
-        "--split", metavar="NAME", default="train", help="the split without {split} (train)"
+        "--split",
+        metavar="NAME",
+        default="train",
+        help="the split of files without one (default: train)",
     )
     files.add_argument(
         "--skip-missing", action="store_true", help="leave out samples that lack a file"
@@ -79,40 +86,57 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
         "--names",
         action=Words,
         metavar="NAME",
-        help="names of the bands of an image, in its order; - leaves one out",
+        help="names of the bands of an image, in its order; - leaves one out "
+        "(default: those of the file)",
     )
     arrays.add_argument(
         "--take", action=Words, metavar="NAME", help="the arrays to pack (default: all)"
     )
     arrays.add_argument(
-        "--labels", action=Words, metavar="NAME", help="which datasets of a container are labels"
+        "--labels",
+        action=Words,
+        metavar="NAME",
+        help="which datasets of a container are labels (default: mask, label and the like)",
     )
     arrays.add_argument(
         "--classes",
         type=Path,
         metavar="FILE",
-        help="the class of each color of RGB masks: a CSV, TOML or JSON file",
+        help="the class of each color of RGB masks: a CSV, TOML or JSON file "
+        "(default: masks have codes)",
     )
     arrays.add_argument(
-        "--channel-axis", choices=["first", "last"], help="where channels are in arrays"
+        "--channel-axis",
+        choices=["first", "last"],
+        help="where channels are in arrays (default: first, if the shape allows no other)",
     )
     arrays.add_argument(
-        "--layout", type=Path, metavar="FILE", help="a TOML file that describes these arrays"
+        "--layout",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file that describes these arrays (default: what the files say)",
     )
     arrays.add_argument(
         "--dtype",
         action=Words,
         metavar="NAME=TYPE",
-        help="the type to store an array in, such as mask=uint8; every number is checked",
+        help="the type to store an array in, such as mask=uint8; every number is checked "
+        "(default: its own, else the smallest that holds it)",
     )
     arrays.add_argument(
         "--lossy", action="store_true", help="numbers may be rounded by a conversion"
     )
     arrays.add_argument(
-        "--scale", action=Words, metavar="[NAME=]N", help="the unit of a stored number"
+        "--scale",
+        action=Words,
+        metavar="[NAME=]N",
+        help="the unit of a stored number (default: that of the files, else 1)",
     )
     arrays.add_argument(
-        "--nodata", action=Words, metavar="[NAME=]N", help="the stored number that means no data"
+        "--nodata",
+        action=Words,
+        metavar="[NAME=]N",
+        help="the stored number that means no data (default: that of the files)",
     )
     arrays.add_argument(
         "--stack", action="store_true", help="bands of one type share a file for each split"
@@ -123,7 +147,10 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
 def _add_tiles(parser: argparse.ArgumentParser) -> None:
     tiles = parser.add_argument_group("large scenes, bands of several resolutions, crops")
     tiles.add_argument(
-        "--tile", type=options.whole, metavar="N", help="cut scenes into tiles of N x N pixels"
+        "--tile",
+        type=options.whole,
+        metavar="N",
+        help="cut scenes into tiles of N x N pixels (default: whole files)",
     )
     tiles.add_argument(
         "--stride", type=options.whole, metavar="N", help="pixels from tile to tile (default: N)"
@@ -132,18 +159,21 @@ def _add_tiles(parser: argparse.ArgumentParser) -> None:
         "--min-valid",
         type=options.number,
         metavar="SHARE",
-        help="leave out tiles with a lower share of pixels that are data, such as 0.5",
+        help="leave out tiles with a lower share of pixels that are data, such as 0.5 (default: 0)",
     )
     tiles.add_argument(
         "--pad", action="store_true", help="fill tiles at the right and lower edge with no-data"
     )
     tiles.add_argument(
-        "--resample", choices=["nearest"], help="repeat pixels of coarser bands to the finest grid"
+        "--resample",
+        choices=["nearest"],
+        help="repeat pixels of coarser bands to the finest grid (default: they are refused)",
     )
     tiles.add_argument(
         "--crop",
         metavar="valid|N",
-        help="of a data set of cloudio: the valid window, or N x N pixels in its center",
+        help="of a data set of cloudio: the valid window, or N x N pixels in its center "
+        "(default: whole patches)",
     )
 
 
@@ -157,7 +187,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--on-error",
         choices=["stop", "skip"],
         default="stop",
-        help="what to do if a file cannot be read: stop, or leave the sample out and list it",
+        help="what to do if a file cannot be read: stop, or leave the sample out and list it "
+        "(default: stop)",
     )
     run.add_argument(
         "--verify", action="store_true", help="read all files again at the end, and compare"
@@ -189,7 +220,7 @@ def run(arguments: argparse.Namespace) -> int:
         "crop": _crop(arguments.crop),
     }
     try:
-        result = pack(arguments.source, arguments.dest, progress=on_terminal(), **keywords)
+        result = pack(arguments.path, arguments.dest, progress=on_terminal(), **keywords)
     except KeyboardInterrupt:
         folder = unfinished_folder(arguments.dest)
         if folder.exists():

@@ -25,8 +25,7 @@ from .state import FINISHING, State
 from .unfinished import appear, data_folder
 
 MANIFEST = "manifest.json"
-# Bands in the order of red, green and blue that data sets have.
-_RGB = (("red", "green", "blue"), ("B4", "B3", "B2"), ("B04", "B03", "B02"))
+_RGB = ("red", "green", "blue")
 
 
 def finish(
@@ -138,9 +137,8 @@ def _presets(bands: Sequence[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
     presets: dict[str, tuple[tuple[str, ...], ...]] = {}
     if len(bands) > 1 and "image" not in bands:
         presets["image"] = (tuple(bands),)
-    found = next((names for names in _RGB if set(names) <= set(bands)), None)
-    if found and "rgb" not in bands and found != tuple(bands):
-        presets["rgb"] = (found,)
+    if set(_RGB) <= set(bands) and "rgb" not in bands:
+        presets["rgb"] = (_RGB,)
     return presets
 
 
