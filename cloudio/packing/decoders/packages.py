@@ -12,6 +12,8 @@ _EXTRAS = {
     "tifffile": "tiff",
     "imagecodecs": "tiff",
     "PIL": "pillow",
+    "h5py": "hdf5",
+    "zarr": "zarr",
 }
 _PROJECTS = {"PIL": "pillow"}
 

@@ -115,15 +115,18 @@ def _read(path: Path) -> tuple[Header, bool]:
     """Return the header, and whether the array is in Fortran order."""
     size = file_size(path)
     with open_bytes(path) as file:
-        shape, fortran, dtype = _parse(path, file)
+        shape, fortran, dtype = parse_header(path, file)
         header = Header(dtype, shape, file.tell(), size)
     if dtype.hasobject:
         raise LayoutError.about(path, f"holds Python objects; {_save_as('float32')}")
     return header, fortran
 
 
-def _parse(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, Fortran order and type, and leave the file at its first pixel."""
+def parse_header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, Fortran order and type, and leave the file at its first pixel.
+
+    LayoutError, about ``path``, if it does not begin with the header of a .npy file.
+    """
     begin = file.read(_LONGEST_BEGIN)
     if not begin.startswith(_MAGIC):
         raise _no_header(path, "the magic string \\x93NUMPY is missing")
