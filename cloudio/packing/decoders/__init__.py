@@ -16,14 +16,14 @@ from .raster import Channel, Raster, Window
 
 __all__ = ["Channel", "Raster", "Window", "open_raster"]
 
-Engine = Literal["gdal", "tifffile", "pillow", "numpy"]
+Engine = Literal["gdal", "tifffile", "pillow"]
 ChannelAxis = Literal["first", "last"]
 
 _TIFF = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 _PICTURES = b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM"
 # GDAL has drivers for dozens of others; these are what people call images.
 _OF_GDAL = {".jp2", ".j2k", ".vrt", ".img", ".ntf", ".nitf", ".bil", ".bip", ".bsq", ".dat", ".hdr"}
-_BY_SUFFIX: dict[str, str] = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npz"}
+_BY_SUFFIX = {".tif": "tiff", ".tiff": "tiff", ".npy": "npy", ".npz": "npz"}
 _N_BYTES = 8
 
 
@@ -36,7 +36,7 @@ def open_raster(
     """Open an image file: GeoTIFF, JPEG 2000, PNG, JPEG, .npy, .npz, and what else GDAL reads.
 
     ``engine`` reads it; None is rasterio ("gdal") for TIFFs and whatever else only it reads,
-    tifffile for TIFFs if rasterio is not installed, Pillow for pictures, and numpy.
+    tifffile for TIFFs if rasterio is not installed, and Pillow for pictures.
     ``channel_axis`` is that of .npy and .npz files of three axes; None is the first one, and
     refuses arrays whose last axis is shorter.
 
@@ -84,19 +84,49 @@ def _gdal(path: Path, channel_axis: ChannelAxis | None) -> Raster:
     return GdalRaster(path)
 
 
-def _numpy(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+def _tifffile(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    from .raster_tiff import TiffRaster
+
+    return TiffRaster(path)
+
+
+def _tiff(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    if find_package("rasterio") is None and find_package("tifffile") is not None:
+        return _tifffile(path, channel_axis)
+    from .raster_gdal import GdalRaster, SeveralImagesError
+
+    try:
+        return GdalRaster(path)
+    except SeveralImagesError:
+        # Pages that are channels, as ImageJ writes them, are told from others by tifffile.
+        if find_package("tifffile") is None:
+            raise
+        return _tifffile(path, channel_axis)
+
+
+def _pillow(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    from .raster_picture import PictureRaster
+
+    return PictureRaster(path)
+
+
+def _npy(path: Path, channel_axis: ChannelAxis | None) -> Raster:
     from .raster_numpy import NpyRaster
 
     return NpyRaster(path, channel_axis)
 
 
-def _tiff(path: Path, channel_axis: ChannelAxis | None) -> Raster:
-    return _gdal(path, channel_axis)
+def _npz(path: Path, channel_axis: ChannelAxis | None) -> Raster:
+    from .raster_numpy import NpzRaster
+
+    return NpzRaster(path, channel_axis)
 
 
 _OPENERS: dict[str, Callable[[Path, ChannelAxis | None], Raster]] = {
     "gdal": _gdal,
     "tiff": _tiff,
-    "npy": _numpy,
-    "numpy": _numpy,
+    "tifffile": _tifffile,
+    "pillow": _pillow,
+    "npy": _npy,
+    "npz": _npz,
 }

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..._utils.text import counted
-from ...errors import LayoutError, ReadError
+from ...errors import CloudioError, LayoutError, ReadError
 from ...storage.headers.formats import format_of
 from .georeference import Georeference, date_of, transform_or_none
 from .packages import need_package
@@ -33,6 +33,10 @@ _DIGITS = re.compile(r"[-+\d.eE]+")
 Meaning = Literal["data", "alpha", "mask", "palette"]
 
 
+class SeveralImagesError(LayoutError):
+    """A file holds several images, such as pages."""
+
+
 class GdalRaster(Raster):
     """A file that rasterio opens.
 
@@ -47,9 +51,12 @@ class GdalRaster(Raster):
             self._dataset = self._open(path)
             try:
                 self._describe(path)
-            except BaseException:
+            except CloudioError:
                 self._dataset.close()
                 raise
+            except Exception as error:
+                self._dataset.close()
+                raise _not_opened(path, error) from None
 
     def _open(self, path: Path) -> Any:
         # Absolute, because GDAL takes names such as HDF5:x for something else.
@@ -66,7 +73,7 @@ class GdalRaster(Raster):
         data = self._dataset
         if pages := data.subdatasets:
             reason = f"holds {counted(len(pages), 'image')}; write each one to a file of its own"
-            raise LayoutError.about(path, reason)
+            raise SeveralImagesError.about(path, reason)
         if not data.count:
             raise LayoutError.about(path, "has no bands")
         channels = _channels_of(path, data)
@@ -75,7 +82,7 @@ class GdalRaster(Raster):
             channels.append(Channel("mask", np.dtype(np.uint8), meaning="mask"))
         crs = None if data.crs is None else _crs_text(data.crs.to_wkt())
         place = Georeference(crs, transform_or_none(data.transform.to_gdal()))
-        super().__init__(path, data.shape, channels, place, date_of(_date_tags(data)))
+        super().__init__(path, data.shape, channels, place, date_of(data.tags()))
 
     def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
         part = None
@@ -179,10 +186,6 @@ def _wavelength(data: Any, band: int) -> float | None:
 def _number(text: str, factor: float) -> float | None:
     # Rounded, because 0.4924 micrometers are 492.40000000000003 nm.
     return round(float(text) * factor, 6) if _DIGITS.fullmatch(text.strip()) else None
-
-
-def _date_tags(data: Any) -> dict[str, str]:
-    return {**data.tags(), **data.tags(ns="IMAGERY")}
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,11 +1,15 @@
-"""Arrays that numpy saved: .npy."""
+"""Arrays that numpy saved: .npy and .npz."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.lib import format as npy_format
 
-from ...errors import LayoutError, RequestError
+from ..._utils.files import open_bytes
+from ...errors import LayoutError, ReadError, RequestError
 from ...storage.headers.npy import read_any_header
 from .raster import Channel, Raster, Window
 
@@ -40,14 +44,98 @@ class NpyRaster(Raster):
         self._pixels = np.empty((0, 0, 0))
 
 
-def check_type(path: Path, dtype: np.dtype[Any]) -> None:
+class NpzRaster(Raster):
+    """A .npz file of one image; the channels have the names of its arrays.
+
+    An array (row, column) is a channel; one of three axes is as in a .npy file, and its channels
+    are called "name_1", "name_2" and so on.  All have the same rows and columns.
+    """
+
+    def __init__(self, path: Path, channel_axis: Literal["first", "last"] | None = None) -> None:
+        self._stream = open_bytes(path)
+        try:
+            with _damage(path):
+                self._file = np.load(self._stream, allow_pickle=False)
+            shapes = _headers(path, self._file)
+            channels, self._places, self._axes = [], [], {}
+            shape = None
+            for name, (array_shape, dtype) in shapes.items():
+                where = f"{path}, array {name!r},"
+                check_type(where, dtype)
+                axis = self._axes[name] = channel_axis_of(where, array_shape, channel_axis)
+                n, *size = _as_first(array_shape, axis)
+                if shape not in (None, size):
+                    reason = f"has {size[0]} x {size[1]} pixels, unlike the ones before it"
+                    raise LayoutError.about(where, reason)
+                shape = size
+                names = [name] if axis is None else [f"{name}_{k + 1}" for k in range(n)]
+                channels += [Channel(each, dtype.newbyteorder("=")) for each in names]
+                self._places += [(name, k) for k in range(n)]
+            if shape is None or 0 in shape or not channels:
+                raise LayoutError.about(path, "has no pixels")
+        except BaseException:
+            self._stream.close()
+            raise
+        super().__init__(path, (shape[0], shape[1]), channels)
+
+    def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
+        arrays: dict[str, np.ndarray] = {}
+        planes = []
+        for name, k in (self._places[channel] for channel in channels):
+            if name not in arrays:
+                with _damage(self.path):
+                    arrays[name] = channels_first(self._file[name], self._axes[name])
+            planes.append(copied(arrays[name], [k], window)[0])
+        return np.stack(planes)
+
+    def close(self) -> None:
+        self._file.close()
+        self._stream.close()
+
+
+def _headers(path: Path, file: Any) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Return shape and type of each array of a .npz file, without its pixels."""
+    found = {}
+    with _damage(path):
+        for name in file.files:
+            entry = name if name in file.zip.namelist() else f"{name}.npy"
+            with file.zip.open(entry) as content:
+                version = npy_format.read_magic(content)
+                read = {(1, 0): npy_format.read_array_header_1_0}.get(
+                    version, npy_format.read_array_header_2_0
+                )
+                shape, _, dtype = read(content)
+                found[name] = (shape, dtype)
+    return found
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Make errors of numpy and zipfile in the block ReadErrors about ``path``."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ReadError.about(path, f"is damaged, or no .npz file: {reason}") from None
+
+
+def _as_first(
+    shape: tuple[int, ...], axis: Literal["first", "last"] | None
+) -> tuple[int, int, int]:
+    """Return a shape as (channel, row, column)."""
+    if axis is None:
+        return (1, shape[0], shape[1])
+    return (shape[2], *shape[:2]) if axis == "last" else (shape[0], *shape[1:])  # type: ignore[return-value]
+
+
+def check_type(path: str | Path, dtype: np.dtype[Any]) -> None:
     """Raise LayoutError unless pixels are numbers, and no complex ones."""
     if dtype.kind not in "biuf":
         raise LayoutError.about(path, f"has elements of {dtype}; pixels are bool, int or float")
 
 
 def channel_axis_of(
-    path: Path, shape: tuple[int, ...], given: Literal["first", "last"] | None
+    path: str | Path, shape: tuple[int, ...], given: Literal["first", "last"] | None
 ) -> Literal["first", "last"] | None:
     """Return where the channels of an array are; None if it has none.  LayoutError in doubt."""
     if given not in (None, "first", "last"):
