@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import warnings
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,16 +19,15 @@ from .georeference import Georeference, date_of, transform_or_none
 from .packages import need_package
 from .raster import Channel, Raster, Window, held_nodata
 
-# What GDAL keeps of blocks, in MB, for the whole process, where it is the first to say: GDAL's own
-# default is 5 % of the memory for each worker.
-_CACHE = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 64}
 _OPTIONS = {
-    **_CACHE,
     # Else each file is looked up in a listing of its folder; sidecars are found either way.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     # Else a JPEG that ends early is gray from there on.
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
 }
+# What GDAL keeps of blocks, in bytes, for each process: its own limit is 5 % of the memory.  Where
+# windows are read, it is a row of blocks of each open file, so that none is decoded twice.
+_LEAST_CACHE, _MOST_CACHE = 64 << 20, 512 << 20
 _COLORS = "red", "green", "blue"
 _DIGITS = re.compile(r"[-+\d.eE]+")
 Meaning = Literal["data", "alpha", "mask", "palette"]
@@ -47,7 +47,7 @@ class GdalRaster(Raster):
     def __init__(self, path: Path) -> None:
         self._rasterio = need_package("rasterio", path, "an image of GDAL")
         _ignore_missing_transforms(self._rasterio)
-        with self._rasterio.Env(**_OPTIONS):
+        with self._rasterio.Env(**_options()):
             self._dataset = self._open(path)
             try:
                 self._describe(path)
@@ -90,7 +90,9 @@ class GdalRaster(Raster):
             row, col, height, width = window
             part = self._rasterio.windows.Window(col, row, width, height)
         try:
-            with self._rasterio.Env(**_OPTIONS):
+            if window is not None:
+                self._keep_blocks(window[2])
+            with self._rasterio.Env(**_options()):
                 if self._mask in channels:
                     return self._read_with_mask(channels, part)
                 every = channels == list(range(self._mask))
@@ -110,8 +112,29 @@ class GdalRaster(Raster):
         ]
         return np.stack(planes)
 
+    def _keep_blocks(self, height: int) -> None:
+        """Have GDAL keep the blocks that windows of one row of windows share."""
+        if self in _kept_bytes:
+            return
+        high = max(rows for rows, _ in self._dataset.block_shapes)
+        n_rows = (height // high + 2) * high
+        n_bytes = sum(channel.dtype.itemsize for channel in self.channels)
+        _kept_bytes[self] = min(n_rows, self.shape[0]) * self.shape[1] * n_bytes
+
     def close(self) -> None:
+        _kept_bytes.pop(self, None)
         self._dataset.close()
+
+
+# Bytes of blocks of open files that GDAL is to keep.
+_kept_bytes: weakref.WeakKeyDictionary[GdalRaster, int] = weakref.WeakKeyDictionary()
+
+
+def _options() -> dict[str, Any]:
+    if "GDAL_CACHEMAX" in os.environ:
+        return _OPTIONS
+    n_bytes = sum(list(_kept_bytes.values()))
+    return {**_OPTIONS, "GDAL_CACHEMAX": min(max(n_bytes, _LEAST_CACHE), _MOST_CACHE)}
 
 
 def _channels_of(path: Path, data: Any) -> list[Channel]:
