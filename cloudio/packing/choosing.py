@@ -126,6 +126,20 @@ def _of_dataset(ds: Dataset, options: SourceOptions) -> Source:
 
 
 def _of_path(path: Path, options: SourceOptions) -> Source:
+    from .decoders.containers import container_kind
+
     if status_of(path) is None:
         raise not_found(path, "folder or file")
+    if options.dataset is not None or container_kind(path) is not None:
+        return _of_container(path, options)
     return _of_dataset(open_dataset(path), options)
+
+
+def _of_container(path: Path, options: SourceOptions) -> Source:
+    from .sources.container_choices import container_source
+
+    own = "dataset", "fields", "names", "take", "labels", "channel_axis"
+    options.refuse(f"{path}, which holds arrays", *own)
+    return container_source(
+        path, split=options.split, **{key: getattr(options, key) for key in own}
+    )

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import scaled
 
+import cloudio
 from cloudio import LayoutError, RequestError
 from cloudio.errors import CloudioWarning, ReadError, TruncatedError
 from cloudio.packing.decoders.containers import container_kind
@@ -472,3 +473,45 @@ def test_the_digest_changes_with_the_file_and_the_choice(tmp_path):
     np.savez(path, c=np.zeros(3), **arrays)
     digests.add(container_source(path, "a").digest())
     assert len(digests) == 4
+
+
+# ---- packed --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "zarr", "npz", "npy"])
+@pytest.mark.parametrize("dtype", ["bool", ">i2", "float16"])
+def test_what_is_packed_has_the_numbers_of_the_container(kind, dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    image = random_bits(rng, (5, 2, 7, 6), dtype)
+    mask = rng.integers(0, 3, (5, 7, 6))
+    path = write(kind, tmp_path, {"x y": image} if kind == "npy" else {"x y": image, "m": mask})
+    dataset = {"image": "x y"} if kind == "npy" else {"image": "x y", "mask": "m"}
+    result = cloudio.pack(path, tmp_path / "out", dataset=dataset, names=["é", "B 2"], workers=1)
+    assert result.patches == {"train": 5}
+    with cloudio.open(tmp_path / "out") as ds:
+        stored = {"bool": "uint8", "float16": "float32"}.get(dtype, np.dtype(dtype).name)
+        for k, name in enumerate(["é", "B 2"]):
+            assert ds[name].dtype == stored
+            assert same(ds[name], image[:, k].astype(stored))
+        if kind != "npy":
+            assert ds["mask"].dtype == np.uint8
+            assert np.array_equal(ds["mask"], mask)
+        assert ds.metadata["index"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_attributes_say_is_in_the_layout_of_what_is_packed(tmp_path):
+    attributes = {"_FillValue": -9999, "scale_factor": 0.01, "add_offset": 273.15, "units": "K"}
+    path = write("hdf5", tmp_path, {"t": np.zeros((2, 3, 3), "i2")}, attributes=attributes)
+    cloudio.pack(path, tmp_path / "out", dataset="t", workers=1)
+    band = cloudio.open(tmp_path / "out").band("t")
+    assert (band.nodata, band.scale_factor, band.add_offset) == (-9999, 0.01, 273.15)
+    assert band.unit == "K"
+
+
+def test_arguments_of_other_sources_are_refused(tmp_path):
+    path = write("npz", tmp_path, {"x": np.zeros((2, 3, 3), "u1")})
+    with pytest.raises(RequestError, match=r"images= is for other sources, not for .*data\.npz"):
+        cloudio.pack(path, tmp_path / "out", dataset="x", images="{id}.tif")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LayoutError, match="folder is no HDF5, Zarr"):
+        cloudio.pack(tmp_path / "folder", tmp_path / "out", dataset="x")
