@@ -49,23 +49,6 @@ class Georeference:
         fine = (x0, dx / factor, rx / factor, y0, ry / factor, dy / factor)
         return Georeference(self.crs, fine)
 
-    def distance(self, other: "Georeference", height: int, width: int) -> float:
-        """Return how far the corners of two images are apart at most, in pixels; both have some."""
-        if self.transform is None or other.transform is None:
-            return 0.0
-        apart = [a - b for a, b in zip(self.transform, other.transform, strict=True)]
-        _, dx, rx, _, ry, dy = map(abs, self.transform)
-        pixel = min(max(dx, ry), max(dy, rx)) or 1.0
-        corners = [(0, 0), (0, width), (height, 0), (height, width)]
-        return max(
-            max(
-                abs(apart[0] + col * apart[1] + row * apart[2]),
-                abs(apart[3] + col * apart[4] + row * apart[5]),
-            )
-            / pixel
-            for row, col in corners
-        )
-
     def attributes(self, height: int, width: int) -> dict[str, object]:
         """Return the columns crs, geotransform, left, bottom, right and top of an image."""
         found: dict[str, object] = {}

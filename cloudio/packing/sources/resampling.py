@@ -1,6 +1,6 @@
-"""Bands of different resolution in one sample: pixels of coarser ones are repeated, if asked."""
+"""Files of different resolution in one sample: pixels of coarser ones are repeated, if asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,82 +11,66 @@ from ..decoders import Raster, Window
 
 Resample = Literal["nearest"] | None
 
-# How far the corners of two files may be apart, in pixels of the finer one: transforms are rounded.
-_APART = 0.1
+
+class RepeatedRaster(Raster):
+    """A raster on a grid that is ``factor`` times finer: each pixel is repeated in both directions.
+
+    Closing it closes the raster that it is of.
+    """
+
+    def __init__(self, raster: Raster, factor: int) -> None:
+        rows, cols = raster.shape
+        place = raster.georeference.refined(factor)
+        shape = (rows * factor, cols * factor)
+        super().__init__(raster.path, shape, raster.channels, place, raster.date)
+        self._raster, self._factor = raster, factor
+
+    def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
+        n = self._factor
+        if window is None:
+            return self._raster.read(channels).repeat(n, 1).repeat(n, 2)
+        row, col, height, width = window
+        top, left = row // n, col // n
+        below, right = -(-(row + height) // n), -(-(col + width) // n)
+        pixels = self._raster.read(channels, (top, left, below - top, right - left))
+        y, x = row - top * n, col - left * n
+        return pixels.repeat(n, 1).repeat(n, 2)[:, y : y + height, x : x + width]
+
+    def close(self) -> None:
+        self._raster.close()
 
 
-def factors_of(sizes: Mapping[str, tuple[int, int]], resample: Resample) -> dict[str, int]:
-    """Return how often the pixels of each file are repeated, for files of (height, width).
+def to_one_grid(rasters: Sequence[Raster], resample: Resample) -> list[Raster]:
+    """Return rasters of one shape, that of the finest one, in the same order.
 
-    RequestError if there are several sizes without ``resample``, or if one does not fit into the
-    finest one a whole number of times.
+    Coarser ones are repeated if ``resample`` is "nearest".  RequestError, which names the files, if
+    there are several shapes without it, or one that is not a whole part of the finest.
     """
     if resample not in (None, "nearest"):
         raise RequestError(f"resample={resample!r}; it must be 'nearest' or None")
-    found: dict[tuple[int, int], str] = {}
-    for path, size in sizes.items():
-        found.setdefault(size, path)
-    finest = max(found)
-    if len(found) == 1:
-        return dict.fromkeys(sizes, 1)
-    several = listed(f"{path} has {rows} x {cols}" for (rows, cols), path in found.items())
+    first: dict[tuple[int, int], Raster] = {}
+    for raster in rasters:
+        first.setdefault(raster.shape, raster)
+    if len(first) < 2:
+        return list(rasters)
+    finest = max(first)
     if resample is None:
+        several = listed(f"{x.path} has {rows} x {cols}" for (rows, cols), x in first.items())
         raise RequestError(
             f"the files of a sample have different sizes: {several} pixels; resample='nearest' "
             "(--resample nearest) repeats the pixels of coarser ones"
         )
-    for (rows, cols), path in found.items():
+    for (rows, cols), raster in first.items():
         factor = finest[0] // rows
         if (rows * factor, cols * factor) != finest:
-            raise RequestError(
-                f"{path} has {rows} x {cols} pixels, which are not a whole part of the "
-                f"{finest[0]} x {finest[1]} of {found[finest]}, the same in both directions: bring "
-                "the files to one grid, or to whole multiples, first"
+            raise RequestError.about(
+                raster.path,
+                f"has {rows} x {cols} pixels, and {first[finest].path} of the same sample has "
+                f"{finest[0]} x {finest[1]}: pixels can be repeated only a whole number of times, "
+                "the same in both directions; bring the files to one grid first",
             )
-    return {path: finest[0] // size[0] for path, size in sizes.items()}
-
-
-def check_places(rasters: Sequence[Raster], factors: Sequence[int]) -> None:
-    """Raise RequestError if files of a sample say that they lie at different places.
-
-    Those that say nothing are taken to lie where the others do.
-    """
-    placed = [
-        (raster, factor, raster.georeference)
+    factors = [finest[0] // raster.shape[0] for raster in rasters]
+    return [
+        raster if factor == 1 else RepeatedRaster(raster, factor)
         for raster, factor in zip(rasters, factors, strict=True)
-        if raster.georeference.transform is not None
     ]
-    for raster, factor, place in placed[1:]:
-        first, first_factor, first_place = placed[0]
-        one, other = first_place.refined(first_factor), place.refined(factor)
-        systems = {one.crs, other.crs}
-        if len(systems) == 2 and all(str(x).startswith("EPSG:") for x in systems):
-            raise RequestError(
-                f"{first.path} is in {one.crs}, but {raster.path} in {other.crs}: bring the files "
-                "of a sample to one reference system, such as with gdalwarp"
-            )
-        height, width = raster.shape[0] * factor, raster.shape[1] * factor
-        if (apart := one.distance(other, height, width)) > _APART:
-            raise RequestError(
-                f"{first.path} and {raster.path} are files of one sample, but their corners are "
-                f"{apart:.4g} pixels apart: bring them to one grid, such as with gdalwarp"
-            )
-
-
-def repeated(pixels: np.ndarray, factor: int) -> np.ndarray:
-    """Return pixels (channel, row, column), each one repeated in both directions."""
-    return pixels if factor == 1 else pixels.repeat(factor, 1).repeat(factor, 2)
-
-
-def read_repeated(
-    raster: Raster, channels: Sequence[int], window: Window | None, factor: int
-) -> np.ndarray:
-    """Return pixels of a window of the grid that is ``factor`` times finer than the file's."""
-    if factor == 1 or window is None:
-        return repeated(raster.read(channels, window), factor)
-    row, col, height, width = window
-    top, left = row // factor, col // factor
-    below, right = -(-(row + height) // factor), -(-(col + width) // factor)
-    pixels = repeated(raster.read(channels, (top, left, below - top, right - left)), factor)
-    y, x = row - top * factor, col - left * factor
-    return pixels[:, y : y + height, x : x + width]
