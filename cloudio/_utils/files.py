@@ -352,12 +352,13 @@ def _private_folder(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         try:
-            _remove(folder)
+            remove_folder(folder)
         finally:  # after an interrupt
-            _remove(folder)
+            remove_folder(folder)
 
 
-def _remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything in it, as far as the system lets it."""
     for _ in range(3):  # a system that has failed once may do it the next time
         if os.path.lexists(folder):
             with suppress(OSError):  # which it raises although errors are ignored

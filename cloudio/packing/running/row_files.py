@@ -92,9 +92,15 @@ class RowFiles:
     # ---- rows ------------------------------------------------------------------------------------
 
     def write(self, split: str, row: int, planes: Sequence[np.ndarray]) -> None:
-        """Write the arrays of a patch, in the order of the plan."""
+        """Write the arrays of a patch, in the order of the plan; WriteError if that fails."""
         for array, plane in zip(self._plan.arrays, planes, strict=True):
-            _write(self._open[split, array.file], plane.data.cast("B"), self._offset(array, row))
+            descriptor, offset = self._open[split, array.file], self._offset(array, row)
+            try:
+                _write(descriptor, plane.data.cast("B"), offset)
+            except OSError as error:
+                reason = f"cannot be written: {error.strerror or error}"
+                path = self.folder / split / array.file
+                raise write_error(error.errno or 0, reason, path) from None
 
     def read(self, split: str, row: int, array: PackedArray) -> bytes:
         """Return the stored bytes of one array of a patch."""

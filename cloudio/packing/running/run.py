@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..._utils.progress import progress_bar
-from ...errors import RequestError
+from ...errors import RequestError, WriteError
 from ...layouts.layout import Layout
 from ..plan import Plan
 from ..result import PackResult, summarize
@@ -91,10 +91,13 @@ def committing(files: RowFiles, state: State, plan: Plan) -> Iterator[Committer]
 
 
 def settle(outcomes: Sequence[Outcome], *, skip_errors: bool) -> None:
-    """Raise the first error, unless errors are skipped: then such samples are left out."""
+    """Raise the first error, unless errors are skipped: then such samples are left out.
+
+    An error of the disk that is written to is always raised.
+    """
     for outcome in outcomes:
         if outcome.error is not None:
-            if not skip_errors:
+            if not skip_errors or isinstance(outcome.error, WriteError):
                 raise outcome.error
             outcome.left_out = str(outcome.error)
 

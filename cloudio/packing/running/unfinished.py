@@ -1,14 +1,13 @@
 """The folder of a run that is not finished: ``DEST.packing``, with the journal and the data."""
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..._utils.files import check_new_folder
-from ...errors import CloudioError, RequestError, write_error
+from ..._utils.files import check_new_folder, remove_folder
+from ...errors import CloudioError, RequestError, WriteError, write_error
 from ..plan import Plan
 from .state import JOURNAL, State
 
@@ -49,7 +48,7 @@ def open_run(dest: Path, head: Mapping[str, Any], plan: Plan, *, resume: bool) -
             yield state
         except BaseException:
             if state.n_done == 0 and not state.phases:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_folder(folder)
             raise
         finally:
             state.close()
@@ -59,13 +58,17 @@ def appear(dest: Path) -> None:
     """Give the finished data their name, and remove what else the run has written."""
     check_new_folder(dest)
     os.rename(data_folder(dest), dest)
-    shutil.rmtree(unfinished_folder(dest), ignore_errors=True)
+    remove_folder(unfinished_folder(dest))
 
 
 @contextmanager
 def _write_errors(dest: Path) -> Iterator[None]:
     try:
         yield
+    except WriteError as error:
+        if error.path is None or unfinished_folder(dest) not in error.path.parents:
+            raise
+        raise write_error(error.errno or 0, error.reason or str(error), dest) from None
     except CloudioError:
         raise
     except OSError as error:
