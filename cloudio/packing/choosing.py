@@ -12,7 +12,6 @@ from .._utils.paths import local_path, not_found, status_of
 from .._utils.text import listed
 from ..errors import RequestError
 from ..reading.dataset import Dataset
-from ..reading.dataset import open as open_dataset
 from .sample import Source
 from .sources.samples import Items, SampleMaker, SequenceSource, Stream
 
@@ -132,7 +131,9 @@ def _of_path(path: Path, options: SourceOptions) -> Source:
         raise not_found(path, "folder or file")
     if options.dataset is not None or container_kind(path) is not None:
         return _of_container(path, options)
-    return _of_dataset(open_dataset(path), options)
+    from .sources.recognize import open_given
+
+    return _of_dataset(open_given(path), options)
 
 
 def _of_container(path: Path, options: SourceOptions) -> Source:

@@ -694,21 +694,22 @@ def test_folders_without_array_files_say_what_they_have(tmp_path, options):
         (tmp_path / "a" / f"t{k:02d}.tif").write_bytes(b"II*\0\x08\0\0\0")
     names = ", ".join(f"t{k:02d}.tif" for k in range(12))
     assert refused(tmp_path, **options) == (
-        f"{words}It has 30 .tif files ({names} and 18 more). t00.tif is a TIFF image; read it with "
-        "rasterio or imageio and write the pixels of all patches with np.save."
+        f"{words}It has 30 .tif files ({names} and 18 more). t00.tif is a TIFF image; cloudio pack "
+        "writes images as a data set. By their names this packs them; check the patterns:\n\n"
+        f"    cloudio pack {tmp_path} {tmp_path}_packed --images 'a/{{id}}.tif'"
     )
 
 
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("x.h5", b"\x89HDF\r\n\x1a\n", "x.h5 is an HDF5 file; read it with h5py"),
+        ("x.h5", b"\x89HDF\r\n\x1a\n", "x.h5 is an HDF5 file; cloudio pack writes its arrays as"),
         ("x.npz", b"PK\x03\x04", "x.npz is a zip archive, such as .npz or .pt; unpack it"),
         ("x.parquet", b"PAR1", "x.parquet is a Parquet file"),
         ("x.jp2", b"\0\0\0\x0cjP  \r\n\x87\n", "x.jp2 is a JPEG 2000 image"),
         ("x.abc", b"what", "It has 1 .abc file (x.abc), which cloudio does not read"),
-        ("s.zarr/zarr.json", b"{}", "s.zarr is a Zarr store; read it with zarr"),
-        (".zgroup", b"{}", "It is a Zarr store; read it with zarr"),
+        ("s.zarr/zarr.json", b"{}", "s.zarr is a Zarr store; cloudio pack writes"),
+        (".zgroup", b"{}", "It is a Zarr store; cloudio pack writes"),
     ],
 )
 def test_files_of_other_formats_are_named(tmp_path, file, content, words):

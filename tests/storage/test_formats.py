@@ -111,7 +111,7 @@ def test_a_database_is_named(tmp_path):
 def test_a_file_found_by_its_pattern_is_looked_at_too(tmp_path, ending):
     file = tmp_path / f"S2.{ending}"
     file.write_bytes(b"\x89HDF\r\n\x1a\n".ljust(3 * SIZE, b"\0"))
-    with refusal(LayoutError, file, "is an HDF5 file, not flat pixels; read it with h5py"):
+    with refusal(LayoutError, file, "is an HDF5 file, not flat pixels; cloudio pack writes"):
         cloudio.open(tmp_path, layout=layout_of(*stack(file=f"*.{ending}")))
 
 

@@ -172,7 +172,7 @@ def test_a_split_that_says_otherwise_than_its_root_is_told(tmp_path):
         ("x.npy", b"\x93NUMPY", "is a file; give the folder of the .dat or .npy files, "),
         ("cloudio.toml", b"", "is a file; give the folder of the data, and this file as layout='"),
         ("x.npz", b"PK\x03\x04", "is a file; it is a zip archive, such as .npz or .pt; unpack it"),
-        ("x.tif", b"II*\0", "is a file; it is a TIFF image; read it with rasterio"),
+        ("x.tif", b"II*\0", "is a file; it is a TIFF image; cloudio pack writes"),
     ],
 )
 def test_a_file_that_is_given_for_a_folder_says_what_to_give(tmp_path, name, content, words):

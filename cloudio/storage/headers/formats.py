@@ -34,8 +34,10 @@ class Format:
 
 
 _SAVE = "and write the pixels of all patches with np.save"
-_IMAGE = f"read it with rasterio or imageio {_SAVE}"
+_IMAGE = "cloudio pack writes images as a data set"
+_ARRAYS = "cloudio pack writes its arrays as a data set"
 _UNPACK = "unpack it, and give the files that were in it"
+_UNZIP = f"{_UNPACK}; cloudio pack reads .npz as it is"
 _TABLE = f"cloudio reads pixels only: read it with pandas or pyarrow {_SAVE}"
 _DOWNLOAD = "it may be the answer of a server instead of the data: download the file again"
 _NPY = "rename it, so that it ends in .npy"
@@ -56,13 +58,13 @@ _MARKS = [
     *_format("an ERDAS image", _IMAGE, b"EHFA_HEADER_TAG"),
     *_format("a NITF image", _IMAGE, b"NITF0"),
     *_format("a FITS file", f"read it with astropy {_SAVE}", b"SIMPLE  ="),
-    *_format("an HDF5 file", f"read it with h5py {_SAVE}", b"\x89HDF\r\n\x1a\n"),
+    *_format("an HDF5 file", _ARRAYS, b"\x89HDF\r\n\x1a\n"),
     *_format("an HDF4 file", f"read it with pyhdf or GDAL {_SAVE}", b"\x0e\x03\x13\x01"),
     *_format("a NetCDF file", f"read it with xarray {_SAVE}", b"CDF\x01", b"CDF\x02", b"CDF\x05"),
     *_format("a GRIB file", f"read it with cfgrib {_SAVE}", b"GRIB"),
-    *_format("a MATLAB file", f"read it with scipy.io or h5py {_SAVE}", b"MATLAB "),
+    *_format("a MATLAB file", f"read it with scipy.io {_SAVE}", b"MATLAB "),
     *_format("a .npy file", _NPY, b"\x93NUMPY"),
-    *_format("a zip archive, such as .npz or .pt", _UNPACK, b"PK\x03\x04", b"PK\x05\x06"),
+    *_format("a zip archive, such as .npz or .pt", _UNZIP, b"PK\x03\x04", b"PK\x05\x06"),
     *_format("a gzip file", _UNPACK, *(b"\x1f\x8b\x08" + bytes([flags]) for flags in range(32))),
     *_format("a bzip2 file", _UNPACK, *(b"BZh%d1AY&SY" % level for level in range(1, 10))),
     *_format("an xz file", _UNPACK, b"\xfd7zXZ\0"),
@@ -91,7 +93,7 @@ _WEBP = Format("a WebP image", _IMAGE)
 _BMP = Format("a BMP image", _IMAGE)
 _LMDB = Format("an LMDB database", f"read it with lmdb {_SAVE}")
 _HTML = Format("a web page", _DOWNLOAD)
-_ZARR = Format("a Zarr store", f"read it with zarr {_SAVE}")
+_ZARR = Format("a Zarr store", _ARRAYS)
 _ZARR_FILES = ".zgroup", ".zarray", "zarr.json"
 
 

@@ -5,6 +5,7 @@ proposal.py finds the layout for arrays.
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ..._utils.text import counted, escape_controls, listed
 from ..headers.formats import FLAT_ENDINGS, format_of
 from ..listing import SPLITS, split_name
 from .location import LAYOUT_TOML
+from .pack_command import IMAGE_ENDINGS, command, find_roles
 from .proposal import propose, propose_joining
 
 # Folders that are looked into, and the entries of each.
@@ -53,7 +55,7 @@ def describe_contents(root: Path, *, propose_layout: bool = True) -> str:
         return f"There are .dat or .npy files further below. Open {names} instead."
     others = [path for paths in folders.values() for path in paths]
     others = [path for path in others if path.suffix.lower() not in _BESIDE]
-    return _describe_others(others) or _describe_nothing(root, folders)
+    return _describe_others(root, others) or _describe_nothing(root, folders)
 
 
 def _walk(root: Path) -> dict[Path, list[Path]]:
@@ -78,9 +80,9 @@ def _walk(root: Path) -> dict[Path, list[Path]]:
     return found
 
 
-def _describe_others(files: list[Path]) -> str:
-    """Return a sentence for each ending, with the format of its first file."""
-    sentences = []
+def _describe_others(root: Path, files: list[Path]) -> str:
+    """Return a sentence for each ending, with the format of its first file; and how to pack."""
+    sentences, has_images = [], False
     for ending, n in Counter(path.suffix.lower() for path in files).most_common(3):
         alike = [path for path in files if path.suffix.lower() == ending]
         kind = format_of(alike[0])
@@ -92,7 +94,26 @@ def _describe_others(files: list[Path]) -> str:
             sentences.append(
                 f"{what}. {escape_controls(alike[0].name)} is {kind.name}; {kind.advice}."
             )
-    return " ".join(sentences)
+            has_images = has_images or kind.name.endswith(" image")
+    if has_images:
+        sentences.append(_command_sentence(root, files))
+    return " ".join(filter(None, sentences))
+
+
+def _command_sentence(root: Path, files: Sequence[Path]) -> str:
+    """Return the command that packs the images among some files; "" if there are none."""
+    images = [path for path in files if path.suffix.lower() in IMAGE_ENDINGS]
+    if not images:
+        return ""
+    packing = escape_controls(command(root, find_roles(root, images)))
+    return f"By their names this packs them; check the patterns:\n\n    {packing}"
+
+
+def propose_packing(root: Path) -> str:
+    """Return sentences about the images of a folder, and the command that packs them; or ""."""
+    files = [path for paths in _walk(root).values() for path in paths]
+    n = sum(path.suffix.lower() in IMAGE_ENDINGS for path in files)
+    return f"It has {counted(n, 'image')}. {_command_sentence(root, files)}" if n else ""
 
 
 def _describe_nothing(root: Path, folders: dict[Path, list[Path]]) -> str:

@@ -57,7 +57,7 @@ def _no_folder(path: Path) -> NotADirectoryError:
     if path.suffix.lower() == ".toml":
         advice = f"give the folder of the data, and this file as layout={os.fspath(path)!r}"
     elif (found := format_of(path)) and found.name != "a .npy file":
-        advice = f"it is {found.name}; {found.advice}, then give the folder of these files"
+        advice = f"it is {found.name}; {found.advice}"
     else:
         advice = f"give the folder of the .dat or .npy files, {path.parent}"
     return NotADirectoryError(escape_controls(f"{path} is a file; {advice}"))

@@ -18,16 +18,12 @@ from ..headers.formats import format_of
 from ..metadata.csv_file import METADATA_CSV, count_rows
 from .joining import Series, describe_order, find_rows, joining_code, unpaired
 from .location import LAYOUT_TOML
+from .pack_command import LABELS
 from .samples import Sample, sample_files
 from .series import find_series, has_channels_last, read_headers
 
 # Files whose headers are read, and those that are described.
 _N_HEADERS, _N_SHOWN = 200, 6
-# Names of labels.
-_LABELS = re.compile(
-    r"(^|[\W_\d])(labels?|masks?|targets?|gt|truth|class(es)?|annot\w*|lulc|seg\w*)($|[\W_\d])",
-    re.IGNORECASE,
-)
 # Names with a split: train_x is found by its name, x_train is not.
 _SPLIT = re.compile(
     r"(?P<first>train|val|test)_(?P<x>.+)|(?P<y>.+)_(?P<last>train|val|test)", re.IGNORECASE
@@ -136,7 +132,7 @@ def _band(
     last: bool = False,
 ) -> Band:
     """Return an array with a scale only where its numbers are likely to have none."""
-    named = dtype in _LABEL_TYPES and _LABELS.search(name) is not None
+    named = dtype in _LABEL_TYPES and LABELS.search(name) is not None
     is_label = named or (dtype in ("uint8", "int8") and bool(sample.codes))
     if file is not None and Path(file).stem == name:
         file = f"{{name}}{Path(file).suffix}"  # so that alike arrays are described together
@@ -365,7 +361,7 @@ def _by_sizes(root: Path, files: Sequence[Path]) -> Proposal:
     for path, other in list(sizes.items())[:_N_PROPOSED]:
         dtype = _TYPES.get(other * width // size, _TYPES[width])
         if side == 1:  # the type is asked for; what is a label, the name alone says
-            dtype = "uint8" if _LABELS.search(path.stem) else "uint16"
+            dtype = "uint8" if LABELS.search(path.stem) else "uint16"
         bands.append(_band(path.stem, dtype, path.name))
     missing = "the type and the size of your patches, which flat files do not have"
     guessed = f", and with {missing}" if side == 1 else "; check the type, which is a guess"

@@ -9,7 +9,7 @@ from .container import Container
 
 __all__ = ["Container", "container_kind", "open_container"]
 
-_HDF5 = {".h5", ".hdf5", ".he5", ".nc", ".nc4"}
+_HDF5 = {".h5", ".hdf5", ".he5", ".mat", ".nc", ".nc4"}
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZARR_FILES = ".zarray", ".zgroup", "zarr.json"
 
