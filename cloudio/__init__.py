@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from .integrations import lightning as lightning
     from .packing.pack import pack
     from .packing.result import PackResult
+    from .packing.unpacking.result import UnpackResult
+    from .packing.unpacking.unpack import unpack
     from .splits import Splits, make_splits
     from .synth.writer import synthesize
     from .verification.report import Finding, Report
@@ -86,6 +88,7 @@ __all__ = [
     "RequestError",
     "Splits",
     "TruncatedError",
+    "UnpackResult",
     "Window",
     "WriteError",
     "gather",
@@ -95,6 +98,7 @@ __all__ = [
     "pack",
     "remap",
     "synthesize",
+    "unpack",
     "verify",
 ]
 
@@ -125,9 +129,11 @@ _LAZY_NAMES = {
     "PackResult": "packing.result",
     "Report": "verification.report",
     "Splits": "splits",
+    "UnpackResult": "packing.unpacking.result",
     "make_splits": "splits",
     "pack": "packing.pack",
     "synthesize": "synth.writer",
+    "unpack": "packing.unpacking.unpack",
     "verify": "verification.verify",
 }
 

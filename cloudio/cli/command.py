@@ -15,7 +15,7 @@ from .._version import __version__
 from ..errors import CloudioError, CloudioWarning
 from .process import run_alone
 from .terminal import printable, warnings_as_sentences, write_error
-from .words import arrange
+from .words import arrange, positionals
 
 _OF_ALL = ("--help", "--version")
 # Options that commands lack and Python has.
@@ -24,7 +24,7 @@ _IN_PYTHON = {
     "policy": "; in Python give a policy with the label: {'sen2cor': 'authors'}",
 }
 #: Every command, in the order of the help.  Each is the module of that name in ``commands/``.
-COMMANDS = ("info", "synth", "pack", "verify", "show", "bench", "stats")
+COMMANDS = ("info", "synth", "pack", "verify", "show", "bench", "stats", "unpack")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     run: Callable[[argparse.Namespace], int] = arguments.run
-    others = ("run", "command", "path")
+    others = ("run", "command", "path", "dest")
     given = {name: value for name, value in vars(arguments).items() if name not in others}
     options = [name for name, value in given.items() if not isinstance(value, bool)]
     words = [str(x) for x in vars(arguments).values() if isinstance(x, (str, Path))]
@@ -145,7 +145,8 @@ def _check_first(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
 def _refuse(parser: argparse.ArgumentParser, word: str) -> NoReturn:
     """Exit for a word that a command does not take."""
     if not word.startswith("-"):
-        parser.error(f"{word!r} is extra; {parser.prog} takes one PATH")
+        takes = " and ".join(names) if len(names := positionals(parser)) > 1 else f"one {names[0]}"
+        parser.error(f"{word!r} is extra; {parser.prog} takes {takes}")
     known = re.findall(r"--([a-z][a-z-]*)", parser.format_help())
     hint = suggest(word.lstrip("-"), known)
     if len(word) == 2:

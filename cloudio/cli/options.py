@@ -1,6 +1,8 @@
 """Options of several commands."""
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,3 +73,23 @@ def one_split(ds: "Dataset", name: str | None) -> "Dataset":
     if "," in name and name not in ds.splits:
         raise RequestError(f"--split {name!r}; it takes one split; leave it out for all splits")
     return ds.split(name)
+
+
+def parse_index(words: Sequence[str], n_patches: int) -> list[int]:
+    """Return the patches of words such as ``3``, ``3,7`` and ``0:6``."""
+    index: list[int] = []
+    for word in words:
+        if re.fullmatch(r"-?\d+", word):
+            index.append(int(word))
+        elif ends := re.fullmatch(r"(\d+):(\d+)", word):
+            if int(ends[2]) > n_patches:
+                raise RequestError(
+                    f"--index {word} ends too late; there are {n_patches} patches, so "
+                    f"give {ends[1]}:{n_patches} or less"
+                )
+            index += range(int(ends[1]), int(ends[2]))
+        else:
+            raise RequestError(f"--index {word!r}; it must be a number, or a range such as 0:6")
+    if not index:
+        raise RequestError(f"--index {' '.join(words)} selects no patch")
+    return index

@@ -34,8 +34,8 @@ class Words(argparse.Action):
 def arrange(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
     """Return the words of a command with PATH first, as argparse needs them.
 
-    An option of several words ends where a word is not like them.  If there is no other PATH, it is
-    the last word of the last option that has several.
+    An option of several words ends where a word is not like them.  If a PATH is missing, it is the
+    last word of the last option that has several; a command may have two.
     """
     options = parser._option_string_actions
     paths: list[str] = []
@@ -53,14 +53,21 @@ def arrange(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
         n = _count(action, rest, options)
         groups.append([word, *rest[:n]])
         del rest[:n]
-    if not paths and any(not action.option_strings for action in parser._actions):
-        several = [g for g in groups if len(g) > 2 and isinstance(_find(g[0], options), Words)]
-        if several:
-            paths.append(several[-1].pop())
+    several = [g for g in groups if len(g) > 2 and isinstance(_find(g[0], options), Words)]
+    missing = len(positionals(parser)) - len(paths)
+    if several and missing > 0:
+        taken = several[-1][max(2, len(several[-1]) - missing) :]
+        del several[-1][-len(taken) :]
+        paths += taken
     arranged = [word for group in groups for word in _joined(group)]
     if any(path.startswith("-") for path in paths):
         return [*arranged, "--", *paths]
     return [*paths, *arranged]
+
+
+def positionals(parser: argparse.ArgumentParser) -> list[str]:
+    """Return what the help of a command calls its arguments that are no options."""
+    return [str(x.metavar or x.dest) for x in parser._actions if not x.option_strings]
 
 
 def _is_option(word: str, options: dict[str, argparse.Action]) -> bool:

@@ -1,7 +1,6 @@
 """``cloudio show``: write a picture of patches and their labels."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     ds = open(arguments.path, layout=arguments.layout)
     ds = options.one_split(ds, arguments.split)
     try:
-        index = resolve_index(_parse_index(arguments.index, len(ds)), len(ds)).tolist()
+        index = resolve_index(options.parse_index(arguments.index, len(ds)), len(ds)).tolist()
     except IndexError as error:
         hint = ""
         if arguments.split is not None:
@@ -185,26 +184,6 @@ def _plot_options(ds: "Dataset", arguments: argparse.Namespace) -> dict[str, Any
         "classes": arguments.classes,
         "columns": arguments.columns,
     }
-
-
-def _parse_index(words: Sequence[str], n_patches: int) -> list[int]:
-    """Return the patches of words such as ``3``, ``3,7`` and ``0:6``."""
-    index: list[int] = []
-    for word in words:
-        if re.fullmatch(r"-?\d+", word):
-            index.append(int(word))
-        elif ends := re.fullmatch(r"(\d+):(\d+)", word):
-            if int(ends[2]) > n_patches:
-                raise RequestError(
-                    f"--index {word} ends too late; there are {n_patches} patches, so "
-                    f"give {ends[1]}:{n_patches} or less"
-                )
-            index += range(int(ends[1]), int(ends[2]))
-        else:
-            raise RequestError(f"--index {word!r}; it must be a number, or a range such as 0:6")
-    if not index:
-        raise RequestError(f"--index {' '.join(words)} selects no patch")
-    return index
 
 
 def _default_output(folder: str, split: str | None, index: Sequence[int]) -> Path:

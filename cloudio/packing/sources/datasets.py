@@ -106,7 +106,9 @@ class DatasetSource:
     def read(self, k: int) -> Sample:
         """Return a patch; TruncatedError if a file has become shorter."""
         which, row = int(self._which[k]), int(self._rows[k])
-        arrays = {name: _read(self._arrays[name][which], row, self._window) for name in self._names}
+        arrays = {
+            name: read_window(self._arrays[name][which], row, self._window) for name in self._names
+        }
         columns = self._columns[which]
         return Sample(arrays, self._infos, {name: column[row] for name, column in columns.items()})
 
@@ -141,7 +143,7 @@ class DatasetSource:
 
     @cached_property
     def _infos(self) -> dict[str, ArrayInfo]:
-        return {name: _info(self._ds.band(name)) for name in self._names}
+        return {name: info_of(self._ds.band(name)) for name in self._names}
 
     @cached_property
     def _arrays(self) -> dict[str, list[OpenArray]]:
@@ -197,7 +199,7 @@ def _valid_part(valid: Window, window: Window) -> Window:
     return Window(row, col, below - row, right - col)
 
 
-def _info(band: Band) -> ArrayInfo:
+def info_of(band: Band) -> ArrayInfo:
     factor, summand = band.scale_factor, band.add_offset
     if factor is None and summand is None and band.factors not in (None, (1.0, 0.0)):
         factor, summand = band.factors or (None, None)
@@ -207,7 +209,7 @@ def _info(band: Band) -> ArrayInfo:
 # ---- pixels --------------------------------------------------------------------------------------
 
 
-def _read(array: OpenArray, k: int, window: Window) -> np.ndarray:
+def read_window(array: OpenArray, k: int, window: Window) -> np.ndarray:
     """Return a window of a stored patch, by a read of the bytes from its first to its last pixel.
 
     The file is opened for this alone, so that threads and processes share nothing; a mapping would

@@ -1,0 +1,177 @@
+"""The files are written: one job for each patch or scene, all of them in a new folder."""
+
+import errno
+import io
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ..._utils.progress import Advance
+from ...errors import CloudioError, write_error
+from ..decoders.georeference import Georeference
+from .contents import Content
+from .geotiff import TiffOptions, encode, scene_file
+from .mosaic import assemble, blocks_of
+from .scenes import Scene, Tiling
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+# Free bytes that are as good as none.
+_NOTHING = 1 << 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where files go: the folder that is being made, and the one that it becomes."""
+
+    folder: Path
+    dest: Path
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; WriteError, which names it, if the system refuses."""
+        with self.errors(name), open(self.folder / name, "xb") as file:
+            file.write(content)
+
+    @contextmanager
+    def errors(self, name: str) -> Iterator[None]:
+        """Make errors in the block WriteErrors about a file, also those of GDAL."""
+        try:
+            yield
+        except (CloudioError, MemoryError):
+            raise
+        except Exception as error:
+            code, reason = self._describe(error)
+            raise write_error(code, f"cannot be written: {reason}", self.dest / name) from None
+
+    def _describe(self, error: Exception) -> tuple[int, str]:
+        """Return the system's number of an error, and what it says."""
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno, error.strerror or str(error)
+        if _free_bytes(self.folder) < _NOTHING:
+            return errno.ENOSPC, os.strerror(errno.ENOSPC)
+        return errno.EIO, _reason(error)
+
+
+def _reason(error: BaseException) -> str:
+    """Return what GDAL says, rather than that it failed."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return " ".join(str(error).split())
+
+
+def _free_bytes(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:  # not every file system says it
+        return _NOTHING
+
+
+def check_room(dest: Path, n_bytes: int, *, about: bool) -> None:
+    """Raise WriteError if the disk is too full; ``about``: the files may be smaller."""
+    try:
+        free = shutil.disk_usage(dest.parent).free
+    except OSError:
+        return
+    if free < (n_bytes // 2 if about else n_bytes):
+        some = "about " if about else ""
+        why = f"the disk is too full: {some}{n_bytes:,} bytes are needed, {free:,} are free"
+        raise write_error(errno.ENOSPC, f"cannot be written: {why}", dest)
+
+
+# ---- patches -------------------------------------------------------------------------------------
+
+
+def npy_bytes(content: Content, pixels: np.ndarray) -> bytes:
+    """Return a .npy file: (channel, row, column) of an image, (row, column) of a label."""
+    file = io.BytesIO()
+    np.save(file, pixels if content.is_image else pixels[0], allow_pickle=False)
+    return file.getvalue()
+
+
+def write_patch(
+    target: Target,
+    stem: str,
+    k: int,
+    contents: Sequence[Content],
+    places: Sequence[Georeference],
+    options: TiffOptions | None,
+) -> list[tuple[str, int]]:
+    """Write the files of patch k; return their names and bytes.
+
+    ``places`` has that of each file.  Without ``options`` they are .npy files.
+    """
+    done = []
+    for content, place in zip(contents, places, strict=True):
+        name = f"{stem}{content.suffix}.{'npy' if options is None else 'tif'}"
+        pixels = content.read(k)
+        with target.errors(name):
+            file = (
+                npy_bytes(content, pixels)
+                if options is None
+                else encode(content, pixels, place, options)
+            )
+        target.write(name, file)
+        done.append((name, len(file)))
+    return done
+
+
+# ---- scenes --------------------------------------------------------------------------------------
+
+
+def write_scene(
+    target: Target,
+    stem: str,
+    scene: Scene,
+    contents: Sequence[Content],
+    options: TiffOptions,
+    n_threads: int,
+    advance: Advance,
+) -> list[tuple[str, int]]:
+    """Write the files of a scene block by block; return their names and bytes."""
+    done = []
+    for content in contents:
+        name = f"{stem}{content.suffix}.tif"
+        path, tiling = target.folder / name, Tiling.of(scene, content)
+        with (
+            target.errors(name),
+            scene_file(path, content, scene.shape, scene.place, options, n_threads) as file,
+        ):
+            for block in blocks_of(scene.shape):
+                rows = block.row, block.row + block.height
+                cols = block.col, block.col + block.width
+                file.write(assemble(scene, content, tiling, block), window=(rows, cols))
+                advance(1)
+        done.append((name, path.stat().st_size))
+    return done
+
+
+# ---- workers -------------------------------------------------------------------------------------
+
+
+def run_all(jobs: Iterable[Job], work: Callable[[Job], Done], workers: int) -> Iterator[Done]:
+    """Yield what ``work`` returns of each job, in their order.
+
+    After an error, or an interrupt, jobs that have not begun do not begin, and the others end.
+    """
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="cloudio-unpack")
+    running: deque[Future[Done]] = deque()
+    try:
+        for job in jobs:
+            running.append(pool.submit(work, job))
+            if len(running) > 4 * workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
