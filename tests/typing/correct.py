@@ -98,6 +98,8 @@ print(cloudio.stats.classes(ds, ["manual_hq", "fmask"])["LABEL_fmask"].share)
 print(cloudio.stats.agreement(ds, "fmask", {"manual_hq": "card"}).f1)
 print(cloudio.verify("data", full=False).ok)
 cloudio.synthesize("data", {"train": 2}, seed=3, arrays=["L1C_B4"])
+unpacked = cloudio.unpack(ds, "out", index=[0, 1], predictions=batch.label, nodata=255)
+print(unpacked.files[0].name, cloudio.unpack("data", "npy", arrays="rgb", format="npy").n_bytes)
 arrays = [ds["L1C_B4"], ds["L1C_B3"]]
 print(cloudio.gather(arrays, [0, 1], size=(224, 224), origin=[(0, 0), (3, 4)], scale=1e-4).shape)
 print(cloudio.remap(ds["LABEL_fmask"], 0, np.zeros(256, np.uint8)).shape)

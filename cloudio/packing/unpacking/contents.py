@@ -88,7 +88,8 @@ def stored_contents(
         if info.kind == "label":
             labels.append(name)
         else:
-            images.setdefault((dtype.name, repr(info.nodata)), []).append(name)
+            held = "" if info.nodata is None else f"_nodata{info.nodata:.17g}"
+            images.setdefault((dtype.name, held), []).append(name)
     groups = [*images.values(), *([name] for name in labels)]
     suffixes = [*_image_suffixes(list(images)), *(f"_{x}" for x in distinct(labels))]
     return tuple(
@@ -110,10 +111,7 @@ def _image_suffixes(groups: Sequence[tuple[str, str]]) -> list[str]:
     if len(groups) == 1:
         return [""]
     types = [dtype for dtype, _ in groups]
-    return [
-        f"_{dtype}" + ("" if types.count(dtype) == 1 or nodata == "None" else f"_nodata{nodata}")
-        for dtype, nodata in groups
-    ]
+    return [f"_{dtype}" + (nodata if types.count(dtype) > 1 else "") for dtype, nodata in groups]
 
 
 def check_nodata(nodata: float, dtype: np.dtype[Any], what: str) -> float:
@@ -128,8 +126,8 @@ def check_nodata(nodata: float, dtype: np.dtype[Any], what: str) -> float:
     if nodata == nodata and limits.min <= nodata <= limits.max and nodata == int(nodata):
         return int(nodata)
     raise RequestError(
-        f"nodata={nodata:.17g}; {what} is {dtype}, so it must be a whole number from {limits.min} to "
-        f"{limits.max}"
+        f"nodata={nodata:.17g}; {what} is {dtype}, so it must be a whole number from "
+        f"{limits.min} to {limits.max}"
     )
 
 

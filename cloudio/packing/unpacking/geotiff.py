@@ -37,16 +37,19 @@ def need_rasterio() -> Any:
             "GeoTIFFs are written by the package rasterio: pip install rasterio, or "
             "'cloudio[rasterio]'; format='npy' needs no package"
         )
-    import rasterio.io
+    import rasterio.io  # noqa: F401
 
-    if not any(x[3] is _HERE for x in warnings.filters):
-        # Not every patch has a place.
-        category = rasterio.errors.NotGeoreferencedWarning
-        warnings.filterwarnings("ignore", category=category, module=_HERE.pattern)
     return package
 
 
-_HERE = re.compile(re.escape(__name__) + r"\Z")
+def _ignore_missing_transforms(rasterio: Any) -> None:
+    """Have no warning for images that have no transform, where this module writes them."""
+    mark = ("ignore", None, rasterio.errors.NotGeoreferencedWarning, _THIS_MODULE, 0)
+    if not warnings.filters or warnings.filters[0] != mark:
+        warnings.filterwarnings("ignore", category=mark[2], module=_THIS_MODULE.pattern)
+
+
+_THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 
 
 def encode(
@@ -98,7 +101,9 @@ def _writer(
     if options.compress:
         predictor = 3 if content.dtype.kind == "f" else 2
         more |= {"compress": options.compress, "predictor": predictor}
-    if place.transform is not None:
+    if place.transform is None:
+        _ignore_missing_transforms(rasterio)
+    else:
         more["transform"] = rasterio.Affine.from_gdal(*place.transform)
     if place.crs is not None:
         more["crs"] = parse_crs(place.crs)

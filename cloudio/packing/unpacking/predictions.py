@@ -72,8 +72,8 @@ def predicted_content(
             f"predictions have {counted(len(array), 'entry').replace('entrys', 'entries')} for "
             f"{counted(n, 'patch')}; give one for each, and index= if they are of some patches"
         )
-    if array.ndim == 4 and not array.shape[1]:
-        raise RequestError(f"predictions have shape {array.shape}, which has no channel")
+    if not array.size:
+        raise RequestError(f"predictions have shape {array.shape}, which has no pixels")
     size = array.shape[-2], array.shape[-1]
     corners, part = _windows(size, patches.ds.layout, origin, n)
     dtype = _stored_type(array, nodata, narrow=narrow)
