@@ -60,6 +60,8 @@ def test_every_example_is_understood():
 def test_an_example_does_its_work_on_synthetic_data(name, tmp_path, monkeypatch, capsys):
     if name == "show":
         pytest.importorskip("matplotlib", reason="matplotlib is an extra")
+    if name == "unpack":
+        pytest.importorskip("rasterio", reason="GeoTIFFs need cloudio[rasterio]")
     monkeypatch.chdir(tmp_path)
     if name != "synth":
         cloudio.synthesize("data", {"train": 4})

@@ -176,9 +176,8 @@ def test_only_warnings_of_cloudio_become_sentences(name, monkeypatch, capsys, sh
         return 0
 
     monkeypatch.setattr(importlib.import_module(f"cloudio.cli.commands.{name}"), "run", warn)
-    words = {"info": [], "bench": [], "show": ["x", "--index", "0"], "pack": ["x", "y"]}.get(
-        name, ["x"]
-    )
+    two = {command: ["x", "y"] for command in ("pack", "unpack")}
+    words = {"info": [], "bench": [], "show": ["x", "--index", "0"], **two}.get(name, ["x"])
     assert main([name, *words]) == 0
     assert capsys.readouterr().err == "cloudio: warning: of ours\n"
     assert shown_by_python == ["of somebody else"]

@@ -81,6 +81,7 @@ CALLS = {
     "cloudio.open": {"path": "'data'"},
     "cloudio.remap": {"array": "pixels", "index": "[0]", "table": "numbers"},
     "cloudio.synthesize": {"path": "'data'"},
+    "cloudio.unpack": {"data": "'data'", "dest": "'out'"},
     "cloudio.verify": {"path": "'data'"},
     "cloudio.lightning.DataModule": {
         "path": "'data'",

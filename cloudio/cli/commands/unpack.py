@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "write patches, or predictions for them, as GeoTIFFs"
 USAGE = "DATA DEST [options]"
-EXAMPLE = "cloudio unpack data/ geotiffs/ --split val --index 0:2 --arrays rgb manual_hq"
+EXAMPLE = "cloudio unpack data/ geotiffs/ --split train --index 0:2 --arrays rgb manual_hq"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--nodata",
         type=options.number,
         metavar="N",
-        help="the number that means no data, where the layout has none, such as 255 or nan",
+        help="the number that means no data, where the layout has none, such as 255 or nan "
+        "(default: none)",
     )
     parser.add_argument(
         "--compress",
@@ -81,7 +82,7 @@ def _add_predictions(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="write this .npy file instead of the arrays: (patch, row, column), or (patch, "
-        "channel, row, column), with an entry for each patch of --index",
+        "channel, row, column), with an entry for each patch of --index (default: the arrays)",
     )
     parser.add_argument(
         "--name",
@@ -92,7 +93,7 @@ def _add_predictions(parser: argparse.ArgumentParser) -> None:
         "--origin",
         metavar="ROW,COL",
         help="where predictions of another size begin in a stored patch; 'center' is where "
-        "readers crop",
+        "readers crop (default: they have the size of the valid window or of the patch)",
     )
 
 

@@ -81,6 +81,15 @@ def scene_file(
             yield writer
 
 
+@contextmanager
+def open_scene(path: Path) -> Iterator[Any]:
+    """Give a GeoTIFF that is open for reading."""
+    rasterio = need_rasterio()
+    _ignore_missing_transforms(rasterio)
+    with rasterio.Env(), rasterio.io.DatasetReader(str(path.absolute())) as reader:
+        yield reader
+
+
 def _writer(
     path: str,
     content: Content,

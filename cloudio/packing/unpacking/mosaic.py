@@ -21,6 +21,11 @@ def blocks_of(shape: tuple[int, int]) -> Iterator[Window]:
             yield Window(row, col, min(BLOCK, height - row), min(BLOCK, width - col))
 
 
+def slices_of(block: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows and columns of a block, as rasterio takes them."""
+    return (block.row, block.row + block.height), (block.col, block.col + block.width)
+
+
 def n_blocks(shape: tuple[int, int]) -> int:
     """Return how many blocks a scene has."""
     height, width = shape

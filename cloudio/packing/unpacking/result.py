@@ -10,7 +10,7 @@ from ..._utils.text import counted, gigabytes
 class UnpackResult:
     """The files that `unpack` has written; ``str()`` is a line about them.
 
-    Parameters
+    Attributes
     ----------
     path : Path
         The folder.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from ..._utils.progress import Advance
 from ...errors import CloudioError, write_error
 from ..decoders.georeference import Georeference
 from .contents import Content
-from .geotiff import TiffOptions, encode, scene_file
-from .mosaic import assemble, blocks_of
+from .geotiff import TiffOptions, encode, open_scene, scene_file
+from .mosaic import assemble, blocks_of, slices_of
 from .scenes import Scene, Tiling
 
 Job = TypeVar("Job")
@@ -144,13 +145,35 @@ def write_scene(
             target.errors(name),
             scene_file(path, content, scene.shape, scene.place, options, n_threads) as file,
         ):
+            checksums = []
             for block in blocks_of(scene.shape):
-                rows = block.row, block.row + block.height
-                cols = block.col, block.col + block.width
-                file.write(assemble(scene, content, tiling, block), window=(rows, cols))
+                pixels = assemble(scene, content, tiling, block)
+                checksums.append(crc32(pixels.data))
+                file.write(pixels, window=slices_of(block))
                 advance(1)
+        with target.errors(name):
+            _check_written(path, scene, checksums)
         done.append((name, path.stat().st_size))
     return done
+
+
+def _check_written(path: Path, scene: Scene, checksums: Sequence[int]) -> None:
+    """Raise an OSError if a file has not the blocks with these checksums.
+
+    GDAL does not report every error of the disk, and none of its own threads.
+    """
+    try:
+        with open_scene(path) as file:
+            is_whole = all(
+                crc32(file.read(window=slices_of(block)).data) == checksum
+                for block, checksum in zip(blocks_of(scene.shape), checksums, strict=True)
+            )
+    except MemoryError:
+        raise
+    except Exception:  # RasterioErrors, and GDAL's own of a class that is private
+        is_whole = False
+    if not is_whole:
+        raise OSError("parts of it did not reach the disk, which may be full or failing")
 
 
 # ---- workers -------------------------------------------------------------------------------------
