@@ -181,7 +181,7 @@ _worker: Worker | None = None
 
 def _start_process(source: Source, plan: Plan, folder: Path, rows: Rows) -> None:
     global _worker
-    # Ctrl-C is for the parent, which stops giving tasks.
+    # Where it cannot be blocked.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(source, plan, folder, rows)
@@ -218,13 +218,14 @@ def workers(
             threads.shutdown(cancel_futures=True)
             worker.close()
         return
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    # Not forked, because this process may have threads; nor from the one server of forks, because
+    # other code of this process may use it.
+    context = multiprocessing.get_context("spawn")
     arguments = (source, plan, folder, rows)
     processes = ProcessPoolExecutor(n, context, _start_process, arguments)
 
     def submit(verb: str, numbers: Sequence[int]) -> "Future[list[Outcome]]":
-        with _without_main():  # processes are started when there are tasks
+        with _without_main(), _without_interrupts():  # processes are started when there are tasks
             return _submit(processes, _do, verb, numbers)
 
     try:
@@ -244,6 +245,19 @@ def _submit(executor: Executor, do: Callable[..., T], *arguments: Any) -> "Futur
             f"a worker cannot be started ({error}); give fewer workers, or raise the limit of "
             "processes (ulimit -u, or that of a container)"
         ) from None
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block SIGINT, and so in processes that are started here: Ctrl-C is for the parent."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
