@@ -15,7 +15,7 @@ from .plan import Plan
 class PackResult:
     """A data set that `pack` has written.
 
-    Parameters
+    Attributes
     ----------
     path : Path
         The folder, which `cloudio.open` reads.
@@ -64,7 +64,7 @@ def summarize(
 class DryRun:
     """What `pack` would write; ``str()`` shows it.
 
-    Parameters
+    Attributes
     ----------
     path : Path
         The folder that it would write.

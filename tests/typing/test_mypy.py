@@ -79,6 +79,7 @@ CALLS = {
     "cloudio.get_include": {},
     "cloudio.make_splits": {"ds": "ds", "shares": "{'train': 1}"},
     "cloudio.open": {"path": "'data'"},
+    "cloudio.pack": {"samples": "[]", "dest": "'out'"},
     "cloudio.remap": {"array": "pixels", "index": "[0]", "table": "numbers"},
     "cloudio.synthesize": {"path": "'data'"},
     "cloudio.unpack": {"data": "'data'", "dest": "'out'"},
@@ -151,6 +152,7 @@ OTHERS = {
 #: Parameters that take anything, each with its reason.
 ANYTHING = {
     "cloudio.CloudioError(args)": "what an exception is made of",
+    "cloudio.pack(samples)": "samples of any form",
 }
 
 #: The object of each class whose methods are called.
