@@ -11,6 +11,7 @@ from ..._utils.files import open_raw
 from ..._utils.paths import status_of
 from ...errors import LayoutError, read_error
 from ...storage.headers.formats import format_of
+from .containers import CONTAINER_SUFFIXES, container_kind
 from .packages import find_package
 from .raster import Channel, Raster, Window
 
@@ -32,22 +33,32 @@ def open_raster(
     *,
     engine: Engine | None = None,
     channel_axis: ChannelAxis | None = None,
+    dataset: str | None = None,
 ) -> Raster:
     """Open an image file: GeoTIFF, JPEG 2000, PNG, JPEG, .npy, .npz, and what else GDAL reads.
 
     ``engine`` reads it; None is rasterio ("gdal") for TIFFs and whatever else only it reads,
     tifffile for TIFFs if rasterio is not installed, and Pillow for pictures.
     ``channel_axis`` is that of .npy and .npz files of three axes; None is the first one, and
-    refuses arrays whose last axis is shorter.
+    refuses arrays whose last axis is shorter.  ``dataset`` is the one of an HDF5 file or Zarr store
+    that is the image; None is the only one.
 
     A file that is missing, damaged or of no known format is a ReadError or LayoutError.  What is in
     it and cannot be packed, such as complex numbers or several pages, is a LayoutError, and a
     missing package a RequestError that says how to install it.
     """
     where = Path(path)
+    if dataset is not None or _is_container(where):
+        from .raster_container import ContainerRaster
+
+        return ContainerRaster(where, dataset, channel_axis)
     _check_regular(where)
     kind = engine or _BY_SUFFIX.get(where.suffix.lower()) or _by_first_bytes(where)
     return _OPENERS[kind](where, channel_axis)
+
+
+def _is_container(path: Path) -> bool:
+    return path.suffix.lower() in CONTAINER_SUFFIXES and container_kind(path) is not None
 
 
 def _check_regular(path: Path) -> None:

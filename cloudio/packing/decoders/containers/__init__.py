@@ -7,9 +7,11 @@ from ....errors import LayoutError
 from ....storage.headers.formats import format_of
 from .container import Container
 
-__all__ = ["Container", "container_kind", "open_container"]
+__all__ = ["CONTAINER_SUFFIXES", "Container", "container_kind", "open_container"]
 
 _HDF5 = {".h5", ".hdf5", ".he5", ".mat", ".nc", ".nc4"}
+#: Endings of HDF5 files and Zarr stores, in lower case.
+CONTAINER_SUFFIXES = frozenset((*_HDF5, ".zarr"))
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZARR_FILES = ".zarray", ".zgroup", "zarr.json"
 
