@@ -57,6 +57,48 @@ def test_patches_are_those_of_the_files_bit_for_bit_with_their_columns_as_writte
     assert source.read(5).attributes == {"id": "007", "date": "2019-06-01", "note": "a, b"}
 
 
+def test_the_place_of_a_cropped_patch_is_that_of_its_window(tmp_path):
+    make(tmp_path, train=1)
+    text = "scene_row,scene_col,crs,geotransform,left,top\n"
+    text += "512,0,EPSG:1,7.0 10.0 0.5 90.0 0.0 -10.0,7,90\n"
+    (tmp_path / "train" / "metadata.csv").write_text(text, "utf-8")
+    ds = cloudio.open(tmp_path)
+    assert DatasetSource(ds).read(0).attributes["geotransform"] == "7.0 10.0 0.5 90.0 0.0 -10.0"
+    row, col = 1 + (35 - 20) // 2, 2 + (41 - 20) // 2
+    x0, y0 = 7 + 10 * col + 0.5 * row, 90.0 - 10 * row
+    assert DatasetSource(ds, crop=20).read(0).attributes == {
+        "scene_row": 512 + row,
+        "scene_col": col,
+        "crs": "EPSG:1",
+        "geotransform": f"{x0} 10.0 0.5 {y0} 0.0 -10.0",
+        "left": x0,
+        "top": y0,
+    }
+    (tmp_path / "train" / "metadata.csv").write_text(
+        "geotransform,scene_row\n1 2 x,first\n", "utf-8"
+    )
+    own = DatasetSource(cloudio.open(tmp_path), crop=20).read(0).attributes
+    assert own == {"geotransform": "1 2 x", "scene_row": "first"}
+
+
+def test_what_is_packed_has_the_pixels_the_columns_and_the_layout_of_the_data_set(tmp_path):
+    ds, stored = make(tmp_path / "set", train=4, val=2)
+    part = ds.subset([5, 0, 3])
+    cloudio.pack(part, tmp_path / "out", take=["LABEL_hq", "radar", "L1C"], crop="valid", workers=1)
+    packed = cloudio.open(tmp_path / "out")
+    hints = DatasetSource(ds, ["LABEL_hq", "radar", "L1C"], "valid").layout_hints()
+    bands = tuple(replace(band, file="{name}.npy") for band in hints.bands)
+    assert packed.layout == replace(hints, name="out", bands=bands)
+    assert {name: len(index) for name, index in packed.splits.items()} == {"train": 2, "val": 1}
+    for split, rows in (("train", [0, 3]), ("val", [1])):
+        for name in packed.names:
+            expected = stored[split][name][rows, 1:36, 2:43]
+            assert packed.split(split)[name].tobytes() == expected.tobytes()
+        known = rows_of(tmp_path / "set" / split / "metadata.csv")
+        found = rows_of(tmp_path / "out" / split / "metadata.csv")
+        assert found == [{"split": split} | known[row] for row in rows]
+
+
 def test_what_the_layout_says_is_carried_over(tmp_path):
     ds, _ = make(tmp_path, train=2)
     whole = DatasetSource(ds).layout_hints()

@@ -23,6 +23,7 @@ from ...reading.collection import check_dataset
 from ...reading.dataset import Dataset
 from ...reading.selection import select_bands
 from ...storage.arrays import OpenArray
+from ..decoders.georeference import Georeference
 from ..sample import ArrayInfo, Sample
 
 
@@ -48,8 +49,9 @@ class DatasetSource:
 
     Notes
     -----
-    Columns of metadata.csv are carried over as they are written.  It pickles to a path, as the data
-    set does.
+    Columns of metadata.csv are carried over as they are written, except that with ``crop`` those
+    that `pack` writes of a patch's place (geotransform, bounds, scene_row and scene_col) become
+    those of the window.  It pickles to a path, as the data set does.
     """
 
     in_threads = False
@@ -109,8 +111,10 @@ class DatasetSource:
         arrays = {
             name: read_window(self._arrays[name][which], row, self._window) for name in self._names
         }
-        columns = self._columns[which]
-        return Sample(arrays, self._infos, {name: column[row] for name, column in columns.items()})
+        written = {name: column[row] for name, column in self._columns[which].items()}
+        is_whole = self._window == Window(0, 0, *self._ds.layout.patch)
+        moved = {} if is_whole else _moved(written, self._window)
+        return Sample(arrays, self._infos, {**written, **moved})
 
     def label_names(self) -> Mapping[str, Mapping[int, str]]:
         """Return nothing: `layout_hints` has the label maps."""
@@ -204,6 +208,27 @@ def info_of(band: Band) -> ArrayInfo:
     if factor is None and summand is None and band.factors not in (None, (1.0, 0.0)):
         factor, summand = band.factors or (None, None)
     return ArrayInfo(band.kind, band.nodata, factor, summand, band.unit, band.wavelength)
+
+
+# ---- columns -------------------------------------------------------------------------------------
+
+
+def _moved(columns: Mapping[str, str], window: Window) -> dict[str, object]:
+    """Return the columns that say where a patch lies, as they are for a window of it."""
+    found: dict[str, object] = {}
+    for name, shift in (("scene_row", window.row), ("scene_col", window.col)):
+        if (text := columns.get(name, "")).isdecimal():
+            found[name] = int(text) + shift
+    try:
+        transform = [float(text) for text in columns.get("geotransform", "").split()]
+    except ValueError:
+        return found  # written by somebody else
+    if len(transform) == 6:
+        x0, dx, rx, y0, ry, dy = transform
+        place = Georeference(None, (x0, dx, rx, y0, ry, dy)).moved(window.row, window.col)
+        moved = place.attributes(*window.size)
+        found |= {name: value for name, value in moved.items() if name in columns}
+    return found
 
 
 # ---- pixels --------------------------------------------------------------------------------------
