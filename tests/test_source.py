@@ -31,15 +31,16 @@ BELOW = {
     "reads": {"job", "job_files", "tiling"},
     "prefetch": {"job", "job_files", "pages", "tiling"},
     "cursors": {"job", "tiling"},
+    "spaced": {"cursors", "job", "tiling"},
     "counts": {"cursors", "job"},
     "rows": {"counts", "cursors", "job", "pages", "tiling"},
-    "plans": {"buffers", "files", "job"},
+    "plans": {"buffers", "files", "job", "spaced"},
     "windows": {"buffers", "job", "plans"},
     "executor": {
-        *("counts", "cursors", "files", "job", "job_files", "pages", "plans", "reads"),
-        *("rows", "runtime", "tiling"),
+        *("counts", "files", "job", "job_files", "pages", "plans", "reads", "rows", "runtime"),
+        *("spaced", "tiling"),
     },
-    "kernels": {"buffers", "executor", "job", "plans", "prefetch", "windows"},
+    "kernels": {"buffers", "executor", "job", "plans", "prefetch", "spaced", "windows"},
 }
 # C that keeps state: a second copy would be a second thread pool, or a second queue.
 STATEFUL = ("background", "scratch", "thread_pool")

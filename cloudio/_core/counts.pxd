@@ -3,8 +3,8 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.cursors cimport clip_window, start_cursor
-from cloudio._core.job cimport LINE, Job, Output, RowCursor, Tile
+from cloudio._core.cursors cimport clip_window, load_rows, start_cursor
+from cloudio._core.job cimport LINE, Job, Loaded, Output, RowCursor, Tile
 
 
 cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept nogil:
@@ -14,14 +14,13 @@ cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept
     cdef Py_ssize_t sample = tile.window - job.windows, a
     cdef c.cio_patch[2] patches
     cdef RowCursor cursor
+    cdef Loaded loaded
     cdef uint32_t *table = slot_table(spec, scratch)
+    loaded.window = NULL
     for a in range(output.n_arrays):
         cursor = start_cursor(job, tile, a)
-        if job.fetch != NULL and not job.fetch(
-                job, tile, a, &cursor, scratch + job.read_offset + a * output.read_bytes):
+        if not load_rows(job, tile, a, &cursor, &loaded, scratch):
             return
-        if cursor.col_step != cursor.op.item:
-            job.pick(job, tile, &cursor, scratch + job.pick_offset + a * output.pick_bytes)
         clip_window(job, tile, &cursor)
         patches[a].src, patches[a].step = cursor.src, cursor.step
         patches[a].n_rows, patches[a].n_cols = job.height, job.width

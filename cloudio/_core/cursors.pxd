@@ -1,8 +1,9 @@
 # The tiles of a job, and cursors over the rows that they take from an array. They need no GIL.
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
-    INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Output, RowCursor, SampleWindow, Tile)
-from cloudio._core.tiling cimport REVERSE_ROWS, SLAB, n_tiles_per_sample, picked_step, scratch_step
+    INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Loaded, Output, RowCursor, SampleWindow, Tile)
+from cloudio._core.tiling cimport (
+    REVERSE_ROWS, SLAB, n_arrays_per_tile, n_tiles_per_sample, scratch_step)
 
 
 cdef inline Tile nth_tile(const Job *job, Py_ssize_t number) noexcept nogil:
@@ -54,21 +55,20 @@ cdef inline RowCursor start_cursor(
     return cursor
 
 
-cdef inline void pick_rows(
-        const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil:
-    """Write pixels that are apart side by side to scratch, and point the cursor to them."""
-    cdef Py_ssize_t n_rows = job.width if tile.window.transpose else tile.n_rows
-    cdef Py_ssize_t width = tile.n_rows if tile.window.transpose else job.width
-    cdef Py_ssize_t step = picked_step(width, cursor.op.item)
-    cdef Py_ssize_t y
-    for y in range(n_rows):
-        if y + job.rows_ahead < n_rows and cursor.col_step > 0:
-            c.cio_prefetch_row(
-                cursor.src + (y + job.rows_ahead) * cursor.step, width * cursor.col_step)
-        job.rows.pick[cursor.op.move](
-            cursor.src + y * cursor.step, cursor.col_step, scratch + y * step, width)
-    cursor.src, cursor.step, cursor.col_step = scratch, step, cursor.op.item
-    cursor.row = cursor.src
+cdef inline char *read_buffer(
+        const Job *job, const Output *output, Py_ssize_t array, char *scratch) noexcept nogil:
+    """Where the stored rows of an array are read to."""
+    cdef Py_ssize_t slot = array if n_arrays_per_tile(output) > 1 else 0
+    return scratch + job.read_offset + slot * output.read_bytes
+
+
+cdef inline bint load_rows(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor,
+                           Loaded *loaded, char *scratch) noexcept nogil:
+    """Bring the stored rows of an array to where the cursor then points; false after a fault."""
+    if cursor.col_step != cursor.op.item:
+        return job.load(job, tile, array, cursor, loaded, scratch)
+    return job.fetch == NULL or job.fetch(
+        job, tile, array, cursor, read_buffer(job, tile.output, array, scratch))
 
 
 cdef inline void transpose_rows(

@@ -8,7 +8,6 @@ from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.counts cimport sum_tables
-from cloudio._core.cursors cimport pick_rows
 from cloudio._core.files cimport File
 from cloudio._core.job cimport MASK, NO_FAULT, Job, Output
 from cloudio._core.job_files cimport (
@@ -18,6 +17,7 @@ from cloudio._core.plans cimport BasePlan
 from cloudio._core.reads cimport fetch
 from cloudio._core.rows cimport process_tiles
 from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
+from cloudio._core.spaced cimport load_spaced
 from cloudio._core.tiling cimport (
     cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_pick_bytes,
     tile_read_bytes, tile_scratch_bytes)
@@ -33,7 +33,7 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     """Begin a job over the patches of a plan."""
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
-    job.pick = pick_rows
+    job.load = load_spaced
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
 

@@ -35,6 +35,9 @@ cdef struct ArrayDesc:
     Py_ssize_t col_step  # bytes; more than a pixel where a row holds other channels too
     c.cio_file *file  # that it lies in, or NULL
     int64_t offset  # of its first pixel in the file
+    # Arrays [lead, lead + n_members) lie between each other's pixels: bytes from the first of a
+    # pixel's to this one, and of all.
+    Py_ssize_t lead, n_members, before, span
 
 # What is done to one array, inside a window of stored rows and columns. Outside it, a class is the
 # `fill` of its output, and a pixel is neither data nor counted.
@@ -74,9 +77,11 @@ cdef struct Output:
     Py_ssize_t symmetry_bytes  # of scratch, for the rows of one array that are read in a symmetry
     Py_ssize_t read_bytes  # of scratch, for the stored rows of one array, if they are read
     bint spaced  # whether the pixels of any array are apart
+    bint together  # PLANAR, but of every array in a tile: they lie between each other's pixels
+    bint whole_pixels  # INTERLEAVED, and stored alike: all arrays at once are rows already
     Py_ssize_t pick_bytes  # of scratch, for the rows of one array whose pixels are apart
 
-# Rows of one output, the unit of work: of one sample and, if PLANAR, of one array.
+# Rows of one output, the unit of work: of one sample and, if PLANAR and not together, of one array.
 cdef struct Tile:
     const Output *output
     const SampleWindow *window
@@ -90,7 +95,7 @@ cdef struct RowCursor:
     int64_t offset  # bytes, from the first pixel of the array to the first that is taken
     const char *src  # the first row
     Py_ssize_t step  # bytes
-    Py_ssize_t col_step  # bytes; that of a pixel once `pick_rows` is done
+    Py_ssize_t col_step  # bytes
     const char *row  # the current row
     Py_ssize_t top, left, bottom, right  # the window of the op, in rows and columns of the sample
 
@@ -111,9 +116,18 @@ cdef enum:
 ctypedef bint (*Fetch)(
     Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor, char *buffer) noexcept nogil
 
-# Writes stored pixels that are apart side by side to scratch, and points the cursor to them.
-ctypedef void (*Pick)(
-    const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil
+# The stored rows that the last array of a tile has brought to where the next can use them.
+cdef struct Loaded:
+    const SampleWindow *window  # or NULL: none
+    Py_ssize_t lead  # of the group of arrays
+    const char *src  # the first row, of all arrays of the group
+    Py_ssize_t step  # bytes
+    char *planes  # where each channel is alone, or NULL
+
+# Does what `fetch` does, and puts pixels side by side that are apart.
+ctypedef bint (*Load)(
+    Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor, Loaded *loaded,
+    char *scratch) noexcept nogil
 
 cdef struct Job:
     const c.cio_rows *rows
@@ -132,7 +146,7 @@ cdef struct Job:
     Py_ssize_t read_offset  # in the scratch of a slot, where stored rows are read to
     Py_ssize_t pick_offset  # likewise, where pixels that are apart are put together
     Fetch fetch  # NULL: arrays are mapped
-    Pick pick  # not called by name: inlined, it would cost the loops that do without it registers
+    Load load  # not called by name: inlined, it would cost the loops that do without it registers
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tiles from readahead to use; 0: no readahead

@@ -12,11 +12,12 @@ from cloudio._core cimport _csrc as c
 from cloudio._core.buffers cimport Buffer, element_type, int64_data, zeros
 from cloudio._core.executor cimport execute, log_refusal, start_job
 from cloudio._core.job cimport (
-    HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, NO_OUTPUT, PLANAR,
+    COPY, HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, NO_OUTPUT, PLANAR,
     TRUNCATED as FILE_TRUNCATED, ArrayDesc, Job, Output, OutputKind, SampleWindow)
 from cloudio._core.plans cimport BasePlan, Gather, Histogram, Remap, move_size
 from cloudio._core.prefetch cimport (
     PrefetchSource, PrefetchTask, destroy_prefetch, run_prefetch)
+from cloudio._core.spaced cimport holds_whole_pixels
 from cloudio._core.windows cimport resolve_index, set_symmetries, set_windows
 
 # Codes of faults that are no errno.
@@ -186,7 +187,8 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
     cdef PrefetchSource *source
     for k in range(plan.n_arrays * plan.n_splits):
         desc = &plan.descs[k]
-        if desc.file == NULL or not touched[k % plan.n_splits]:
+        if (desc.file == NULL or not touched[k % plan.n_splits]
+                or desc.lead != k // plan.n_splits):
             continue
         if not c.cio_file_acquire(desc.file):
             raise plan.files[k].closed_error()
@@ -195,7 +197,6 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
         source.desc, source.split = desc[0], k % plan.n_splits
         source.number = ahead.n_split_sources[source.split]
         ahead.n_split_sources[source.split] += 1
-        source.item = plan.ops[k // plan.n_splits].item
         ahead.n_sources += 1
     return 0
 
@@ -298,6 +299,9 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     output.move = move_size(view.itemsize)
     output.data = <char *>view.buf
     output.uniform, output.spaced = plan.uniform, plan.spaced
+    output.whole_pixels = (
+        kind == INTERLEAVED and plan.spaced and (plan.uniform or plan.ops[0].opcode == COPY)
+        and holds_whole_pixels(plan.descs, plan.ops, plan.n_arrays, plan.n_splits))
     job.n_outputs += 1
     job.n_descs += plan.n_arrays * plan.n_splits
     if isinstance(plan, Gather):

@@ -4,9 +4,9 @@ from libc.stdint cimport int64_t
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
-    MASK, PLANAR, SKIP, ArrayDesc, BandOp, Job, Output, SampleWindow, Tile)
+    MASK, SKIP, ArrayDesc, Job, Output, SampleWindow, Tile)
 from cloudio._core.job_files cimport set_unreadable_fault, window_offset
-from cloudio._core.tiling cimport n_tiles_per_sample, read_step, row_extent
+from cloudio._core.tiling cimport is_by_array, n_tiles_per_sample, read_step, row_extent
 
 # What is done to a range of pages; returns whether any page was concerned, or an errno.
 ctypedef int (*PageAction)(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil
@@ -40,11 +40,17 @@ cdef inline int for_page_runs(const ArrayDesc *desc, Py_ssize_t height, Py_ssize
 cdef inline int for_window_pages(const Job *job, const Output *output, Py_ssize_t array,
                                  const SampleWindow *window, PageAction action) noexcept nogil:
     cdef const ArrayDesc *desc = &output.descs[array * job.n_splits + window.split]
-    cdef const BandOp *op = &output.ops[array]
+    # Those of a group of arrays are the same.
     if desc.file == NULL:
         return 0
-    return for_page_runs(desc, job.height, row_extent(desc, op.item, job.width),
-                         window_offset(desc, window), action)
+    return for_page_runs(desc, job.height, row_extent(desc, job.width),
+                         window_offset(desc, window) - desc.before, action)
+
+
+cdef inline bint is_lead(const Job *job, const Output *output, Py_ssize_t array,
+                         const SampleWindow *window, Py_ssize_t first) noexcept nogil:
+    """Whether the pages of an array are not those of one before it, from ``first`` on."""
+    return array == max(first, output.descs[array * job.n_splits + window.split].lead)
 
 
 cdef inline int evict_pages(c.cio_file *file, int64_t offset, int64_t n_bytes) noexcept nogil:
@@ -58,7 +64,7 @@ cdef inline int populate_pages(c.cio_file *file, int64_t offset, int64_t n_bytes
 
 # ---- windows of several tiles --------------------------------------------------------------------
 
-# The windows that tiles [first, last] read: of one array, or of all unless the output is PLANAR.
+# The windows that tiles [first, last] read: of one array if tiles are, else of all.
 cdef struct WindowGroup:
     const Output *output
     const SampleWindow *window
@@ -76,7 +82,7 @@ cdef inline WindowGroup group_of_tile(const Job *job, Py_ssize_t number) noexcep
         output += 1
     group.output = output
     group.array = rest // output.n_tiles
-    group.n_arrays = 1 if output.kind == PLANAR else output.n_arrays
+    group.n_arrays = 1 if is_by_array(output) else output.n_arrays
     group.first = number - rest % output.n_tiles
     group.last = group.first + output.n_tiles - 1
     return group
@@ -109,7 +115,8 @@ cdef inline void evict_group(const Job *job, const WindowGroup *group) noexcept 
     cdef Py_ssize_t k
     if group.output.kind != MASK:  # whose windows are the image's
         for k in range(group.array, group.array + group.n_arrays):
-            for_window_pages(job, group.output, k, group.window, evict_pages)
+            if is_lead(job, group.output, k, group.window, group.array):
+                for_window_pages(job, group.output, k, group.window, evict_pages)
 
 
 cdef inline void readahead_tiles(Job *job, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -126,7 +133,8 @@ cdef inline void readahead_tiles(Job *job, Py_ssize_t begin, Py_ssize_t end) noe
         sparse = job.sparse and not c.cio_is_raised(&job.absent)
         if number == group.first and group.output.kind != MASK:
             for k in range(group.array, group.array + group.n_arrays):
-                if sparse and k != group.window.patch % group.output.n_arrays:
+                if (k != group.window.patch % group.output.n_arrays if sparse
+                        else not is_lead(job, group.output, k, group.window, group.array)):
                     continue
                 if (for_window_pages(job, group.output, k, group.window, c.cio_file_readahead)
                         and c.cio_raise(&job.absent) and sparse):
@@ -143,7 +151,7 @@ cdef inline bint populate_tile(Job *job, const Tile *tile) noexcept nogil:
     cdef const Output *output = tile.output
     cdef const ArrayDesc *desc
     cdef Py_ssize_t k
-    for k in range(tile.array, tile.array + (1 if output.kind == PLANAR else output.n_arrays)):
+    for k in range(tile.array, tile.array + (1 if is_by_array(output) else output.n_arrays)):
         desc = &output.descs[k * job.n_splits + tile.window.split]
         if (desc.base != NULL and desc.file != NULL
                 and output.ops[k].opcode != SKIP

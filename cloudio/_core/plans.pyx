@@ -17,6 +17,7 @@ from cloudio._core.files cimport File
 from cloudio._core.job cimport (
     CHECK, COPY, COUNT, HISTOGRAM, INTERLEAVED, LOOK_UP, MASK, PLANAR, SCALE, SKIP, ArrayDesc,
     BandOp)
+from cloudio._core.spaced cimport find_groups
 
 # What a Gather scales to: CIO_TO_F32..
 cdef tuple FLOATS = ("float32", "float16", "bfloat16")
@@ -119,6 +120,7 @@ cdef class BasePlan:
             for s in range(self.n_splits):
                 self.add_array(a, s, rows[a][s], self.files[a * self.n_splits + s], buffers)
         self.buffers = tuple(buffers)
+        self.spaced = find_groups(self.descs, self.ops, self.n_arrays, self.n_splits)
 
     def __dealloc__(self):
         free(self.descs)
@@ -159,7 +161,6 @@ cdef class BasePlan:
             raise ValueError(f"array {a} changes its type in split {s}")
         desc.patch_step, desc.row_step = shape.patch_step, shape.row_step
         desc.col_step = shape.col_step
-        self.spaced = self.spaced or shape.col_step != shape.item
         return 0
 
     cdef int add_patches(self, Py_ssize_t a, Py_ssize_t s, Py_ssize_t n) except -1:

@@ -11,7 +11,7 @@ from cloudio._core.tiling cimport row_extent
 # One array of one split; the task has acquired its file.
 cdef struct PrefetchSource:
     ArrayDesc desc
-    Py_ssize_t split, item
+    Py_ssize_t split
     Py_ssize_t number  # among the sources of its split
 
 
@@ -45,9 +45,8 @@ cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
                     source.number != window.patch % ahead.n_split_sources[source.split])):
                 continue
             if for_page_runs(
-                    &source.desc, ahead.height,
-                    row_extent(&source.desc, source.item, ahead.width),
-                    window_offset(&source.desc, window),
+                    &source.desc, ahead.height, row_extent(&source.desc, ahead.width),
+                    window_offset(&source.desc, window) - source.desc.before,
                     c.cio_file_readahead) and sparse:
                 # The arrays that were skipped may be absent too.
                 sparse, i = False, -1

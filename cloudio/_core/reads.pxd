@@ -14,11 +14,11 @@ cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *
     cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
     cdef Py_ssize_t n_rows = job.width if window.transpose else tile.n_rows
     cdef Py_ssize_t row_bytes = row_extent(
-        desc, cursor.op.item, tile.n_rows if window.transpose else job.width)
+        desc, tile.n_rows if window.transpose else job.width)
     cdef Py_ssize_t step = read_step(desc.row_step, row_bytes)
     cdef Py_ssize_t y, n = n_rows, lead = 0
     # The cursor is at the row that is taken first, which may be the last one stored.
-    cdef int64_t offset = desc.offset + cursor.offset
+    cdef int64_t offset = desc.offset + cursor.offset - desc.before
     if window.flip_rows:
         offset -= (n_rows - 1) * desc.row_step
     if step == desc.row_step:
@@ -38,7 +38,7 @@ cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *
         if not read_range(job, tile, array, buffer + y * step, offset + y * desc.row_step,
                           row_bytes):
             return False
-    cursor.src = buffer + lead + ((n_rows - 1) * step if window.flip_rows else 0)
+    cursor.src = buffer + lead + desc.before + ((n_rows - 1) * step if window.flip_rows else 0)
     cursor.step = -step if window.flip_rows else step
     cursor.row = cursor.src
     return True

@@ -5,10 +5,10 @@ from libc.string cimport memset
 from cloudio._core cimport _csrc as c
 from cloudio._core.counts cimport count_patch
 from cloudio._core.cursors cimport (
-    clip_window, nth_tile, prefetch_row, seek_row, start_cursor, transpose_rows)
+    clip_window, load_rows, nth_tile, prefetch_row, seek_row, start_cursor, transpose_rows)
 from cloudio._core.job cimport (
-    COPY, HISTOGRAM, INTERLEAVED, LOOK_UP, PLANAR, SCALE, SKIP, BandOp, Job, Output, RowCursor,
-    Tile)
+    COPY, HISTOGRAM, INTERLEAVED, LOOK_UP, PLANAR, SCALE, SKIP, BandOp, Job, Loaded, Output,
+    RowCursor, Tile)
 from cloudio._core.pages cimport evict_finished, populate_tile, readahead_tiles
 from cloudio._core.tiling cimport cell_bytes, round_up_to_lines
 
@@ -39,7 +39,9 @@ cdef inline void process_tiles(void *context, size_t begin, size_t end, int slot
         next_cursor = start_cursor(job, &following, following.array)
         if (tile.y == 0 or number == begin) and not populate_tile(job, &tile):
             break
-        if tile.output.kind == PLANAR:
+        if tile.output.together:
+            write_together(job, &tile, scratch, &line)
+        elif tile.output.kind == PLANAR:
             write_planar(job, &tile, &cursor, &following, &next_cursor, scratch, &line)
         elif tile.output.kind == INTERLEAVED:
             write_interleaved(job, &tile, scratch, &line)
@@ -61,8 +63,6 @@ cdef inline void write_planar(
     if job.fetch != NULL and not job.fetch(
             job, tile, tile.array, cursor, scratch + job.read_offset):
         return
-    if cursor.col_step != cursor.op.item:
-        job.pick(job, tile, cursor, scratch + job.pick_offset)
     if tile.window.transpose:
         transpose_rows(job, tile, cursor, scratch)
     if cursor.op.opcode == LOOK_UP:
@@ -76,6 +76,28 @@ cdef inline void write_planar(
         seek_row(job, tile, cursor, y, scratch)
         write_row(job, tile, cursor, y, 0, job.width, tile.dst + y * tile.dst_step, job.store,
                   line)
+
+
+cdef inline void write_together(
+        Job *job, const Tile *tile, char *scratch, c.cio_line *line) noexcept nogil:
+    """Write array by array, as `write_planar`, where pixels of some lie between those of others."""
+    cdef const Output *output = tile.output
+    cdef Py_ssize_t plane = job.height * tile.dst_step, a, y
+    cdef RowCursor cursor
+    cdef Loaded loaded
+    loaded.window = NULL
+    for a in range(output.n_arrays):
+        cursor = start_cursor(job, tile, a)
+        if not load_rows(job, tile, a, &cursor, &loaded, scratch):
+            return
+        if tile.window.transpose:
+            transpose_rows(job, tile, &cursor, scratch)
+        if cursor.op.opcode == LOOK_UP:
+            clip_window(job, tile, &cursor)
+        for y in range(tile.n_rows):
+            seek_row(job, tile, &cursor, y, scratch)
+            write_row(job, tile, &cursor, y, 0, job.width,
+                      tile.dst + a * plane + y * tile.dst_step, job.store, line)
 
 
 cdef inline void write_interleaved(
@@ -95,14 +117,15 @@ cdef inline void write_interleaved(
     cdef Py_ssize_t a, y, x, width
     cdef const BandOp *op = output.ops
     cdef bint in_place = job.store == c.CIO_CACHED and not output.uniform
+    cdef Loaded loaded
+    loaded.window = NULL
+    if output.whole_pixels and not tile.window.transpose and not tile.window.flip_cols:
+        write_whole_pixels(job, tile, scratch, line)
+        return
     for a in range(n):
         cursors[a] = start_cursor(job, tile, a)
-        if job.fetch != NULL and not job.fetch(
-                job, tile, a, &cursors[a], scratch + job.read_offset + a * output.read_bytes):
+        if not load_rows(job, tile, a, &cursors[a], &loaded, scratch):
             return
-        if cursors[a].col_step != cursors[a].op.item:
-            job.pick(
-                job, tile, &cursors[a], scratch + job.pick_offset + a * output.pick_bytes)
         if tile.window.transpose:
             transpose_rows(job, tile, &cursors[a], symmetric + a * output.symmetry_bytes)
     for y in range(tile.n_rows):
@@ -135,11 +158,32 @@ cdef inline void write_interleaved(
             x += width
 
 
+cdef inline void write_whole_pixels(
+        Job *job, const Tile *tile, char *scratch, c.cio_line *line) noexcept nogil:
+    """Write rows of pixels that are stored as they are wanted, all arrays at once."""
+    cdef const Output *output = tile.output
+    cdef const BandOp *op = output.ops
+    cdef Py_ssize_t n = job.width * output.n_arrays, y
+    cdef RowCursor cursor = start_cursor(job, tile, 0)
+    if job.fetch != NULL and not job.fetch(job, tile, 0, &cursor, scratch + job.read_offset):
+        return
+    for y in range(tile.n_rows):
+        c.cio_prefetch_row(cursor.src + (y + job.rows_ahead) * cursor.step, n * op.item)
+        if output.uniform:
+            job.rows.scale[op.type][output.to][op.fills][job.store](
+                cursor.src + y * cursor.step, tile.dst + y * tile.dst_step, n, &op.affine, line)
+        else:
+            job.rows.copy[job.store](
+                cursor.src + y * cursor.step, tile.dst + y * tile.dst_step, n * op.item, line)
+
+
 cdef inline void write_mask(Job *job, const Tile *tile, char *scratch) noexcept nogil:
     """Write 1 inside the window of the first array, where all arrays hold data; 0 elsewhere."""
     cdef RowCursor cursor = start_cursor(job, tile, 0)
     cdef Py_ssize_t a, y, left, right
     cdef char *dst = tile.dst
+    cdef Loaded loaded
+    loaded.window = NULL
     clip_window(job, tile, &cursor)
     left = min(max(cursor.left, 0), job.width)
     right = max(min(cursor.right, job.width), left)
@@ -150,10 +194,8 @@ cdef inline void write_mask(Job *job, const Tile *tile, char *scratch) noexcept 
         if tile.output.ops[a].opcode == SKIP:
             continue
         cursor = start_cursor(job, tile, a)
-        if job.fetch != NULL and not job.fetch(job, tile, a, &cursor, scratch + job.read_offset):
+        if not load_rows(job, tile, a, &cursor, &loaded, scratch):
             return
-        if cursor.col_step != cursor.op.item:
-            job.pick(job, tile, &cursor, scratch + job.pick_offset)
         if tile.window.transpose:
             transpose_rows(job, tile, &cursor, scratch)
         for y in range(tile.n_rows):

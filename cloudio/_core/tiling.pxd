@@ -7,6 +7,7 @@ cdef enum:
     # Rows that are transposed together: a micro-tile has up to 16. As many are prefetched.
     SLAB = 16
     REVERSE_ROWS = 8  # rows that are reversed together
+    ROWS_TOGETHER = 8  # at least, of a tile that has them of all arrays
     # Of a block that is interleaved: with what it is made from, it fits the first level of cache.
     BLOCK_BYTES = 8192
     # Of a gap between rows that is read with them, not skipped: what a call costs.
@@ -33,11 +34,15 @@ cdef inline Py_ssize_t cut_tiles(
     Where arrays are read, about as many bytes are read at once.  A transposed tile reads as many
     columns as it has rows: whole cache lines, of few enough rows for the second level of cache.
     """
-    cdef Py_ssize_t together = 1 if output.kind == PLANAR else output.n_arrays
+    # What lies between each other's pixels is done while these are in the nearest cache.
+    output.together = output.spaced and output.kind == PLANAR
+    cdef Py_ssize_t together = 1 if is_by_array(output) else output.n_arrays
     cdef Py_ssize_t pixel = output.item * (together if output.kind == INTERLEAVED else 1)
     cdef Py_ssize_t max_rows = max(1, tile_bytes // (job.width * pixel))
+    if output.together:
+        max_rows = max(ROWS_TOGETHER, max_rows // together)
     if job.fetch != NULL:
-        if output.kind == INTERLEAVED:
+        if output.kind == INTERLEAVED or output.together:
             tile_bytes = max(tile_bytes // together, MIN_READ_BYTES)
         max_rows = max(1, tile_bytes // max_read_step(job, output, job.width))
     if output.kind == HISTOGRAM:
@@ -45,7 +50,7 @@ cdef inline Py_ssize_t cut_tiles(
     elif job.any_transpose:
         if job.fetch != NULL and reads_whole(job, output):
             max_rows = job.height
-        elif output.kind == INTERLEAVED:
+        elif output.kind == INTERLEAVED or output.together:
             max_rows = SLAB
         else:
             max_rows = min(max(max_rows, 32), 64)
@@ -74,9 +79,9 @@ cdef inline Py_ssize_t cut_tiles(
 
 
 cdef inline Py_ssize_t row_extent(
-        const ArrayDesc *desc, Py_ssize_t item, Py_ssize_t width) noexcept nogil:
-    """Bytes from the first pixel of a stored row to the end of the last."""
-    return (width - 1) * desc.col_step + item
+        const ArrayDesc *desc, Py_ssize_t width) noexcept nogil:
+    """Bytes from the first pixel of a stored row to the end of the last, of a group of arrays."""
+    return (width - 1) * desc.col_step + desc.span
 
 
 cdef inline Py_ssize_t picked_step(Py_ssize_t width, Py_ssize_t item) noexcept nogil:
@@ -94,14 +99,14 @@ cdef inline Py_ssize_t max_read_step(
     """The largest `read_step` of any array."""
     cdef Py_ssize_t k, largest = 1
     for k in range(output.n_arrays * job.n_splits):
-        largest = max(largest, read_step(output.descs[k].row_step, row_extent(
-            &output.descs[k], output.ops[k // job.n_splits].item, width)))
+        largest = max(largest, read_step(
+            output.descs[k].row_step, row_extent(&output.descs[k], width)))
     return largest
 
 
 cdef inline bint reads_whole(const Job *job, const Output *output) noexcept nogil:
     """Whether a transposed tile takes in the whole window, which is then read once."""
-    cdef Py_ssize_t together = output.n_arrays if output.kind == INTERLEAVED else 1
+    cdef Py_ssize_t together = n_arrays_per_tile(output)
     return together * job.height * max_read_step(job, output, job.width) <= MAX_TRANSPOSED_BYTES
 
 
@@ -133,14 +138,20 @@ cdef inline Py_ssize_t tile_read_bytes(const Output *output) noexcept nogil:
 
 cdef inline Py_ssize_t tile_pick_bytes(const Output *output) noexcept nogil:
     """Bytes of scratch that a tile picks to."""
-    return output.pick_bytes * n_arrays_per_tile(output)
+    # Twice: of a group of arrays, other channels are written too if they are not more.
+    return 2 * output.pick_bytes * n_arrays_per_tile(output)
+
+
+cdef inline bint is_by_array(const Output *output) noexcept nogil:
+    """Whether a tile has the rows of one array, not of all."""
+    return output.kind == PLANAR and not output.together
 
 
 cdef inline Py_ssize_t n_arrays_per_tile(const Output *output) noexcept nogil:
     """Arrays whose rows a tile needs at once."""
-    return output.n_arrays if output.kind in (INTERLEAVED, HISTOGRAM) else 1
+    return 1 if is_by_array(output) or output.kind == MASK else output.n_arrays
 
 
 cdef inline Py_ssize_t n_tiles_per_sample(const Output *output) noexcept nogil:
     """Tiles of one sample."""
-    return output.n_tiles * (output.n_arrays if output.kind == PLANAR else 1)
+    return output.n_tiles * (output.n_arrays if is_by_array(output) else 1)

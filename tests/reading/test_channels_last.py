@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from builders import SMALL
 from hypothesis import given, settings
-from oracle import same_bits
+from oracle import orient, same_bits
 from profiles import scaled
 from reads import COUNTS, Arrays, check_batch, read_as_asked, requests
 
 import cloudio
+from cloudio import Band, Layout, Window
 from cloudio.reading import scan
 
 # Of each file: its channels, and which array each of them is. Some are no array, and some arrays
@@ -98,6 +99,62 @@ def test_numbers_as_stored_are_read(dataset, roots):
         assert same_bits(image, wanted)
 
 
+# Which channels are read: all, in and against their order, few of many, and some twice.
+CHOICES = [
+    lambda n: range(n),
+    lambda n: range(n)[::-1],
+    lambda n: [n - 1, 0],
+    lambda n: [*range(n // 2, n), *range(n // 2)],
+    lambda n: [0, 0, n - 1, n - 1, 0],
+]
+
+
+@pytest.mark.parametrize("n_channels", [3, 4, 8, 13, 33])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float32"])
+def test_channels_of_one_file_are_read_together(tmp_path, isa, all_threads, dtype, n_channels):
+    side, rng = 19, np.random.default_rng(n_channels)
+    pixels = rng.integers(-100, 100, (3, side, side, n_channels)).astype(dtype)
+    np.save(tmp_path / "x.npy", pixels)
+    bands = [
+        Band(f"x{k}", "band", dtype, file="x.npy", channel=k, channels=n_channels)
+        for k in range(n_channels)
+    ]
+    bands = tuple(dataclasses.replace(band, channel_axis="last") for band in bands)
+    layout = Layout("x", (side, side), Window(0, 0, side, side), bands)
+    stored = dtype if dtype in ("uint8", "uint16", "int16") else "float32"
+    for io in ("mmap", "pread"):
+        ds = cloudio.open(tmp_path, layout=layout, io=io)
+        for k, choose in enumerate(CHOICES):
+            channels = [*choose(n_channels)]
+            for order, to in (("NCHW", "float32"), ("NHWC", "float32"), ("NHWC", stored)):
+                reader = ds.reader(
+                    [f"x{c}" for c in channels], size=17, layout=order, dtype=to, evict=k == 1
+                )
+                symmetry = [k, (k + 3) % 8, (2 * k) % 8]
+                image = reader.read([2, 0, 1], (2, 1), symmetry).image
+                wanted = np.moveaxis(pixels[[2, 0, 1], 2:, 1:18][..., channels], -1, 1)
+                wanted = np.stack(
+                    [
+                        np.stack([orient(band, s) for band in sample])
+                        for sample, s in zip(wanted, symmetry, strict=True)
+                    ]
+                )
+                wanted = wanted if order == "NCHW" else np.moveaxis(wanted, 1, -1)
+                assert same_bits(image, np.ascontiguousarray(wanted, to))
+
+
+def test_channels_of_one_array_in_memory_are_gathered_together(isa):
+    pixels = np.random.default_rng(0).integers(0, 9999, (3, 20, 21, 13)).astype("u2")
+    bands = [pixels[..., k] for k in range(13)]
+    image = cloudio.gather(bands, [2, 0], size=(19, 17), origin=(1, 4), layout="NHWC")
+    assert same_bits(image, pixels[[2, 0], 1:, 4:].astype("f4"))
+    mixed = [*bands[3:11], np.ascontiguousarray(bands[0]), bands[11]]
+    scale = np.arange(1, 11)
+    image = cloudio.gather(mixed, [1, 1], scale=scale)
+    wanted = np.stack([band[[1, 1]].astype("f4") * s for band, s in zip(mixed, scale, strict=True)])
+    assert same_bits(image, np.ascontiguousarray(np.moveaxis(wanted.astype("f4"), 0, 1)))
+
+
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")
 def test_a_channel_is_a_view_of_its_file(roots):
     ds = cloudio.open(roots[1], layout=LAST).split("test")
@@ -132,7 +189,7 @@ def test_pages_read_ahead_and_evicted_are_those_of_the_channels(roots, io):
 @pytest.mark.parametrize("whole", [True, False])
 def test_counts_and_checksums_are_those_of_packed_arrays(dataset, roots, whole):
     packed = cloudio.open(roots[0], layout=SMALL)
-    for name in CHANNELS:
+    for name in ("L1C_B4", "S1_VH", "EXTRA_count", "LABEL_sc"):
         lut = None
         if SMALL.band(name).kind == "label":
             lut = np.arange(256, dtype=np.uint8) % 5
