@@ -12,7 +12,7 @@ from profiles import scaled
 from residents import soon
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc of commands")
-NAMES = ["info", "show", "stats", "verify --manifest", "synth", "bench"]
+NAMES = ["info", "show", "stats", "verify --manifest", "synth", "unpack", "bench"]
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,8 @@ def data(tmp_path_factory):
 def test_an_interrupted_command_leaves_nothing_and_says_nothing(name, number, data):
     if name == "show":
         pytest.importorskip("matplotlib")
+    if name == "unpack":
+        pytest.importorskip("rasterio", reason="GeoTIFFs need cloudio[rasterio]")
     drawn = random.Random(f"{name} {number}")
     for _ in range(scaled(2, 10)):
         delay = drawn.random() * 0.8

@@ -44,6 +44,7 @@ COMMANDS = {
     "verify": ["verify", "data/set", "--threads", "2", "--fail-on", "never"],
     "verify --manifest": ["verify", "data/set", "--manifest", "whole.json", "--fail-on", "never"],
     "synth": ["synth", "whole", "--patches", "train=1"],
+    "unpack": ["unpack", "data/set", "whole", "--arrays", "rgb", "S1_VV", "manual_hq"],
     "bench": ["bench", "data/small", "--rounds", "1"],
     "bench --cold": ["bench", "data/small", "--cold", "--rounds", "1"],
     "bench --train": "bench data/small --train --rounds 1 --batch 2 --size 8 --compute 1".split(),

@@ -1,5 +1,6 @@
 """GeoTIFFs, written by rasterio."""
 
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ COMPRESSIONS = "deflate", "lzw", "zstd"
 # A file up to this many pixels is one strip per band; larger ones have tiles.
 _MOST_STRIP = 1 << 20
 TILE = 256
+# What GDAL keeps of blocks, in MB, where nobody says: its own default is 5 % of the memory.
+_OPTIONS = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 64}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def encode(
 ) -> bytes:
     """Return the bytes of a GeoTIFF with some pixels (channel, row, column)."""
     rasterio = need_rasterio()
-    with rasterio.Env(), rasterio.io.MemoryFile() as file:
+    with rasterio.Env(**_OPTIONS), rasterio.io.MemoryFile() as file:
         with _writer(file.name, content, pixels.shape[1:], place, options) as writer:
             writer.write(pixels)
         return bytes(file.getbuffer())
@@ -75,7 +78,7 @@ def scene_file(
     """Give a GeoTIFF that is open for writing; a large one is a BigTIFF."""
     rasterio = need_rasterio()
     more = {"num_threads": n_threads} if n_threads > 1 and options.compress else {}
-    with rasterio.Env():
+    with rasterio.Env(**_OPTIONS):
         writer = _writer(str(path.absolute()), content, shape, place, options, tiled=True, **more)
         with writer:
             yield writer
@@ -86,7 +89,7 @@ def open_scene(path: Path) -> Iterator[Any]:
     """Give a GeoTIFF that is open for reading."""
     rasterio = need_rasterio()
     _ignore_missing_transforms(rasterio)
-    with rasterio.Env(), rasterio.io.DatasetReader(str(path.absolute())) as reader:
+    with rasterio.Env(**_OPTIONS), rasterio.io.DatasetReader(str(path.absolute())) as reader:
         yield reader
 
 

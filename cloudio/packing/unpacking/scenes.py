@@ -80,8 +80,8 @@ class Tiling:
             down, across = (rows[part[0]] - top - bottom) ** 2, (cols[part[1]] - left - right) ** 2
             distance = down[:, None] + across
             closer = distance < nearest[part]
-            nearest[part][closer] = distance[closer]
-            owners[part][closer] = tile
+            np.copyto(nearest[part], distance, where=closer)
+            np.copyto(owners[part], tile, where=closer)
         return owners
 
     @property
