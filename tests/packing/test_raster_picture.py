@@ -147,6 +147,18 @@ def test_pictures_that_end_early_are_errors(tmp_path, suffix):
                 raster.read()
 
 
+def test_a_jpeg_that_ends_early_is_an_error_of_gdal_too(tmp_path):
+    pytest.importorskip("rasterio", reason="needs cloudio[rasterio]")
+    path = tmp_path / "a.jpg"
+    Image.fromarray(random_pixels(1, (64, 64), "uint8")).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with (
+        open_raster(path, engine="gdal") as raster,
+        pytest.raises(cloudio.ReadError, match="Premature end"),
+    ):
+        raster.read()
+
+
 def test_a_changed_byte_of_a_png_is_an_error(tmp_path):
     path = tmp_path / "a.png"
     Image.fromarray(random_pixels(1, (64, 64), "uint8")).save(path)

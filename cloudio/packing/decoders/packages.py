@@ -23,7 +23,7 @@ def find_package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0]:
+        if error.name not in (name, name.partition(".")[0]):
             raise
         return None
 

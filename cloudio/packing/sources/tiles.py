@@ -133,7 +133,9 @@ class TiledSource:
         """Return how many rows and columns of tiles scenes have."""
         rest = sizes - self._tile
         if self._pad:
-            return np.asarray(np.maximum(-(-rest // self._stride), 0) + 1)
+            # With strides beyond a tile the last one would begin outside.
+            until_covered = np.maximum(-(-rest // self._stride), 0) + 1
+            return np.asarray(np.minimum(until_covered, -(-sizes // self._stride)))
         return np.asarray(
             np.where(rest.min(axis=1, keepdims=True) < 0, 0, rest // self._stride + 1)
         )
