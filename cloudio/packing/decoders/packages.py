@@ -14,6 +14,7 @@ _EXTRAS = {
     "PIL": "pillow",
     "h5py": "hdf5",
     "zarr": "zarr",
+    "pyarrow": "parquet",
 }
 _PROJECTS = {"PIL": "pillow"}
 

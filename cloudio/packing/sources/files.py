@@ -1,0 +1,259 @@
+"""Samples whose arrays are in files: one of several channels, one for each band, and labels."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Literal, Self
+
+import numpy as np
+
+from ..._utils.paths import status_of
+from ..._utils.text import counted, escape_controls, listed, suggest
+from ...errors import RequestError
+from ..decoders import Raster, Window, open_raster
+from ..sample import ArrayInfo, Sample
+from .agreement import check_agreement
+from .channels import ArrayOptions, Role, choose_channels, read_channels
+
+
+@dataclass(frozen=True)
+class FileTable:
+    """Which files each sample has.
+
+    ``paths``: of each sample a path for each role, below the folder with ``/``, or absolute.
+    ``columns``: columns of metadata.csv.  ``columns_from`` says where these come from.
+    ``left_out``: what is no sample, and why.
+    """
+
+    roles: tuple[Role, ...]
+    paths: Sequence[tuple[str, ...]]
+    splits: Sequence[str]
+    columns: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    columns_from: Literal["field", "table"] = "field"
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+class FileSource:
+    """Samples from files below a folder; `file_source` of `matching` makes one.
+
+    It pickles to paths, and processes read it.  ``left_out`` has the samples that lack a file, each
+    with the reason.
+    """
+
+    in_threads = False
+
+    def __init__(self, root: Path, table: FileTable, options: ArrayOptions) -> None:
+        self.root, self._table, self._options = root, table, options
+        _check_take(table.roles, options)
+
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """The samples that are not packed, each with the reason."""
+        return self._table.left_out
+
+    def __len__(self) -> int:
+        return len(self._table.paths)
+
+    def name_of(self, k: int) -> str:
+        """Return the first file of a sample."""
+        return os.fspath(self.root / self._table.paths[k][0])
+
+    def split_of(self, k: int) -> str:
+        """Return the split of a sample."""
+        return self._table.splits[k]
+
+    def digest(self) -> str:
+        """Return a text that changes with the files, their sizes and times, and the options."""
+        table = self._table
+        digest = hashlib.sha256(repr((table.roles, self._options)).encode())
+        for k, paths in enumerate(table.paths):
+            states = [status_of(self.root / path) for path in paths]
+            numbers = [None if x is None else (x.st_size, x.st_mtime_ns) for x in states]
+            columns = [column[k] for column in table.columns.values()]
+            digest.update(repr((paths, numbers, table.splits[k], columns)).encode())
+        return digest.hexdigest()
+
+    def open(self, k: int) -> "OpenSample":
+        """Return the files of a sample, opened: a context manager, which reads windows too."""
+        table = self._table
+        layers: list[Layer] = []
+        with ExitStack() as opened:
+            for role, path in zip(table.roles, table.paths[k], strict=True):
+                where = self.root / path
+                raster = opened.enter_context(
+                    open_raster(where, channel_axis=self._options.channel_axis)
+                )
+                taken = [other.name for other in table.roles if other is not role]
+                layers.append(
+                    Layer(role, raster, choose_channels(role, raster, self._options, taken))
+                )
+            check_agreement(
+                [layer.raster for layer in layers], resampled=self._options.resample is not None
+            )
+            columns = {name: column[k] for name, column in table.columns.items()}
+            file = _as_text(_relative(self.root, table.paths[k][0]))
+            return OpenSample(
+                layers, self._options, file, columns, table.columns_from, opened.pop_all()
+            )
+
+    def read(self, k: int) -> Sample:
+        """Return a sample; an error names the file that cannot be read or is not as the others."""
+        with self.open(k) as sample:
+            return sample.read()
+
+    def label_names(self) -> Mapping[str, Mapping[int, str]]:
+        """Return the names of classes that ``classes`` gives, by label and code."""
+        labels = [role.name for role in self._table.roles if role.kind == "label"]
+        tables = {label: self._options.colors_of(label) for label in labels}
+        return {
+            label: dict(table.names) for label, table in tables.items() if table and table.names
+        }
+
+    def summary(self) -> list[str]:
+        """Return lines that show how files are put together, and what is left out."""
+        table = self._table
+        counts: dict[str, int] = {}
+        for split in table.splits:
+            counts[split] = counts.get(split, 0) + 1
+        lines = [", ".join(f"{split}: {counted(n, 'sample')}" for split, n in counts.items())]
+        if table.paths:
+            values = [f"{name}={column[0]}" for name, column in table.columns.items()]
+            of = f" ({listed(values)})" if values else ""
+            lines.append(f"the first sample, of {table.splits[0]}{of}:")
+            width = max(len(role.name) for role in table.roles)
+            some = list(zip(table.roles, table.paths[0], strict=True))
+            lines += [f"  {role.name:{width}}  {path}" for role, path in some[:_N_SHOWN]]
+            if (more := len(some) - _N_SHOWN) > 0:
+                lines.append(f"  and {counted(more, 'file')} more")
+        if left := table.left_out:
+            lines.append(f"{counted(len(left), 'file')} left out:")
+            lines += [f"  {name}: {reason}" for name, reason in left[:_N_SHOWN]]
+            if (more := len(left) - _N_SHOWN) > 0:
+                lines.append(f"  and {more:,} more")
+        return [escape_controls(line) for line in lines]
+
+    def __repr__(self) -> str:
+        return f"<FileSource {self.root}: {counted(len(self), 'sample')}>"
+
+
+_N_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An opened file of a sample: what it is, and the channels that become arrays."""
+
+    role: Role
+    raster: Raster
+    channels: tuple[tuple[str, int], ...]
+
+
+class OpenSample:
+    """The opened files of a sample, and a context manager that closes them.
+
+    ``layers`` are in the order of the roles.  ``shape`` is that of the largest file, (height,
+    width): files differ in it only if ``resample`` was given.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        options: ArrayOptions,
+        file: str,
+        columns: Mapping[str, object],
+        columns_from: str,
+        opened: ExitStack,
+    ) -> None:
+        self.layers, self._options, self._opened = tuple(layers), options, opened
+        self._file, self._columns, self._columns_from = file, columns, columns_from
+        self.shape = max((layer.raster.shape for layer in layers), default=(0, 0))
+
+    def read(self, window: Window | None = None) -> Sample:
+        """Return the sample, or a window of it; the window is one of each file.
+
+        Arrays have the size of their file.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        infos: dict[str, ArrayInfo] = {}
+        for layer in self.layers:
+            if not layer.channels:
+                continue
+            some, said = read_channels(
+                layer.role, layer.raster, layer.channels, self._options, window
+            )
+            arrays |= some
+            infos |= said
+        if (take := self._options.take) is not None:
+            if lost := [name for name in take if name not in arrays]:
+                raise self._not_there(lost[0])
+            arrays = {name: arrays[name] for name in take}
+            infos = {name: infos[name] for name in take}
+        return Sample(arrays, infos, self.attributes(window))
+
+    def attributes(self, window: Window | None = None) -> dict[str, object]:
+        """Return the columns of metadata.csv; a transform is that of the window."""
+        said: dict[str, object] = {}
+        for layer in self.layers:
+            found = layer.raster.attributes_of(window)
+            place = {name: value for name, value in found.items() if name != "date"}
+            if "geotransform" in place and "geotransform" not in said:
+                said |= place
+            said = {**found, **said}
+        own = {
+            (f"{self._columns_from}_{name}" if name in said or name == "file" else name): value
+            for name, value in self._columns.items()
+        }
+        return {"file": self._file, **{name: _plain(value) for name, value in own.items()}, **said}
+
+    def _not_there(self, name: str) -> RequestError:
+        from .channels import all_names
+
+        names = [
+            each
+            for layer in self.layers
+            for each in all_names(layer.role, layer.raster, self._options)
+        ]
+        reason = f"has no array {name!r}, which take= names; it has {listed(names)}"
+        return RequestError.about(self.layers[0].raster.path, f"{reason}{suggest(name, names)}")
+
+    def close(self) -> None:
+        """Close the files."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _check_take(roles: Sequence[Role], options: ArrayOptions) -> None:
+    """Raise RequestError for a name in ``take`` that no file can have."""
+    names = [role.name for role in roles]
+    if options.take is None or any(role.kind == "image" for role in roles):
+        return
+    for name in options.take:
+        if name not in names:
+            raise RequestError(
+                f"take: there is no array {name!r}; there are {listed(names)}{suggest(name, names)}"
+            )
+
+
+def _relative(root: Path, path: str) -> str:
+    """Return a path from the folder on, with ``/``; one outside of it is absolute."""
+    where = PurePath(root / path)
+    if where.is_relative_to(root) and ".." not in PurePath(path).parts:
+        return where.relative_to(root).as_posix()
+    return where.as_posix()
+
+
+def _plain(value: object) -> object:
+    return _as_text(value) if isinstance(value, str) else value
+
+
+def _as_text(text: str) -> str:
+    """Return a text that UTF-8 can hold: bytes of a name that is not UTF-8 become escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
