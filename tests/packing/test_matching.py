@@ -305,8 +305,8 @@ def test_an_empty_folder_and_no_pattern_are_named(tmp_path):
             "has a field {band}; files of one band each are given with",
         ),
         ({"bands": "{id}.npy"}, "has no field {band}, which stands for the name of each band"),
-        ({"images": "{id}.npy", "masks": ["{id}_m.npy", "{id}_n.npy"]}, "masks has 'mask' twice"),
-        ({"images": "{id}.npy", "masks": []}, "masks is empty; leave it out"),
+        ({"images": "{id}.npy", "masks": ["x"]}, "masks=['x']; it must be a text, or a mapping"),
+        ({"images": "{id}.npy", "masks": {}}, "masks={}; it must be a text, or a mapping of names"),
         ({"images": "{id}.npy", "masks": {"m": 3}}, "masks has 'm': 3; both must be texts"),
         ({"images": "{id}.npy", "names": "ab"}, "names='ab'; it must be a list of names"),
         ({"images": "{id}.npy", "names": {"x": ["a"]}}, "names has x; of files it names the"),
@@ -315,19 +315,6 @@ def test_an_empty_folder_and_no_pattern_are_named(tmp_path):
 def test_wrong_arguments_are_named(tmp_path, options, message):
     write(tmp_path, "a.npy")
     assert message in refused(tmp_path, **options)
-
-
-def test_masks_are_named_as_on_the_command_line(tmp_path):
-    write(tmp_path, "a.npy", "a_m.npy", "a_n.npy")
-    source = file_source(
-        tmp_path,
-        images="{id}.npy",
-        masks=["{id}_m.npy", "clouds=x={id}_n.npy"][:1],
-        skip_missing=True,
-    )
-    assert list(source.read(0).arrays) == ["image", "mask"]
-    source = file_source(tmp_path, images="{id}.npy", masks=["{id}_m.npy", "clouds={id}_n.npy"])
-    assert list(source.read(0).arrays) == ["image", "mask", "clouds"]
 
 
 def test_links_are_followed_where_a_pattern_leads_and_never_in_a_circle(tmp_path):

@@ -1,8 +1,10 @@
-"""Whether the files of one sample show the same place: size, reference system and extent."""
+"""Whether the files of one sample show the same place: reference system and transform."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+
+import numpy as np
 
 from ...errors import RequestError
 from ..decoders import Raster
@@ -10,42 +12,26 @@ from ..decoders.packages import find_package
 
 # Programs round coordinates; a thousandth of a pixel moves no pixel.
 _TOLERANCE = 1e-3
-_ADVICE = "resample='nearest' (--resample nearest) repeats the pixels of coarser bands"
 
 
-def check_agreement(rasters: Sequence[Raster], *, resampled: bool) -> None:
-    """Raise RequestError, which names both files, unless all files show the same pixels.
+def check_agreement(rasters: Sequence[Raster]) -> None:
+    """Raise RequestError, which names two files, unless files of one size show the same pixels.
 
-    What a file does not say is not compared.  With ``resampled`` sizes may differ, if the files
-    show the same extent.
+    What a file does not say is not compared.
     """
-    if not rasters:
-        return
-    first = rasters[0]
-    for other in rasters[1:]:
-        if other.shape != first.shape and not resampled:
-            (h, w), (height, width) = first.shape, other.shape
-            sizes = f"{h} x {w} pixels", f"{height} x {width} pixels"
-            raise _differ(first, other, "", *sizes, f"; {_ADVICE}")
     placed = [raster for raster in rasters if raster.georeference.crs is not None]
     for other in placed[1:]:
-        one, two = placed[0].georeference.crs, other.georeference.crs
-        if one != two and not _are_same(str(one), str(two)):
-            raise _differ(placed[0], other, "crs ", _short(one), _short(two))
+        one, two = str(placed[0].georeference.crs), str(other.georeference.crs)
+        if one != two and not _are_same(one, two):
+            raise _differ(placed[0], other, "crs", _short(one), _short(two))
     placed = [raster for raster in rasters if raster.georeference.transform is not None]
     for other in placed[1:]:
-        _check_extent(placed[0], other)
-
-
-def _check_extent(first: Raster, other: Raster) -> None:
-    """Raise RequestError unless the corners of two files are the same."""
-    one, two = _corners(first), _corners(other)
-    pixel = min(_pixel(first), _pixel(other))
-    if any(abs(a - b) > _TOLERANCE * pixel for a, b in zip(one, two, strict=True)):
-        if first.shape == other.shape:
+        first = placed[0]
+        pixel = min(_pixel(first), _pixel(other))
+        differences = np.subtract(_corners(first), _corners(other))
+        if np.abs(differences).max() > _TOLERANCE * pixel:
             transforms = (_numbers(x.georeference.transform) for x in (first, other))
-            raise _differ(first, other, "geotransform ", *transforms)
-        raise _differ(first, other, "corners at ", _numbers(one), _numbers(two))
+            raise _differ(first, other, "geotransform", *transforms)
 
 
 def _corners(raster: Raster) -> tuple[float, ...]:
@@ -66,9 +52,8 @@ def _numbers(values: Sequence[float] | None) -> str:
     return " ".join(repr(float(x)) for x in values or ())
 
 
-def _short(crs: str | None) -> str:
-    text = str(crs)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _short(crs: str) -> str:
+    return crs if len(crs) <= 60 else f"{crs[:57]}..."
 
 
 @lru_cache(256)
@@ -82,11 +67,9 @@ def _are_same(one: str, two: str) -> bool:
     return False
 
 
-def _differ(
-    first: Raster, other: Raster, what: str, one: str, two: str, advice: str = ""
-) -> RequestError:
+def _differ(first: Raster, other: Raster, what: str, one: str, two: str) -> RequestError:
     return RequestError.about(
         other.path,
-        f"has {what}{two}, but {first.path} of the same sample has {what}{one}; the files of a "
-        f"sample must show the same pixels{advice}",
+        f"has {what} {two}, but {first.path} of the same sample has {what} {one}; the files of a "
+        "sample must show the same pixels",
     )

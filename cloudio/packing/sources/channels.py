@@ -1,6 +1,7 @@
 """The channels of a file that become arrays, their names and their pixels."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -49,7 +50,7 @@ class ArrayOptions:
 
 
 def choose_channels(
-    role: Role, raster: Raster, options: ArrayOptions, taken: Sequence[str]
+    role: Role, raster: Raster, options: ArrayOptions, taken: Collection[str]
 ) -> tuple[tuple[str, int], ...]:
     """Return the arrays of a file: each name with its channel.
 
@@ -107,7 +108,7 @@ def _given_names(raster: Raster, names: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _own_names(
-    role: Role, raster: Raster, options: ArrayOptions, taken: Sequence[str]
+    role: Role, raster: Raster, options: ArrayOptions, taken: Collection[str]
 ) -> list[tuple[str, int]]:
     """Return channels with their own names; RequestError for those that hold no data."""
     pairs = _data_names(role, raster, taken)
@@ -116,8 +117,8 @@ def _own_names(
             continue
         if options.take is None:
             raise RequestError.about(raster.path, _no_data_message(raster, pairs, k))
-        if channel.meaning not in taken:
-            pairs.append((channel.meaning, k))
+        if (name := channel.name or channel.meaning) not in taken:
+            pairs.append((name, k))
     if role.kind == "band" and len(pairs) > 1 and options.take is None:
         raise RequestError.about(
             raster.path,
@@ -127,7 +128,7 @@ def _own_names(
     return pairs
 
 
-def _data_names(role: Role, raster: Raster, taken: Sequence[str]) -> list[tuple[str, int]]:
+def _data_names(role: Role, raster: Raster, taken: Collection[str]) -> list[tuple[str, int]]:
     """Return the channels that hold data, with the names that the file gives, or numbered ones."""
     data = [k for k, channel in enumerate(raster.channels) if channel.meaning not in _NO_DATA]
     names = [raster.channels[k].name for k in data]
@@ -158,9 +159,10 @@ def _no_data_message(raster: Raster, pairs: Sequence[tuple[str, int]], k: int) -
         "mask": "a mask beside its bands, which says where pixels are valid",
     }[raster.channels[k].meaning]
     names = {k: name for name, k in pairs}
-    given = ",".join(names.get(n, LEFT_OUT) for n in range(len(raster.channels)))
+    given = [names.get(n, LEFT_OUT) for n in range(len(raster.channels))]
     return (
-        f"has {what} and is no band; leave it out with names={given.split(',')} (--names {given})"
+        f"has {what} and is no band; leave it out with names={given} (--names "
+        f"{shlex.join(given)}). If it is a band, name it there"
     )
 
 

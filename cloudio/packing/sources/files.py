@@ -16,7 +16,8 @@ from ...errors import RequestError
 from ..decoders import Raster, Window, open_raster
 from ..sample import ArrayInfo, Sample
 from .agreement import check_agreement
-from .channels import ArrayOptions, Role, choose_channels, read_channels
+from .channels import ArrayOptions, Role, all_names, choose_channels, read_channels
+from .resampling import to_one_grid
 
 
 @dataclass(frozen=True)
@@ -78,26 +79,24 @@ class FileSource:
 
     def open(self, k: int) -> "OpenSample":
         """Return the files of a sample, opened: a context manager, which reads windows too."""
-        table = self._table
-        layers: list[Layer] = []
+        table, options = self._table, self._options
         with ExitStack() as opened:
-            for role, path in zip(table.roles, table.paths[k], strict=True):
-                where = self.root / path
-                raster = opened.enter_context(
-                    open_raster(where, channel_axis=self._options.channel_axis)
+            rasters = [
+                opened.enter_context(
+                    open_raster(self.root / path, channel_axis=options.channel_axis)
                 )
-                taken = [other.name for other in table.roles if other is not role]
-                layers.append(
-                    Layer(role, raster, choose_channels(role, raster, self._options, taken))
-                )
-            check_agreement(
-                [layer.raster for layer in layers], resampled=self._options.resample is not None
-            )
+                for path in table.paths[k]
+            ]
+            rasters = to_one_grid(rasters, options.resample)
+            check_agreement(rasters)
+            names = [role.name for role in table.roles]
+            layers = [
+                Layer(role, raster, choose_channels(role, raster, options, {*names} - {role.name}))
+                for role, raster in zip(table.roles, rasters, strict=True)
+            ]
             columns = {name: column[k] for name, column in table.columns.items()}
             file = _as_text(_relative(self.root, table.paths[k][0]))
-            return OpenSample(
-                layers, self._options, file, columns, table.columns_from, opened.pop_all()
-            )
+            return OpenSample(layers, options, file, columns, table.columns_from, opened.pop_all())
 
     def read(self, k: int) -> Sample:
         """Return a sample; an error names the file that cannot be read or is not as the others."""
@@ -154,8 +153,8 @@ class Layer:
 class OpenSample:
     """The opened files of a sample, and a context manager that closes them.
 
-    ``layers`` are in the order of the roles.  ``shape`` is that of the largest file, (height,
-    width): files differ in it only if ``resample`` was given.
+    ``layers`` are in the order of the roles.  ``shape`` is that of the finest file, (height,
+    width), to which all others are brought.
     """
 
     def __init__(
@@ -169,13 +168,10 @@ class OpenSample:
     ) -> None:
         self.layers, self._options, self._opened = tuple(layers), options, opened
         self._file, self._columns, self._columns_from = file, columns, columns_from
-        self.shape = max((layer.raster.shape for layer in layers), default=(0, 0))
+        self.shape = layers[0].raster.shape
 
     def read(self, window: Window | None = None) -> Sample:
-        """Return the sample, or a window of it; the window is one of each file.
-
-        Arrays have the size of their file.
-        """
+        """Return the sample, or a window of it."""
         arrays: dict[str, np.ndarray] = {}
         infos: dict[str, ArrayInfo] = {}
         for layer in self.layers:
@@ -209,8 +205,6 @@ class OpenSample:
         return {"file": self._file, **{name: _plain(value) for name, value in own.items()}, **said}
 
     def _not_there(self, name: str) -> RequestError:
-        from .channels import all_names
-
         names = [
             each
             for layer in self.layers

@@ -22,7 +22,7 @@ def file_source(
     *,
     images: str | None = None,
     masks: Named | None = None,
-    bands: Named | None = None,
+    bands: Named | Sequence[str] | None = None,
     table: str | Path | None = None,
     names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     take: Sequence[str] | None = None,
@@ -42,10 +42,9 @@ def file_source(
         The pattern of files of several channels, such as ``"{split}/images/{id}.tif"``: `Pattern`
         tells what it can have.  The fields are columns of the metadata, and ``{split}`` is the
         split.  With ``table`` the column of their paths, by default ``image``.
-    masks : str, sequence or mapping of str, optional
-        The pattern of labels, which are called ``mask``; or a mapping of names to patterns.  A
-        sequence has texts ``NAME=PATTERN`` or ``PATTERN``, as on the command line.  With ``table``
-        columns; the default is ``mask`` if there is one.
+    masks : str or mapping of str, optional
+        The pattern of labels, which are called ``mask``; or a mapping of names to patterns.  With
+        ``table`` columns; the default is ``mask`` if there is one.
     bands : str, sequence or mapping of str, optional
         A pattern with ``{band}``, or several, of files of one band each; or a mapping of bands to
         patterns.  With ``table`` columns, which name the bands, or a mapping of bands to columns.
@@ -129,7 +128,7 @@ def _channel_names(
 
 
 def _patterns(
-    root: Path, images: str | None, masks: Named | None, bands: Named | None
+    root: Path, images: str | None, masks: Named | None, bands: Named | Sequence[str] | None
 ) -> list[FilePattern]:
     """Return the patterns with their roles; RequestError if they cannot make samples."""
     found: list[FilePattern] = []
@@ -146,7 +145,7 @@ def _patterns(
             found.append(FilePattern(pattern, None))
     if not found:
         raise _no_patterns(root)
-    for name, text in named("masks", masks, MASK).items():
+    for name, text in (named("masks", masks, MASK) if masks is not None else {}).items():
         what = "masks" if name == MASK else f"masks[{name!r}]"
         found.append(FilePattern(Pattern(text, what), Role(name, "label")))
     for each in found:

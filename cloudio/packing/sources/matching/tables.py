@@ -26,7 +26,7 @@ def pair_rows(
     path: Path,
     images: str | None,
     masks: Named | None,
-    bands: Named | None,
+    bands: Named | Sequence[str] | None,
     *,
     split: str,
     skip_missing: bool,
@@ -80,7 +80,11 @@ def pair_rows(
 
 
 def _roles(
-    path: Path, columns: Columns, images: str | None, masks: Named | None, bands: Named | None
+    path: Path,
+    columns: Columns,
+    images: str | None,
+    masks: Named | None,
+    bands: Named | Sequence[str] | None,
 ) -> list[tuple[Role, str]]:
     """Return the roles of files, each with its column; RequestError if one is not there."""
     found: list[tuple[Role, str]] = []
