@@ -42,11 +42,12 @@ class SourceOptions:
     resample: Literal["nearest"] | None
     crop: Literal["valid"] | int | tuple[int, int] | None
     key: str | None
+    nodata: Mapping[str, float]
 
     def given(self) -> dict[str, Any]:
         """Return the arguments that the caller has given, without the split."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        del values["split"]
+        del values["split"], values["nodata"]
         return {name: value for name, value in values.items() if value not in (None, False, {})}
 
     def refuse(self, what: str, *allowed: str) -> None:
@@ -131,9 +132,31 @@ def _of_path(path: Path, options: SourceOptions) -> Source:
         raise not_found(path, "folder or file")
     if options.dataset is not None or container_kind(path) is not None:
         return _of_container(path, options)
+    if any(getattr(options, name) is not None for name in ("images", "masks", "bands", "table")):
+        return _of_files(path, options)
     from .sources.recognize import open_given
 
     return _of_dataset(open_given(path), options)
+
+
+def _of_files(path: Path, options: SourceOptions) -> Source:
+    from .sources.matching.source import file_source
+    from .sources.tiles import TiledSource
+
+    own = (
+        *("images", "masks", "bands", "table", "names", "take", "classes", "channel_axis"),
+        *("skip_missing", "resample"),
+    )
+    cut = "stride", "min_valid", "pad"
+    options.refuse("files", *own, *cut, "tile")
+    files = file_source(path, split=options.split, **{key: getattr(options, key) for key in own})
+    if options.tile is not None:
+        given = {key: getattr(options, key) for key in cut}
+        return TiledSource(files, options.tile, nodata=options.nodata, **given)
+    for name in cut:
+        if name in options.given():
+            raise RequestError(f"{name}= is for tiles; give tile= (--tile) too")
+    return files
 
 
 def _of_container(path: Path, options: SourceOptions) -> Source:

@@ -211,6 +211,7 @@ def pack(
         resample=resample,
         crop=crop,
         key=key,
+        nodata=choices.nodata,
     )
     check_new_folder(dest)
     source = choose_source(samples, options)

@@ -125,10 +125,20 @@ class ChosenSource:
     def label_names(self) -> Mapping[str, Mapping[int, str]]:
         return self._source.label_names()
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """What the source has left out before it is read, with the reasons."""
+        return tuple(getattr(self._source, "left_out", ()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of what is packed."""
+        return tuple(getattr(self._source, "notes", ()))
+
     def summary(self) -> list[str]:
-        """Return how the source puts samples together, if it says that."""
-        summary = getattr(self._source, "summary", None)
-        return [] if summary is None else list(summary())
+        """Return how the source puts samples together, if it says that, and its notes."""
+        summary = getattr(self._source, "summary", list)
+        return [*summary(), *self.notes]
 
 
 def _check_names(arrays: Iterable[str], choices: Choices) -> None:

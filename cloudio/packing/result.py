@@ -25,6 +25,8 @@ class PackResult:
         The bytes of all arrays.
     left_out : tuple of (str, str)
         The samples that are not in it, each with the reason.
+    notes : tuple of str
+        What is not packed of scenes that are cut into tiles.
     seconds : float
         How long it took.
     """
@@ -33,6 +35,7 @@ class PackResult:
     patches: Mapping[str, int]
     n_bytes: int
     left_out: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
     seconds: float
 
     def __str__(self) -> str:
@@ -40,6 +43,7 @@ class PackResult:
         lines = [
             f"{self.path}: {splits} patches, {gigabytes(self.n_bytes)} GB, in {self.seconds:.1f} s"
         ]
+        lines += self.notes
         if self.left_out:
             lines.append(f"{counted(len(self.left_out), 'sample')} left out:")
             lines += [f"  {name}: {reason}" for name, reason in self.left_out[:_N_SHOWN]]
@@ -53,11 +57,13 @@ def summarize(
     plan: Plan,
     kept: Mapping[str, np.ndarray],
     left_out: tuple[tuple[str, str], ...],
+    notes: tuple[str, ...],
     seconds: float,
 ) -> PackResult:
     """Return the result for the samples that were kept, by split."""
     patches = {split: len(samples) for split, samples in kept.items() if len(samples)}
-    return PackResult(path, patches, sum(patches.values()) * plan.patch_bytes, left_out, seconds)
+    n_bytes = sum(patches.values()) * plan.patch_bytes
+    return PackResult(path, patches, n_bytes, left_out, notes, seconds)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..._utils.progress import progress_bar
 from ...errors import RequestError, WriteError
 from ...layouts.layout import Layout
 from ..plan import Plan
+from ..planning import ChosenSource
 from ..result import PackResult, summarize
 from ..sample import Source
 from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
@@ -33,7 +34,7 @@ class Options:
     hints: Layout | None = None
 
 
-def pack_source(source: Source, plan: Plan, dest: Path, options: Options) -> PackResult:
+def pack_source(source: ChosenSource, plan: Plan, dest: Path, options: Options) -> PackResult:
     """Pack the samples of a source; a resumed run does not read again what is packed."""
     start = time.perf_counter()
     rows = Rows.of(source)
@@ -54,7 +55,8 @@ def pack_source(source: Source, plan: Plan, dest: Path, options: Options) -> Pac
         finally:
             files.close()
         left_out = tuple((source.name_of(k), why) for k, why in sorted(state.left_out.items()))
-    return summarize(dest, plan, kept, left_out, time.perf_counter() - start)
+    left_out = (*source.left_out, *left_out)
+    return summarize(dest, plan, kept, left_out, source.notes, time.perf_counter() - start)
 
 
 def _pack(

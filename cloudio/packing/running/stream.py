@@ -40,7 +40,7 @@ def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) 
         finally:
             files.close()
         left_out = tuple((f"sample {k}", why) for k, why in sorted(state.left_out.items()))
-    return summarize(dest, plan, kept, left_out, time.perf_counter() - start)
+    return summarize(dest, plan, kept, left_out, (), time.perf_counter() - start)
 
 
 def _pack(
