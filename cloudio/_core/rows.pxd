@@ -168,7 +168,8 @@ cdef inline void write_whole_pixels(
     if job.fetch != NULL and not job.fetch(job, tile, 0, &cursor, scratch + job.read_offset):
         return
     for y in range(tile.n_rows):
-        c.cio_prefetch_row(cursor.src + (y + job.rows_ahead) * cursor.step, n * op.item)
+        if y + job.rows_ahead < tile.n_rows or output.descs.file != NULL:
+            c.cio_prefetch_row(cursor.src + (y + job.rows_ahead) * cursor.step, n * op.item)
         if output.uniform:
             job.rows.scale[op.type][output.to][op.fills][job.store](
                 cursor.src + y * cursor.step, tile.dst + y * tile.dst_step, n, &op.affine, line)

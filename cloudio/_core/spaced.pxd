@@ -119,6 +119,8 @@ cdef inline bint load_spaced(Job *job, const Tile *tile, Py_ssize_t array, RowCu
 cdef inline void prefetch_spaced(
         const Job *job, const ArrayDesc *desc, const Loaded *loaded, Py_ssize_t y,
         Py_ssize_t n_rows, Py_ssize_t width) noexcept nogil:
-    if desc.col_step > 0 and job.rows_ahead > 0:
+    # Past the tile are rows of the next one; past an array in memory there may be no address.
+    if desc.col_step > 0 and job.rows_ahead > 0 and (
+            desc.file != NULL or y + job.rows_ahead < n_rows):
         c.cio_prefetch_row(
             loaded.src + (y + job.rows_ahead) * loaded.step, width * desc.col_step)

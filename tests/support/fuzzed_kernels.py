@@ -38,7 +38,7 @@ REFUSALS = (
     AttributeError,
 )
 HUGE = (2**31 - 1, 2**31, 2**62, 2**63 - 1, -(2**63), 2**63, -1, 0, 1, 2**40)
-N, H, W = 5, 12, 16
+N, H, W, C = 5, 12, 16, 9
 DTYPES = ("uint8", "int8", "int16", "uint16", "float32")
 C_TYPES = {
     "uint8": ctypes.c_uint8, "int8": ctypes.c_int8, "int16": ctypes.c_int16,
@@ -119,11 +119,16 @@ class Fuzzer:
         self.folder = Path(folder)
         numbers = np.random.default_rng(seed)
         self.values = {dtype: numbers.integers(0, 120, (N, H, W)).astype(dtype) for dtype in DTYPES}
+        # The same types with nine channels in each pixel.
+        self.pixels = {
+            dtype: numbers.integers(0, 120, (N, H, W, C)).astype(dtype) for dtype in DTYPES
+        }
         for dtype, values in self.values.items():
             values.tofile(self.folder / f"{dtype}.dat")
+            self.pixels[dtype].tofile(self.folder / f"{dtype}-pixels.dat")
         self.open = {
             (dtype, mapped): self.file(dtype, mapped)
-            for dtype in DTYPES
+            for dtype in (*DTYPES, *(f"{dtype}-pixels" for dtype in DTYPES))
             for mapped in (True, False)
         }
         self.n_right = self.n_refused = 0
@@ -171,7 +176,9 @@ class Fuzzer:
     def plane(self, dtype):
         """An array as one split has it, its file, and what it holds."""
         values = self.values[dtype]
-        form = self.rng.randrange(9)
+        form = self.rng.randrange(14)
+        if form > 8:
+            return self.channel(dtype, form)
         if form == 0:
             return in_ctypes(values), None, values
         if form == 1:
@@ -187,12 +194,29 @@ class Fuzzer:
             return spec, self.open[dtype, form == 4], values
         return values, None, values
 
+    def channel(self, dtype, form):
+        """One of the channels of pixels, in memory or in a file."""
+        pixels, k = self.pixels[dtype], self.rng.randrange(C)
+        values, item = pixels[..., k], pixels.itemsize
+        if form == 9:
+            step = self.one_of(-3, -1, 2, 5)
+            wide = np.repeat(self.values[dtype], abs(step), 2)[:, :, ::step]
+            return wide, None, wide
+        if form > 11:
+            return values, None, values
+        strides = tuple(C * item * n for n in (H * W, W, 1))
+        spec = values.dtype.char, k * item, (N, H, W), strides
+        return spec, self.open[f"{dtype}-pixels", form == 10], values
+
     def bad_plane(self, dtype):
         """An array that no plan may take, or whose sizes are only claimed."""
         values, file = self.values[dtype], self.open[dtype, self.one_of(True, False)]
         item = values.itemsize
         huge = self.one_of(*HUGE)
         spec = [values.dtype.char, 0, [N, H, W], [H * W * item, W * item, item]]
+        if self.rng.random() < 0.3:  # the last channel, and what lies past it
+            file = self.open[f"{dtype}-pixels", self.one_of(True, False)]
+            spec[1], spec[3] = (C - 1) * item, [C * item * n for n in (H * W, W, 1)]
         form = self.rng.randrange(9)
         if form == 0:
             spec[1] = huge
