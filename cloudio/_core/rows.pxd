@@ -168,7 +168,7 @@ cdef inline void write_whole_pixels(
     if job.fetch != NULL and not job.fetch(job, tile, 0, &cursor, scratch + job.read_offset):
         return
     for y in range(tile.n_rows):
-        if y + job.rows_ahead < tile.n_rows or output.descs.file != NULL:
+        if tile.y + y + job.rows_ahead < job.height:
             c.cio_prefetch_row(cursor.src + (y + job.rows_ahead) * cursor.step, n * op.item)
         if output.uniform:
             job.rows.scale[op.type][output.to][op.fills][job.store](

@@ -6,7 +6,7 @@ from cloudio._core cimport _csrc as c
 from cloudio._core.cursors cimport read_buffer
 from cloudio._core.job cimport (
     MASK, ArrayDesc, BandOp, Job, Loaded, Output, RowCursor, Tile)
-from cloudio._core.tiling cimport n_arrays_per_tile, picked_step
+from cloudio._core.tiling cimport n_arrays_per_tile, picked_step, row_extent
 
 cdef enum:
     VECTOR = 16  # bytes; fewer channels are picked one by one
@@ -99,7 +99,7 @@ cdef inline bint load_spaced(Job *job, const Tile *tile, Py_ssize_t array, RowCu
                 and desc.n_members > 1 and desc.span >= VECTOR):
             loaded.planes = planes
             for y in range(n_rows):
-                prefetch_spaced(job, desc, loaded, y, n_rows, width)
+                prefetch_spaced(job, tile, desc, loaded, y)
                 job.rows.transpose[cursor.op.move](
                     loaded.src + y * loaded.step, desc.col_step, planes + y * step,
                     output.pick_bytes, width, desc.span // item)
@@ -107,7 +107,7 @@ cdef inline bint load_spaced(Job *job, const Tile *tile, Py_ssize_t array, RowCu
         cursor.src = loaded.planes + desc.before // item * output.pick_bytes
     else:
         for y in range(n_rows):
-            prefetch_spaced(job, desc, loaded, y, n_rows, width)
+            prefetch_spaced(job, tile, desc, loaded, y)
             job.rows.pick[cursor.op.move](
                 loaded.src + desc.before + y * loaded.step, desc.col_step, planes + y * step,
                 width)
@@ -117,10 +117,12 @@ cdef inline bint load_spaced(Job *job, const Tile *tile, Py_ssize_t array, RowCu
 
 
 cdef inline void prefetch_spaced(
-        const Job *job, const ArrayDesc *desc, const Loaded *loaded, Py_ssize_t y,
-        Py_ssize_t n_rows, Py_ssize_t width) noexcept nogil:
-    # Past the tile are rows of the next one; past an array in memory there may be no address.
-    if desc.col_step > 0 and job.rows_ahead > 0 and (
-            desc.file != NULL or y + job.rows_ahead < n_rows):
+        const Job *job, const Tile *tile, const ArrayDesc *desc, const Loaded *loaded,
+        Py_ssize_t y) noexcept nogil:
+    """Prefetch a later row of the window, which may be one of the next tile."""
+    cdef Py_ssize_t ahead = y + job.rows_ahead
+    cdef Py_ssize_t n_rows = job.width if tile.window.transpose else job.height - tile.y
+    if 0 < job.rows_ahead and ahead < n_rows and desc.col_step > 0:
         c.cio_prefetch_row(
-            loaded.src + (y + job.rows_ahead) * loaded.step, width * desc.col_step)
+            loaded.src + ahead * loaded.step,
+            row_extent(desc, tile.n_rows if tile.window.transpose else job.width))
