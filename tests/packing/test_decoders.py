@@ -101,6 +101,8 @@ def test_the_bounds_of_a_turned_image_hold_all_corners():
     assert said["geotransform"] == "5.0 3.0 1.0 7.0 2.0 -4.0"
     assert (said["left"], said["right"]) == (5.0, 5 + 60 + 10)
     assert (said["bottom"], said["top"]) == (7 - 40.0, 7 + 40.0)
+    moved = Georeference(None, (5.0, 3.0, 1.0, 7.0, 2.0, -4.0)).moved(2, 5)
+    assert moved.transform == (5 + 15 + 2.0, 3.0, 1.0, 7 + 10 - 8.0, 2.0, -4.0)
     assert Georeference("EPSG:3857").attributes(10, 20) == {"crs": "EPSG:3857"}
     assert Georeference().moved(3, 4).attributes(10, 20) == {}
 

@@ -147,16 +147,21 @@ def test_pictures_that_end_early_are_errors(tmp_path, suffix):
                 raster.read()
 
 
-def test_a_jpeg_that_ends_early_is_an_error_of_gdal_too(tmp_path):
+@pytest.mark.parametrize("engine", ["gdal", "pillow"])
+def test_a_damaged_jpeg_is_an_error(tmp_path, engine):
     pytest.importorskip("rasterio", reason="needs cloudio[rasterio]")
     path = tmp_path / "a.jpg"
     Image.fromarray(random_pixels(1, (64, 64), "uint8")).save(path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with (
-        open_raster(path, engine="gdal") as raster,
-        pytest.raises(cloudio.ReadError, match="Premature end"),
-    ):
-        raster.read()
+    content = path.read_bytes()
+    half = len(content) // 2
+    damaged = content[:half] + b"\xff\x11\xff" + content[half + 3 :]
+    for wrong in (content[:-500], damaged):
+        path.write_bytes(wrong)
+        with (
+            open_raster(path, engine=engine) as raster,
+            pytest.raises(cloudio.ReadError, match=r"a\.jpg cannot be decoded"),
+        ):
+            raster.read()
 
 
 def test_a_changed_byte_of_a_png_is_an_error(tmp_path):
