@@ -164,7 +164,7 @@ class Slow(Raster):
         self.going_on -= 1
         return np.zeros((1, 2, 2), "uint8")
 
-    def close(self):
+    def _close(self):
         pass
 
 

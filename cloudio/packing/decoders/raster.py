@@ -76,6 +76,7 @@ class Raster(ABC):
         self.georeference = georeference or Georeference()
         self.date = date
         self._lock = threading.Lock()
+        self._is_closed = False
 
     @property
     def attributes(self) -> dict[str, object]:
@@ -99,14 +100,23 @@ class Raster(ABC):
         numbers = range(len(self.channels)) if channels is None else channels
         self._check(numbers, window)
         with self._lock:
+            if self._is_closed:
+                raise RequestError.about(self.path, "is closed; open it again")
             return self._read(list(numbers), window)
 
     @abstractmethod
     def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
         """Return pixels; what is asked for has been checked, and no other thread reads."""
 
-    @abstractmethod
     def close(self) -> None:
+        """Close the file, once no thread reads it; it cannot be read then."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._close()
+
+    @abstractmethod
+    def _close(self) -> None:
         """Close the file."""
 
     def __enter__(self) -> Self:

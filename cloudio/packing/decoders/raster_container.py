@@ -90,5 +90,5 @@ class ContainerRaster(Raster):
         # Without an axis of channels there is one channel, 0.
         return planes[[k - min(channels) for k in channels]]
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._container.close()

@@ -121,7 +121,7 @@ class GdalRaster(Raster):
         n_bytes = sum(channel.dtype.itemsize for channel in self.channels)
         _kept_bytes[self] = min(n_rows, self.shape[0]) * self.shape[1] * n_bytes
 
-    def close(self) -> None:
+    def _close(self) -> None:
         _kept_bytes.pop(self, None)
         self._dataset.close()
 

@@ -40,7 +40,7 @@ class NpyRaster(Raster):
     def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
         return copied(self._pixels, channels, window)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._pixels = np.empty((0, 0, 0))
 
 
@@ -88,7 +88,7 @@ class NpzRaster(Raster):
             planes.append(copied(arrays[name], [k], window)[0])
         return np.stack(planes)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._file.close()
         self._stream.close()
 

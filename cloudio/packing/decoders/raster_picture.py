@@ -111,7 +111,7 @@ class PictureRaster(Raster):
             pixels = pixels // (255 // (2**self._bits - 1))  # Pillow stretches them to 0 to 255
         return pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._image.close()
         self._pixels, self._content = None, b""
 

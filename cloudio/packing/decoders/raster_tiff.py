@@ -155,7 +155,7 @@ class TiffRaster(Raster):
             )
         return data
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._file.close()
 
 

@@ -36,7 +36,7 @@ class RepeatedRaster(Raster):
         y, x = row - top * n, col - left * n
         return pixels.repeat(n, 1).repeat(n, 2)[:, y : y + height, x : x + width]
 
-    def close(self) -> None:
+    def _close(self) -> None:
         self._raster.close()
 
 
