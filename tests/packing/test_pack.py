@@ -11,6 +11,7 @@ import processes
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_folder import memory_folder
 
 import cloudio
 from cloudio.packing.pack import pack
@@ -58,9 +59,12 @@ def sample_lists(draw):
 
 
 @given(sample_lists(), st.booleans(), st.booleans(), st.booleans())
-def test_any_arrays_come_back_bit_for_bit(tmp_path_factory, drawn, stack, flat, as_iterable):
-    samples, labels = drawn
-    path = tmp_path_factory.mktemp("packed") / "set"
+def test_any_arrays_come_back_bit_for_bit(drawn, stack, flat, as_iterable):
+    with memory_folder() as folder:
+        check_round_trip(folder / "set", *drawn, stack, flat, as_iterable)
+
+
+def check_round_trip(path, samples, labels, stack, flat, as_iterable):
     given = (each for each in samples) if as_iterable else samples
     result = pack(given, path, labels=labels, stack=stack, flat=flat)
     assert result.patches == {"train": len(samples)}

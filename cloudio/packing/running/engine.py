@@ -207,9 +207,9 @@ def workers(
 ) -> Iterator[Callable[[str, Sequence[int]], "Future[list[Outcome]]"]]:
     """Give a function that hands a task, a verb of `Worker` and samples, to one of ``n`` workers.
 
-    They are processes, or threads of this one if the source says so.
+    They are processes; or threads of this one, if the source says so or one worker is enough.
     """
-    if source.in_threads:
+    if source.in_threads or n == 1:
         worker = Worker(source, plan, folder, rows)
         threads = ThreadPoolExecutor(n, thread_name_prefix="cloudio-pack")
         try:

@@ -14,7 +14,6 @@ from ...layouts.layout import Layout
 from ..plan import Plan
 from ..planning import ChosenSource
 from ..result import PackResult, summarize
-from ..sample import Source
 from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
 from .finish import finish
 from .row_files import RowFiles
@@ -59,19 +58,28 @@ def pack_source(source: ChosenSource, plan: Plan, dest: Path, options: Options) 
     return summarize(dest, plan, kept, left_out, source.notes, time.perf_counter() - start)
 
 
+def _task_size(source: ChosenSource) -> int:
+    return source.task_size or TASK_SIZE
+
+
+def _n_workers(source: ChosenSource, n_samples: int, options: Options) -> int:
+    """Return how many workers there are tasks for."""
+    return max(1, min(options.n_workers, -(-n_samples // _task_size(source))))
+
+
 def _pack(
-    source: Source, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
+    source: ChosenSource, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
 ) -> None:
     todo = (k for k in range(len(source)) if not state.is_done(k))
+    n_workers = _n_workers(source, len(source) - state.n_done, options)
     n_bytes = plan.patch_bytes
     with (
         progress_bar(len(source) * n_bytes, shown=options.progress, what="pack") as advance,
-        workers(source, plan, files.folder, rows, options.n_workers) as submit,
+        workers(source, plan, files.folder, rows, n_workers) as submit,
         committing(files, state, plan) as committer,
     ):
         advance(state.n_done * n_bytes)
-        size = getattr(source, "task_size", None) or TASK_SIZE
-        for outcomes in run_tasks(submit, "pack", todo, size, options.n_workers):
+        for outcomes in run_tasks(submit, "pack", todo, _task_size(source), n_workers):
             settle(outcomes, skip_errors=options.skip_errors)
             committer.add(outcomes)
             advance(len(outcomes) * n_bytes)
@@ -105,7 +113,7 @@ def settle(outcomes: Sequence[Outcome], *, skip_errors: bool) -> None:
 
 
 def _verify(
-    source: Source, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
+    source: ChosenSource, plan: Plan, rows: Rows, files: RowFiles, state: State, options: Options
 ) -> None:
     """Read all samples again, and compare them with what is stored."""
     if FINISHING in state.phases and state.left_out:
@@ -114,13 +122,13 @@ def _verify(
             "it without verify (--verify)"
         )
     packed = [k for k in range(len(source)) if state.is_packed(k)]
+    n_workers = _n_workers(source, len(packed), options)
     total = len(packed) * plan.patch_bytes
     with (
         progress_bar(total, shown=options.progress, what="verify") as advance,
-        workers(source, plan, files.folder, rows, options.n_workers) as submit,
+        workers(source, plan, files.folder, rows, n_workers) as submit,
     ):
-        size = getattr(source, "task_size", None) or TASK_SIZE
-        for outcomes in run_tasks(submit, "compare", packed, size, options.n_workers):
+        for outcomes in run_tasks(submit, "compare", packed, _task_size(source), n_workers):
             for outcome in outcomes:
                 if why := outcome.error or outcome.left_out:
                     raise RequestError(f"verify: {source.name_of(outcome.k)}: {why}")
