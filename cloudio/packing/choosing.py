@@ -8,14 +8,16 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from .._utils.paths import local_path, not_found, status_of
+from .._utils.paths import is_file, local_path, not_found, status_of
 from .._utils.text import listed
 from ..errors import RequestError
 from ..reading.dataset import Dataset
+from ..storage.opening.pack_command import IMAGE_ENDINGS
 from .sample import Source
 from .sources.samples import Items, SampleMaker, SequenceSource, Stream
 
 FilePath = str | os.PathLike[str]
+_PATTERNS = "images", "masks", "bands", "table"
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,10 @@ def _of_path(path: Path, options: SourceOptions) -> Source:
 
     if status_of(path) is None:
         raise not_found(path, "folder or file")
-    if options.dataset is not None or container_kind(path) is not None:
+    has_patterns = any(getattr(options, name) is not None for name in _PATTERNS)
+    if container_kind(path) is not None or (options.dataset is not None and not has_patterns):
         return _of_container(path, options)
-    if any(getattr(options, name) is not None for name in ("images", "masks", "bands", "table")):
+    if has_patterns or (is_file(path) and path.suffix.lower() in IMAGE_ENDINGS):
         return _of_files(path, options)
     from .sources.recognize import open_given
 
@@ -144,7 +147,7 @@ def _of_files(path: Path, options: SourceOptions) -> Source:
     from .sources.tiles import TiledSource
 
     own = (
-        *("images", "masks", "bands", "table", "names", "take", "classes", "channel_axis"),
+        *(*_PATTERNS, "dataset", "names", "take", "classes", "channel_axis"),
         *("skip_missing", "resample"),
     )
     cut = "stride", "min_valid", "pad"

@@ -106,7 +106,7 @@ def pack(
     table : str or path, optional
         A CSV, JSON, GeoJSON or Parquet file with a row for each sample.
     dataset : str or mapping of str to str, optional
-        Names of datasets in a container, array -> dataset.
+        Names of datasets in a container, array -> dataset; with ``images`` those in each file.
     fields : mapping of str to str, optional
         Columns of the metadata from one-dimensional datasets of a container.
     names : sequence of str, or mapping, optional

@@ -1,8 +1,6 @@
 """A path without options: the command for its files, by their names."""
 
-import re
 import shlex
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,9 @@ from profiles import scaled
 
 import cloudio
 from cloudio import LayoutError, RequestError
+from cloudio.cli import main
+from cloudio.errors import ReadError
+from cloudio.packing.sources.matching import file_source
 from cloudio.storage.opening.pack_command import IMAGE_ENDINGS, command, find_roles
 
 ROOT = Path("/data/set")
@@ -103,22 +104,6 @@ def test_several_labels_have_a_name_each():
     ]
 
 
-def as_expression(pattern):
-    """A pattern as a regular expression, with the fields as groups."""
-    parts = re.split(r"(\{\{|\}\}|\{\w+\})", pattern)
-    seen, text = set(), ""
-    for part in parts:
-        name = part[1:-1]
-        if part in ("{{", "}}"):
-            text += re.escape(part[0])
-        elif not part.startswith("{"):
-            text += re.escape(part)
-        else:
-            text += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)"
-            seen.add(name)
-    return text
-
-
 CHARACTERS = st.characters(codec="utf-8", exclude_characters="/.", exclude_categories=["Cs", "Cc"])
 NAMES = st.text(CHARACTERS, min_size=1, max_size=8)
 
@@ -130,22 +115,27 @@ NAMES = st.text(CHARACTERS, min_size=1, max_size=8)
     swapped=st.booleans(),
 )
 @settings(max_examples=scaled(100, 500))
-def test_each_image_is_paired_with_its_mask_whatever_the_names(names, affix, splits, swapped):
+def test_each_image_is_paired_with_its_mask_whatever_the_names(
+    tmp_path_factory, names, affix, splits, swapped
+):
     every = {}
     for split in SPLITS if splits else ("",):
         for name in names:
             for folder, end in (("images", ""), ("masks", affix)):
                 folders = [x for x in ((folder, split) if swapped else (split, folder)) if x]
                 every[f"{'/'.join(folders)}/{name}{end}.tif"] = (split, name)
+    root = tmp_path_factory.mktemp("set")
+    for file in every:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
     found = options(every)
-    pairs = defaultdict(set)
-    for option in ("--images", "--masks"):
-        expression = as_expression(found[option])
-        for file, key in every.items():
-            if match := re.fullmatch(expression, file):
-                pairs[option].add((key, tuple(sorted(match.groupdict().items()))))
-    assert len(pairs["--images"]) == len(every) / 2
-    assert pairs["--images"] == pairs["--masks"]
+    source = file_source(root, images=found["--images"], masks=found["--masks"])
+    assert len(source) == len(every) / 2
+    for k in range(len(source)):
+        with pytest.raises((ReadError, LayoutError)):  # the files are empty
+            source.read(k)
+    paired = [[every[path] for path in paths] for paths in source._table.paths]
+    assert all(image == mask for image, mask in paired)
 
 
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=1, max_size=8))
@@ -185,14 +175,68 @@ def test_open_and_pack_say_the_command(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_image_is_given_by_its_folder(tmp_path):
-    make(tmp_path, ["x y.tif"])
+@pytest.mark.parametrize("n_bands", [1, 3])
+def test_the_command_packs_the_files(tmp_path, n_bands, capsys):
+    image = pytest.importorskip("PIL.Image", reason="cloudio[pillow]")
+    rng = np.random.default_rng(0)
+    stored = {}
+    for split, n in (("train", 3), ("val", 2)):
+        for k in range(n):
+            pixels = rng.integers(0, 255, (5, 6, 3)[: 3 if n_bands == 3 else 2], np.uint8)
+            mask = rng.integers(0, 3, (5, 6), np.uint8)
+            for folder, array, end in (("images", pixels, ""), ("masks", mask, "_mask")):
+                path = tmp_path / "the set" / folder / split / f"it's {10 - k}{end}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                image.fromarray(array).save(path)
+            stored.setdefault(split, []).insert(0, (pixels.reshape(5, 6, -1), mask))
     with pytest.raises(RequestError) as error:
-        cloudio.pack(tmp_path / "x y.tif", tmp_path / "out")
-    assert str(error.value) == (
-        f"{tmp_path / 'x y.tif'} is one file; give its folder, and a pattern for its files:\n\n"
-        f"    cloudio pack {tmp_path} {tmp_path}_packed --images 'x y.tif'"
+        cloudio.pack(tmp_path / "the set", tmp_path / "out")
+    line = str(error.value).splitlines()[-1]
+    assert main(shlex.split(line)[1:]) == 0
+    ds = cloudio.open(tmp_path / "the set_packed")
+    assert [(name, len(index)) for name, index in ds.splits.items()] == [("train", 3), ("val", 2)]
+    bands = [name for name in ds.names if name != "mask"]
+    assert len(bands) == n_bands
+    for split, patches in stored.items():
+        part = ds.split(split)
+        for k, (pixels, mask) in enumerate(patches):
+            assert np.array_equal(np.stack([part[name][k] for name in bands], -1), pixels)
+            assert np.array_equal(part["mask"][k], mask)
+
+
+def test_one_image_is_one_sample(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="cloudio[pillow]")
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8), np.uint8)
+    image.fromarray(pixels).save(tmp_path / "x y.png")
+    cloudio.pack(tmp_path / "x y.png", tmp_path / "out", tile=4, workers=1)
+    ds = cloudio.open(tmp_path / "out")
+    assert np.array_equal(np.hstack(list(ds[ds.names[0]])), pixels[:4])
+
+
+def test_one_hdf5_file_for_each_patch(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="cloudio[hdf5]")
+    rng = np.random.default_rng(0)
+    for folder in ("img", "gt"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    images, masks = rng.normal(size=(3, 5, 6, 2)).astype("f4"), rng.integers(0, 2, (3, 5, 6))
+    for k in range(3):
+        with h5py.File(tmp_path / "set" / "img" / f"image_{k}.h5", "w") as file:
+            file["a/x"], file["other"] = images[k], np.arange(3)
+        with h5py.File(tmp_path / "set" / "gt" / f"mask_{k}.h5", "w") as file:
+            file["m"], file["n"] = masks[k], np.zeros((2, 2))
+    cloudio.pack(
+        tmp_path / "set",
+        tmp_path / "out",
+        images="img/image_{id}.h5",
+        masks="gt/mask_{id}.h5",
+        dataset={"image": "a/x", "mask": "m"},
+        names=["vv", "vh"],
+        channel_axis="last",
+        workers=1,
     )
+    ds = cloudio.open(tmp_path / "out")
+    assert np.array_equal(np.stack([ds["vv"], ds["vh"]], -1), images)
+    assert np.array_equal(ds["mask"], masks)
 
 
 def test_pointers_of_git_lfs_are_not_packed(tmp_path):

@@ -35,7 +35,8 @@ class ArrayOptions:
     """How channels become arrays.
 
     ``names``: of the channels of the image, "-" for one that is left out.  ``take``: the arrays, in
-    their order.  ``colors``: the classes of colors by label, "" for all labels.
+    their order.  ``colors``: the classes of colors by label, "" for all labels.  ``datasets``: the
+    dataset of each array in HDF5 files, "" for all.
     """
 
     names: tuple[str, ...] | None = None
@@ -43,6 +44,11 @@ class ArrayOptions:
     colors: Mapping[str, ColorTable] = field(default_factory=dict)
     channel_axis: Literal["first", "last"] | None = None
     resample: Literal["nearest"] | None = None
+    datasets: Mapping[str, str] = field(default_factory=dict)
+
+    def dataset_of(self, name: str) -> str | None:
+        """Return the dataset of HDF5 files that an array is, if one is given."""
+        return self.datasets.get(name, self.datasets.get(""))
 
     def colors_of(self, label: str) -> ColorTable | None:
         """Return the classes of the colors of a label, if there are some."""

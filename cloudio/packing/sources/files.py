@@ -83,9 +83,13 @@ class FileSource:
         with ExitStack() as opened:
             rasters = [
                 opened.enter_context(
-                    open_raster(self.root / path, channel_axis=options.channel_axis)
+                    open_raster(
+                        self.root / path,
+                        channel_axis=options.channel_axis,
+                        dataset=options.dataset_of(role.name),
+                    )
                 )
-                for path in table.paths[k]
+                for role, path in zip(table.roles, table.paths[k], strict=True)
             ]
             rasters = to_one_grid(rasters, options.resample)
             check_agreement(rasters)

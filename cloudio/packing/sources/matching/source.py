@@ -24,6 +24,7 @@ def file_source(
     masks: Named | None = None,
     bands: Named | Sequence[str] | None = None,
     table: str | Path | None = None,
+    dataset: str | Mapping[str, str] | None = None,
     names: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
     take: Sequence[str] | None = None,
     classes: Mapping[Any, Any] | str | Path | None = None,
@@ -50,6 +51,9 @@ def file_source(
         patterns.  With ``table`` columns, which name the bands, or a mapping of bands to columns.
     table : str or Path, optional
         A CSV, JSON, GeoJSON or Parquet file with a row for each sample.
+    dataset : str or mapping of str to str, optional
+        The dataset of HDF5 files that is the image; or array -> dataset, where ``"image"`` is that
+        of ``images``.  By default the only one.
     names : sequence of str, or mapping with the key "image", optional
         Names for the channels of ``images``, in their order; ``"-"`` leaves a channel out.  By
         default their own names, if all have distinct ones; else ``image_1``, ``image_2``, and
@@ -91,6 +95,7 @@ def file_source(
         colors={} if classes is None else read_classes(classes),
         channel_axis=channel_axis,
         resample=resample,
+        datasets={} if dataset is None else named("dataset", dataset, ""),
     )
     if status_of(root) is None:
         raise not_found(root, "folder or file")
