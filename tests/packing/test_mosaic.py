@@ -234,7 +234,7 @@ def test_scenes_without_a_place_are_written_and_counted(tmp_path):
             gdal_text(UTM),
             "has a geotransform by which it begins at (399880.0, 4100040.0), with pixels of 10.0",
         ),
-        ("geotransform", gdal_text((400040, 20, 0, 4100040, 0, -10)), "with pixels of 20.0"),
+        ("geotransform", gdal_text((400120, 20, 0, 4100040, 0, -10)), "with pixels of 20.0"),
         ("geotransform", "", "has a geotransform by which it begins at no place"),
     ],
 )

@@ -16,6 +16,7 @@ from profiles import scaled
 
 import cloudio
 from cloudio import Band, Layout, LayoutError, RequestError, Window, WriteError
+from cloudio.packing.unpacking.writing import run_all
 
 rasterio = pytest.importorskip("rasterio", reason="GeoTIFFs need cloudio[rasterio]")
 
@@ -532,6 +533,24 @@ def test_an_array_that_ends_early_leaves_nothing(tmp_path):
             cloudio.unpack(ds, tmp_path / "out", index=range(39), format=format, workers=3)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert threading.active_count() == before
+
+
+def test_after_an_error_no_job_begins_and_no_thread_is_left():
+    begun = []
+
+    def work(job):
+        begun.append(job)
+        if job == 3:
+            raise ValueError(job)
+        return job
+
+    jobs = iter(range(100))
+    with pytest.raises(ValueError, match="3") as caught:
+        list(run_all(jobs, work, 2))
+    assert not [thread for thread in threading.enumerate() if "unpack" in thread.name]
+    assert caught.value.args == (3,)
+    assert max(begun) < next(jobs) <= 14
+    assert list(run_all(range(50), abs, 3)) == list(range(50))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of the size of files are POSIX's")

@@ -68,7 +68,7 @@ def unpack(
     index : int, sequence of int, or bool array (patch,), optional
         Patch numbers, or a mask.  By default all patches in their order.
     arrays : str or sequence of str, optional
-        Names of arrays, and presets.  By default all arrays.
+        Names of arrays, and presets.  By default all arrays that every split has.
     format : {"tif", "npy"}
         GeoTIFFs, which the extra ``cloudio[rasterio]`` writes, or .npy files.
     predictions : array, (patch, row, column) or (patch, channel, row, column), or path, optional
