@@ -114,7 +114,7 @@ def brute_force(tiles, corners, shape, fill):
     return scene
 
 
-@settings(max_examples=scaled(15, 150))
+@settings(max_examples=scaled(12, 40))
 @given(data=st.data())
 def test_each_pixel_is_that_of_the_tile_with_the_nearest_center(tmp_path_factory, data):
     tmp_path = tmp_path_factory.mktemp("any")

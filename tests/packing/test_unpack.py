@@ -99,7 +99,7 @@ numbers = st.floats(-1e7, 1e7).map(lambda x: round(x, 3))
 sides = st.sampled_from([10.0, 0.5, 60.0, 1 / 3, 8.983152841195215e-05])
 
 
-@settings(max_examples=scaled(12, 80))
+@settings(max_examples=scaled(12, 40))
 @given(
     dtypes=st.lists(st.sampled_from(DTYPES), min_size=1, max_size=4),
     nodatas=st.lists(st.sampled_from([None, 0, 7, 100]), min_size=4, max_size=4),
