@@ -1,7 +1,6 @@
 """`cloudio.pack`: what the caller gives, as a source, a plan and a run."""
 
 import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from .result import DryRun, PackResult, describe_arrays
 from .running.engine import Rows
 from .running.run import Options, pack_source
 from .running.stream import pack_stream
-from .sample import Source
+from .sample import Source, check_split
 from .sources.samples import Stream
 
 FilePath = str | os.PathLike[str]
@@ -234,16 +233,6 @@ def pack(
     if check_bool("dry_run", dry_run):
         return _dry_run(source, plan, dest, seconds / run.n_workers)
     return pack_source(source, plan, dest, run)
-
-
-def check_split(split: object) -> None:
-    """Raise RequestError if that cannot name a split."""
-    if not (
-        isinstance(split, str) and split.isprintable() and re.fullmatch(r"(?!\.)[^/\\]+", split)
-    ):
-        raise RequestError(
-            f"split={shown(split)}; it must be the name of a folder, without / or a leading dot"
-        )
 
 
 def _numbers(option: str, given: float | Mapping[str, float] | None) -> dict[str, float]:

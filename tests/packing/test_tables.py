@@ -119,13 +119,13 @@ def test_rows_without_their_files_are_refused_or_left_out(tmp_path):
     with pytest.raises(RequestError) as error:
         file_source(tmp_path, table=table)
     assert str(error.value) == (
-        f"{table} has 2 rows without all files: row 2 names gone.npy, which does not exist; row 3 "
+        f"{table} has 2 rows without all files: row 2 names gone.npy, which is no file; row 3 "
         f"has no path. Paths are those from {tmp_path} or {tmp_path}; skip_missing=True "
         "(--skip-missing) leaves these rows out"
     )
     source = file_source(tmp_path, table=table, skip_missing=True)
     assert len(source) == 1
-    assert source.left_out[0] == (f"{table}, row 2", "names gone.npy, which does not exist")
+    assert source.left_out[0] == (f"{table}, row 2", "names gone.npy, which is no file")
     os.remove(tmp_path / "a.npy")
     with pytest.raises(RequestError, match="has no row whose files exist"):
         file_source(tmp_path, table=table, skip_missing=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._utils.files import read_json
 from ..._utils.numbers import is_whole
-from ..._utils.paths import exists, not_found
+from ..._utils.paths import exists, local_path, not_found
 from ..._utils.text import counted, listed, shown
 from ...errors import RequestError
 from ...layouts.toml_lines import load
@@ -90,7 +90,7 @@ def read_classes(classes: Mapping[Any, Any] | str | Path) -> dict[str, ColorTabl
         )
     if isinstance(classes, Mapping):
         return _from_mapping(classes, "classes")
-    path = Path(classes)
+    path = local_path(classes, "classes")
     if not exists(path):
         raise not_found(path, "file of classes")
     suffix, where = path.suffix.lower(), f"classes: {path}"

@@ -2,11 +2,15 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import pickle
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePath
-from typing import Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -14,25 +18,68 @@ from ..._utils.paths import status_of
 from ..._utils.text import counted, escape_controls, listed, suggest
 from ...errors import RequestError
 from ..decoders import Raster, Window, open_raster
-from ..sample import ArrayInfo, Sample
+from ..sample import ArrayInfo, Sample, check_split
 from .agreement import check_agreement
 from .channels import ArrayOptions, Role, all_names, choose_channels, read_channels
 from .resampling import to_one_grid
+
+_N_SHOWN = 12
+# Rows that are unpacked at a time, which takes half a millisecond.
+_BLOCK = 256
+
+
+class FileRow(NamedTuple):
+    """One sample: a path for each role, its split, and its values of the columns."""
+
+    paths: tuple[str, ...]
+    split: str
+    values: tuple[object, ...]
+
+
+class FileRows:
+    """Rows by number, packed in blocks: a worker gets millions of paths, most of them alike."""
+
+    def __init__(self, rows: Iterable[FileRow]) -> None:
+        self._blocks: list[bytes] = []
+        self._n = 0
+        several = iter(rows)
+        while block := [tuple(row) for row in islice(several, _BLOCK)]:
+            self._blocks.append(zlib.compress(pickle.dumps(block), 1))
+            self._n += len(block)
+        self._held: tuple[int, list[FileRow]] | None = None
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, k: int) -> FileRow:
+        if not 0 <= k < self._n:
+            raise IndexError(f"sample {k}; there are {self._n}")
+        number, at = divmod(k, _BLOCK)
+        held = self._held
+        if held is None or held[0] != number:
+            block = pickle.loads(zlib.decompress(self._blocks[number]))
+            held = self._held = number, [FileRow(*row) for row in block]
+        return held[1][at]
+
+    def __iter__(self) -> Iterator[FileRow]:
+        return (self[k] for k in range(self._n))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_held": None}
 
 
 @dataclass(frozen=True)
 class FileTable:
     """Which files each sample has.
 
-    ``paths``: of each sample a path for each role, below the folder with ``/``, or absolute.
-    ``columns``: columns of metadata.csv.  ``columns_from`` says where these come from.
-    ``left_out``: what is no sample, and why.
+    Paths are below the folder, with ``/``, or absolute.  ``columns``: the columns of metadata.csv
+    in the values of a row; ``columns_from`` says where they come from.  ``left_out``: what is in no
+    sample, and why.
     """
 
     roles: tuple[Role, ...]
-    paths: Sequence[tuple[str, ...]]
-    splits: Sequence[str]
-    columns: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    rows: FileRows
+    columns: tuple[str, ...] = ()
     columns_from: Literal["field", "table"] = "field"
     left_out: tuple[tuple[str, str], ...] = ()
 
@@ -49,6 +96,8 @@ class FileSource:
     def __init__(self, root: Path, table: FileTable, options: ArrayOptions) -> None:
         self.root, self._table, self._options = root, table, options
         _check_take(table.roles, options)
+        for split in dict.fromkeys(row.split for row in table.rows):
+            check_split(split)
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
@@ -56,30 +105,30 @@ class FileSource:
         return self._table.left_out
 
     def __len__(self) -> int:
-        return len(self._table.paths)
+        return len(self._table.rows)
 
     def name_of(self, k: int) -> str:
         """Return the first file of a sample."""
-        return os.fspath(self.root / self._table.paths[k][0])
+        return os.fspath(self.root / self._table.rows[k].paths[0])
 
     def split_of(self, k: int) -> str:
         """Return the split of a sample."""
-        return self._table.splits[k]
+        return self._table.rows[k].split
 
     def digest(self) -> str:
         """Return a text that changes with the files, their sizes and times, and the options."""
         table = self._table
-        digest = hashlib.sha256(repr((table.roles, self._options)).encode())
-        for k, paths in enumerate(table.paths):
-            states = [status_of(self.root / path) for path in paths]
+        digest = hashlib.sha256(repr((table.roles, table.columns, self._options)).encode())
+        for row in table.rows:
+            states = [status_of(self.root / path) for path in row.paths]
             numbers = [None if x is None else (x.st_size, x.st_mtime_ns) for x in states]
-            columns = [column[k] for column in table.columns.values()]
-            digest.update(repr((paths, numbers, table.splits[k], columns)).encode())
+            digest.update(repr((tuple(row), numbers)).encode())
         return digest.hexdigest()
 
     def open(self, k: int) -> "OpenSample":
         """Return the files of a sample, opened: a context manager, which reads windows too."""
         table, options = self._table, self._options
+        row = table.rows[k]
         with ExitStack() as opened:
             rasters = [
                 opened.enter_context(
@@ -89,7 +138,7 @@ class FileSource:
                         dataset=options.dataset_of(role.name),
                     )
                 )
-                for role, path in zip(table.roles, table.paths[k], strict=True)
+                for role, path in zip(table.roles, row.paths, strict=True)
             ]
             rasters = to_one_grid(rasters, options.resample)
             check_agreement(rasters)
@@ -98,8 +147,8 @@ class FileSource:
                 Layer(role, raster, choose_channels(role, raster, options, {*names} - {role.name}))
                 for role, raster in zip(table.roles, rasters, strict=True)
             ]
-            columns = {name: column[k] for name, column in table.columns.items()}
-            file = _as_text(_relative(self.root, table.paths[k][0]))
+            columns = dict(zip(table.columns, row.values, strict=True))
+            file = _as_text(_relative(self.root, row.paths[0]))
             return OpenSample(layers, options, file, columns, table.columns_from, opened.pop_all())
 
     def read(self, k: int) -> Sample:
@@ -118,16 +167,15 @@ class FileSource:
     def summary(self) -> list[str]:
         """Return lines that show how files are put together, and what is left out."""
         table = self._table
-        counts: dict[str, int] = {}
-        for split in table.splits:
-            counts[split] = counts.get(split, 0) + 1
+        counts = Counter(row.split for row in table.rows)
         lines = [", ".join(f"{split}: {counted(n, 'sample')}" for split, n in counts.items())]
-        if table.paths:
-            values = [f"{name}={column[0]}" for name, column in table.columns.items()]
+        if len(table.rows):
+            first = table.rows[0]
+            values = [f"{n}={value}" for n, value in zip(table.columns, first.values, strict=True)]
             of = f" ({listed(values)})" if values else ""
-            lines.append(f"the first sample, of {table.splits[0]}{of}:")
+            lines.append(f"the first sample, of {first.split}{of}:")
             width = max(len(role.name) for role in table.roles)
-            some = list(zip(table.roles, table.paths[0], strict=True))
+            some = list(zip(table.roles, first.paths, strict=True))
             lines += [f"  {role.name:{width}}  {path}" for role, path in some[:_N_SHOWN]]
             if (more := len(some) - _N_SHOWN) > 0:
                 lines.append(f"  and {counted(more, 'file')} more")
@@ -140,9 +188,6 @@ class FileSource:
 
     def __repr__(self) -> str:
         return f"<FileSource {self.root}: {counted(len(self), 'sample')}>"
-
-
-_N_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ def explain_no_match(root: Path, pattern: Pattern) -> RequestError:
     files = some_files(root)
     if not files:
         return pattern.error(f"matches no file of {root}, which has no files")
+    if any(pattern.match_path(path) is not None for path in files):
+        return pattern.error(f"matches only files of {root} that a more exact pattern matches too")
     images = [path for path in files if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES]
     similar = _similar(root, pattern, images or files)
     hint = f"; did you mean {similar!r}?" if similar else ""

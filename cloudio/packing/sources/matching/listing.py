@@ -9,12 +9,11 @@ from pathlib import Path
 from ...._utils.files import read_errors
 from ...._utils.text import shown
 from ....errors import RequestError
+from ....storage.opening.pack_command import IMAGE_ENDINGS
 from .patterns import Pattern, State, Values
 
 #: Endings of files that are images, in lower case.
-IMAGE_SUFFIXES = frozenset(
-    ".tif .tiff .jp2 .j2k .vrt .img .png .jpg .jpeg .bmp .webp .gif .npy .npz".split()
-)
+IMAGE_SUFFIXES = IMAGE_ENDINGS | {".vrt", ".img", ".npy", ".npz"}
 # Folders that are no images to pack: of a run of pack that has not ended, and of what it has made.
 _UNFINISHED, _LAYOUT = ".packing", "cloudio.toml"
 _DEEPEST = 64

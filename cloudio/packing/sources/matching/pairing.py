@@ -9,7 +9,7 @@ from typing import Any
 from ...._utils.text import counted, listed
 from ....errors import RequestError
 from ..channels import IMAGE, Role
-from ..files import FileTable
+from ..files import FileRow, FileRows, FileTable
 from .hints import explain_no_match
 from .listing import Listing, list_folder
 from .patterns import Pattern
@@ -95,13 +95,12 @@ def pair_files(
     reasons.sort(key=lambda each: natural_key(each[0]))
     reasons += [(path, "no pattern matches it") for path in listing.others]
     reasons += [(path, "is no file") for path in listing.broken]
-    return FileTable(
-        tuple(each.role for each in roles),
-        [each.paths for each in samples],
-        [each.split for each in samples],
-        {name: [each.fields[name] for each in samples] for name in names},
-        left_out=tuple(reasons),
+    rows = (
+        FileRow(each.paths, each.split, tuple(each.fields[name] for name in names))
+        for each in samples
     )
+    kinds = tuple(each.role for each in roles)
+    return FileTable(kinds, FileRows(rows), tuple(names), left_out=tuple(reasons))
 
 
 def natural_key(text: str) -> tuple[Any, ...]:

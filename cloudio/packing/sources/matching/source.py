@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ...._utils.paths import is_file, not_found, status_of
+from ...._utils.paths import exists, is_file, local_path, not_found
 from ...._utils.text import counted, listed, shown
 from ....errors import RequestError
 from ..channels import IMAGE, ArrayOptions, Role
 from ..colors import read_classes
-from ..files import FileSource, FileTable
+from ..files import FileRow, FileRows, FileSource, FileTable
 from .hints import of_each_folder, some_files
 from .options import MASK, Named, named
 from .pairing import BAND, FilePattern, pair_files
@@ -50,7 +50,8 @@ def file_source(
         A pattern with ``{band}``, or several, of files of one band each; or a mapping of bands to
         patterns.  With ``table`` columns, which name the bands, or a mapping of bands to columns.
     table : str or Path, optional
-        A CSV, JSON, GeoJSON or Parquet file with a row for each sample.
+        A CSV, JSON, GeoJSON or Parquet file with a row for each sample; its path may begin in
+        ``root``.
     dataset : str or mapping of str to str, optional
         The dataset of HDF5 files that is the image; or array -> dataset, where ``"image"`` is that
         of ``images``.  By default the only one.
@@ -97,18 +98,21 @@ def file_source(
         resample=resample,
         datasets={} if dataset is None else named("dataset", dataset, ""),
     )
-    if status_of(root) is None:
+    if not exists(root):
         raise not_found(root, "folder or file")
     if table is not None:
-        rows = pair_rows(
-            root, Path(table), images, masks, bands, split=split, skip_missing=skip_missing
-        )
+        path = local_path(table, "table")
+        if not path.is_absolute() and not exists(path) and exists(root / path):
+            path = root / path
+        rows = pair_rows(root, path, images, masks, bands, split=split, skip_missing=skip_missing)
         return FileSource(root, rows, options)
     if is_file(root):
         if images is not None or masks is not None or bands is not None:
             raise RequestError(f"{root} is a file; patterns are for the files of a folder")
         role = Role(IMAGE, "image")
-        return FileSource(root.parent, FileTable((role,), [(root.name,)], [split]), options)
+        return FileSource(
+            root.parent, FileTable((role,), FileRows([FileRow((root.name,), split, ())])), options
+        )
     patterns = _patterns(root, images, masks, bands)
     pairs = pair_files(root, patterns, split=split, take=options.take, skip_missing=skip_missing)
     return FileSource(root, pairs, options)

@@ -12,7 +12,7 @@ from ....errors import ReadError, RequestError
 from ....storage.metadata.csv_file import read_columns
 from ...decoders.packages import need_package
 from ..channels import IMAGE, Role
-from ..files import FileTable
+from ..files import FileRow, FileRows, FileTable
 from .options import MASK, Named, named
 
 SPLIT = "split"
@@ -44,7 +44,6 @@ def pair_rows(
     base = root if is_folder(root) else root.parent
     finder = _Finder(base, path.parent)
     rows: dict[tuple[str, ...], int] = {}
-    kept: list[int] = []
     missing: list[tuple[str, str]] = []
     n = len(next(iter(columns.values()), ()))
     for k in range(n):
@@ -55,7 +54,6 @@ def pair_rows(
         if (other := rows.setdefault(paths, k)) != k:
             reason = f"has the same files in rows {other + 1} and {k + 1}: {listed(paths)}"
             raise RequestError.about(path, f"{reason}; remove one of them")
-        kept.append(k)
     if missing and not skip_missing:
         some = "; ".join(f"{row} {reason}" for row, reason in missing[:_N_ROWS_SHOWN])
         more = len(missing) - _N_ROWS_SHOWN
@@ -65,15 +63,19 @@ def pair_rows(
             f"{f' and {more:,} more' if more > 0 else ''}. Paths are those from {base} or "
             f"{path.parent.absolute()}; skip_missing=True (--skip-missing) leaves these rows out",
         )
-    if not kept:
+    if not rows:
         raise RequestError.about(path, "has no row whose files exist" if n else "has no rows")
-    splits = [_text(columns[SPLIT][k]) if SPLIT in columns else "" for k in kept]
     own = {column for _, column in roles} | {SPLIT}
+    others = {name: values for name, values in columns.items() if name not in own}
+    splits = columns.get(SPLIT, [None] * n)
+    samples = (
+        FileRow(paths, _text(splits[k]) or split, tuple(values[k] for values in others.values()))
+        for paths, k in rows.items()
+    )
     return FileTable(
         tuple(role for role, _ in roles),
-        list(rows),
-        [each or split for each in splits],
-        {name: [values[k] for k in kept] for name, values in columns.items() if name not in own},
+        FileRows(samples),
+        tuple(others),
         columns_from="table",
         left_out=tuple((f"{path}, {row}", reason) for row, reason in missing),
     )
@@ -91,11 +93,9 @@ def _roles(
     if images is not None or (bands is None and IMAGE in columns):
         found.append((Role(IMAGE, "image"), images or IMAGE))
     if bands is not None:
-        of_bands = (
-            bands
-            if isinstance(bands, Mapping)
-            else {name: name for name in ([bands] if isinstance(bands, str) else bands)}
-        )
+        names = [bands] if isinstance(bands, str) else bands
+        of_bands = names if isinstance(names, Mapping) else {name: name for name in names}
+        of_bands = named("bands", of_bands, "")
         found += [(Role(name, "band"), column) for name, column in of_bands.items()]
     if not found:
         raise RequestError.about(
@@ -135,7 +135,7 @@ class _Finder:
             elif is_file(beside := self._beside / text):
                 paths.append(os.path.abspath(beside))
             else:
-                return (), f"names {text}, which does not exist"
+                return (), f"names {text}, which is no file"
         return tuple(paths), ""
 
 
