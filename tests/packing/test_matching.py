@@ -1,5 +1,6 @@
 """Files put together as samples by patterns: their order, and what is missing, doubled or over."""
 
+import json
 import os
 import pickle
 
@@ -173,8 +174,8 @@ def test_a_file_belongs_to_the_pattern_with_the_most_literal_characters(tmp_path
     source = file_source(tmp_path, images="{id}.npy", masks="{id}_mask.npy")
     assert [source.read(k).attributes["file"] for k in range(2)] == ["a.npy", "b.npy"]
     assert source.read(1).arrays["mask"][0, 0] == 3
-    assert refused(tmp_path, images="{id}.npy", masks="{x}.npy", skip_missing=True) == (
-        "a.npy is matched by images='{id}.npy' and masks='{x}.npy' alike and 3 more; write what "
+    assert refused(tmp_path, images="{id}.npy", masks="{id}.npy", skip_missing=True) == (
+        "a.npy is matched by images='{id}.npy' and masks='{id}.npy' alike and 3 more; write what "
         "distinguishes them, such as {id}_mask.tif"
     )
 
@@ -365,3 +366,44 @@ def test_the_digest_changes_with_the_files_and_the_options(tmp_path):
     found.add(digest())
     found.add(digest(classes={"255,0,0": 1}))
     assert len(found) == 7
+
+
+def test_what_is_not_taken_may_name_the_samples(tmp_path):
+    write(tmp_path, "img/a_1.npy", "img/a_2.npy", "lab/a.npy")
+    options = {"images": "img/{place}_{date}.npy", "masks": "lab/{place}.npy"}
+    source = file_source(tmp_path, **options, take=["mask"])
+    assert [list(source.read(k).arrays) for k in range(2)] == [["mask"], ["mask"]]
+    assert source.read(1).attributes == {"file": "lab/a.npy", "place": "a", "date": "2"}
+
+
+def test_fields_that_only_a_label_has_are_columns_too(tmp_path):
+    write(tmp_path, "img/a.npy", "lab/a_val_ann.npy")
+    source = file_source(tmp_path, images="img/{id}.npy", masks="lab/{id}_{split}_{who}.npy")
+    assert source.split_of(0) == "val"
+    assert source.read(0).attributes == {"file": "img/a.npy", "id": "a", "who": "ann"}
+
+
+def test_patterns_of_bands_have_the_same_fields(tmp_path):
+    write(tmp_path, "a_B1.npy", "x/a_B2.npy")
+    message = refused(tmp_path, bands=["{id}_{band}.npy", "{place}/{id}_{band}.npy"])
+    assert message.endswith("has other fields than '{id}_{band}.npy'; all must have the same")
+
+
+def test_more_samples_than_a_block_are_read_by_number(tmp_path):
+    root = tmp_path / "many"
+    write(root, "0.npy")
+    for k in range(1, 600):
+        os.link(root / "0.npy", root / f"{k}.npy")
+    source = pickle.loads(pickle.dumps(file_source(root, images="{id}.npy")))
+    for k in (0, 255, 256, 599, 3, 512):
+        assert source.name_of(k) == str(root / f"{k}.npy")
+    assert len(pickle.dumps(source)) < 10 * len(source)
+    with pytest.raises(IndexError, match="sample 600; there are 600"):
+        source.name_of(600)
+
+
+@pytest.mark.parametrize("split", ["../up", "a/b", ".x", "a\nb", "a\\b"])
+def test_a_split_of_a_table_must_be_a_name(tmp_path, split):
+    write(tmp_path, "a.npy")
+    (tmp_path / "t.json").write_text(json.dumps([{"image": "a.npy", "split": split}]), "utf-8")
+    assert "it must be the name of a folder" in refused(tmp_path, table="t.json")

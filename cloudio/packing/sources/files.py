@@ -120,7 +120,7 @@ class FileSource:
         table = self._table
         digest = hashlib.sha256(repr((table.roles, table.columns, self._options)).encode())
         for row in table.rows:
-            states = [status_of(self.root / path) for path in row.paths]
+            states = [status_of(os.path.join(self.root, path)) for path in row.paths]
             numbers = [None if x is None else (x.st_size, x.st_mtime_ns) for x in states]
             digest.update(repr((tuple(row), numbers)).encode())
         return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from .patterns import Pattern, State, Values
 IMAGE_SUFFIXES = IMAGE_ENDINGS | {".vrt", ".img", ".npy", ".npz"}
 # Folders that are no images to pack: of a run of pack that has not ended, and of what it has made.
 _UNFINISHED, _LAYOUT = ".packing", "cloudio.toml"
+Taker = Callable[[int, str, Values], None]
 _DEEPEST = 64
 # Links can lead to the same folders again and again.
 _MOST_LINKED = 100_000
@@ -23,27 +24,27 @@ _MOST_LINKED = 100_000
 
 @dataclass
 class Listing:
-    """What is below a folder; paths have ``/`` and begin in the folder.
+    """What is wrong below a folder; paths have ``/`` and begin in the folder.
 
-    ``found``: of each pattern the paths, with the values of the fields.  ``others``: images that no
-    pattern matches.  ``twice``: paths that two patterns match alike, with their numbers.
-    ``broken``: paths that match and are no files, such as links that lead nowhere.
+    ``others``: images that no pattern matches.  ``twice``: paths that two patterns match alike,
+    with their numbers.  ``broken``: paths that match and are no files, such as links that lead
+    nowhere.
     """
 
-    found: list[list[tuple[str, Values]]]
     others: list[str] = field(default_factory=list)
     twice: list[tuple[str, int, int]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
 
-def list_folder(root: Path, patterns: Sequence[Pattern]) -> Listing:
-    """Return the files below a folder, by the pattern that matches them.
+def list_folder(root: Path, patterns: Sequence[Pattern], take: Taker) -> Listing:
+    """Find the files below a folder that patterns match; return what is wrong.
 
-    A file that several patterns match is that of the one with the most literal characters.  Hidden
-    files and folders, packed data sets, and folders that a link leads to and no pattern, are left
-    out.  ReadError if a folder cannot be read.
+    ``take`` is called with the number of a pattern, a path and the values of its fields.  A file
+    that several patterns match is that of the one with the most literal characters.  Hidden files
+    and folders, packed data sets, and folders that a link leads to and no pattern, are left out.
+    ReadError if a folder cannot be read.
     """
-    return _Walk(root, patterns).walk()
+    return _Walk(root, patterns, take).walk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class _Folder:
 
 
 class _Walk:
-    def __init__(self, root: Path, patterns: Sequence[Pattern]) -> None:
-        self._root, self._patterns = os.fspath(root), patterns
-        self._listing = Listing([[] for _ in patterns])
+    def __init__(self, root: Path, patterns: Sequence[Pattern], take: Taker) -> None:
+        self._root, self._patterns, self._found = os.fspath(root), patterns, take
+        self._listing = Listing()
         self._suffixes = IMAGE_SUFFIXES.union(pattern.suffix.lower() for pattern in patterns) - {""}
         self._n_linked = 0
 
@@ -74,19 +75,17 @@ class _Walk:
     def _look_at(self, folder: _Folder) -> Iterator[_Folder]:
         """Take the files of a folder; yield the folders in it that are to be walked."""
         where = os.path.join(self._root, folder.path)
-        with read_errors(where), os.scandir(where) as entries:
-            every = sorted(entries, key=lambda entry: entry.name)
-        if folder.depth and any(entry.name == _LAYOUT for entry in every):
-            return
-        for entry in every:
-            path = f"{folder.path}/{entry.name}" if folder.path else entry.name
-            with read_errors(entry.path):
-                is_folder = entry.is_dir()
-                is_link = is_folder and entry.is_symlink()
-            if is_folder:
-                yield from self._enter(folder, entry.name, path, is_link=is_link)
-            else:
-                self._take(folder, entry, path)
+        with read_errors(where):
+            with os.scandir(where) as entries:
+                every = sorted(entries, key=lambda entry: entry.name)
+            if folder.depth and any(entry.name == _LAYOUT for entry in every):
+                return
+            for entry in every:
+                path = f"{folder.path}/{entry.name}" if folder.path else entry.name
+                if entry.is_dir():
+                    yield from self._enter(folder, entry.name, path, is_link=entry.is_symlink())
+                else:
+                    self._take(folder, entry, path)
 
     def _enter(self, folder: _Folder, name: str, path: str, *, is_link: bool) -> Iterator[_Folder]:
         states = tuple(
@@ -126,9 +125,7 @@ class _Walk:
             if is_image and not entry.name.startswith("."):
                 self._listing.others.append(path)
             return
-        with read_errors(entry.path):
-            is_file = entry.is_file()
-        if not is_file:
+        if not entry.is_file():
             self._listing.broken.append(path)
             return
         matches.sort(key=lambda match: match[:2])
@@ -136,7 +133,7 @@ class _Walk:
         if len(matches) > 1 and matches[1][0] == matches[0][0]:
             self._listing.twice.append((path, k, matches[1][1]))
         else:
-            self._listing.found[k].append((path, values))
+            self._found(k, path, values)
 
     def _above(self, path: str) -> frozenset[tuple[int, int]]:
         """Return the identities of a folder and of those above it, up to the root."""

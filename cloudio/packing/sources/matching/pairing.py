@@ -12,7 +12,7 @@ from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
 from .hints import explain_no_match
 from .listing import Listing, list_folder
-from .patterns import Pattern
+from .patterns import Pattern, Values
 
 BAND, SPLIT = "band", "split"
 # Splits in the order in which people have them; others come after these.
@@ -28,19 +28,6 @@ class FilePattern:
 
     pattern: Pattern
     role: Role | None
-
-
-@dataclass
-class _RoleFiles:
-    """The files of a role: ``found`` by the values of all ``fields``, and those by ``shared``."""
-
-    role: Role
-    option: str
-    fields: tuple[str, ...]
-    found: list[tuple[str, Key]] = field(default_factory=list)
-    shared: tuple[str, ...] = ()
-    by_key: dict[Key, list[tuple[str, Key]]] = field(default_factory=dict)
-    used: set[Key] = field(default_factory=set)
 
 
 @dataclass
@@ -68,30 +55,23 @@ def pair_files(
     ``take`` are needed, if it is given.  RequestError if files are doubled; and, without
     ``skip_missing``, if samples lack a file or images are left over.
     """
-    listing = list_folder(root, [each.pattern for each in patterns])
+    files = _Files(patterns)
+    listing = list_folder(root, [each.pattern for each in patterns], files.take)
     if listing.twice:
-        path, one, two = listing.twice[0]
-        first, second = patterns[one].pattern, patterns[two].pattern
-        raise RequestError(
-            f"{path} is matched by {first.what}={first.text!r} and {second.what}={second.text!r} "
-            f"alike{_more(listing.twice)}; write what distinguishes them, such as {{id}}_mask.tif"
-        )
-    for each, found in zip(patterns, listing.found, strict=True):
-        if not found:
+        raise _matched_twice(patterns, listing.twice)
+    for k, each in enumerate(patterns):
+        if not files.n_found[k]:
             raise explain_no_match(root, each.pattern)
     problems = _Problems()
-    roles = _needed(_by_role(patterns, listing), take)
-    key = _join_fields(roles)
-    samples = sorted(
-        _samples(roles, key, split, problems), key=lambda each: _order(each.split, each.key)
-    )
+    roles, every = files.roles(take), files.roles(None)
+    samples = list(_samples(roles, every, files.fields, split, problems))
+    samples.sort(key=lambda each: _order(each.split, each.key))
     _refuse(root, listing, problems, skip_missing=skip_missing)
     if not samples:
         raise RequestError(f"no sample of {root} has all its files: {_incomplete(problems)}")
     names = [name for name in samples[0].fields if name != SPLIT]
-    reasons = [
-        (path, f"is without {lost}") for lost, some in problems.incomplete.items() for path in some
-    ]
+    incomplete = problems.incomplete.items()
+    reasons = [(path, f"is without {lost}") for lost, some in incomplete for path in some]
     reasons.sort(key=lambda each: natural_key(each[0]))
     reasons += [(path, "no pattern matches it") for path in listing.others]
     reasons += [(path, "is no file") for path in listing.broken]
@@ -117,63 +97,106 @@ def _order(split: str, key: Key) -> tuple[Any, ...]:
 # ---- roles ---------------------------------------------------------------------------------------
 
 
-def _by_role(patterns: Sequence[FilePattern], listing: Listing) -> list[_RoleFiles]:
-    """Return the files of each role: the image, bands in natural order or as given, labels."""
-    roles: list[_RoleFiles] = []
-    of_bands: dict[str, _RoleFiles] = {}
-    for each, found in zip(patterns, listing.found, strict=True):
-        pattern = each.pattern
-        if each.role is not None:
-            roles.append(_RoleFiles(each.role, pattern.what, pattern.fields, list(found)))
-            continue
-        at = pattern.fields.index(BAND)
-        fields = (*pattern.fields[:at], *pattern.fields[at + 1 :])
-        for path, values in found:
-            name, rest = str(values[at]), (*values[:at], *values[at + 1 :])
-            role = of_bands.setdefault(name, _RoleFiles(Role(name, "band"), pattern.what, fields))
-            if role.fields != fields:
-                raise pattern.error(
-                    f"has the fields {listed(fields)}, but another pattern of the band {name} has "
-                    f"{listed(role.fields)}; all must have the same"
+@dataclass
+class _RoleFiles:
+    """The files of a role: a path for each key, of the fields ``shared``, and other fields of it.
+
+    There may be millions, so that each has little beside its path.
+    """
+
+    role: Role
+    fields: tuple[str, ...]
+    shared: tuple[str, ...]
+    paths: dict[Key, str] = field(default_factory=dict)
+    doubled: dict[Key, list[str]] = field(default_factory=dict)
+    own: dict[Key, dict[str, str]] = field(default_factory=dict)
+    used: set[Key] = field(default_factory=set)
+
+
+class _Files:
+    """The files that patterns find, by role.  ``fields`` are those that name a sample."""
+
+    def __init__(self, patterns: Sequence[FilePattern]) -> None:
+        self._patterns = patterns
+        data = [each for each in patterns if each.role is None or each.role.kind != "label"]
+        first = max(data, key=lambda each: len(_fields(each)))
+        self.fields = _fields(first)
+        self.n_found = [0] * len(patterns)
+        self._keys: dict[Key, Key] = {}
+        self._roles: dict[tuple[int, str], _RoleFiles] = {}
+        self._places: list[tuple[tuple[int, ...], int | None]] = []
+        of_bands = [each for each in patterns if each.role is None]
+        for each in of_bands[1:]:
+            if set(_fields(each)) != set(_fields(of_bands[0])):
+                raise each.pattern.error(
+                    f"has other fields than {of_bands[0].pattern.text!r}; all must have the same"
                 )
-            role.found.append((path, rest))
-    bands = [of_bands[name] for name in sorted(of_bands, key=natural_key)]
-    labels = [role for role in roles if role.role.kind == "label"]
-    every = [*(role for role in roles if role.role.kind != "label"), *bands, *labels]
-    names = [role.role.name for role in every]
-    if twice := [name for k, name in enumerate(names) if name in names[:k]]:
-        raise RequestError(f"two arrays have the name {twice[0]!r}; give one of them another name")
-    return every
+        for k, each in enumerate(patterns):
+            pattern = each.pattern
+            shared = [name for name in self.fields if name in pattern.fields]
+            if self.fields and not shared:
+                raise RequestError(
+                    f"{pattern.what} has no field of {first.pattern.what}, which are "
+                    f"{listed(f'{{{name}}}' for name in self.fields)}: the files of one sample are "
+                    "found by the fields that they share"
+                )
+            band = pattern.fields.index(BAND) if each.role is None else None
+            self._places.append((tuple(pattern.fields.index(name) for name in shared), band))
+            if each.role is not None:
+                self._role(k, each.role)
 
+    def _role(self, k: int, role: Role) -> _RoleFiles:
+        """Return the files of a role; bands of several patterns are the same."""
+        number = -1 if self._patterns[k].role is None else k
+        found = self._roles.get((number, role.name))
+        if found is None:
+            fields = _fields(self._patterns[k])
+            shared = tuple(name for name in self.fields if name in fields)
+            found = self._roles[number, role.name] = _RoleFiles(role, fields, shared)
+        return found
 
-def _needed(roles: list[_RoleFiles], take: Sequence[str] | None) -> list[_RoleFiles]:
-    """Return the roles whose arrays are taken; channels of the image have names of their own."""
-    if take is None:
-        return roles
-    needed = [role for role in roles if role.role.kind == "image" or role.role.name in take]
-    others = {role.role.name for role in needed if role.role.kind != "image"}
-    if others.issuperset(take):  # nothing is taken of the image
-        needed = [role for role in needed if role.role.kind != "image"]
-    return needed or roles
+    def take(self, k: int, path: str, values: Values) -> None:
+        """Take a file that pattern ``k`` matches."""
+        self.n_found[k] += 1
+        places, band = self._places[k]
+        given = self._patterns[k].role
+        role = self._role(k, given or Role(values[band or 0], "band"))
+        key = tuple([values[at] for at in places])
+        key = self._keys.setdefault(key, key)
+        if (other := role.paths.setdefault(key, path)) is not path:
+            role.doubled.setdefault(key, [other]).append(path)
+        elif len(role.fields) > len(places):
+            every = zip(self._patterns[k].pattern.fields, values, strict=True)
+            role.own[key] = {name: x for name, x in every if name not in (BAND, *role.shared)}
 
+    def roles(self, take: Sequence[str] | None) -> list[_RoleFiles]:
+        """Return the roles whose arrays are taken: the image, bands in natural order, labels.
 
-def _join_fields(roles: Sequence[_RoleFiles]) -> tuple[str, ...]:
-    """Return the fields that name a sample, and set those by which each role is joined to it."""
-    data = [role for role in roles if role.role.kind != "label"] or roles
-    first = max(data, key=lambda role: len(role.fields))
-    for role in roles:
-        role.shared = tuple(name for name in first.fields if name in role.fields)
-        if first.fields and not role.shared:
+        Bands of patterns of their own are in the order in which these are given.  Which channels of
+        the image are taken is not known, because they have names of their own.
+        """
+        rank = {"image": 0, "band": 1, "label": 2}
+        found = [each for (number, _), each in self._roles.items() if number < 0]
+        found.sort(key=lambda each: natural_key(each.role.name))
+        every = [*(each for (number, _), each in self._roles.items() if number >= 0), *found]
+        every.sort(key=lambda each: rank[each.role.kind])
+        names = [each.role.name for each in every]
+        if twice := [name for k, name in enumerate(names) if name in names[:k]]:
             raise RequestError(
-                f"{role.option} has no field of {first.option}, which are "
-                f"{listed(f'{{{name}}}' for name in first.fields)}: the files of one sample are "
-                "found by the fields that they share"
+                f"two arrays have the name {twice[0]!r}; give one of them another name"
             )
-        places = [role.fields.index(name) for name in role.shared]
-        for path, values in role.found:
-            key = tuple(values[at] for at in places)
-            role.by_key.setdefault(key, []).append((path, values))
-    return first.fields
+        if take is None:
+            return every
+        needed = [each for each in every if each.role.kind == "image" or each.role.name in take]
+        others = {each.role.name for each in needed if each.role.kind != "image"}
+        if others.issuperset(take):  # nothing is taken of the image
+            needed = [each for each in needed if each.role.kind != "image"]
+        return needed or every
+
+
+def _fields(each: FilePattern) -> tuple[str, ...]:
+    """Return the fields of a pattern without the band."""
+    return tuple(name for name in each.pattern.fields if each.role is not None or name != BAND)
 
 
 # ---- samples -------------------------------------------------------------------------------------
@@ -188,40 +211,60 @@ class _Sample:
 
 
 def _samples(
-    roles: Sequence[_RoleFiles], fields: tuple[str, ...], split: str, problems: _Problems
+    roles: Sequence[_RoleFiles],
+    every: Sequence[_RoleFiles],
+    fields: tuple[str, ...],
+    split: str,
+    problems: _Problems,
 ) -> Iterator[_Sample]:
-    """Yield the samples that have all files; note what is wrong with the others."""
-    keys = dict.fromkeys(key for role in roles if role.shared == fields for key in role.by_key)
+    """Yield the samples that have all files; note what is wrong with the others.
+
+    A sample is named by all ``fields``, which a role of ``every`` has.
+    """
+    full = [role for role in roles if role.shared == fields]
+    full = full or [role for role in every if role.shared == fields]
+    keys = dict.fromkeys(key for role in full for key in role.paths)
     places = [[fields.index(name) for name in role.shared] for role in roles]
     for key in keys:
         paths: list[str] = []
         values = dict(zip(fields, key, strict=True))
         lost: list[str] = []
         for role, at in zip(roles, places, strict=True):
-            own = tuple(key[k] for k in at)
-            found = role.by_key.get(own, [])
-            if not found:
+            own = key if role.shared == fields else tuple([key[k] for k in at])
+            path = role.paths.get(own)
+            if path is None:
                 lost.append(role.role.name)
                 continue
-            if len(found) > 1 and own not in role.used:
-                names = listed(path for path, _ in found)
-                problems.doubled.append(f"{names} ({role.role.name})")
             role.used.add(own)
-            path, some = found[0]
             paths.append(path)
-            values = {**dict(zip(role.fields, some, strict=True)), **values}
+            if role.own:
+                values |= role.own[own]
         if lost:
             problems.lack(paths[0], lost)
         else:
             yield _Sample(key, values.get(SPLIT, split), tuple(paths), values)
+    for role in roles:
+        for some in role.doubled.values():
+            problems.doubled.append(f"{listed(some)} ({role.role.name})")
     data = next((role.role.name for role in roles if role.role.kind != "label"), IMAGE)
     for role in roles:
-        for own, found in role.by_key.items():
+        for own, path in role.paths.items():
             if own not in role.used:
-                problems.lack(found[0][0], [data])
+                problems.lack(path, [data])
 
 
 # ---- what is wrong -------------------------------------------------------------------------------
+
+
+def _matched_twice(
+    patterns: Sequence[FilePattern], twice: Sequence[tuple[str, int, int]]
+) -> RequestError:
+    path, one, two = twice[0]
+    first, second = patterns[one].pattern, patterns[two].pattern
+    return RequestError(
+        f"{path} is matched by {first.what}={first.text!r} and {second.what}={second.text!r} "
+        f"alike{_more(twice)}; write what distinguishes them, such as {{id}}_mask.tif"
+    )
 
 
 def _refuse(

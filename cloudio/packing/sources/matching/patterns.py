@@ -169,7 +169,12 @@ class _Component:
         if not self.variables:
             if len(text) == begin:
                 yield values
-        elif stop >= begin and text.endswith(self._suffix):
+        elif stop < begin or not text.endswith(self._suffix):
+            return
+        elif len(self.variables) == 1 and (at := self.variables[0]) != _STAR and not values[at]:
+            if stop > begin:
+                yield (*values[:at], text[begin:stop], *values[at + 1 :])
+        else:
             yield from _Search(self, text, stop).ways(0, begin, values)
 
     def ends(self, k: int, text: str, begin: int, stop: int, value: str) -> Iterator[int]:
