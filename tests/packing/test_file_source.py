@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import scaled
 
+import cloudio
 from cloudio import LayoutError, ReadError, RequestError
+from cloudio.cli.command import main
 from cloudio.packing.sources.matching import file_source
 
 
@@ -325,3 +327,76 @@ def test_a_file_that_is_damaged_or_gone_names_itself(tmp_path):
     (tmp_path / "a.npy").unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.npy"):
         source.read(0)
+
+
+# ---- packed and read back ------------------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(max_examples=scaled(4, 40))
+def test_packed_files_are_read_back_bit_for_bit(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("pack")
+    dtype = data.draw(st.sampled_from(["uint8", "int16", "uint16", "float32"]))
+    size = data.draw(st.tuples(st.integers(1, 8), st.integers(1, 8)))
+    zone = data.draw(st.sampled_from(["EPSG:32631", "EPSG:4326", "EPSG:3035"]))
+    names = data.draw(
+        st.lists(st.sampled_from(["a 1", "é", "x[0]", "(b)"]), min_size=1, unique=True)
+    )
+    splits = {"train": names, "val": names[:1]}
+    written = {}
+    for k, (split, name) in enumerate((s, n) for s, some in splits.items() for n in some):
+        image, mask = random((3, *size), dtype, k), random((1, *size), np.uint8, k)
+        written[split, name] = image, mask
+        write_tif(root / "in" / split / f"{name}.tif", image, names=("r", "g", "b"), crs=zone)
+        write_tif(root / "in" / split / "m" / f"{name}.tif", mask, crs=zone)
+    options = {"images": "{split}/{id}.tif", "masks": "{split}/m/{id}.tif"}
+    result = cloudio.pack(root / "in", root / "out", **options, workers=1)
+    assert result.patches == {split: len(some) for split, some in splits.items()}
+    with cloudio.open(root / "out") as ds:
+        for split in splits:
+            part = ds.split(split)
+            for row, name in enumerate(part.metadata["id"]):
+                image, mask = written[split, str(name)]
+                for band, pixels in zip("rgb", image, strict=True):
+                    assert part[band].dtype == dtype
+                    assert np.array_equal(part[band][row], pixels)
+                assert np.array_equal(part["mask"][row], mask[0])
+                assert part.metadata["crs"][row] == zone
+                assert part.metadata["file"][row] == f"{split}/{name}.tif"
+
+
+def test_the_command_packs_files_and_shows_how_they_are_put_together(tmp_path, capsys):
+    for k in range(3):
+        write_tif(tmp_path / "in" / f"{k}.tif", random((2, 4, 4), seed=k), names=("B2", "B3"))
+        np.save(tmp_path / "in" / f"{k}_m.npy", np.full((4, 4), k, np.uint8))
+    (tmp_path / "in" / "1_m.npy").unlink()
+    words = ["pack", str(tmp_path / "in"), str(tmp_path / "out"), "--images", "{id}.tif"]
+    words += ["--masks", "land={id}_m.npy", "--take", "land", "B3", "--workers", "1"]
+    assert main(words) == 2
+    assert (
+        "1 sample without land (1.tif). skip_missing=True (--skip-missing)"
+        in capsys.readouterr().err
+    )
+    assert main([*words, "--skip-missing", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "train: 2 samples\nthe first sample, of train (id=0):\n  image  0.tif\n" in shown
+    assert "  land   0_m.npy\n1 file left out:\n  1.tif: is without land\n" in shown
+    assert main([*words, "--skip-missing"]) == 0
+    with cloudio.open(tmp_path / "out") as ds:
+        assert ds.names == ("land", "B3")
+        assert ds["land"][:, 0, 0].tolist() == [0, 2]
+
+
+def test_names_of_classes_are_in_the_layout(tmp_path):
+    np.save(tmp_path / "a.npy", random((4, 4)))
+    colors = np.zeros((3, 4, 4), np.uint8)
+    colors[0, :2] = 255
+    np.save(tmp_path / "a_m.npy", colors)
+    (tmp_path / "classes.csv").write_text(
+        "r,g,b,class,name\n255,0,0,3,fire\n0,0,0,0,calm\n", "utf-8"
+    )
+    options = {"images": "{id}.npy", "masks": "{id}_m.npy", "classes": tmp_path / "classes.csv"}
+    cloudio.pack(tmp_path, tmp_path / "out", **options, workers=1, channel_axis="first")
+    with cloudio.open(tmp_path / "out") as ds:
+        assert ds["mask"][0, :, 0].tolist() == [3, 3, 0, 0]
+        assert set(ds.layout.label_maps["mask"]["codes"].names) == {"fire", "calm"}
