@@ -387,16 +387,25 @@ def test_the_command_packs_files_and_shows_how_they_are_put_together(tmp_path, c
         assert ds["land"][:, 0, 0].tolist() == [0, 2]
 
 
+CLASSES = "r,g,b,class,name\n255,0,0,3,fire\n255,255,0,5,\n0,0,0,0,calm\n"
+
+
 def test_names_of_classes_are_in_the_layout(tmp_path):
     np.save(tmp_path / "a.npy", random((4, 4)))
     colors = np.zeros((3, 4, 4), np.uint8)
     colors[0, :2] = 255
+    colors[1, 1] = 255
     np.save(tmp_path / "a_m.npy", colors)
-    (tmp_path / "classes.csv").write_text(
-        "r,g,b,class,name\n255,0,0,3,fire\n0,0,0,0,calm\n", "utf-8"
-    )
+    (tmp_path / "classes.csv").write_text(CLASSES, "utf-8")
     options = {"images": "{id}.npy", "masks": "{id}_m.npy", "classes": tmp_path / "classes.csv"}
     cloudio.pack(tmp_path, tmp_path / "out", **options, workers=1, channel_axis="first")
     with cloudio.open(tmp_path / "out") as ds:
-        assert ds["mask"][0, :, 0].tolist() == [3, 3, 0, 0]
-        assert set(ds.layout.label_maps["mask"]["codes"].names) == {"fire", "calm"}
+        assert ds["mask"][0, :, 0].tolist() == [3, 5, 0, 0]
+        assert set(ds.layout.label_maps["mask"]["codes"].names) == {
+            "fire",
+            "1",
+            "2",
+            "calm",
+            "4",
+            "5",
+        }

@@ -123,13 +123,18 @@ def _band(array: PackedArray, hint: Band | None) -> Band:
 
 
 def _label_map(array: PackedArray, codes: Iterable[int], names: Mapping[int, str]) -> LabelMap:
-    """Return the map of codes to themselves; no data is ignored."""
+    """Return the map of codes to themselves; no data is ignored.
+
+    Codes without a name are named by their number, if others have names.
+    """
     nodata = array.info.nodata
     codes = sorted(codes)
     classes = {code: None if code == nodata or not 0 <= code < 255 else code for code in codes}
-    listed = [names.get(code, "") for code in range(max(names, default=-1) + 1)]
-    if listed and all(listed) and len(set(listed)) == len(listed):
-        return LabelMap(classes, names=tuple(listed))
+    numbers = [code for code in {*names, *classes.values()} if code is not None and code < 255]
+    if names and numbers:
+        listed = [names.get(code, str(code)) for code in range(max(numbers) + 1)]
+        if len(set(listed)) == len(listed):
+            return LabelMap(classes, names=tuple(listed))
     return LabelMap(classes)
 
 

@@ -166,6 +166,19 @@ class TiledSource:
             "(--pad) makes tiles of them",
         )
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """The files that are in no scene, each with the reason."""
+        return tuple(getattr(self._scenes, "left_out", ()))
+
+    def summary(self) -> list[str]:
+        """Return how files are put together as scenes, and how many tiles they make."""
+        n = counted(len(self), "tile")
+        return [
+            *getattr(self._scenes, "summary", list)(),
+            f"{n} of {self._tile[0]} x {self._tile[1]}",
+        ]
+
     def window_of(self, k: int) -> tuple[int, Window]:
         """Return the scene of tile k, and its window, which sticks out only with ``pad``."""
         if not 0 <= k < len(self):
