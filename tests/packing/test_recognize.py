@@ -134,8 +134,8 @@ def test_each_image_is_paired_with_its_mask_whatever_the_names(
     for k in range(len(source)):
         with pytest.raises((ReadError, LayoutError)):  # the files are empty
             source.read(k)
-    paired = [[every[path] for path in paths] for paths in source._table.paths]
-    assert all(image == mask for image, mask in paired)
+        files = source.files_of(k)
+        assert every[files["image"]] == every[files["mask"]]
 
 
 @given(st.lists(st.lists(NAMES, min_size=1, max_size=3), min_size=1, max_size=8))

@@ -12,7 +12,7 @@ from images import random_pixels, same
 import cloudio
 from cloudio.packing.sample import LeftOut
 from cloudio.packing.sources.channels import ArrayOptions, Role
-from cloudio.packing.sources.files import FileSource, FileTable
+from cloudio.packing.sources.files import FileRow, FileRows, FileSource, FileTable
 from cloudio.packing.sources.tiles import TiledSource
 
 ROLES = Role("image", "image"), Role("mask", "label")
@@ -29,9 +29,15 @@ def scenes(folder, images, masks=None, resample=None, names=None):
             paths[-1] += (f"s{k}_mask.npy",)
     roles = ROLES[: len(paths[0])]
     splits = ["train" if k % 2 == 0 else "val" for k in range(len(paths))]
-    table = FileTable(roles, paths, splits, {"id": [f"s{k}" for k in range(len(paths))]})
+    every = enumerate(zip(paths, splits, strict=True))
+    table = FileTable(roles, FileRows(FileRow(*x, (f"s{k}",)) for k, x in every), ("id",))
     options = ArrayOptions(channel_axis="first", resample=resample, names=names)
     return FileSource(folder, table, options)
+
+
+def table_of(path):
+    """Return the table of one scene."""
+    return FileTable(ROLES[:1], FileRows([FileRow((path,), "train", ())]))
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
@@ -112,7 +118,7 @@ def test_every_tile_has_its_own_place(tmp_path):
                        crs="EPSG:32630", transform=place, tiled=True, blockxsize=32,
                        blockysize=32, compress="deflate") as file:  # fmt: skip
         file.write(pixels)
-    source = FileSource(tmp_path, FileTable(ROLES[:1], [("scene.tif",)], ["train"]), ArrayOptions())
+    source = FileSource(tmp_path, table_of("scene.tif"), ArrayOptions())
     tiles = TiledSource(source, 32, 20, pad=True, nodata={"": 0})
     for k in range(len(tiles)):
         _, (row, col, height, width) = tiles.window_of(k)
@@ -169,7 +175,7 @@ def test_masks_beside_the_bands_say_what_is_valid(tmp_path):
                        transform=rasterio.Affine(2, 0, 0, 0, -2, 0)) as file:  # fmt: skip
         file.write(np.ones((1, 8, 8), "uint8"))
         file.write_mask(mask)
-    table = FileTable(ROLES[:1], [("s.tif",)], ["train"])
+    table = table_of("s.tif")
     tiles = TiledSource(FileSource(tmp_path, table, ArrayOptions(names=("a", "-"))), 4, min_valid=1)
     assert list(tiles.read(1).arrays) == ["a"]
     for k in (0, 2, 3):

@@ -111,6 +111,11 @@ class FileSource:
         """Return the first file of a sample."""
         return os.fspath(self.root / self._table.rows[k].paths[0])
 
+    def files_of(self, k: int) -> dict[str, str]:
+        """Return the files of a sample, as the names of their roles and their paths."""
+        names = (role.name for role in self._table.roles)
+        return dict(zip(names, self._table.rows[k].paths, strict=True))
+
     def split_of(self, k: int) -> str:
         """Return the split of a sample."""
         return self._table.rows[k].split
