@@ -15,6 +15,7 @@ from ..reading.dataset import Dataset
 from ..storage.opening.pack_command import IMAGE_ENDINGS
 from .sample import Source
 from .sources.samples import Items, SampleMaker, SequenceSource, Stream
+from .splits import check_splits
 
 FilePath = str | os.PathLike[str]
 _PATTERNS = "images", "masks", "bands", "table"
@@ -101,6 +102,7 @@ def _of_splits(samples: Mapping[Any, Any], options: SourceOptions) -> Source:
             f"samples maps {listed(samples)} to arrays; it must be a sequence of samples, or map "
             "each split to one: {'train': [{'image': image}]}"
         )
+    check_splits(samples)
     parts: dict[str, list[Source]] = {}
     for split, given in samples.items():
         several = given if isinstance(given, list) and _are_sources(given) else [given]

@@ -21,8 +21,9 @@ from .result import DryRun, PackResult, describe_arrays
 from .running.engine import Rows
 from .running.run import Options, pack_source
 from .running.stream import pack_stream
-from .sample import Source, check_split
+from .sample import Source
 from .sources.samples import Stream
+from .splits import check_split
 
 FilePath = str | os.PathLike[str]
 _KEYWORDS = {

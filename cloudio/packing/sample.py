@@ -1,14 +1,12 @@
 """What a source gives for each sample: arrays with what the file says of them, and metadata."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
-from .._utils.text import shown
-from ..errors import CloudioError, ReadError, RequestError
+from ..errors import CloudioError, ReadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,3 @@ def describe_error(error: Exception, name: str) -> CloudioError:
     if isinstance(error, OSError):
         return ReadError(f"{name} cannot be read: {error.strerror or error}")
     return ReadError(f"{name} cannot be read: {type(error).__name__}: {error}")
-
-
-def check_split(split: object) -> None:
-    """Raise RequestError if that cannot name a split."""
-    if not (
-        isinstance(split, str) and split.isprintable() and re.fullmatch(r"(?!\.)[^/\\]+", split)
-    ):
-        raise RequestError(
-            f"split={shown(split)}; it must be the name of a folder, without / or a leading dot"
-        )

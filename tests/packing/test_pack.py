@@ -377,3 +377,28 @@ def test_a_disk_that_becomes_full_stops_the_run_which_is_resumed(tmp_path):
     samples = ({"B": np.full((1024, 1024), k, "uint8")} for k in range(100))
     pack(samples, tmp_path / "set", resume=True)
     assert cloudio.open(tmp_path / "set")["B"][:, 5, 7].tolist() == list(range(100))
+
+
+@pytest.mark.parametrize(
+    "split", ["..", "../../outside", "a/b", "/tmp/a", "a\nb", "a" * 300, "cloudio.toml", "", 5]
+)
+def test_a_split_is_the_name_of_a_folder(tmp_path, split):
+    with pytest.raises(cloudio.RequestError, match=r"split=.*; it must be the name of a folder"):
+        pack({split: images()}, tmp_path / "set")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("two", [("train", "TRAIN"), ("Paris", "paris"), ("high_val", "val")])
+def test_splits_that_would_be_one_are_refused(tmp_path, two):
+    with pytest.raises(cloudio.RequestError, match="would be one split of the data set"):
+        pack(dict.fromkeys(two, images()), tmp_path / "set")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_split_of_a_table_leads_to_no_other_folder(tmp_path):
+    (tmp_path / "files").mkdir()
+    np.save(tmp_path / "files" / "a.npy", np.zeros((4, 4), np.uint8))
+    (tmp_path / "files" / "t.csv").write_text("image,split\na.npy,../../outside\n")
+    with pytest.raises(cloudio.RequestError, match=r"split='\.\./\.\./outside'"):
+        pack(tmp_path / "files", tmp_path / "set", table=tmp_path / "files" / "t.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]

@@ -29,6 +29,7 @@ from ..._core.checksums import checksum
 from ...errors import CloudioError, ReadError, RequestError
 from ..plan import Plan, as_fields
 from ..sample import LeftOut, Sample, Source, describe_error
+from ..splits import check_splits
 from .row_files import RowFiles
 
 T = TypeVar("T")
@@ -146,13 +147,17 @@ class Rows:
 
     @classmethod
     def of(cls, source: Source) -> "Rows":
-        """Return the rows of a source; the order of splits is that of their first samples."""
+        """Return the rows of a source; the order of splits is that of their first samples.
+
+        RequestError if they are no splits of a data set.
+        """
         numbers: dict[str, int] = {}
         which = np.fromiter(
             (numbers.setdefault(source.split_of(k), len(numbers)) for k in range(len(source))),
             np.int32,
             len(source),
         )
+        check_splits(numbers)
         return cls(tuple(numbers), which)
 
     def __getitem__(self, k: int) -> tuple[str, int]:

@@ -18,7 +18,8 @@ from ..._utils.paths import status_of
 from ..._utils.text import counted, escape_controls, listed, suggest
 from ...errors import RequestError
 from ..decoders import Raster, Window, open_raster
-from ..sample import ArrayInfo, Sample, check_split
+from ..sample import ArrayInfo, Sample
+from ..splits import check_splits
 from .agreement import check_agreement
 from .channels import ArrayOptions, Role, all_names, choose_channels, read_channels
 from .resampling import to_one_grid
@@ -96,8 +97,7 @@ class FileSource:
     def __init__(self, root: Path, table: FileTable, options: ArrayOptions) -> None:
         self.root, self._table, self._options = root, table, options
         _check_take(table.roles, options)
-        for split in dict.fromkeys(row.split for row in table.rows):
-            check_split(split)
+        check_splits(dict.fromkeys(row.split for row in table.rows))
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
