@@ -62,6 +62,8 @@ def test_a_killed_run_is_resumed_to_the_same_files(tmp_path, undisturbed, moment
 def test_processes_and_threads_write_the_same(tmp_path, undisturbed):
     pack(Planes(N, in_threads=True, fails=range(7, N, 10)), tmp_path / "set", workers=3)
     assert contents(tmp_path / "set") == undisturbed
+    files = [path for path in (tmp_path / "set").rglob("*") if path.is_file()]
+    assert len({path.stat().st_mode for path in files}) == 1  # also where rows were left out
 
 
 def test_other_samples_or_options_are_not_taken_for_the_same_run(tmp_path):
@@ -112,3 +114,45 @@ def test_what_is_packed_is_compared_with_its_source(tmp_path):
     with pytest.raises(cloudio.RequestError, match=r"verify: number 33: .*B1 differs from patch"):
         pack(source, tmp_path / "other", verify=True)
     assert not (tmp_path / "other").exists()
+
+
+class Stopping(Planes):
+    def read(self, k):
+        if k == 50:
+            raise ValueError("stops")
+        return super().read(k)
+
+
+@pytest.mark.parametrize("moment", ["sample", "replace:0"])
+@pytest.mark.parametrize("n_bytes", [None, 300])
+def test_rows_that_have_gone_are_not_taken_for_packed(tmp_path, moment, n_bytes):
+    fails = range(7, N, 10)
+    if moment == "sample":
+        with pytest.raises(cloudio.ReadError, match="stops"):
+            pack(Stopping(N, in_threads=True), tmp_path / "set")
+        fails = ()
+    else:
+        run(tmp_path / "set", moment)
+    data = tmp_path / "set.packing" / "data"
+    if n_bytes is None:
+        data.rename(tmp_path / "moved")
+    else:
+        with (data / "train" / "B1.npy").open("r+b") as file:
+            file.truncate(n_bytes)
+    with pytest.raises(cloudio.RequestError, match=r"by the journal of the run .* begin anew"):
+        pack(Planes(N, fails=fails), tmp_path / "set", resume=True)
+    assert not (tmp_path / "set").exists()
+
+
+def test_rows_of_an_iterable_that_have_gone_are_not_taken_for_packed(tmp_path):
+    def samples(n):
+        for k in range(n):
+            yield {"image": np.full((4, 4), k, np.uint8)}
+        if n < N:
+            raise OSError("ends early")
+
+    with pytest.raises(OSError, match="ends early"):
+        pack(samples(9), tmp_path / "set")
+    (tmp_path / "set.packing" / "data").rename(tmp_path / "moved")
+    with pytest.raises(cloudio.RequestError, match="by the journal of the run"):
+        pack(samples(N), tmp_path / "set", resume=True)

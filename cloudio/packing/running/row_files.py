@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from ..._utils.text import gigabytes
-from ...errors import write_error
+from ...errors import RequestError, write_error
 from ..plan import PackedArray, Plan
 
 # All shapes fit, so that the pixels stay where they are when the number of patches is known later.
 _HEADER_BYTES = 128
 _COPIED = 16 << 20
+_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 class RowFiles:
@@ -72,10 +73,25 @@ class RowFiles:
             try:
                 _allocate(self._open[key], size)
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                if error.errno not in _FULL:
                     raise
-                reason = f"the disk is too full: {needed:,} bytes more are needed"
-                raise write_error(error.errno, reason, self.folder) from None
+                raise self._too_full(error, needed) from None
+
+    def _too_full(self, error: OSError, needed: int) -> Exception:
+        reason = f"the disk is too full: {needed:,} bytes more are needed"
+        return write_error(error.errno or 0, reason, self.folder)
+
+    def check_rows(self, rows: Mapping[str, int]) -> None:
+        """Raise RequestError if a file is too short for rows that a journal tells of."""
+        for (split, name), descriptor in self._open.items():
+            needed = rows[split] and self._start + rows[split] * self.row_bytes(self._names[name])
+            if (size := os.fstat(descriptor).st_size) < needed:
+                raise RequestError(
+                    f"{self.folder / split / name} has {size:,} bytes, but by the journal of the "
+                    f"run it has {needed:,}: it was moved or changed. The run cannot be resumed; "
+                    f"remove {self.folder.parent} to begin anew",
+                    path=self.folder / split / name,
+                )
 
     def _check_room(self, needed: int) -> None:
         try:
@@ -146,7 +162,8 @@ class RowFiles:
         part = path.with_name(f"{name}.part")
         n_bytes = self.row_bytes(self._names[name])
         source = self._open[split, name]
-        target = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0))
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        target = os.open(part, flags, 0o666)
         try:
             for k, row in enumerate(rows):
                 for at in range(0, n_bytes, _COPIED):
@@ -156,8 +173,12 @@ class RowFiles:
             if not self._plan.flat:
                 _write(target, memoryview(self._header(name, len(rows))), 0)
             os.fsync(target)
-        except BaseException:
+        except BaseException as error:
             os.close(target)
+            with suppress(OSError):
+                os.remove(part)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise self._too_full(error, self._start + len(rows) * n_bytes) from None
             raise
         # Closed first: some systems replace no open file.
         os.close(target)

@@ -41,21 +41,30 @@ def pack_source(source: ChosenSource, plan: Plan, dest: Path, options: Options) 
     with open_run(dest, head, plan, resume=options.resume) as state:
         files = RowFiles(data_folder(dest), plan, rows.splits)
         try:
-            if FINISHING not in state.phases:
+            if FINISHING in state.phases:
+                files.check_rows({split: len(some) for split, some in _kept(rows, state).items()})
+            else:
+                if state.n_done:
+                    files.check_rows(rows.counts)
                 files.reserve(rows.counts)
                 _pack(source, plan, rows, files, state, options)
             if options.verify:
                 _verify(source, plan, rows, files, state, options)
-            kept = {
-                split: np.array([k for k in rows.samples(split).tolist() if state.is_packed(k)])
-                for split in rows.splits
-            }
+            kept = _kept(rows, state)
             finish(dest, plan, rows, kept, files, state, source.label_names(), options.hints)
         finally:
             files.close()
         left_out = tuple((source.name_of(k), why) for k, why in sorted(state.left_out.items()))
     left_out = (*source.left_out, *left_out)
     return summarize(dest, plan, kept, left_out, source.notes, time.perf_counter() - start)
+
+
+def _kept(rows: Rows, state: State) -> dict[str, np.ndarray]:
+    """Return the packed samples of each split."""
+    return {
+        split: np.array([k for k in rows.samples(split).tolist() if state.is_packed(k)], np.int64)
+        for split in rows.splits
+    }
 
 
 def _task_size(source: ChosenSource) -> int:

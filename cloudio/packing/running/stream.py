@@ -33,8 +33,10 @@ def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) 
         files = RowFiles(data_folder(dest), plan, rows.splits)
         try:
             if FINISHING not in state.phases:
+                files.check_rows({stream.split: state.n_done})
                 _pack(stream, plan, rows, files, state, choices, options)
             packed = [k for k in range(state.n_done) if state.is_packed(k)]
+            files.check_rows({stream.split: len(packed)})
             kept = {stream.split: np.array(packed, np.int64)}
             finish(dest, plan, rows, kept, files, state, {}, options.hints)
         finally:
