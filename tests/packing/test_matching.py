@@ -398,6 +398,7 @@ def test_more_samples_than_a_block_are_read_by_number(tmp_path):
     for k in (0, 255, 256, 599, 3, 512):
         assert source.name_of(k) == str(root / f"{k}.npy")
     assert len(pickle.dumps(source)) < 10 * len(source)
+    assert b"512.npy" not in pickle.dumps(source)  # nor those that were read last
     with pytest.raises(IndexError, match="sample 600; there are 600"):
         source.name_of(600)
 

@@ -247,11 +247,7 @@ class OpenSample:
         """Return the columns of metadata.csv; a transform is that of the window."""
         said: dict[str, object] = {}
         for layer in self.layers:
-            found = layer.raster.attributes_of(window)
-            place = {name: value for name, value in found.items() if name != "date"}
-            if "geotransform" in place and "geotransform" not in said:
-                said |= place
-            said = {**found, **said}
+            said = {**layer.raster.attributes_of(window), **said}
         own = {
             (f"{self._columns_from}_{name}" if name in said or name == "file" else name): value
             for name, value in self._columns.items()
