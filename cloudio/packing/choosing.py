@@ -51,7 +51,12 @@ class SourceOptions:
         """Return the arguments that the caller has given, without the split."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         del values["split"], values["nodata"]
-        return {name: value for name, value in values.items() if value not in (None, False, {})}
+        absent = (None, False)
+        return {
+            name: value
+            for name, value in values.items()
+            if not (any(value is each for each in absent) or (name == "fields" and not value))
+        }
 
     def refuse(self, what: str, *allowed: str) -> None:
         """Raise RequestError for an argument that has no meaning for that kind of samples."""

@@ -14,6 +14,7 @@ from .._utils.text import shown
 from .._utils.threads import default_threads
 from ..errors import RequestError
 from ..layouts.layout import Layout
+from .arguments import check_channel_names, check_choice, check_mapping, check_texts, type_names
 from .choosing import SourceOptions, choose_source
 from .plan import Plan
 from .planning import Choices, ChosenSource, first_samples, make_plan
@@ -179,7 +180,7 @@ def pack(
     """
     dest = local_path(dest, "dest")
     choices = Choices(
-        dtypes=dict(dtypes or {}),
+        dtypes=type_names(dtypes),
         scale=_numbers("scale", scale),
         nodata=_numbers("nodata", nodata),
         layout=layout if layout is None or isinstance(layout, Layout) else _read_layout(layout),
@@ -187,8 +188,12 @@ def pack(
         flat=check_bool("flat", flat),
         lossy=check_bool("lossy", lossy),
     )
-    if on_error not in ("stop", "skip"):
-        raise RequestError(f"on_error={shown(on_error)}; it must be 'stop' or 'skip'")
+    check_choice("on_error", on_error, ("stop", "skip"))
+    check_choice("channel_axis", channel_axis, ("first", "last", None))
+    check_choice("resample", resample, ("nearest", None))
+    if not (key is None or (isinstance(key, str) and key)):
+        raise RequestError(f"key={shown(key)}; it must be the name of a column")
+    check_choice("progress", progress, (True, False, None))
     check_split(split)
     options = SourceOptions(
         split=split,
@@ -197,10 +202,10 @@ def pack(
         bands=bands,
         table=table,
         dataset=dataset,
-        fields=dict(fields or {}),
-        names=names,
-        take=[take] if isinstance(take, str) else take,
-        labels=labels,
+        fields=check_mapping("fields", fields, '{"cover": "cloud_cover"}'),
+        names=None if names is None else check_channel_names(names),
+        take=None if take is None else check_texts("take", take),
+        labels=None if labels is None else check_texts("labels", labels, empty=True),
         classes=classes,
         channel_axis=channel_axis,
         skip_missing=check_bool("skip_missing", skip_missing),

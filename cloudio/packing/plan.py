@@ -173,7 +173,12 @@ def _file_name(name: str, taken: set[str]) -> str:
 
 def as_fields(attributes: Mapping[str, object]) -> dict[str, str]:
     """Return the columns of a sample as text; RequestError for what is no text, number or date."""
-    return {str(name): _field(str(name), value) for name, value in attributes.items()}
+    return {_utf8(str(name)): _utf8(_field(str(name), value)) for name, value in attributes.items()}
+
+
+def _utf8(text: str) -> str:
+    """Return a text that UTF-8 can hold: what it cannot, such as half a character, is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _field(name: str, value: object) -> str:

@@ -402,3 +402,45 @@ def test_a_split_of_a_table_leads_to_no_other_folder(tmp_path):
     with pytest.raises(cloudio.RequestError, match=r"split='\.\./\.\./outside'"):
         pack(tmp_path / "files", tmp_path / "set", table=tmp_path / "files" / "t.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["lable"]}, r"labels: samples\[0\] has no array 'lable'; it has image, mask"),
+        ({"labels": 5}, "labels=5; it must be a list of names"),
+        ({"names": {"imgae": "abc"}}, "names of imgae='abc'; it must be a list"),
+        ({"names": {"imgae": ["a", "b", "c"]}}, "'imgae'; .*; did you mean image"),
+        ({"names": "abc"}, "names='abc'; it must be a list, one for each channel"),
+        ({"names": [1, 2, 3]}, r"names=\[1, 2, 3\]; it must be a list of names"),
+        ({"take": []}, r"take=\[\]; it must be a list of names"),
+        ({"dtypes": "uint8"}, "dtypes='uint8'; it must be a mapping"),
+        ({"dtypes": {"mask": None}}, "dtypes: mask='None'; it must be one of"),
+        ({"fields": "id"}, "fields='id'; it must be a mapping"),
+        ({"channel_axis": "lsat"}, "channel_axis='lsat'; it must be 'first', 'last' or None"),
+        ({"progress": "yes"}, "progress='yes'; it must be True, False or None"),
+        ({"key": 5}, "key=5; it must be the name of a column"),
+        ({"tile": 0}, "tile= is for other sources"),
+    ],
+)
+def test_arguments_that_are_wrong_are_named(tmp_path, options, message):
+    with pytest.raises(cloudio.RequestError, match=message):
+        pack(images(), tmp_path / "set", **options)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_one_label_and_types_of_numpy(tmp_path):
+    samples = [{"cloud": np.full((2, 2), k, np.int64)} for k in range(3)]
+    pack(samples, tmp_path / "set", labels="cloud", dtypes={"cloud": np.uint16})
+    band = cloudio.open(tmp_path / "set").band("cloud")
+    assert (band.kind, band.dtype) == ("label", "uint16")
+
+
+def test_text_that_is_no_utf_8_is_escaped(tmp_path):
+    samples = [{"B": np.zeros((2, 2), np.uint8), "file": "a\udcff.tif"}]
+    pack(iter(samples), tmp_path / "set")
+    metadata = cloudio.open(tmp_path / "set").metadata
+    assert metadata["file"].tolist() == ["a\\udcff.tif"]
+    for name in ("", "\udcff"):
+        with pytest.raises(cloudio.RequestError, match="has the key"):
+            pack([{name: np.zeros((2, 2), np.uint8)}], tmp_path / "other")

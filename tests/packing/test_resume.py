@@ -1,5 +1,6 @@
 """A run that is killed at any moment is resumed to the very files of an undisturbed run."""
 
+import multiprocessing
 import signal
 import sys
 
@@ -64,6 +65,19 @@ def test_processes_and_threads_write_the_same(tmp_path, undisturbed):
     assert contents(tmp_path / "set") == undisturbed
     files = [path for path in (tmp_path / "set").rglob("*") if path.is_file()]
     assert len({path.stat().st_mode for path in files}) == 1  # also where rows were left out
+
+
+def pack_as_daemon(dest):
+    pack(Planes(N, fails=range(7, N, 10)), dest, workers=3)
+
+
+def test_a_daemon_process_packs_in_threads(tmp_path, undisturbed):
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=pack_as_daemon, args=(tmp_path / "set",), daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    assert contents(tmp_path / "set") == undisturbed
 
 
 def test_other_samples_or_options_are_not_taken_for_the_same_run(tmp_path):
@@ -156,3 +170,16 @@ def test_rows_of_an_iterable_that_have_gone_are_not_taken_for_packed(tmp_path):
     (tmp_path / "set.packing" / "data").rename(tmp_path / "moved")
     with pytest.raises(cloudio.RequestError, match="by the journal of the run"):
         pack(samples(N), tmp_path / "set", resume=True)
+
+
+def test_a_run_is_not_resumed_with_other_channels_under_the_same_names(tmp_path):
+    def samples(n):
+        for k in range(n):
+            yield {"image": np.stack([np.full((4, 4), k, np.uint8), np.zeros((4, 4), np.uint8)])}
+        if n < N:
+            raise OSError("ends early")
+
+    with pytest.raises(OSError, match="ends early"):
+        pack(samples(9), tmp_path / "set", names=["a", "b"], take=["a", "b"])
+    with pytest.raises(cloudio.RequestError, match="unfinished run with other samples"):
+        pack(samples(N), tmp_path / "set", names=["b", "a"], take=["a", "b"], resume=True)

@@ -212,9 +212,10 @@ def workers(
 ) -> Iterator[Callable[[str, Sequence[int]], "Future[list[Outcome]]"]]:
     """Give a function that hands a task, a verb of `Worker` and samples, to one of ``n`` workers.
 
-    They are processes; or threads of this one, if the source says so or one worker is enough.
+    They are processes; or threads of this one, if the source says so, one worker is enough, or
+    this process may have no others because it is a daemon.
     """
-    if source.in_threads or n == 1:
+    if source.in_threads or n == 1 or multiprocessing.current_process().daemon:
         worker = Worker(source, plan, folder, rows)
         threads = ThreadPoolExecutor(n, thread_name_prefix="cloudio-pack")
         try:

@@ -56,7 +56,8 @@ class Journal:
         self._file.seek(0, os.SEEK_END)
         offset, offsets, lines = self._file.tell(), [], []
         for entry in entries:
-            text = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+            content = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+            text = content.encode("utf-8", "surrogatepass")  # names of files may be no UTF-8
             lines.append(b"%08x %b\n" % (zlib.crc32(text), text))
             offsets.append(offset)
             offset += len(lines[-1])

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..._utils.tensors import as_host_array, check_not_masked
-from ..._utils.text import counted, listed, shown
+from ..._utils.text import counted, listed, shown, suggest
 from ...errors import RequestError
 from ..sample import ArrayInfo, Sample
 
@@ -21,6 +21,11 @@ class Items(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, k: int, /) -> Any: ...
+
+
+def _is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can hold a text: not half a character."""
+    return not any("\ud800" <= x <= "\udfff" for x in text)
 
 
 class SampleMaker:
@@ -39,8 +44,17 @@ class SampleMaker:
         split: str,
     ) -> None:
         self._names, self._take, self._split = dict(names), take, split
+        labels = None if labels is None else tuple(labels)
         self._labels = LABEL_NAMES if labels is None else frozenset(labels)
         self._last = channel_axis == "last"
+        # What the caller says of arrays, which each sample must have.
+        self._said = {"names": tuple(self._names), "labels": tuple(labels or ())}
+
+    def digest(self) -> str:
+        """Return a text that is another one if other arrays are made of the same items."""
+        names = {name: list(some) for name, some in sorted(self._names.items())}
+        take = None if self._take is None else list(self._take)
+        return repr((names, sorted(self._labels), take, self._last))
 
     def make(self, item: Any, what: str) -> Sample:
         """Return the sample of an item; RequestError, which begins with ``what``, if it is none."""
@@ -51,13 +65,19 @@ class SampleMaker:
             )
         sample = Sample({})
         for name, value in item.items():
-            if not isinstance(name, str):
+            if not (isinstance(name, str) and name and _is_utf8(name)):
                 raise RequestError(f"{what} has the key {shown(name)}; keys must be text")
             pixels = self._pixels(value, f"{what}, {name}")
             if pixels is None:
                 sample.attributes[name] = value
             else:
                 self._add(sample, name, pixels, what)
+        for option, some in self._said.items():
+            if lost := [name for name in some if name not in item]:
+                raise RequestError(
+                    f"{option}: {what} has no array {lost[0]!r}; it has {listed(item)}"
+                    f"{suggest(lost[0], [*item])}"
+                )
         if not sample.arrays:
             raise RequestError(f"{what} has no arrays; it has {listed(item) or 'nothing'}")
         split = sample.attributes.pop("split", self._split)
@@ -142,7 +162,7 @@ class SequenceSource:
         return self._split
 
     def digest(self) -> str:
-        return f"{self._split}: a sequence of {len(self)}"
+        return f"{self._split}: a sequence of {len(self)}: {self._maker.digest()}"
 
     def read(self, k: int) -> Sample:
         return self._maker.make(self._items[k], self.name_of(k))
@@ -166,7 +186,7 @@ class Stream:
 
     def digest(self) -> str:
         """Return a text that is another one for samples that are resumed otherwise."""
-        return f"{self.split}: an iterable, by {self.key or 'number'}"
+        return f"{self.split}: an iterable, by {self.key or 'number'}: {self._maker.digest()}"
 
     def first(self) -> Sample:
         """Return the first sample, which `samples` yields again; RequestError if there is none."""
