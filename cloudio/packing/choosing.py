@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from .._utils.paths import is_file, local_path, not_found, status_of
-from .._utils.text import listed
+from .._utils.text import listed, shown
 from ..errors import RequestError
 from ..reading.dataset import Dataset
 from ..storage.opening.pack_command import IMAGE_ENDINGS
@@ -108,6 +108,11 @@ def _of_splits(samples: Mapping[Any, Any], options: SourceOptions) -> Source:
             "each split to one: {'train': [{'image': image}]}"
         )
     check_splits(samples)
+    if "split" in options.fields:
+        raise RequestError(
+            f"fields={shown(options.fields)}, but samples maps splits to samples: a patch has one "
+            "split; leave out the field split"
+        )
     parts: dict[str, list[Source]] = {}
     for split, given in samples.items():
         several = given if isinstance(given, list) and _are_sources(given) else [given]

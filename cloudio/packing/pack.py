@@ -109,7 +109,8 @@ def pack(
     dataset : str or mapping of str to str, optional
         Names of datasets in a container, array -> dataset; with ``images`` those in each file.
     fields : mapping of str to str, optional
-        Columns of the metadata from one-dimensional datasets of a container.
+        Columns of the metadata from one-dimensional datasets of a container; ``split`` is the
+        split of each patch.
     names : sequence of str, or mapping, optional
         Names for the channels of the image, in their order; ``"-"`` leaves one out.
     take : sequence of str, optional

@@ -189,6 +189,35 @@ def test_each_split_may_be_a_group(tmp_path):
         container_source(path, {"image": "/data/{split}/x", "mask": "/data/{split}/y"})
 
 
+def test_a_field_is_the_split_of_each_patch(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="cloudio[hdf5]")
+    path = tmp_path / "x.h5"
+    images = np.arange(4 * 9, dtype="u1").reshape(4, 3, 3)
+    with h5py.File(path, "w") as file:
+        file["images"] = images
+        file["text"], file["fold"] = ["test", "train", "", "test"], [2, 0, 1, 2]
+        file["wrong"], file["alike"] = ["a/b"] * 4, ["A", "a", "a", "a"]
+        file["val/x"] = images
+    fields = {"split": "text", "fold": "fold"}
+    result = cloudio.pack(
+        path, tmp_path / "out", dataset="images", fields=fields, split="val", workers=1
+    )
+    assert result.patches == {"test": 2, "train": 1, "val": 1}
+    assert np.array_equal(np.load(tmp_path / "out" / "test" / "images.npy"), images[[0, 3]])
+    text = (tmp_path / "out" / "test" / "metadata.csv").read_text()
+    assert text.split() == ["split,file,index,fold", "test,x.h5,0,2", "test,x.h5,3,2"]
+    source = container_source(path, "images", fields={"split": "fold"})
+    assert [source.split_of(k) for k in range(4)] == ["2", "0", "1", "2"]
+    assert source.digest() != container_source(path, "images", fields={"split": "text"}).digest()
+    for name, message in (("wrong", r"wrong: split='a/b'; it must be"), ("alike", "one split of")):
+        with pytest.raises(RequestError, match=message):
+            container_source(path, "images", fields={"split": name})
+    with pytest.raises(RequestError, match="leave out the field split"):
+        container_source(path, {"image": "{split}/x"}, fields={"split": "text"})
+    with pytest.raises(RequestError, match="but samples maps splits to samples"):
+        cloudio.pack({"a": path}, tmp_path / "o", dataset="images", fields={"split": "text"})
+
+
 # ---- attributes ----------------------------------------------------------------------------------
 
 

@@ -66,8 +66,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--fields",
         action=Words,
         metavar="COLUMN=DATASET",
-        help="columns of the metadata, from datasets with one number or text for each patch "
-        "(default: none)",
+        help="columns of the metadata, from datasets with one number or text for each patch; "
+        "split=DATASET is the split of each (default: none)",
     )
     files.add_argument(
         "--split",

@@ -15,12 +15,15 @@ from ..decoders.containers import Container, open_container
 from ..decoders.containers.container import StoredArray
 from ..decoders.containers.conventions import class_names, read_infos, stored_type
 from ..sample import Source
-from .containers import ContainerSource, PatchArray
+from ..splits import check_splits
+from .containers import ContainerSource, PatchArray, field_of
 from .joined import JoinedSource
 from .samples import LABEL_NAMES
 
 ChannelAxis = Literal["first", "last"]
 _SPLIT = "{split}"
+# The field that is the split of each patch.
+_SPLIT_FIELD = "split"
 
 
 def container_source(
@@ -57,7 +60,8 @@ def container_source(
     split : str
         The split of all patches, unless a name has ``{split}``.
     fields : mapping of str to str, optional
-        Column of the metadata -> dataset with an entry for each patch.
+        Column of the metadata -> dataset with an entry for each patch.  ``split`` is the split of
+        each patch; an empty one has that of ``split``.
 
     Returns
     -------
@@ -80,6 +84,11 @@ def container_source(
         maker = _Maker(container, names, take, labels, channel_axis)
         if not any(_SPLIT in name for name in (*chosen.values(), *columns.values())):
             return maker.make(chosen, columns, split)
+        if _SPLIT_FIELD in columns:
+            raise RequestError(
+                f"fields={shown(columns)}, but the datasets have {{split}}: a patch has one split; "
+                "leave out the field split"
+            )
         parts: dict[str, Source] = {}
         for each in _splits(container, [*chosen.values(), *columns.values()]):
             own, its = (
@@ -198,7 +207,20 @@ class _Maker:
         arrays = [*self._arrays(stored)]
         taken = self._taken(arrays)
         kept = [own for array in arrays if (own := array.only(taken)) is not None]
-        return ContainerSource(self._path, kept, taken, fields, split)
+        others = dict(fields)
+        dataset = others.pop(_SPLIT_FIELD, None)
+        splits = split if dataset is None else self._splits(dataset, first.shape[0], split)
+        return ContainerSource(self._path, kept, taken, others, splits)
+
+    def _splits(self, dataset: str, n: int, default: str) -> list[str]:
+        """Return the split of each patch, from a dataset with their names."""
+        values = (field_of(value) for value in self._container.read(dataset, 0, n))
+        splits = [default if value in (None, "") else str(value) for value in values]
+        try:
+            check_splits(dict.fromkeys(splits))
+        except RequestError as error:
+            raise RequestError.about(self._path, f"{dataset}: {error}") from None
+        return splits
 
     def _patches(self, name: str) -> StoredArray:
         """Return a dataset of patches; LayoutError if it cannot be one."""

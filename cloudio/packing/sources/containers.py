@@ -75,7 +75,7 @@ class ContainerSource:
 
     A chunk is decoded once for consecutive patches, and kept until others are read.  ``task_size``
     is a multiple of the patches that share a chunk, so that no two workers decode the same one.
-    Each process opens the container itself.
+    Each process opens the container itself.  ``split`` is that of all patches, or of each one.
     """
 
     in_threads = False
@@ -86,11 +86,12 @@ class ContainerSource:
         arrays: Sequence[PatchArray],
         names: Sequence[str],
         fields: Mapping[str, str],
-        split: str,
+        split: str | Sequence[str],
     ) -> None:
         self._path = local_path(path)
         self._arrays, self._names = tuple(arrays), tuple(names)
-        self._fields, self._split = dict(fields), split
+        self._fields = dict(fields)
+        self._split = split if isinstance(split, str) else tuple(split)
         blocks = [array.n_together for array in self._arrays]
         together = math.lcm(*blocks)
         together = together if together <= _LARGEST_TASK else max(blocks)
@@ -120,8 +121,8 @@ class ContainerSource:
         return f"{self._path}, patch {k}"
 
     def split_of(self, k: int) -> str:
-        """Return the split, the same for all patches."""
-        return self._split
+        """Return the split of a patch."""
+        return self._split if isinstance(self._split, str) else self._split[k]
 
     def digest(self) -> str:
         """Return a text that changes with the file or the metadata of the store, and the arrays."""
@@ -199,11 +200,11 @@ class ContainerSource:
         columns = {}
         for name, dataset in self._fields.items():
             values = container.read(dataset, 0, len(self))
-            columns[name] = [_field(value) for value in values]
+            columns[name] = [field_of(value) for value in values]
         return columns
 
 
-def _field(value: Any) -> object:
+def field_of(value: Any) -> object:
     """Return an entry of a column as text or a number."""
     if isinstance(value, (bytes, np.bytes_)):
         return value.decode("utf-8", "replace").rstrip("\0")
