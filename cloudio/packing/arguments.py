@@ -50,7 +50,9 @@ def _channels(option: str, given: Any) -> list[str]:
 
 
 def type_names(given: Any) -> dict[str, str]:
-    """Return types by array, where numpy's own types are named."""
+    """Return types by array, "" for all bands, where numpy's own types are named."""
+    if isinstance(given, str):
+        return {"": given}
     types = check_mapping("dtypes", given, '{"mask": "uint8"}')
     return {name: _type_name(some) for name, some in types.items()}
 

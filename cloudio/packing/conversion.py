@@ -23,8 +23,11 @@ class LossError(Exception):
         self.number, self.where = number, where
 
 
-def choose_type(kind: str, pixels: Sequence[np.ndarray]) -> str | None:
-    """Return the type to store arrays of one type in, from some of them; None if none is exact."""
+def choose_type(kind: str, pixels: Sequence[np.ndarray], *, lossy: bool = False) -> str | None:
+    """Return the type to store arrays of one type in, from some of them; None if none is exact.
+
+    ``lossy``: bands that no type holds exactly are float32.
+    """
     dtype = pixels[0].dtype
     name = dtype.newbyteorder("=").name
     if name in DTYPES and not (kind == "label" and dtype.kind == "f"):
@@ -36,7 +39,8 @@ def choose_type(kind: str, pixels: Sequence[np.ndarray]) -> str | None:
         choices = _FOR_LABELS
     elif dtype.kind == "f":
         choices = ("float32",)
-    return next((each for each in choices if all(_is_exact(p, each) for p in pixels)), None)
+    rounded = "float32" if lossy and kind == "band" else None
+    return next((each for each in choices if all(_is_exact(p, each) for p in pixels)), rounded)
 
 
 def _is_exact(pixels: np.ndarray, dtype: str) -> bool:

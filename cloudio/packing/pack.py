@@ -63,7 +63,7 @@ def pack(
     pad: bool = False,
     resample: Literal["nearest"] | None = None,
     crop: Literal["valid"] | int | tuple[int, int] | None = None,
-    dtypes: Mapping[str, str] | None = None,
+    dtypes: str | Mapping[str, str] | None = None,
     lossy: bool = False,
     scale: float | Mapping[str, float] | None = None,
     nodata: float | Mapping[str, float] | None = None,
@@ -134,11 +134,11 @@ def pack(
         Repeat the pixels of coarser bands, so that all bands have the finest grid.
     crop : {"valid"}, int or (height, width), optional
         Of a data set of cloudio: pack the valid window, or a window of that size in its center.
-    dtypes : mapping of str to str, optional
-        The type to store an array in.  By default its own type; for others the smallest one that
-        holds the numbers of the first samples.  Each number is checked.
+    dtypes : str or mapping of str to str, optional
+        The type to store all bands in, or some arrays.  By default their own type; for others the
+        smallest one that holds the numbers of the first samples.  Each number is checked.
     lossy : bool
-        Whether numbers may be rounded by a conversion.
+        Whether numbers may be rounded: float64 to float32, and as ``dtypes`` says.
     scale, nodata : float or mapping of str to float, optional
         For all bands, or for some arrays: the unit of a stored number, and the stored number that
         means no data.  By default what files say.

@@ -25,7 +25,7 @@ _N_FIRST = 16
 class Choices:
     """What the caller decides about arrays: a value for each, by name.
 
-    ``scale`` and ``nodata`` may have one number for all bands, under "".
+    There may be one for all bands, under "".
     """
 
     dtypes: Mapping[str, str]
@@ -149,7 +149,7 @@ def _check_names(arrays: Iterable[str], choices: Choices) -> None:
             if name and name not in names:
                 raise RequestError(
                     f"{option}: there is no array {name!r}; the samples have {listed(names)}"
-                    f"{suggest(name, names)}"
+                    f"{suggest(name, names)}. Without a name it is for all bands"
                 )
     for name, number in choices.scale.items():
         if not (is_finite(number) and number):
@@ -197,14 +197,15 @@ def _array(name: str, samples: Mapping[str, Sample], choices: Choices) -> Packed
     pixels = [each.arrays[name] for each in samples.values() if name in each.arrays]
     source = pixels[0].dtype.newbyteorder("=").name
     alike = [each for each in pixels if each.dtype.newbyteorder("=").name == source]
-    stored = choices.dtypes.get(name)
+    every = choices.dtypes.get("") if info.kind == "band" else None
+    stored = choices.dtypes.get(name, every)
     if stored is None:
-        stored = choose_type(info.kind, alike)
+        stored = choose_type(info.kind, alike, lossy=choices.lossy)
         if stored is None:
             raise RequestError(f"{where}: {_no_type(name, info.kind, source, alike)}")
     elif stored not in DTYPES:
         raise RequestError(
-            f"dtypes: {name}={stored!r}; it must be one of {listed(DTYPES)}"
+            f"dtypes: {name} is to be {stored!r}; it must be one of {listed(DTYPES)}"
             f"{suggest(stored, DTYPES)}"
         )
     nodata = info.nodata
@@ -229,7 +230,6 @@ def _no_type(name: str, kind: str, source: str, pixels: Sequence[np.ndarray]) ->
             row, col = error.where
             return (
                 f"{name} is {source} and has {error.number!r} at row {row}, column {col}, which "
-                f"float32 cannot hold exactly; dtypes={{{name!r}: 'float32'}} with lossy=True "
-                f"(--dtype {name}=float32 --lossy) rounds it"
+                "float32 cannot hold exactly; lossy=True (--lossy) rounds it"
             )
     return f"{name} is {source}; cloudio stores {listed(DTYPES)}: choose one with dtypes= (--dtype)"

@@ -1,14 +1,19 @@
 """``cloudio pack``: any data as a data set that cloudio reads."""
 
 import argparse
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import RequestError
 from .. import options
 from ..terminal import write
 from ..words import Words
+
+if TYPE_CHECKING:
+    from ...packing.result import PackResult
 
 HELP = "pack files of any form as a data set that cloudio reads"
 USAGE = "SOURCE DEST [options]"
@@ -119,7 +124,7 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
     arrays.add_argument(
         "--dtype",
         action=Words,
-        metavar="NAME=TYPE",
+        metavar="[NAME=]TYPE",
         help="the type to store an array in, such as mask=uint8; every number is checked "
         "(default: its own, else the smallest that holds it)",
     )
@@ -201,6 +206,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from ..._utils.progress import on_terminal
     from ...packing.pack import pack
+    from ...packing.result import PackResult
     from ...packing.running.unfinished import unfinished_folder
 
     given = vars(arguments)
@@ -214,7 +220,7 @@ def run(arguments: argparse.Namespace) -> int:
         "masks": _masks(arguments.masks),
         "dataset": _datasets(arguments.dataset),
         "fields": _pairs("--fields", arguments.fields),
-        "dtypes": _pairs("--dtype", arguments.dtype),
+        "dtypes": _types(arguments.dtype),
         "scale": _numbers("--scale", arguments.scale),
         "nodata": _numbers("--nodata", arguments.nodata),
         "crop": _crop(arguments.crop),
@@ -227,7 +233,26 @@ def run(arguments: argparse.Namespace) -> int:
             write(f"stopped; {folder} has what is packed. The same command with --resume goes on")
         raise
     write(str(result))
+    if isinstance(result, PackResult):
+        write(f"to read it: {_reading(result)}")
     return 0
+
+
+def _reading(result: "PackResult") -> str:
+    """Return the line of Python that makes a reader of what has been packed."""
+    from ...reading.dataset import open as open_dataset
+
+    with open_dataset(result.path) as ds:
+        layout, split = ds.layout, next(iter(ds.splits))
+        of_kind = {
+            kind: [b.name for b in layout.bands if b.kind == kind] for kind in ("band", "label")
+        }
+    bands, labels = of_kind["band"], of_kind["label"]
+    names = [*layout.presets, *bands][:1] + labels[:1]
+    given = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
+    where = json.dumps(os.fspath(result.path), ensure_ascii=False)
+    opened = f"cloudio.open({where}).split({json.dumps(split)})"
+    return f"{opened}.reader({given})" if bands else opened
 
 
 # ---- values of options ---------------------------------------------------------------------------
@@ -275,6 +300,17 @@ def _pairs(option: str, words: Sequence[str] | None) -> dict[str, str] | None:
             raise RequestError(f"{option} {word!r}; it must be NAME=VALUE, and each name once")
         pairs[name] = value
     return pairs
+
+
+def _types(words: Sequence[str] | None) -> dict[str, str] | None:
+    """Return types by the names of arrays, "" for all bands, from ``float32`` or ``mask=uint8``."""
+    if words is None:
+        return None
+    every = [word for word in words if "=" not in word]
+    if len(every) > 1:
+        raise RequestError(f"--dtype {' '.join(every)}; give one type for all bands")
+    named = _pairs("--dtype", [word for word in words if "=" in word]) or {}
+    return named | ({"": every[0]} if every else {})
 
 
 def _numbers(option: str, words: Sequence[str] | None) -> float | dict[str, float] | None:

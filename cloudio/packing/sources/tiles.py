@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ..._utils.numbers import is_real, is_whole
-from ..._utils.text import counted, percent, shown
+from ..._utils.text import counted, listed, percent, shown
 from ...errors import RequestError
 from ..decoders import Raster, Window
 from ..decoders.raster import held_nodata
@@ -285,18 +285,19 @@ class TiledSource:
 
     def _fill(self, sample: Sample, number: int) -> None:
         """Fill a tile that sticks out with no-data numbers."""
+        numbers = {
+            name: held_nodata(self._nodata_of(name, sample.infos[name]), pixels.dtype)
+            for name, pixels in sample.arrays.items()
+        }
+        if missing := [name for name, nodata in numbers.items() if nodata is None]:
+            raise RequestError(
+                f"pad: {self._scenes.name_of(number)} has no no-data number for {listed(missing)}, "
+                "or none that the type holds, and tiles at the edges are filled with it; give "
+                "nodata=, such as nodata={'mask': 255} (--nodata 0 is for all bands, --nodata "
+                "mask=255 for one array)"
+            )
         for name, pixels in sample.arrays.items():
-            info = sample.infos[name]
-            given = self._nodata_of(name, info)
-            nodata = held_nodata(given, pixels.dtype)
-            if nodata is None:
-                why = "has no no-data number" if given is None else f"cannot hold {given}"
-                example = f"{{{name!r}: 255}}" if info.kind == "label" else "0"
-                raise RequestError(
-                    f"pad: {name} of {self._scenes.name_of(number)} {why} (it is {pixels.dtype}), "
-                    f"and the tiles at the edges are filled with it; give nodata= (--nodata), such "
-                    f"as nodata={example}"
-                )
+            nodata = numbers[name]
             filled = np.full(self._tile, nodata, pixels.dtype)
             filled[: pixels.shape[0], : pixels.shape[1]] = pixels
             sample.arrays[name] = filled
