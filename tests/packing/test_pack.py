@@ -414,8 +414,8 @@ def test_a_split_of_a_table_leads_to_no_other_folder(tmp_path):
         ({"names": "abc"}, "names='abc'; it must be a list, one for each channel"),
         ({"names": [1, 2, 3]}, r"names=\[1, 2, 3\]; it must be a list of names"),
         ({"take": []}, r"take=\[\]; it must be a list of names"),
-        ({"dtypes": "uint8"}, "dtypes='uint8'; it must be a mapping"),
-        ({"dtypes": {"mask": None}}, "dtypes: mask='None'; it must be one of"),
+        ({"dtypes": 7}, "dtypes=7; it must be a mapping"),
+        ({"dtypes": {"mask": None}}, "dtypes: mask is to be 'None'; it must be one of"),
         ({"fields": "id"}, "fields='id'; it must be a mapping"),
         ({"channel_axis": "lsat"}, "channel_axis='lsat'; it must be 'first', 'last' or None"),
         ({"progress": "yes"}, "progress='yes'; it must be True, False or None"),
@@ -444,3 +444,16 @@ def test_text_that_is_no_utf_8_is_escaped(tmp_path):
     for name in ("", "\udcff"):
         with pytest.raises(cloudio.RequestError, match="has the key"):
             pack([{name: np.zeros((2, 2), np.uint8)}], tmp_path / "other")
+
+
+def test_one_type_is_for_all_bands_and_lossy_rounds_them(tmp_path):
+    third = np.full((2, 2), 1 / 3)
+    samples = [{"image": np.stack([third, third]), "mask": np.ones((2, 2), int)}]
+    pack(samples, tmp_path / "one", lossy=True)
+    pack(samples, tmp_path / "two", lossy=True, dtypes="int16")
+    for name, stored in (("one", np.float32(1 / 3)), ("two", np.int16(0))):
+        ds = cloudio.open(tmp_path / name)
+        assert ds["mask"].dtype == "uint8"
+        for band in ("image_1", "image_2"):
+            assert ds[band].dtype == stored.dtype
+            assert (ds[band] == stored).all()
