@@ -193,7 +193,7 @@ def test_what_is_valid_and_what_fills_up_must_be_known(tmp_path):
     ):
         TiledSource(source, 4, pad=True).read(3)
     with pytest.raises(
-        cloudio.RequestError, match=r"pad: mask of .*such as nodata=\{'mask': 255\}"
+        cloudio.RequestError, match=r"pad: .* for mask, .*such as nodata=\{'mask': 255\}"
     ):
         TiledSource(source, 4, pad=True, nodata={"": 0}).read(3)
     with pytest.raises(cloudio.RequestError, match="cannot hold -1"):
