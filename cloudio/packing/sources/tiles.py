@@ -283,18 +283,23 @@ class TiledSource:
             )
         return ~invalid
 
+    @staticmethod
+    def _why_none(name: str, sample: Sample, given: float | None) -> str:
+        """Return the name of an array, and why it has no no-data number, if one is given."""
+        return (
+            name if given is None else f"{name} ({sample.arrays[name].dtype} cannot hold {given})"
+        )
+
     def _fill(self, sample: Sample, number: int) -> None:
         """Fill a tile that sticks out with no-data numbers."""
-        numbers = {
-            name: held_nodata(self._nodata_of(name, sample.infos[name]), pixels.dtype)
-            for name, pixels in sample.arrays.items()
-        }
+        given = {name: self._nodata_of(name, sample.infos[name]) for name in sample.arrays}
+        numbers = {name: held_nodata(given[name], sample.arrays[name].dtype) for name in given}
         if missing := [name for name, nodata in numbers.items() if nodata is None]:
             raise RequestError(
-                f"pad: {self._scenes.name_of(number)} has no no-data number for {listed(missing)}, "
-                "or none that the type holds, and tiles at the edges are filled with it; give "
-                "nodata=, such as nodata={'mask': 255} (--nodata 0 is for all bands, --nodata "
-                "mask=255 for one array)"
+                f"pad: {self._scenes.name_of(number)} has no no-data number for "
+                f"{listed(self._why_none(name, sample, given[name]) for name in missing)}, and "
+                "tiles at the edges are filled with it; give nodata=, such as nodata={'mask': 255} "
+                "(--nodata 0 is for all bands, --nodata mask=255 for one array)"
             )
         for name, pixels in sample.arrays.items():
             nodata = numbers[name]
