@@ -70,17 +70,16 @@ class FileArray:
         patch, rows, cols = window
         patch_bytes, row_bytes, pixel = self.strides
         first = self.start + patch * patch_bytes + cols.start * pixel
-        return first + np.arange(rows.start, rows.stop) * row_bytes, (
-            cols.stop - cols.start
-        ) * pixel
+        n_bytes = (cols.stop - cols.start - 1) * pixel + self.dtype.itemsize
+        return first + np.arange(rows.start, rows.stop) * row_bytes, n_bytes
 
     def span(self, window: tuple[int, slice, slice]) -> tuple[int, int]:
         """Return the offset and bytes from a window's first pixel to its last."""
         patch, rows, cols = window
         patch_bytes, row_bytes, pixel = self.strides
         offset = self.start + patch * patch_bytes + rows.start * row_bytes + cols.start * pixel
-        n_bytes = (rows.stop - rows.start - 1) * row_bytes + (cols.stop - cols.start) * pixel
-        return offset, n_bytes
+        n_bytes = (rows.stop - rows.start - 1) * row_bytes + (cols.stop - cols.start - 1) * pixel
+        return offset, n_bytes + self.dtype.itemsize
 
 
 def file_array(dataset: Dataset, name: str) -> FileArray:

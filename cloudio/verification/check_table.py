@@ -131,6 +131,11 @@ CHECKS: dict[str, Check] = {
         "write the type of the file into the layout, and save float64 again as float32: "
         "array.astype('float32')",
     ),
+    "channels": Check(
+        "error",
+        "stacked files whose channels lie on another side",
+        "write the right channel_axis into the layout",
+    ),
     "byte-order": Check(
         "error",
         "numbers in the wrong byte order",

@@ -16,6 +16,7 @@ from .checked_array import CheckedArray
 from .file_names import without_channel
 from .meaning import NO_LABEL_MAP, SkippedCheck, why_codes
 from .pixel_checks.bands import check_band
+from .pixel_checks.channels import find_misplaced_channels
 from .pixel_checks.dtypes import check_dtype
 from .pixel_checks.duplicates import check_duplicates
 from .pixel_checks.label_codes import LabelCodes
@@ -97,17 +98,21 @@ class _SplitResult:
 
 def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance) -> _SplitResult:
     result = _SplitResult()
+    misplaced = find_misplaced_channels(arrays)
+    result.findings += misplaced.values()
     for array in arrays:
         try:
             counts, found = _check_array(array, threads, advance)
         except (CloudioError, OSError) as error:
             result.findings.append(_read_error(array, error))
             continue
-        result.findings += [each for each in found if isinstance(each, Finding)]
-        result.skipped += [each for each in found if isinstance(each, SkippedCheck)]
         records = counts.patches
         checksums = records["checksum"].copy()
         result.checksums[array.name] = checksums
+        if array.stored.path in misplaced:  # of which nothing else means anything
+            continue
+        result.findings += [each for each in found if isinstance(each, Finding)]
+        result.skipped += [each for each in found if isinstance(each, SkippedCheck)]
         codes = why_codes(array.band, counts.dtype, counts.histogram)
         if array.band.kind == "band" and not (array.why_not_measured or codes):
             result.measured.add(array.name)

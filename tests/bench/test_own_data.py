@@ -64,6 +64,19 @@ def test_bands_of_any_type_are_timed_from_the_disk(cold_folder, no_torch, one_de
     assert report["bands"] == ("a", "b", "c")
 
 
+def test_channels_that_are_last_are_timed(cold_folder, no_torch, one_depth):
+    folder = cold_folder.parent / "last"
+    folder.mkdir()
+    stack = {"dtype": "uint8", "file": "x.npy", "channels": 3, "channel_axis": "last"}
+    bands = tuple(Band(name, channel=k, **stack) for k, name in enumerate("abc"))
+    layout = Layout("Own", (SIDE, SIDE), Window(0, 0, SIDE, SIDE), bands)
+    np.save(folder / "x.npy", np.random.default_rng(0).integers(0, 9, (N, SIDE, SIDE, 3), "u1"))
+    (folder / "own.toml").write_text(to_toml(layout))
+    for room in (cold, warm):
+        report = room.run(folder, layout=folder / "own.toml", rounds=1)
+        assert report["bands"] == ("a", "b", "c")
+
+
 @pytest.mark.parametrize(
     ("label_map", "timed"),
     [

@@ -94,6 +94,7 @@ def test_channels_last_are_read_in_place_by_the_proposed_layout(tmp_path):
     text = refused(folder)
     assert "rgb.npy has shape (4, 64, 64, 3), uint8: (patch, row, column, channel)" in text
     assert "Channels that are last are read in place. If you read a few of many" in text
+    assert f"cloudio pack {folder / 'rgb.npy'} {tmp_path / 'own_rgb'} --channel-axis last" in text
     assert 'channel_axis = "last"' in text
     ds = cloudio.open(follow(text))
     assert ds.layout.band("mask").channels is None
@@ -204,16 +205,19 @@ def test_npy_files_of_other_types_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("dtype", "cure"),
     [
-        ("bool", "'uint8'))."),
-        ("int64", "'uint8')) if its numbers are 0 to 255"),
-        ("f8", "'float32'))."),
+        ("bool", "' stores it as uint8."),
+        ("int64", "' stores it as one that holds its numbers."),
+        ("f2", "' stores it as float32."),
+        ("f8", " --dtype mask=float32 --lossy' stores it as float32."),
     ],
 )
 def test_arrays_of_other_types_are_left_out_with_the_cure(tmp_path, dtype, cure):
     folder = save(tmp_path / "own", red=images(4, 8, 9), mask=np.zeros((4, 8, 9), dtype))
     text = refused(folder)
-    assert f"save it again: numpy.save(path, array.astype({cure}" in text
-    assert "The layout below leaves out mask.npy; save them again, and then ask again." in text
+    packed = f"'cloudio pack {folder / 'mask.npy'} {tmp_path / 'own_mask'}"
+    assert f"is {np.dtype(dtype)}; cloudio reads uint8, int8, uint16, int16, float32: " in text
+    assert f"{packed}{cure}" in text
+    assert "The layout below leaves out mask.npy; convert them, and then ask again." in text
     assert cloudio.open(follow(text)).names == ("red",)
 
 

@@ -6,7 +6,9 @@ numpy reads it; an array that cannot be mapped as it is stored is refused here.
 import ast
 import io
 import math
+import os
 import re
+import shlex
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +88,7 @@ def read_header(path: Path) -> Header:
     header, fortran = _read(path)
     dtype, shape, size = header.dtype, header.shape, header.size
     if dtype.name not in DTYPES:
-        reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(dtype)}"
+        reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(path, dtype, shape)}"
         raise LayoutError.about(path, reason)
     little = np.dtype(dtype.newbyteorder("<").str)
     if dtype != little:
@@ -180,15 +182,20 @@ def _no_header(path: Path, reason: str) -> LayoutError:
     return LayoutError.about(path, f"is not a .npy file: {reason}")
 
 
-def _save_as_known(dtype: np.dtype[Any]) -> str:
-    """Return how an array of a type that cloudio does not read is saved again."""
+def _save_as_known(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """Return how an array of a type that cloudio does not read is converted."""
+    if dtype.kind not in "biuf":
+        return "save it again as one of these"
+    dest = path.parent.with_name(f"{path.parent.name}_{path.stem}")
+    words = ["cloudio", "pack", os.fspath(path), os.fspath(dest)]
+    exact = "uint8" if dtype.kind == "b" else "one that holds its numbers"
     if dtype.kind == "f":
-        return _save_as("float32")
-    if dtype.kind == "b":
-        return _save_as("uint8")
-    if dtype.kind in "iu":
-        return f"{_save_as('uint8')} if its numbers are 0 to 255, as of classes, else another type"
-    return "save it again as one of these"
+        exact = "float32"
+        if dtype.itemsize > 4:
+            words += ["--dtype", f"{path.stem}=float32", "--lossy"]
+    if len(shape) < 3:  # no patches
+        return _save_as("float32" if dtype.kind == "f" else "uint8")
+    return f"'{shlex.join(words)}' stores it as {exact}"
 
 
 def _save_as(dtype: str) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,10 +38,6 @@ _NONE: Mapping[str, Sample] = {}
 # The types of labels that names show, and codes that mostly mean that nothing is known.
 _LABEL_TYPES = ("uint8", "int8", "uint16", "int16")
 _IGNORED = (*range(-128, 0), 255)
-_LAST_IN_PLACE = (
-    "Channels that are last are read in place. If you read a few of many channels, a copy with the "
-    "channels first is read faster: cloudio pack."
-)
 _TYPES = {1: "uint8", 2: "uint16", 4: "float32"}
 
 
@@ -192,7 +189,7 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         return Proposal(seen)
     if reasons:
         unread = listed(dict.fromkeys(path.name for path in reasons))
-        seen.append(f"The layout below leaves out {unread}; save them again, and then ask again.")
+        seen.append(f"The layout below leaves out {unread}; convert them, and then ask again.")
     arrays: dict[str, list[Band]] = {}
     samples: dict[str, Sample] = {}
     for path, shape in shapes.items():
@@ -204,8 +201,8 @@ def _by_headers(root: Path, folders: Mapping[Path, Sequence[Path]]) -> Proposal:
         last = _has_stack_last(headers[path].shape)
         dtype = headers[path].dtype.name
         arrays[stem] = _stack(stem, shape, dtype, file, samples[stem], last)
-    if any(_has_stack_last(headers[path].shape) for path in shapes):
-        seen.append(_LAST_IN_PLACE)
+    in_place = [p for p in shapes if _has_stack_last(shape := headers[p].shape) and shape[3] > 1]
+    seen += [_read_in_place(path) for path in in_place[:1]]
     seen += _nan_sentences(samples)
     return Proposal(seen, _layout(root, patch, _unlike(arrays), samples))
 
@@ -260,6 +257,16 @@ def _join(root: Path, series: Sequence[Series], left_out: Sequence[Path]) -> Pro
 def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape (patch, channel, row, column) of an array with its channels anywhere."""
     return (shape[0], shape[3], *shape[1:3]) if _has_stack_last(shape) else shape
+
+
+def _read_in_place(path: Path) -> str:
+    """Return what can be done with channels that are last."""
+    dest = path.parent.with_name(f"{path.parent.name}_{path.stem}")
+    command = shlex.join(["cloudio", "pack", *map(str, (path, dest)), "--channel-axis", "last"])
+    return (
+        "Channels that are last are read in place. If you read a few of many, or read them often, "
+        f"a copy with the channels first is faster: '{command}'."
+    )
 
 
 def _has_stack_last(shape: tuple[int, ...]) -> bool:
