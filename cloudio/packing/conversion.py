@@ -16,11 +16,14 @@ _MOST_IN_FLOAT32 = 1 << 24
 
 
 class LossError(Exception):
-    """A conversion would change a number: ``number``, at ``where`` (row, column)."""
+    """A conversion would change a number: ``number``, at ``where`` (row, column).
 
-    def __init__(self, number: object, where: tuple[int, int]) -> None:
+    ``nodata``: the number that means no data, if it would become that one.
+    """
+
+    def __init__(self, number: object, where: tuple[int, int], nodata: float | None = None) -> None:
         super().__init__(number, where)
-        self.number, self.where = number, where
+        self.number, self.where, self.nodata = number, where, nodata
 
 
 def choose_type(kind: str, pixels: Sequence[np.ndarray], *, lossy: bool = False) -> str | None:
@@ -51,11 +54,14 @@ def _is_exact(pixels: np.ndarray, dtype: str) -> bool:
     return True
 
 
-def convert(pixels: np.ndarray, dtype: np.dtype, *, lossy: bool = False) -> np.ndarray:
+def convert(
+    pixels: np.ndarray, dtype: np.dtype, *, lossy: bool = False, nodata: float | None = None
+) -> np.ndarray:
     """Return pixels (row, column) as another type, contiguous; LossError if a number changes.
 
     NaN stays NaN.  ``lossy``: fractions are rounded, to nearest even; numbers that are out of the
-    range of the type, and NaN for whole numbers, are LossErrors all the same.
+    range of the type, and NaN for whole numbers, are LossErrors all the same, and so is a number
+    that would become ``nodata``.
     """
     if pixels.dtype == dtype:
         return np.ascontiguousarray(pixels)
@@ -72,9 +78,17 @@ def convert(pixels: np.ndarray, dtype: np.dtype, *, lossy: bool = False) -> np.n
                 # numpy compares int64 with uint64 as float64
                 changed |= (source < 0) | (converted < 0)
     if changed.any():
-        row, col = (int(x) for x in np.argwhere(changed)[0])
-        raise LossError(pixels[row, col].item(), (row, col))
+        raise _loss(pixels, changed)
+    if lossy and nodata is not None:
+        lost = (converted == nodata) & (pixels != nodata) & (pixels != converted)
+        if lost.any():
+            raise _loss(pixels, lost, nodata)
     return converted
+
+
+def _loss(pixels: np.ndarray, changed: np.ndarray, nodata: float | None = None) -> LossError:
+    row, col = (int(x) for x in np.argwhere(changed)[0])
+    return LossError(pixels[row, col].item(), (row, col), nodata)
 
 
 def _changed_in_floats(source: np.ndarray, converted: np.ndarray, lossy: bool) -> np.ndarray:

@@ -91,7 +91,7 @@ class Plan:
         if info is not array.info and info != array.info and repr(info) != repr(array.info):
             self._refuse_info(array, info)
         try:
-            return convert(pixels, array.dtype, lossy=self.lossy)
+            return convert(pixels, array.dtype, lossy=self.lossy, nodata=info.nodata)
         except LossError as error:
             raise RequestError(loss_message(array, error, self.lossy)) from None
 
@@ -120,6 +120,12 @@ _DEFAULT = ArrayInfo()
 def loss_message(array: PackedArray, error: LossError, lossy: bool) -> str:
     """Return why an array cannot be stored in its type."""
     row, col = error.where
+    if error.nodata is not None:
+        return (
+            f"{array.name} has {error.number!r} at row {row}, column {col}, which would be rounded "
+            f"to {error.nodata:g}, and that means no data; choose another type with dtypes= "
+            "(--dtype)"
+        )
     advice = "choose another type with dtypes= (--dtype)"
     if not lossy and isinstance(error.number, float) and array.stored.startswith("float"):
         advice = "lossy=True (--lossy) rounds"

@@ -408,3 +408,9 @@ def test_a_split_of_a_table_must_be_a_name(tmp_path, split):
     write(tmp_path, "a.npy")
     (tmp_path / "t.json").write_text(json.dumps([{"image": "a.npy", "split": split}]), "utf-8")
     assert "it must be the name of a folder" in refused(tmp_path, table="t.json")
+
+
+@pytest.mark.parametrize("bands", [5, [], {"B4", "B3"}])
+def test_bands_of_another_type_are_refused(tmp_path, bands):
+    with pytest.raises(RequestError, match=r"bands=.*; it must be a pattern, or several"):
+        file_source(tmp_path, images="{id}.tif", bands=bands)

@@ -457,3 +457,13 @@ def test_one_type_is_for_all_bands_and_lossy_rounds_them(tmp_path):
         for band in ("image_1", "image_2"):
             assert ds[band].dtype == stored.dtype
             assert (ds[band] == stored).all()
+
+
+def test_rounding_makes_no_pixel_no_data(tmp_path):
+    samples = [{"B": np.array([[254.4, 255, 3.6]], np.float32)}]
+    options = {"dtypes": {"B": "uint8"}, "lossy": True, "nodata": 255}
+    pack(samples, tmp_path / "set", **options)
+    assert np.load(tmp_path / "set" / "train" / "B.npy").tolist() == [[[254, 255, 4]]]
+    samples[0]["B"][0, 0] = 254.6
+    with pytest.raises(cloudio.RequestError, match=r"rounded to 255, and that means no data"):
+        pack(samples, tmp_path / "other", **options)

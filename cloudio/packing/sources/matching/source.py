@@ -147,7 +147,10 @@ def _patterns(
         for name, text in named("bands", bands, "").items():
             found.append(FilePattern(Pattern(text, f"bands[{name!r}]"), Role(name, "band")))
     elif bands is not None:
-        for text in [bands] if isinstance(bands, str) else bands:
+        texts = [bands] if isinstance(bands, str) else bands
+        if not (isinstance(texts, Sequence) and texts):
+            raise RequestError(f"bands={shown(bands)}; it must be a pattern, or several")
+        for text in texts:
             pattern = Pattern(text, "bands")
             if BAND not in pattern.fields:
                 raise pattern.error("has no field {band}, which stands for the name of each band")
