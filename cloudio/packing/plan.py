@@ -19,6 +19,10 @@ _SAFE = re.compile(r"[\w][\w .,+=()\[\]@%-]{0,99}(?<![ .])")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|metadata|cloudio|manifest", re.I)
 
 
+class StoredTypeError(RequestError):
+    """A number does not fit the type that an array is stored in; no sample is left out for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackedArray:
     """One array: what the source has, and how it is stored.
@@ -93,7 +97,7 @@ class Plan:
         try:
             return convert(pixels, array.dtype, lossy=self.lossy, nodata=info.nodata)
         except LossError as error:
-            raise RequestError(loss_message(array, error, self.lossy)) from None
+            raise StoredTypeError(loss_message(array, error, self.lossy)) from None
 
     def _refuse_names(self, sample: Sample) -> None:
         names = [array.name for array in self.arrays]

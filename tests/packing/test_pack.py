@@ -467,3 +467,11 @@ def test_rounding_makes_no_pixel_no_data(tmp_path):
     samples[0]["B"][0, 0] = 254.6
     with pytest.raises(cloudio.RequestError, match=r"rounded to 255, and that means no data"):
         pack(samples, tmp_path / "other", **options)
+
+
+def test_a_sample_with_a_rare_class_is_not_skipped(tmp_path):
+    samples = [{"mask": np.full((2, 2), 0)} for _ in range(99)]
+    samples[50]["mask"][0, 1] = 300
+    message = r"samples\[50\]: mask has 300 at row 0, column 1, which uint8 cannot hold"
+    with pytest.raises(cloudio.RequestError, match=message):
+        pack(samples, tmp_path / "set", on_error="skip")

@@ -11,7 +11,7 @@ import numpy as np
 from ..._utils.progress import progress_bar
 from ...errors import RequestError, WriteError
 from ...layouts.layout import Layout
-from ..plan import Plan
+from ..plan import Plan, StoredTypeError
 from ..planning import ChosenSource
 from ..result import PackResult, summarize
 from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
@@ -112,11 +112,12 @@ def committing(files: RowFiles, state: State, plan: Plan) -> Iterator[Committer]
 def settle(outcomes: Sequence[Outcome], *, skip_errors: bool) -> None:
     """Raise the first error, unless errors are skipped: then such samples are left out.
 
-    An error of the disk that is written to is always raised.
+    Always raised are errors of the disk that is written to, and numbers that the stored type does
+    not hold: a class that is rare would be lost.
     """
     for outcome in outcomes:
         if outcome.error is not None:
-            if not skip_errors or isinstance(outcome.error, WriteError):
+            if not skip_errors or isinstance(outcome.error, WriteError | StoredTypeError):
                 raise outcome.error
             outcome.left_out = str(outcome.error)
 
