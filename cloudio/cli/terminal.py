@@ -38,6 +38,10 @@ _MAP = re.compile(
 # Where a command has no --policy, neither of these helps.
 _GIVE_CODES = ". Give --policy codes"
 _CONFIRM = re.compile(r"\s*To confirm, write labels=\{'(?P<label>[^']*)': '(?P<policy>[^']*)'\}")
+# Arguments as Python has them, and in parentheses as options.
+_BRACES = r"\{(?:[^{}]|\{[^{}]*\})*\}"
+_ARGUMENT = rf"\b[a-z_]+=(?:{_BRACES}|\[[^\]]*\]|'[^']*'|[^\s,(){{\['][^\s,()]*)"
+_BOTH = re.compile(rf"{_ARGUMENT}(?:(?:, | with ){_ARGUMENT})* \((--[^()]+)\)")
 _UNNAMED = " is named without a policy and follows "
 _NARROWEST = 40
 
@@ -169,21 +173,38 @@ def _reworded(message: str, options: Collection[str]) -> str:
         message = message.replace(python, words)
     if not confirmed:
         message = message.replace(_GIVE_CODES, "")
+    parts = _BOTH.split(message)
+    return "".join(part if k % 2 else _in_dashes(part, options) for k, part in enumerate(parts))
+
+
+def _in_dashes(message: str, options: Collection[str]) -> str:
     if options:
         names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
         # What follows a slash or a quote is a name, and so is a similar one.
         before = r"(?<!did you mean )(?<![\w.(\-/\\'\"])"
-        message = re.sub(rf"{before}({names})=(?=\S)", r"--\1 ", message)
+        message = re.sub(
+            rf"{before}({names})=(?=\S)", lambda name: f"--{name[1].replace('_', '-')} ", message
+        )
         message = re.sub(rf"(; |, so )({names})(?= must )", r"\1--\2", message)
         message = re.sub(r"(--size) \((\d+), \2\)", r"\1 \2", message)
         message = re.sub(r"\bindex\[\d+\] = ", "--index ", message)
         message = re.sub(r"(--[a-z-]+) \[([^\]]*)\]", _as_words, message)
+        message = re.sub(rf"(--[a-z-]+) ({_BRACES})", _as_pairs, message)
     return message
 
 
 def _as_words(found: re.Match[str]) -> str:
     """Return the option and its words, for a list such as ``['B4', 'B3']``."""
     return f"{found[1]} {found[2].replace(chr(39), '').replace(', ', ',')}"
+
+
+def _as_pairs(found: re.Match[str]) -> str:
+    """Return the option and its words, for a mapping such as ``{'mask': 'uint8'}``."""
+    pair = r"'([^']*)': (?:'([^']*)'|([^\s,{}']+))"
+    if not re.fullmatch(rf"\{{{pair}(?:, {pair})*\}}", found[2]):
+        return found[0]
+    pairs = re.findall(pair, found[2])
+    return " ".join([found[1], *(f"{name}={text or other}" for name, text, other in pairs)])
 
 
 @contextlib.contextmanager

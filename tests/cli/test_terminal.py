@@ -141,6 +141,22 @@ def test_lines_are_wrapped_on_a_terminal_and_nowhere_else(monkeypatch, stream):
         ("size=(9, 9); 8 x 8, so size must be", ["size"], "--size 9; 8 x 8, so --size must be"),
         ("percentiles=['a', 'b']; x", ["percentiles"], "--percentiles a,b; x"),
         ("index[2] = 9; there are 3", ["index"], "--index 9; there are 3"),
+        ("channel_axis=3; x", ["channel_axis"], "--channel-axis 3; x"),
+        ("fields={'a': '/b', 'c': 'd'}, but", ["fields"], "--fields a=/b c=d, but"),
+        ("nodata={'a': 0, 'b': -1.5}; x", ["nodata"], "--nodata a=0 b=-1.5; x"),
+        ("fields={'a': '/b', ...; x", ["fields"], "--fields {'a': '/b', ...; x"),
+        (
+            "such as dataset={'image': '{split}/images'}, channel_axis='last' (--dataset "
+            "image={split}/images --channel-axis last), or 'first'",
+            ["dataset", "channel_axis", "images"],
+            "such as --dataset image={split}/images --channel-axis last, or 'first'",
+        ),
+        (
+            "dtypes={'B': 'float32'} with lossy=True (--dtype B=float32 --lossy) rounds it",
+            ["dtype", "lossy"],
+            "--dtype B=float32 --lossy rounds it",
+        ),
+        ("cut them with tile= (--tile)", ["tile"], "cut them with tile= (--tile)"),
         ("pass reader(scale=...)", ["scale"], "pass reader(scale=...)"),
         ("`cloudio synth --patches train=3`", ["patches"], "`cloudio synth --patches train=3`"),
         ("x exists; force=True or --force replaces it", [], "x exists; --force replaces it"),

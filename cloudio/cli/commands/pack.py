@@ -64,8 +64,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--dataset",
         action=Words,
         metavar="[NAME=]DATASET",
-        help="datasets of an HDF5, Zarr or .npz file, such as image=/images mask=/labels "
-        "(default: none)",
+        help="datasets of an HDF5, Zarr or .npz file, such as image=/images mask=/labels; "
+        "{split} in a name is the split (default: none)",
     )
     files.add_argument(
         "--fields",
@@ -282,11 +282,24 @@ def _name_and_rest(word: str) -> tuple[str | None, str]:
 
 
 def _datasets(words: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Return the dataset of each array; one without a name is named by its last part."""
+    from ...packing.sources.container_choices import array_name
+
     if words is None:
         return None
-    if len(words) == 1 and _name_and_rest(words[0])[0] is None:
+    if len(words) == 1 and "=" not in words[0]:
         return words[0]
-    return _pairs("--dataset", words)
+    pairs: dict[str, str] = {}
+    for word in words:
+        name, equals, dataset = word.partition("=")
+        if not equals:
+            name, dataset = array_name(word), word
+        if not name or not dataset or name in pairs:
+            raise RequestError(
+                f"--dataset {word!r}; give each array a name of its own: --dataset NAME=DATASET"
+            )
+        pairs[name] = dataset
+    return pairs
 
 
 def _pairs(option: str, words: Sequence[str] | None) -> dict[str, str] | None:
@@ -314,13 +327,23 @@ def _types(words: Sequence[str] | None) -> dict[str, str] | None:
 
 
 def _numbers(option: str, words: Sequence[str] | None) -> float | dict[str, float] | None:
-    """Return one number, or numbers by name, from words such as ``0.0001`` or ``B1=0.001``."""
+    """Return one number, or numbers by name, from words such as ``0.0001`` or ``B1=0.001``.
+
+    That of all bands has the name "".
+    """
     if words is None:
         return None
     if len(words) == 1 and "=" not in words[0]:
         return _number(option, words[0])
-    pairs = _pairs(option, words) or {}
-    return {name: _number(option, value) for name, value in pairs.items()}
+    bare = [word for word in words if "=" not in word]
+    if len(bare) > 1:
+        raise RequestError(
+            f"{option} {' '.join(bare)}; one number is for all bands, the others need names: "
+            f"{option} {bare[0]} NAME={bare[1]}"
+        )
+    pairs = _pairs(option, [word for word in words if "=" in word]) or {}
+    numbers = {"": _number(option, bare[0])} if bare else {}
+    return numbers | {name: _number(option, value) for name, value in pairs.items()}
 
 
 def _number(option: str, text: str) -> float:

@@ -107,8 +107,7 @@ def _datasets(container: Container, given: str | Mapping[str, str] | None) -> di
             return {arrays[0].name: arrays[0].name}
         raise RequestError.about(container.path, describe_datasets(arrays))
     if isinstance(given, str):
-        last = given.rstrip("/").rpartition("/")[2]
-        given = {last if last and _SPLIT not in last else "image": given}
+        given = {array_name(given): given}
     if (
         not isinstance(given, Mapping)
         or not given
@@ -119,6 +118,14 @@ def _datasets(container: Container, given: str | Mapping[str, str] | None) -> di
             "{'image': '/images', 'mask': '/labels'}"
         )
     return dict(given)
+
+
+def array_name(dataset: str) -> str:
+    """Return the name of the array that a dataset is, unless the caller names it."""
+    last = dataset.rstrip("/").rpartition("/")[2]
+    if _SPLIT in last:
+        last = last.replace(_SPLIT, "").strip("_-. ")
+    return last or "image"
 
 
 def describe_datasets(arrays: Sequence[StoredArray]) -> str:
