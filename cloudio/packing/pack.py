@@ -119,7 +119,8 @@ def pack(
         Which arrays of mappings or containers are labels; by default those named mask, masks,
         label, labels or annotation.
     classes : mapping, str or path, optional
-        The class of each color of RGB masks, such as ``{"255,0,0": 1}``, or a file with them.
+        The class of each color of masks that are RGB or have a palette, such as
+        ``{"255,0,0": 1}``, or a file with them.
     channel_axis : {"first", "last"}, optional
         Where the channels are in arrays of three dimensions; needed if the shape does not show it.
     skip_missing : bool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from profiles import scaled
 
 from cloudio import RequestError
-from cloudio.packing.sources.colors import read_classes
+from cloudio.packing.sources.colors import colors_of_palette, read_classes
 from cloudio.packing.sources.matching import file_source
 
 colors = st.tuples(*[st.integers(0, 255)] * 3)
@@ -168,3 +168,60 @@ def test_a_gray_label_among_colored_ones_has_gray_colors(tmp_path):
     source = file_source(tmp_path, **options, classes={"0,0,0": 3, "#ffffff": (7, "snow")})
     assert source.read(0).arrays["mask"].tolist() == [[3, 7, 3]] * 2
     assert source.label_names() == {"mask": {7: "snow"}}
+
+
+PALETTE = [[0, 0, 0], [200, 10, 10], [0, 0, 255]]
+PALETTE_NUMBERS = np.array([[1, 2, 0], [2, 1, 1]], np.uint8)
+
+
+def write_palette_png(path):
+    image = pytest.importorskip("PIL.Image", reason="needs cloudio[pillow]")
+    picture = image.new("P", (3, 2))
+    picture.putdata(PALETTE_NUMBERS.ravel().tolist())
+    picture.putpalette(np.ravel(PALETTE).tolist())
+    picture.save(path)
+
+
+def write_palette_tif(path):
+    rasterio = pytest.importorskip("rasterio", reason="needs cloudio[rasterio]")
+    profile = {"count": 1, "height": 2, "width": 3, "dtype": "uint8", "driver": "GTiff"}
+    profile |= {"photometric": "palette", "transform": rasterio.Affine(10, 0, 0, 0, -10, 0)}
+    with rasterio.open(path, "w", **profile) as file:
+        file.write_colormap(1, dict(enumerate(map(tuple, PALETTE))))
+        file.write(PALETTE_NUMBERS[None])
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_palette_is_translated_by_its_colors(tmp_path, ending):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3), np.uint16))
+    path = tmp_path / f"a_m.{ending}"
+    {"png": write_palette_png, "tif": write_palette_tif}[ending](path)
+    options = {"images": "{id}.npy", "masks": f"{{id}}_m.{ending}", "skip_missing": True}
+    without = file_source(tmp_path, **options)
+    assert np.array_equal(without.read(0).arrays["mask"], PALETTE_NUMBERS)
+    classes = {"200,10,10": (5, "fire"), "#0000ff": (300, "water"), "0,0,0": 0}
+    source = file_source(tmp_path, **options, classes=classes)
+    codes = np.array([0, 5, 300])
+    assert np.array_equal(source.read(0).arrays["mask"], codes[PALETTE_NUMBERS])
+    del classes["#0000ff"]
+    with pytest.raises(RequestError) as error:
+        file_source(tmp_path, **options, classes=classes).read(0)
+    assert str(error.value) == (
+        f"{path} has the color (0, 0, 255) in 2 pixels, which classes= (--classes) does not list; "
+        "add it to them"
+    )
+
+
+def test_the_tiff_reader_has_the_colors_of_a_palette(tmp_path):
+    pytest.importorskip("tifffile", reason="needs cloudio[tiff]")
+    from cloudio.packing.decoders.raster_tiff import TiffRaster
+
+    write_palette_tif(tmp_path / "a.tif")
+    with TiffRaster(tmp_path / "a.tif") as raster:
+        assert raster.palette()[:3].tolist() == PALETTE
+
+
+def test_a_number_that_the_palette_does_not_have_is_refused(tmp_path):
+    palette = np.zeros((2, 3), np.uint8)
+    with pytest.raises(RequestError, match=r"has pixels of 2, and a palette of 2 colors; save"):
+        colors_of_palette(PALETTE_NUMBERS, palette, tmp_path)

@@ -107,8 +107,8 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
         "--classes",
         type=Path,
         metavar="FILE",
-        help="the class of each color of RGB masks: a CSV, TOML or JSON file "
-        "(default: masks have codes)",
+        help="the class of each color of masks that are RGB or have a palette: a CSV, TOML or JSON "
+        "file (default: masks have codes)",
     )
     arrays.add_argument(
         "--channel-axis",

@@ -104,6 +104,17 @@ class Raster(ABC):
                 raise RequestError.about(self.path, "is closed; open it again")
             return self._read(list(numbers), window)
 
+    def palette(self) -> np.ndarray:
+        """Return the colors of a palette, (number, 3) of 8 bits, that a channel has numbers of."""
+        with self._lock:
+            if self._is_closed:
+                raise RequestError.about(self.path, "is closed; open it again")
+            return self._palette()
+
+    def _palette(self) -> np.ndarray:
+        """Return the colors of a palette; no other thread reads."""
+        return np.empty((0, 3), np.uint8)
+
     @abstractmethod
     def _read(self, channels: list[int], window: Window | None) -> np.ndarray:
         """Return pixels; what is asked for has been checked, and no other thread reads."""

@@ -102,6 +102,16 @@ class GdalRaster(Raster):
             raise ReadError.about(self.path, f"cannot be decoded: {_reason(error)}") from None
         return pixels
 
+    def _palette(self) -> np.ndarray:
+        try:
+            colors = self._dataset.colormap(1)
+        except ValueError:  # there is none
+            return super()._palette()
+        found = np.zeros((max(colors, default=-1) + 1, 3), np.uint8)
+        for number, color in colors.items():
+            found[number] = color[:3]
+        return found
+
     def _read_with_mask(self, channels: list[int], part: Any) -> np.ndarray:
         read = self._dataset.read
         planes = [

@@ -87,6 +87,10 @@ class PictureRaster(Raster):
             self._pixels = self._decode()
         return copied(self._pixels, channels, window)
 
+    def _palette(self) -> np.ndarray:
+        colors = self._image.getpalette("RGB") or []
+        return np.array(colors, np.uint8).reshape(-1, 3)
+
     def _decode(self) -> np.ndarray:
         """Return all pixels, (channel, row, column)."""
         if need_package("PIL.ImageFile", self.path, "a picture").LOAD_TRUNCATED_IMAGES:

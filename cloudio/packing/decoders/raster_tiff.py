@@ -109,6 +109,12 @@ class TiffRaster(Raster):
                 self._read_page(page, pixels, wanted, window)
         return pixels
 
+    def _palette(self) -> np.ndarray:
+        if (colors := self._page.colormap) is None:
+            return super()._palette()
+        colors = np.asarray(colors).T  # of 16 bits, in some files of 8
+        return (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
+
     def _read_page(
         self, page: Any, out: np.ndarray, wanted: list[tuple[int, int]], window: Window
     ) -> None:

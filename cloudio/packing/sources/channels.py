@@ -11,7 +11,7 @@ from ..._utils.text import counted, listed
 from ...errors import RequestError
 from ..decoders import Channel, Raster, Window
 from ..sample import ArrayInfo
-from .colors import ColorTable, colors_message
+from .colors import ColorTable, colors_message, colors_of_palette
 
 # What a channel is called that is not named by its file, and the name that leaves one out.
 IMAGE, LEFT_OUT = "image", "-"
@@ -218,6 +218,9 @@ def _read_label(
     if len(data) == 1:
         channel = channels[data[0]]
         pixels = raster.read(data, window)[0]
+        if table is not None and channel.meaning == "palette":
+            colors = colors_of_palette(pixels, raster.palette(), raster.path)
+            return table.codes_of(colors, raster.path), ArrayInfo("label")
         # A gray picture among colored ones: its colors have three equal parts.
         if table is not None and channel.meaning == "data" and channel.dtype == np.uint8:
             return table.codes_of(np.stack([pixels] * 3), raster.path), ArrayInfo("label")

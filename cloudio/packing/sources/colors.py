@@ -206,6 +206,14 @@ def colors_message(pixels: np.ndarray) -> str:
     )
 
 
+def colors_of_palette(pixels: np.ndarray, palette: np.ndarray, path: Path) -> np.ndarray:
+    """Return (3, row, column) colors of numbers of a palette; RequestError if it has no such."""
+    if (most := int(pixels.max())) >= len(palette):
+        reason = f"has pixels of {most}, and a palette of {counted(len(palette), 'color')}"
+        raise RequestError.about(path, f"{reason}; save it again with all of its colors")
+    return np.moveaxis(palette[pixels], -1, 0)
+
+
 def _unlisted_message(packed: np.ndarray, path: Path) -> str:
     found, counts = _counted_colors(packed)
     (color, n), more = (found[0], counts[0]), len(found) - 1

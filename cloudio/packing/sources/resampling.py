@@ -36,6 +36,9 @@ class RepeatedRaster(Raster):
         y, x = row - top * n, col - left * n
         return pixels.repeat(n, 1).repeat(n, 2)[:, y : y + height, x : x + width]
 
+    def _palette(self) -> np.ndarray:
+        return self._raster.palette()
+
     def _close(self) -> None:
         self._raster.close()
 
