@@ -10,17 +10,23 @@ class Words(argparse.Action):
     """An option that takes several words, and lists that are separated by commas.
 
     ``like``: a pattern of its words; one that is not like them, the first aside, is the PATH.
-    Without a pattern any word can be meant.
+    Without a pattern any word can be meant.  Without ``commas`` a comma divides only words that
+    have no field in braces.
     """
 
-    def __init__(self, option_strings: Any, dest: str, *, like: str = "", **more: Any) -> None:
+    def __init__(
+        self, option_strings: Any, dest: str, *, like: str = "", commas: bool = True, **more: Any
+    ) -> None:
         super().__init__(option_strings, dest, **more | {"nargs": "+"})
-        self.like = like
+        self.like, self._commas = like, commas
 
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
     ) -> None:
-        entries = [x.strip() for word in values for x in word.split(",")]
+        entries = []
+        for word in values:
+            whole = not self._commas and "{" in word
+            entries += [word] if whole else [x.strip() for x in word.split(",")]
         if getattr(namespace, self.dest) is not self.default:
             joined = " ".join([*getattr(namespace, self.dest), *entries])
             raise argparse.ArgumentError(

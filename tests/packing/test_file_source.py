@@ -380,11 +380,33 @@ def test_the_command_packs_files_and_shows_how_they_are_put_together(tmp_path, c
     assert main([*words, "--skip-missing", "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "train: 2 samples\nthe first sample, of train (id=0):\n  image  0.tif\n" in shown
-    assert "  land   0_m.npy\n1 file left out:\n  1.tif: is without land\n" in shown
+    assert "  land   0_m.npy\n1 file left out:\n  1.tif: has no land\n" in shown
     assert main([*words, "--skip-missing"]) == 0
     with cloudio.open(tmp_path / "out") as ds:
         assert ds.names == ("land", "B3")
         assert ds["land"][:, 0, 0].tolist() == [0, 2]
+
+
+def test_the_command_takes_several_columns_of_bands(tmp_path):
+    for name in ("x", "y"):
+        np.save(tmp_path / f"{name}.npy", random((4, 4), seed=ord(name)))
+    (tmp_path / "t.csv").write_text("B01,B02\nx.npy,y.npy\n", "utf-8")
+    words = ["pack", str(tmp_path), str(tmp_path / "out"), "--table", str(tmp_path / "t.csv")]
+    assert main([*words, "--bands", "B01", "B02", "--workers", "1"]) == 0
+    assert cloudio.open(tmp_path / "out").names == ("B01", "B02")
+    for band in ("B1", "B2"):
+        np.save(tmp_path / f"k,{band}.npy", random((4, 4)))
+    words = ["pack", str(tmp_path), str(tmp_path / "two"), "--bands", "{id},{band}.npy"]
+    assert main([*words, "--skip-missing", "--workers", "1"]) == 0
+    assert cloudio.open(tmp_path / "two").names == ("B1", "B2")
+
+
+def test_the_command_says_an_option_once(tmp_path, capsys):
+    write_tif(tmp_path / "p_B02.tif", random((1, 6, 4)))
+    write_tif(tmp_path / "p_B05.tif", random((1, 3, 2)), step=20.0)
+    words = ["pack", str(tmp_path), str(tmp_path / "out"), "--bands", "{id}_{band}.tif"]
+    assert main([*words, "--workers", "1"]) == 2
+    assert "pixels; --resample nearest repeats the pixels" in capsys.readouterr().err
 
 
 CLASSES = "r,g,b,class,name\n255,0,0,3,fire\n255,255,0,5,\n0,0,0,0,calm\n"

@@ -109,11 +109,11 @@ def test_samples_that_lack_a_file_are_refused_or_left_out(tmp_path):
     source = file_source(tmp_path, images=IMAGES, masks=MASKS, skip_missing=True)
     assert len(source) == 17
     assert dict(source.left_out) == {
-        "train/images/3.npy": "is without mask",
-        "train/images/11.npy": "is without mask",
-        "train/labels/7_mask.npy": "is without image",
+        "train/images/3.npy": "has no mask",
+        "train/images/11.npy": "has no mask",
+        "train/labels/7_mask.npy": "has no image",
     }
-    assert source.summary()[-4:-2] == ["3 files left out:", "  train/images/3.npy: is without mask"]
+    assert source.summary()[-4:-2] == ["3 files left out:", "  train/images/3.npy: has no mask"]
 
 
 def test_lists_end_after_a_dozen_names(tmp_path):
@@ -175,8 +175,8 @@ def test_a_file_belongs_to_the_pattern_with_the_most_literal_characters(tmp_path
     assert [source.read(k).attributes["file"] for k in range(2)] == ["a.npy", "b.npy"]
     assert source.read(1).arrays["mask"][0, 0] == 3
     assert refused(tmp_path, images="{id}.npy", masks="{id}.npy", skip_missing=True) == (
-        "a.npy is matched by images='{id}.npy' and masks='{id}.npy' alike and 3 more; write what "
-        "distinguishes them, such as {id}_mask.tif"
+        "a.npy and 3 other files are matched both by images='{id}.npy' and by "
+        "masks='{id}.npy'; write what distinguishes them, such as {id}_mask.tif"
     )
 
 

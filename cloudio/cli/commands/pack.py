@@ -50,6 +50,8 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument(
         "--bands",
+        action=Words,
+        commas=False,
         metavar="PATTERN",
         help='files with one band each, such as "{split}/{id}/{band}.tif"; with --table, columns '
         "(default: none)",

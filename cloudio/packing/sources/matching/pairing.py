@@ -71,7 +71,7 @@ def pair_files(
         raise RequestError(f"no sample of {root} has all its files: {_incomplete(problems)}")
     names = [name for name in samples[0].fields if name != SPLIT]
     incomplete = problems.incomplete.items()
-    reasons = [(path, f"is without {lost}") for lost, some in incomplete for path in some]
+    reasons = [(path, f"has no {lost}") for lost, some in incomplete for path in some]
     reasons.sort(key=lambda each: natural_key(each[0]))
     reasons += [(path, "no pattern matches it") for path in listing.others]
     reasons += [(path, "is no file") for path in listing.broken]
@@ -261,9 +261,11 @@ def _matched_twice(
 ) -> RequestError:
     path, one, two = twice[0]
     first, second = patterns[one].pattern, patterns[two].pattern
+    more = len(twice) - 1
+    files = f"{path} and {counted(more, 'other file')} are" if more else f"{path} is"
     return RequestError(
-        f"{path} is matched by {first.what}={first.text!r} and {second.what}={second.text!r} "
-        f"alike{_more(twice)}; write what distinguishes them, such as {{id}}_mask.tif"
+        f"{files} matched both by {first.what}={first.text!r} and by {second.what}={second.text!r}"
+        f"; write what distinguishes them, such as {{id}}_mask.tif"
     )
 
 
