@@ -179,8 +179,6 @@ def _reworded(message: str, options: Collection[str]) -> str:
 
 def _in_dashes(message: str, options: Collection[str]) -> str:
     if options:
-        # Such as resample='nearest' (--resample nearest).
-        message = re.sub(r"\b[a-z_]+='(\w+)' \((--[a-z-]+ \1)\)", r"\2", message)
         names = "|".join(sorted(map(re.escape, options), key=len, reverse=True))
         # What follows a slash or a quote is a name, and so is a similar one.
         before = r"(?<!did you mean )(?<![\w.(\-/\\'\"])"

@@ -38,6 +38,7 @@ class SourceOptions:
     classes: Mapping[Any, Any] | FilePath | None
     channel_axis: Literal["first", "last"] | None
     skip_missing: bool
+    ignore: str | Sequence[str] | None
     tile: int | tuple[int, int] | None
     stride: int | tuple[int, int] | None
     min_valid: float | None
@@ -160,7 +161,7 @@ def _of_files(path: Path, options: SourceOptions) -> Source:
 
     own = (
         *(*_PATTERNS, "dataset", "names", "take", "classes", "channel_axis"),
-        *("skip_missing", "resample"),
+        *("skip_missing", "ignore", "resample"),
     )
     cut = "stride", "min_valid", "pad"
     options.refuse("files", *own, *cut, "tile")

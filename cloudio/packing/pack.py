@@ -57,6 +57,7 @@ def pack(
     classes: Mapping[Any, Any] | FilePath | None = None,
     channel_axis: Literal["first", "last"] | None = None,
     skip_missing: bool = False,
+    ignore: str | Sequence[str] | None = None,
     tile: int | tuple[int, int] | None = None,
     stride: int | tuple[int, int] | None = None,
     min_valid: float | None = None,
@@ -125,6 +126,9 @@ def pack(
         Where the channels are in arrays of three dimensions; needed if the shape does not show it.
     skip_missing : bool
         Whether to leave out samples that lack a file.
+    ignore : str or sequence of str, optional
+        Files and folders that are not looked at, such as ``"*_preview.png"``; ``*`` stands for any
+        text, with folders.
     tile, stride : int or (height, width), optional
         Cut large scenes into tiles, ``stride`` apart; by default side by side.
     min_valid : float, optional
@@ -211,6 +215,7 @@ def pack(
         classes=classes,
         channel_axis=channel_axis,
         skip_missing=check_bool("skip_missing", skip_missing),
+        ignore=ignore,
         tile=tile,
         stride=stride,
         min_valid=min_valid,

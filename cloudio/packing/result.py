@@ -45,7 +45,11 @@ class PackResult:
         ]
         lines += self.notes
         if self.left_out:
-            lines.append(f"{counted(len(self.left_out), 'sample')} left out:")
+            n_files = sum(reason == UNMATCHED for _, reason in self.left_out)
+            n_samples = len(self.left_out) - n_files
+            both = [counted(n_samples, "sample")] * bool(n_samples)
+            both += [counted(n_files, "file")] * bool(n_files)
+            lines.append(f"{' and '.join(both)} left out:")
             lines += [f"  {name}: {reason}" for name, reason in self.left_out[:_N_SHOWN]]
             if (more := len(self.left_out) - _N_SHOWN) > 0:
                 lines.append(f"  and {more:,} more")
@@ -115,6 +119,8 @@ class DryRun:
         )
 
 
+#: Why a file is left out that is in no sample.
+UNMATCHED = "no pattern matches it"
 _N_SHOWN = 12
 
 

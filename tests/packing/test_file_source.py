@@ -373,10 +373,7 @@ def test_the_command_packs_files_and_shows_how_they_are_put_together(tmp_path, c
     words = ["pack", str(tmp_path / "in"), str(tmp_path / "out"), "--images", "{id}.tif"]
     words += ["--masks", "land={id}_m.npy", "--take", "land", "B3", "--workers", "1"]
     assert main(words) == 2
-    assert (
-        "1 sample without land (1.tif). skip_missing=True (--skip-missing)"
-        in capsys.readouterr().err
-    )
+    assert "1 sample without land (1.tif). --skip-missing leaves" in capsys.readouterr().err
     assert main([*words, "--skip-missing", "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "train: 2 samples\nthe first sample, of train (id=0):\n  image  0.tif\n" in shown
@@ -387,7 +384,7 @@ def test_the_command_packs_files_and_shows_how_they_are_put_together(tmp_path, c
         assert ds["land"][:, 0, 0].tolist() == [0, 2]
 
 
-def test_the_command_takes_several_columns_of_bands(tmp_path):
+def test_the_command_takes_several_columns_of_bands(tmp_path, capsys):
     for name in ("x", "y"):
         np.save(tmp_path / f"{name}.npy", random((4, 4), seed=ord(name)))
     (tmp_path / "t.csv").write_text("B01,B02\nx.npy,y.npy\n", "utf-8")
@@ -398,6 +395,7 @@ def test_the_command_takes_several_columns_of_bands(tmp_path):
         np.save(tmp_path / f"k,{band}.npy", random((4, 4)))
     words = ["pack", str(tmp_path), str(tmp_path / "two"), "--bands", "{id},{band}.npy"]
     assert main([*words, "--skip-missing", "--workers", "1"]) == 0
+    assert "\n2 files left out:\n  x.npy: no pattern" in capsys.readouterr().out
     assert cloudio.open(tmp_path / "two").names == ("B1", "B2")
 
 

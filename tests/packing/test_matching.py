@@ -140,11 +140,27 @@ def test_images_that_no_pattern_matches_are_refused_and_other_files_are_not(tmp_
         (tmp_path / name).touch()
     assert refused(tmp_path, images=IMAGES, masks=MASKS) == (
         "files of ROOT do not make complete samples: 3 images that no pattern matches "
-        "(c.npy, deep/er/b.JPG, train/images/0.TIF). skip_missing=True (--skip-missing) leaves "
-        "these out"
+        "(c.npy, deep/er/b.JPG, train/images/0.TIF), which ignore= (--ignore) can name. "
+        "skip_missing=True (--skip-missing) leaves these out"
     )
     source = file_source(tmp_path, images=IMAGES, masks=MASKS, skip_missing=True)
     assert [name for name, _ in source.left_out] == ["c.npy", "deep/er/b.JPG", "train/images/0.TIF"]
+
+
+def test_ignored_files_are_not_looked_at_and_others_still_are(tmp_path):
+    write_pairs(tmp_path, "train/0", "train/1")
+    write(tmp_path, "c.npy", "train/images/0_preview.npy", "old/er/b.npy", "old/c.npy")
+    options = {"images": IMAGES, "masks": MASKS}
+    for ignore in (["c.npy", "*_preview.npy", "old"], ["{x}_preview.npy", "**/c.npy", "old/*"]):
+        assert len(file_source(tmp_path, **options, ignore=ignore)) == 2
+    ignore = ["old/", "*_preview.npy"]
+    assert "1 image that no pattern matches (c.npy)" in refused(tmp_path, **options, ignore=ignore)
+    os.remove(tmp_path / "c.npy")
+    os.remove(tmp_path / "train/labels/1_mask.npy")
+    message = refused(tmp_path, **options, ignore=ignore)
+    assert "1 sample without mask (train/images/1.npy)" in message
+    assert len(file_source(tmp_path, **options, ignore=[*ignore, "train/images/1.npy"])) == 1
+    assert "ignore= is for files" in refused(tmp_path, table="t.csv", ignore="a")
 
 
 def test_the_ending_of_a_pattern_is_one_of_images(tmp_path):

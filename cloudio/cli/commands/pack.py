@@ -85,6 +85,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     files.add_argument(
         "--skip-missing", action="store_true", help="leave out samples that lack a file"
     )
+    files.add_argument(
+        "--ignore",
+        action="append",
+        metavar="PATTERN",
+        help='files and folders that are not looked at, such as "*_preview.png"; may be given '
+        "several times (default: none)",
+    )
 
 
 def _add_arrays(parser: argparse.ArgumentParser) -> None:
@@ -213,8 +220,18 @@ def run(arguments: argparse.Namespace) -> int:
 
     given = vars(arguments)
     same = (
-        *("images", "bands", "table", "split", "skip_missing", "names", "take", "labels"),
-        *("classes", "channel_axis", "layout", "lossy", "stack", "flat", "tile", "stride"),
+        *("images", "bands", "table", "split", "skip_missing", "ignore", "names", "take"),
+        *(
+            "labels",
+            "classes",
+            "channel_axis",
+            "layout",
+            "lossy",
+            "stack",
+            "flat",
+            "tile",
+            "stride",
+        ),
         *("min_valid", "pad", "resample", "workers", "resume", "on_error", "verify", "dry_run"),
     )
     keywords: dict[str, Any] = {name: given[name] for name in same}

@@ -1,6 +1,8 @@
 """A folder walked once: the files that patterns match, and the images that none does."""
 
+import fnmatch
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,15 +38,18 @@ class Listing:
     broken: list[str] = field(default_factory=list)
 
 
-def list_folder(root: Path, patterns: Sequence[Pattern], take: Taker) -> Listing:
+def list_folder(
+    root: Path, patterns: Sequence[Pattern], take: Taker, ignore: Sequence[str] = ()
+) -> Listing:
     """Find the files below a folder that patterns match; return what is wrong.
 
     ``take`` is called with the number of a pattern, a path and the values of its fields.  A file
     that several patterns match is that of the one with the most literal characters.  Hidden files
     and folders, packed data sets, and folders that a link leads to and no pattern, are left out.
+    So is what ``ignore`` matches: ``*`` and fields stand for any text in a path, with folders.
     ReadError if a folder cannot be read.
     """
-    return _Walk(root, patterns, take).walk()
+    return _Walk(root, patterns, take, ignore).walk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,11 @@ class _Folder:
 
 
 class _Walk:
-    def __init__(self, root: Path, patterns: Sequence[Pattern], take: Taker) -> None:
+    def __init__(
+        self, root: Path, patterns: Sequence[Pattern], take: Taker, ignore: Sequence[str]
+    ) -> None:
+        globs = [re.sub(r"\{\w+\}", "*", text.rstrip("/")) for text in ignore]
+        self._ignored = re.compile("|".join(map(fnmatch.translate, globs))) if globs else None
         self._root, self._patterns, self._found = os.fspath(root), patterns, take
         self._listing = Listing()
         self._suffixes = IMAGE_SUFFIXES.union(pattern.suffix.lower() for pattern in patterns) - {""}
@@ -82,10 +91,17 @@ class _Walk:
                 return
             for entry in every:
                 path = f"{folder.path}/{entry.name}" if folder.path else entry.name
+                if self._is_ignored(path):
+                    continue
                 if entry.is_dir():
                     yield from self._enter(folder, entry.name, path, is_link=entry.is_symlink())
                 else:
                     self._take(folder, entry, path)
+
+    def _is_ignored(self, path: str) -> bool:
+        # With a slash before it, so that **/a.png is also a file of the folder itself.
+        ignored = self._ignored
+        return ignored is not None and any(map(ignored.match, (path, f"/{path}")))
 
     def _enter(self, folder: _Folder, name: str, path: str, *, is_link: bool) -> Iterator[_Folder]:
         states = tuple(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...._utils.text import counted, listed
 from ....errors import RequestError
+from ...result import UNMATCHED
 from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
 from .hints import explain_no_match
@@ -48,6 +49,7 @@ def pair_files(
     split: str,
     take: Sequence[str] | None = None,
     skip_missing: bool = False,
+    ignore: Sequence[str] = (),
 ) -> FileTable:
     """Return the samples that files of a folder make, in natural order by split.
 
@@ -56,7 +58,7 @@ def pair_files(
     ``skip_missing``, if samples lack a file or images are left over.
     """
     files = _Files(patterns)
-    listing = list_folder(root, [each.pattern for each in patterns], files.take)
+    listing = list_folder(root, [each.pattern for each in patterns], files.take, ignore)
     if listing.twice:
         raise _matched_twice(patterns, listing.twice)
     for k, each in enumerate(patterns):
@@ -73,7 +75,7 @@ def pair_files(
     incomplete = problems.incomplete.items()
     reasons = [(path, f"has no {lost}") for lost, some in incomplete for path in some]
     reasons.sort(key=lambda each: natural_key(each[0]))
-    reasons += [(path, "no pattern matches it") for path in listing.others]
+    reasons += [(path, UNMATCHED) for path in listing.others]
     reasons += [(path, "is no file") for path in listing.broken]
     rows = (
         FileRow(each.paths, each.split, tuple(each.fields[name] for name in names))
@@ -291,7 +293,10 @@ def _refuse(
         reasons.append(f"{n} of no file ({listed(listing.broken)})")
     if listing.others:
         n = counted(len(listing.others), "image")
-        reasons.append(f"{n} that no pattern matches ({listed(listing.others)})")
+        reasons.append(
+            f"{n} that no pattern matches ({listed(listing.others)}), which ignore= (--ignore) can "
+            "name"
+        )
     if reasons:
         raise RequestError(
             f"files of {root} do not make complete samples: {'; '.join(reasons)}. "

@@ -30,6 +30,7 @@ def file_source(
     classes: Mapping[Any, Any] | str | Path | None = None,
     channel_axis: Literal["first", "last"] | None = None,
     skip_missing: bool = False,
+    ignore: str | Sequence[str] | None = None,
     split: str = "train",
     resample: Literal["nearest"] | None = None,
 ) -> FileSource:
@@ -68,6 +69,8 @@ def file_source(
     skip_missing : bool
         Whether to leave out samples that lack a file, and images that no pattern matches.
         `FileSource.left_out` lists them.
+    ignore : str or sequence of str, optional
+        Paths below the folder that are not looked at; ``*`` stands for any text.
     split : str
         The split of samples whose files or rows do not say theirs.
     resample : {"nearest"}, optional
@@ -100,6 +103,9 @@ def file_source(
     )
     if not exists(root):
         raise not_found(root, "folder or file")
+    ignored = [ignore] if isinstance(ignore, str) else list(ignore or ())
+    if ignored and (table is not None or is_file(root)):
+        raise RequestError("ignore= is for files that patterns find in a folder; leave it out")
     if table is not None:
         path = local_path(table, "table")
         if not path.is_absolute() and not exists(path) and exists(root / path):
@@ -114,7 +120,14 @@ def file_source(
             root.parent, FileTable((role,), FileRows([FileRow((root.name,), split, ())])), options
         )
     patterns = _patterns(root, images, masks, bands)
-    pairs = pair_files(root, patterns, split=split, take=options.take, skip_missing=skip_missing)
+    pairs = pair_files(
+        root,
+        patterns,
+        split=split,
+        take=options.take,
+        skip_missing=skip_missing,
+        ignore=ignored,
+    )
     return FileSource(root, pairs, options)
 
 
