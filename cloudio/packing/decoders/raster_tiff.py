@@ -61,6 +61,14 @@ class TiffRaster(Raster):
         tags = {code: _text(page, code) for code in (_DATETIME, _NODATA, _METADATA)}
         items = metadata_items(tags[_METADATA])
         n = prod(n for n, axis in zip(series.shape, series.axes, strict=True) if axis in "SC")
+        size = tuple(n for n, axis in zip(series.shape, series.axes, strict=True) if axis in "YX")
+        # A program may put channels of one row each into one page.
+        if size != (page.imagelength, page.imagewidth) or n % len(self._pages):
+            reason = (
+                f"has pages of {page.imagelength} x {page.imagewidth} pixels, but says that its "
+                f"images have {size[0]} x {size[1]}; write it again, one page for each channel"
+            )
+            raise LayoutError.about(path, reason)
         nodata = held_nodata(_number(tags[_NODATA]), dtype)
         labels = (self._file.imagej_metadata or {}).get("Labels") or []
         meanings = _meanings(page, n)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._utils.files import remove_folder
 from ..._utils.text import counted
 from ...errors import RequestError
 from ...layouts.band import Band, Window
@@ -174,6 +175,8 @@ def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, n
 
     The data set is opened as users will open it; LayoutError if that is impossible.
     """
+    for partial in folder.glob(f".{MANIFEST}.partial-*"):  # of a run that was killed here
+        remove_folder(partial)
     ds, splits, problems = open_partial(folder)
     with ds:
         for problem in problems:
