@@ -79,7 +79,8 @@ class _EndingSignals:
         self._is_waiting = _loses_exceptions(frame)
         if not self._is_waiting:
             self._raise()
-        signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
+        # Again and again: one that comes right before a call that waits would wait with it.
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS, _RETRY_SECONDS)
 
     def _raise(self) -> NoReturn:
         self._is_waiting, self._raised_at = False, time.monotonic()
