@@ -9,9 +9,10 @@ from itertools import count
 import numpy as np
 import processes
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_folder import memory_folder
+from profiles import scaled
 
 import cloudio
 from cloudio.packing.pack import pack
@@ -58,6 +59,7 @@ def sample_lists(draw):
     return [{name: pixels(dtypes[name]) for name in names} for _ in range(n)], labels
 
 
+@settings(max_examples=scaled(25, 50))
 @given(sample_lists(), st.booleans(), st.booleans(), st.booleans())
 def test_any_arrays_come_back_bit_for_bit(drawn, stack, flat, as_iterable):
     with memory_folder() as folder:

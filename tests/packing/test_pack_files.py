@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_folder import memory_folder
 from profiles import scaled
@@ -20,6 +20,7 @@ CHARACTERS = string.ascii_letters + string.digits + " ._-+[](){}!,;=@'&%~é雲"
 STEMS = st.text(CHARACTERS, min_size=1, max_size=8).filter(
     lambda text: not text.startswith((".", " ")) and not text.endswith((".", " "))
 )
+examples = settings(max_examples=scaled(15, 40))
 STORED = {"uint8", "int8", "uint16", "int16", "float32"}
 
 
@@ -77,6 +78,7 @@ CRS = [None, "EPSG:32631", "EPSG:4326", "EPSG:3857", "+proj=laea +lat_0=52 +lon_
 COMPRESSIONS = ["deflate", "lzw", "zstd", "packbits", "none"]
 
 
+@examples
 @given(
     file_sets(["uint8", "int8", "uint16", "int16", "int32", "uint32", "float32", "float64"],
               st.integers(1, 5)),
@@ -123,6 +125,7 @@ def _patch_of(path, names, k):
     return os.path.basename(path).rpartition(".")[0].endswith(names[k].rpartition(".")[0])
 
 
+@examples
 @given(
     file_sets(["uint8", "uint16", "int16", "int32", "float32", "float64"], st.integers(1, 4)),
     st.sampled_from(["zlib", "lzw", None]),
@@ -146,6 +149,7 @@ def test_tiffs_without_gdal_come_back(drawn, compression):
         check(folder, "{id}.tiff", stored)
 
 
+@examples
 @given(file_sets(["uint8"], st.sampled_from([1, 3])), st.sampled_from(["png", "jpg", "bmp"]))
 def test_pictures_come_back(drawn, ending):
     image = pytest.importorskip("PIL.Image", reason="pillow is an extra")
@@ -161,6 +165,7 @@ def test_pictures_come_back(drawn, ending):
         assert ds.names == (("image",) if shape[0] == 1 else ("red", "green", "blue"))
 
 
+@examples
 @given(
     file_sets(["bool", "uint8", "int8", "int16", "int64", "uint64", "float16", "float32"],
               st.integers(1, 4)),

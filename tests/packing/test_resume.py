@@ -42,7 +42,7 @@ MOMENTS = [
     "replace:0",
     "replace:2",
     "rename:0",
-    *scaled([], [f"sample:{k}" for k in range(9, N, 13)] + [f"fsync:{k}" for k in range(2, 9)]),
+    *scaled([], [f"sample:{k}" for k in range(22, N, 26)] + [f"fsync:{k}" for k in range(2, 9, 2)]),
 ]
 
 
