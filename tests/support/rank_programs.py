@@ -265,7 +265,9 @@ if __name__ == "__main__":
     name, rank, world_size, folder = sys.argv[1:]
     for variable in "RANK", "WORLD_SIZE":
         os.environ.pop(variable, None)
-    print(json.dumps(globals()[name](Path(folder), int(rank), int(world_size))))
+    print(json.dumps(globals()[name](Path(folder), int(rank), int(world_size))), flush=True)
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
+    # Threads of torch that still run at the end of Python sometimes abort the process.
+    os._exit(0)

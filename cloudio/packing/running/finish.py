@@ -1,6 +1,7 @@
 """The end of a run: a layout, metadata and a manifest beside the arrays; then the data appear."""
 
 import csv
+import errno
 import glob
 import os
 import shutil
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..._utils.files import remove_folder
 from ..._utils.text import counted
-from ...errors import RequestError
+from ...errors import RequestError, error_reason, write_error
 from ...layouts.band import Band, Window
 from ...layouts.labels import LabelMap
 from ...layouts.layout import Layout
@@ -173,14 +174,15 @@ def write_layout(folder: Path, layout: Layout) -> None:
 def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, np.ndarray]) -> None:
     """Write the manifest, with the checksums that the rows had when they were written.
 
-    The data set is opened as users will open it; LayoutError if that is impossible.
+    The data set is opened as users will open it; WriteError if that is impossible.
     """
     for partial in folder.glob(f".{MANIFEST}.partial-*"):  # of a run that was killed here
         remove_folder(partial)
     ds, splits, problems = open_partial(folder)
     with ds:
-        for problem in problems:
-            raise problem.error
+        for problem in problems:  # of the disk: the files are as they must be
+            reason = f"cannot be opened after it was written: {error_reason(problem.error)}"
+            raise write_error(errno.EIO, reason, folder)
         folders = {split.folder.name: split.name for split in splits}
         checksums = {
             (folders[split], array.name): state.checksums(samples)[:, k]
