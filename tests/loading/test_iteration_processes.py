@@ -190,7 +190,7 @@ def test_a_child_waits_for_no_thread_of_its_parent(reader, monkeypatch):
     assert soon(lambda: not threads())
 
 
-@needs_fork
+@forks_under_load
 def test_a_child_does_not_read_into_memory_that_it_shares_with_its_parent(reader):
     memory = []
 
