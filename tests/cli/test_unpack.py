@@ -74,6 +74,7 @@ def test_predictions_of_a_split(folder, capsys):
     ],
 )
 def test_what_is_wrong_is_one_line(folder, capsys, words, message):
+    pytest.importorskip("rasterio", reason="needs cloudio[rasterio]")
     if "--nodata" in words or "--mosaic" in words:
         pytest.importorskip("rasterio", reason="GeoTIFFs need cloudio[rasterio]")
     with contextlib.suppress(SystemExit):

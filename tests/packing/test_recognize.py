@@ -118,6 +118,7 @@ NAMES = st.text(CHARACTERS, min_size=1, max_size=8)
 def test_each_image_is_paired_with_its_mask_whatever_the_names(
     tmp_path_factory, names, affix, splits, swapped
 ):
+    pytest.importorskip("rasterio", reason="needs cloudio[rasterio]")
     every = {}
     for split in SPLITS if splits else ("",):
         for name in names:
