@@ -24,7 +24,7 @@ from ..errors import (
     read_error,
     write_error,
 )
-from .paths import exists, is_file, is_folder, local_path
+from .paths import exists, is_file, is_folder, local_path, remove_folder
 
 # Without O_NONBLOCK a FIFO is waited for; without O_NOCTTY a terminal may become that of a daemon.
 _FLAGS = os.O_RDONLY | sum(getattr(os, x, 0) for x in ("O_BINARY", "O_NONBLOCK", "O_NOCTTY"))
@@ -355,14 +355,6 @@ def _private_folder(path: Path) -> Iterator[Path]:
             remove_folder(folder)
         finally:  # after an interrupt
             remove_folder(folder)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with everything in it, as far as the system lets it."""
-    for _ in range(3):  # a system that has failed once may do it the next time
-        if os.path.lexists(folder):
-            with suppress(OSError):  # which it raises although errors are ignored
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _move(partial: Path, target: Path, path: Path, *, force: bool) -> None:

@@ -1,4 +1,4 @@
-"""Paths that a caller passes.
+"""Paths: what is there, and those that a caller passes.
 
 ``~`` is expanded; URLs are refused with what to do instead; a path that is not there is an error
 with the most similar path.
@@ -7,6 +7,7 @@ with the most similar path.
 import errno
 import os
 import re
+import shutil
 import stat
 from contextlib import suppress
 from itertools import islice
@@ -63,6 +64,22 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     """Return whether a path leads to a folder; ReadError if the system cannot say."""
     status = status_of(path)
     return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return the bytes that are free on the disk of a folder; not every file system says it."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with everything in it, as far as the system lets it."""
+    for _ in range(3):  # a system that has failed once may do it the next time
+        if os.path.lexists(folder):
+            with suppress(OSError):  # which it raises although errors are ignored
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---- what is given -------------------------------------------------------------------------------

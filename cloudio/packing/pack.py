@@ -1,7 +1,6 @@
 """`cloudio.pack`: what the caller gives, as a source, a plan and a run."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -9,7 +8,7 @@ from typing import Any, Literal, cast
 from .._utils.files import check_new_folder
 from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_bool, check_whole, in_default_floats, is_number
-from .._utils.paths import local_path
+from .._utils.paths import free_bytes, local_path
 from .._utils.text import shown
 from .._utils.threads import default_threads
 from ..errors import RequestError
@@ -278,10 +277,6 @@ def _hints(source: Source | Stream) -> Layout | None:
 
 def _dry_run(source: ChosenSource, plan: Plan, dest: Path, seconds: float) -> DryRun:
     patches = Rows.of(source).counts
-    try:
-        free = shutil.disk_usage(dest.parent).free
-    except OSError:
-        free = 0
     n = sum(patches.values())
     return DryRun(
         path=dest,
@@ -289,7 +284,7 @@ def _dry_run(source: ChosenSource, plan: Plan, dest: Path, seconds: float) -> Dr
         arrays=describe_arrays(plan),
         patch=plan.patch,
         n_bytes=n * plan.patch_bytes,
-        free_bytes=free,
+        free_bytes=free_bytes(dest.parent) or 0,
         seconds=n * seconds,
         notes=tuple(source.summary()),
     )

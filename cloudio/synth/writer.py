@@ -4,7 +4,6 @@ import csv
 import errno
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 from .._utils.files import check_new_folder, new_folder
 from .._utils.keywords import explain_unknown
 from .._utils.numbers import check_whole, in_default_floats
-from .._utils.paths import local_path
+from .._utils.paths import free_bytes, local_path
 from .._utils.progress import progress_bar
 from .._utils.text import listed, suggest
 from ..errors import RequestError, write_error
@@ -139,11 +138,8 @@ def _select_arrays(arrays: Sequence[str] | None) -> list[Band]:
 @contextmanager
 def _enough_room(n_bytes: int, path: Path) -> Iterator[None]:
     """Raise WriteError, with the bytes that are needed, if the disk is or becomes too full."""
-    try:
-        free = shutil.disk_usage(path.parent).free
-    except OSError:  # not every file system says it
-        free = n_bytes
-    if free < n_bytes:
+    free = free_bytes(path.parent)
+    if free is not None and free < n_bytes:
         why = f"the disk is too full: {n_bytes:,} bytes are needed, {free:,} are free"
         raise write_error(errno.ENOSPC, why, path)
     try:

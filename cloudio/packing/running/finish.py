@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._utils.files import remove_folder
+from ..._utils.paths import remove_folder
 from ..._utils.text import counted
 from ...errors import RequestError, error_reason, write_error
 from ...layouts.band import Band, Window

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..._utils.paths import free_bytes
 from ..._utils.text import gigabytes
 from ...errors import RequestError, write_error
 from ..plan import PackedArray, Plan
@@ -64,10 +64,9 @@ class RowFiles:
             for split, n in rows.items()
             for name, array in self._names.items()
         }
-        missing = {
-            key: size for key, size in wanted.items() if os.fstat(self._open[key]).st_size < size
-        }
-        needed = sum(size - os.fstat(self._open[key]).st_size for key, size in missing.items())
+        held = {key: os.fstat(self._open[key]).st_size for key in wanted}
+        missing = {key: size for key, size in wanted.items() if held[key] < size}
+        needed = sum(size - held[key] for key, size in missing.items())
         self._check_room(needed)
         for key, size in missing.items():
             try:
@@ -94,11 +93,8 @@ class RowFiles:
                 )
 
     def _check_room(self, needed: int) -> None:
-        try:
-            free = shutil.disk_usage(self.folder).free
-        except OSError:  # not every file system says it
-            return
-        if needed > free:
+        free = free_bytes(self.folder)
+        if free is not None and needed > free:
             reason = (
                 f"the disk is too full: {gigabytes(needed)} GB are needed, {gigabytes(free)} GB "
                 "are free"

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..._utils.files import check_new_folder, remove_folder
+from ..._utils.files import check_new_folder
+from ..._utils.paths import remove_folder
 from ...errors import CloudioError, RequestError, WriteError, write_error
 from ..plan import Plan
 from .state import JOURNAL, State

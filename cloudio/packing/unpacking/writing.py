@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
+from ..._utils.paths import free_bytes
 from ..._utils.progress import Advance
 from ...errors import CloudioError, write_error
 from ..decoders.georeference import Georeference
@@ -56,7 +56,8 @@ class Target:
         """Return the system's number of an error, and what it says."""
         if isinstance(error, OSError) and error.errno is not None:
             return error.errno, error.strerror or str(error)
-        if _free_bytes(self.folder) < _NOTHING:
+        free = free_bytes(self.folder)
+        if free is not None and free < _NOTHING:
             return errno.ENOSPC, os.strerror(errno.ENOSPC)
         return errno.EIO, _reason(error)
 
@@ -68,20 +69,10 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _free_bytes(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:  # not every file system says it
-        return _NOTHING
-
-
 def check_room(dest: Path, n_bytes: int, *, about: bool) -> None:
     """Raise WriteError if the disk is too full; ``about``: the files may be smaller."""
-    try:
-        free = shutil.disk_usage(dest.parent).free
-    except OSError:
-        return
-    if free < (n_bytes // 2 if about else n_bytes):
+    free = free_bytes(dest.parent)
+    if free is not None and free < (n_bytes // 2 if about else n_bytes):
         some = "about " if about else ""
         why = f"the disk is too full: {some}{n_bytes:,} bytes are needed, {free:,} are free"
         raise write_error(errno.ENOSPC, f"cannot be written: {why}", dest)
