@@ -301,15 +301,19 @@ def new_folder(path: Path) -> Iterator[Path]:
     the block are WriteErrors about ``path``.
     """
     check_new_folder(path)
-    with _write_errors(path):
-        with _private_folder(path) as private:
-            folder = private / path.name
-            folder.mkdir()
-            yield folder
-            check_new_folder(path)  # again, for renaming would replace an empty folder
-            _flush_tree(folder)
-            os.rename(folder, path)
-        _flush_folder(path.parent)
+    with _write_errors(path), _private_folder(path) as private:
+        folder = private / path.name
+        folder.mkdir()
+        yield folder
+        move_folder(folder, path)
+
+
+def move_folder(folder: Path, path: Path) -> None:
+    """Give a folder its final name, once all of it is on the disk; errors: `check_new_folder`."""
+    check_new_folder(path)  # renaming would replace an empty folder
+    _flush_tree(folder)
+    os.rename(folder, path)
+    _flush_folder(path.parent)
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..._utils.paths import remove_folder
 from ..._utils.text import counted
 from ...errors import RequestError, error_reason, write_error
 from ...layouts.band import Band, Window
@@ -158,17 +157,11 @@ def write_metadata(
         table = csv.DictWriter(file, names, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows({**row, "split": split} for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def write_layout(folder: Path, layout: Layout) -> None:
     """Write cloudio.toml."""
-    path = folder / "cloudio.toml"
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(to_toml(layout))
-        file.flush()
-        os.fsync(file.fileno())
+    (folder / "cloudio.toml").write_text(to_toml(layout), encoding="utf-8", newline="\n")
 
 
 def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, np.ndarray]) -> None:
@@ -176,8 +169,6 @@ def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, n
 
     The data set is opened as users will open it; WriteError if that is impossible.
     """
-    for partial in folder.glob(f".{MANIFEST}.partial-*"):  # of a run that was killed here
-        remove_folder(partial)
     ds, splits, problems = open_partial(folder)
     with ds:
         for problem in problems:  # of the disk: the files are as they must be
@@ -190,4 +181,6 @@ def write_checksums(folder: Path, plan: Plan, state: State, kept: Mapping[str, n
             for k, array in enumerate(plan.arrays)
         }
         manifest = describe(ds.path, ds.layout.name, splits, checksums)
-        write_manifest(folder / MANIFEST, manifest, force=True)
+        # Beside the data: what a run that is killed here leaves does not become a part of them.
+        write_manifest(folder.with_name(MANIFEST), manifest, force=True)
+        os.replace(folder.with_name(MANIFEST), folder / MANIFEST)

@@ -1,12 +1,11 @@
 """The folder of a run that is not finished: ``DEST.packing``, with the journal and the data."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..._utils.files import check_new_folder
+from ..._utils.files import check_new_folder, move_folder
 from ..._utils.paths import remove_folder
 from ...errors import CloudioError, RequestError, WriteError, write_error
 from ..plan import Plan
@@ -57,8 +56,7 @@ def open_run(dest: Path, head: Mapping[str, Any], plan: Plan, *, resume: bool) -
 
 def appear(dest: Path) -> None:
     """Give the finished data their name, and remove what else the run has written."""
-    check_new_folder(dest)
-    os.rename(data_folder(dest), dest)
+    move_folder(data_folder(dest), dest)
     remove_folder(unfinished_folder(dest))
 
 
