@@ -60,11 +60,6 @@ class Plan:
         height, width = self.patch
         return sum(height * width * array.dtype.itemsize for array in self.arrays)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the labels."""
-        return tuple(array.name for array in self.arrays if array.info.kind == "label")
-
     def digest(self) -> str:
         """Return a text that is another one for another plan."""
         return hashlib.sha256(repr((self.arrays, self.patch, self.flat)).encode()).hexdigest()

@@ -39,8 +39,8 @@ TASK_SIZE = 8
 _TASKS_AHEAD = 3  # of each worker
 # What a crash of the machine can cost, and how often the disk is waited for.
 _COMMIT_SECONDS, _COMMIT_BYTES = 2.0, 256 << 20
-# More codes are no classes.
-_MOST_CODES = 256
+#: More codes of a label are no classes.
+MOST_CODES = 256
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ def _codes(plane: np.ndarray) -> list[int]:
         return []
     unsigned = plane.view(f"u{plane.dtype.itemsize}").ravel()
     found = np.flatnonzero(np.bincount(unsigned))
-    if len(found) > _MOST_CODES:
+    if len(found) > MOST_CODES:
         return []
     codes: list[int] = found.astype(unsigned.dtype).view(plane.dtype).tolist()
     return codes

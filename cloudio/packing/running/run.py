@@ -62,7 +62,7 @@ def pack_source(source: ChosenSource, plan: Plan, dest: Path, options: Options) 
 def _kept(rows: Rows, state: State) -> dict[str, np.ndarray]:
     """Return the packed samples of each split."""
     return {
-        split: np.array([k for k in rows.samples(split).tolist() if state.is_packed(k)], np.int64)
+        split: np.array(state.packed(rows.samples(split).tolist()), np.int64)
         for split in rows.splits
     }
 
@@ -131,7 +131,7 @@ def _verify(
             "verify: the run was ended when its rows had been checked and were being moved; resume "
             "it without verify (--verify)"
         )
-    packed = [k for k in range(len(source)) if state.is_packed(k)]
+    packed = state.packed(range(len(source)))
     n_workers = _n_workers(source, len(packed), options)
     total = len(packed) * plan.patch_bytes
     with (

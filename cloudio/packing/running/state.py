@@ -8,7 +8,7 @@ import numpy as np
 
 from ..._version import __version__
 from ...errors import RequestError
-from .engine import Outcome
+from .engine import MOST_CODES, Outcome
 from .journal import FORMAT, Journal
 
 JOURNAL = "journal"
@@ -20,18 +20,16 @@ class State:
     """The samples that are done, by the journal in ``folder``.
 
     ``codes``: the numbers of each label so far, None if they are too many for classes.
-    ``left_out``: sample -> why; ``failed`` are those of them that could not be read.
-    ``phases``: the parts of the end that have begun.
+    ``left_out``: sample -> why.  ``phases``: the parts of the end that have begun.
     """
 
     def __init__(self, folder: Path, head: dict[str, Any], n_arrays: int, *, new: bool) -> None:
         self._journal = Journal(folder / JOURNAL, new=new)
-        self.columns: dict[str, int] = {}
         self.codes: dict[str, set[int] | None] = {}
         self.left_out: dict[int, str] = {}
-        self.failed: set[int] = set()
         self.phases: set[str] = set()
         self.n_done = 0
+        self._first: dict[str, int] = {}  # the sample that has a column first
         self._sums = np.zeros((0, n_arrays), np.uint64)
         self._offsets = np.zeros(0, np.int64)
         try:
@@ -80,15 +78,13 @@ class State:
         self._offsets[k] = offset
         if "left" in entry:
             self.left_out[k] = entry["left"]
-            if entry.get("failed"):
-                self.failed.add(k)
             return
         self._sums[k] = [int(digits, 16) for digits in entry["sums"]]
         for name in entry["fields"]:
-            self.columns[name] = min(k, self.columns.get(name, k))
+            self._first[name] = min(k, self._first.get(name, k))
         for name, codes in entry["codes"].items():
             known = self.codes.setdefault(name, set())
-            if not codes or (known is not None and len(known | set(codes)) > 256):
+            if not codes or (known is not None and len(known | set(codes)) > MOST_CODES):
                 self.codes[name] = None
             elif known is not None:
                 known |= set(codes)
@@ -103,8 +99,9 @@ class State:
         """Return whether a sample is packed or left out."""
         return k < len(self._offsets) and bool(self._offsets[k] >= 0)
 
-    def is_packed(self, k: int) -> bool:
-        return self.is_done(k) and k not in self.left_out
+    def packed(self, samples: Iterable[int]) -> list[int]:
+        """Return those of the samples that are packed."""
+        return [k for k in samples if self.is_done(k) and k not in self.left_out]
 
     def checksums(self, samples: np.ndarray) -> np.ndarray:
         """Return (sample, array) the checksums of packed samples."""
@@ -118,15 +115,13 @@ class State:
 
     def values(self, column: str) -> set[str]:
         """Return the values of a column in all packed samples."""
-        packed = (k for k in range(self.n_done) if self.is_packed(k))
+        packed = self.packed(range(self.n_done))
         return {fields.get(column, "") for fields in self.fields(packed)}
 
     def column_order(self) -> list[str]:
         """Return the columns in the order in which samples have them first."""
-        first: dict[int, dict[str, str]] = {}
-        for k in sorted(set(self.columns.values())):
-            first[k] = self._journal.entry_at(int(self._offsets[k]))["fields"]
-        return list(dict.fromkeys(name for fields in first.values() for name in fields))
+        first = self.fields(sorted(set(self._first.values())))
+        return list(dict.fromkeys(name for fields in first for name in fields))
 
     def close(self) -> None:
         self._journal.close()
@@ -141,8 +136,7 @@ _OTHER = {
 
 def _entry(outcome: Outcome) -> dict[str, Any]:
     if outcome.left_out is not None:
-        failed = {"failed": True} if outcome.error is not None else {}
-        return {"k": outcome.k, "left": outcome.left_out, **failed}
+        return {"k": outcome.k, "left": outcome.left_out}
     return {
         "k": outcome.k,
         "sums": [f"{number:016x}" for number in outcome.checksums],

@@ -35,7 +35,7 @@ def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) 
             if FINISHING not in state.phases:
                 files.check_rows({stream.split: state.n_done})
                 _pack(stream, plan, rows, files, state, choices, options)
-            packed = [k for k in range(state.n_done) if state.is_packed(k)]
+            packed = state.packed(range(state.n_done))
             files.check_rows({stream.split: len(packed)})
             kept = {stream.split: np.array(packed, np.int64)}
             finish(dest, plan, rows, kept, files, state, {}, options.hints)
