@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 
@@ -46,10 +45,9 @@ def first_samples(source: Source, *, skip_errors: bool) -> tuple[dict[int, Sampl
     spread = np.unique(np.linspace(0, n - 1, min(n, _N_FIRST)).round().astype(int)).tolist()
     found: dict[int, Sample] = {}
     why = "there are none"
-    start, end = time.perf_counter(), 0.0
-    for tried, k in enumerate(chain(spread, range(n)), 1):
-        if tried > len(spread) and found:
-            break
+
+    def read(k: int) -> None:
+        nonlocal why
         try:
             found[k] = source.read(k)
         except LeftOut as reason:
@@ -58,15 +56,22 @@ def first_samples(source: Source, *, skip_errors: bool) -> tuple[dict[int, Sampl
             if not skip_errors:
                 raise describe_error(error, source.name_of(k)) from None
             why = f"none can be read: {describe_error(error, source.name_of(k))}"
-        if tried == len(spread):
-            end = time.perf_counter()
+
+    start = time.perf_counter()
+    for k in spread:
+        read(k)
+    seconds = time.perf_counter() - start
+    for k in range(n):
+        if found:
+            break
+        read(k)
     if not found:
         raise RequestError(f"there is no sample to pack: {why}")
-    return found, (end - start) / len(spread)
+    return found, seconds / len(spread)
 
 
 def make_plan(samples: Mapping[str, Sample], choices: Choices) -> Plan:
-    """Return the plan for samples like these, which are given by their names.
+    """Return the plan for samples like these, completed with the choices, by their names.
 
     RequestError, which names a sample, if they do not agree, or an array cannot be stored.
     """
@@ -85,7 +90,7 @@ def make_plan(samples: Mapping[str, Sample], choices: Choices) -> Plan:
     plan = Plan(named, (patch[0], patch[1]), choices.flat, choices.lossy)
     for each, sample in samples.items():
         try:
-            plan.planes(complete(sample, choices))
+            plan.planes(sample)
         except RequestError as error:
             raise describe_error(error, each) from None
     return plan
@@ -193,7 +198,7 @@ def _from_layout(band: Band, info: ArrayInfo) -> ArrayInfo:
 def _array(name: str, samples: Mapping[str, Sample], choices: Choices) -> PackedArray:
     """Return an array and its types."""
     where, sample = next(iter(samples.items()))
-    info = _choose(name, sample.infos.get(name, ArrayInfo()), choices)
+    info = sample.infos[name]
     pixels = [each.arrays[name] for each in samples.values() if name in each.arrays]
     source = pixels[0].dtype.newbyteorder("=").name
     alike = [each for each in pixels if each.dtype.newbyteorder("=").name == source]

@@ -51,8 +51,7 @@ def finish(
     if FINISHING not in state.phases:
         state.begin(FINISHING)
     files.finish({split: [rows[int(k)][1] for k in samples] for split, samples in kept.items()})
-    files.sync()
-    files.close()
+    files.close()  # they are flushed with the folder
     for split in [split for split, samples in kept.items() if not len(samples)]:
         shutil.rmtree(folder / split, ignore_errors=True)
     kept = {split: samples for split, samples in kept.items() if len(samples)}

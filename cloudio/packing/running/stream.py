@@ -26,7 +26,7 @@ _GROWN_BYTES = 64 << 20
 def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) -> PackResult:
     """Pack the samples of an iterable; a resumed run takes and drops those that are packed."""
     start = time.perf_counter()
-    plan = make_plan({"sample 0": stream.first()}, choices)
+    plan = make_plan({"sample 0": complete(stream.first(), choices)}, choices)
     rows = EndlessRows(stream.split)
     head = {"source": stream.digest(), "plan": plan.digest()}
     with open_run(dest, head, plan, resume=options.resume) as state:
