@@ -218,28 +218,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ...packing.result import PackResult
     from ...packing.running.unfinished import unfinished_folder
 
-    given = vars(arguments)
-    same = (
-        *("images", "bands", "table", "split", "skip_missing", "ignore", "names", "take"),
-        *(
-            "labels",
-            "classes",
-            "channel_axis",
-            "layout",
-            "lossy",
-            "stack",
-            "flat",
-            "tile",
-            "stride",
-        ),
-        *("min_valid", "pad", "resample", "workers", "resume", "on_error", "verify", "dry_run"),
-    )
-    keywords: dict[str, Any] = {name: given[name] for name in same}
+    keywords: dict[str, Any] = dict(vars(arguments))
+    for name in ("command", "run", "path", "dest", "dtype"):
+        del keywords[name]
     keywords |= {
         "masks": _masks(arguments.masks),
         "dataset": _datasets(arguments.dataset),
         "fields": _pairs("--fields", arguments.fields),
-        "dtypes": _types(arguments.dtype),
+        "dtypes": _by_array("--dtype", arguments.dtype, "type"),
         "scale": _numbers("--scale", arguments.scale),
         "nodata": _numbers("--nodata", arguments.nodata),
         "crop": _crop(arguments.crop),
@@ -263,10 +249,8 @@ def _reading(result: "PackResult") -> str:
 
     with open_dataset(result.path) as ds:
         layout, split = ds.layout, next(iter(ds.splits))
-        of_kind = {
-            kind: [b.name for b in layout.bands if b.kind == kind] for kind in ("band", "label")
-        }
-    bands, labels = of_kind["band"], of_kind["label"]
+        bands = [band.name for band in layout.bands if band.kind == "band"]
+        labels = [band.name for band in layout.bands if band.kind == "label"]
     names = [*layout.presets, *bands][:1] + labels[:1]
     given = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
     where = json.dumps(os.fspath(result.path), ensure_ascii=False)
@@ -334,35 +318,28 @@ def _pairs(option: str, words: Sequence[str] | None) -> dict[str, str] | None:
     return pairs
 
 
-def _types(words: Sequence[str] | None) -> dict[str, str] | None:
-    """Return types by the names of arrays, "" for all bands, from ``float32`` or ``mask=uint8``."""
-    if words is None:
-        return None
-    every = [word for word in words if "=" not in word]
-    if len(every) > 1:
-        raise RequestError(f"--dtype {' '.join(every)}; give one type for all bands")
-    named = _pairs("--dtype", [word for word in words if "=" in word]) or {}
-    return named | ({"": every[0]} if every else {})
+def _by_array(option: str, words: Sequence[str] | None, noun: str) -> dict[str, str] | None:
+    """Return values by the names of arrays, from words such as ``mask=uint8`` or ``float32``.
 
-
-def _numbers(option: str, words: Sequence[str] | None) -> float | dict[str, float] | None:
-    """Return one number, or numbers by name, from words such as ``0.0001`` or ``B1=0.001``.
-
-    That of all bands has the name "".
+    One without a name is for all bands; its name is "".
     """
     if words is None:
         return None
-    if len(words) == 1 and "=" not in words[0]:
-        return _number(option, words[0])
     bare = [word for word in words if "=" not in word]
     if len(bare) > 1:
         raise RequestError(
-            f"{option} {' '.join(bare)}; one number is for all bands, the others need names: "
+            f"{option} {' '.join(bare)}; one {noun} is for all bands, the others need names: "
             f"{option} {bare[0]} NAME={bare[1]}"
         )
-    pairs = _pairs(option, [word for word in words if "=" in word]) or {}
-    numbers = {"": _number(option, bare[0])} if bare else {}
-    return numbers | {name: _number(option, value) for name, value in pairs.items()}
+    named = _pairs(option, [word for word in words if "=" in word]) or {}
+    return ({"": bare[0]} if bare else {}) | named
+
+
+def _numbers(option: str, words: Sequence[str] | None) -> dict[str, float] | None:
+    values = _by_array(option, words, "number")
+    if values is None:
+        return None
+    return {name: _number(option, value) for name, value in values.items()}
 
 
 def _number(option: str, text: str) -> float:
