@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
     BrokenExecutor,
@@ -18,6 +17,7 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +27,7 @@ import numpy as np
 
 from ..._core.checksums import checksum
 from ...errors import CloudioError, ReadError, RequestError
+from ..ahead import in_order
 from ..plan import Plan, as_fields
 from ..sample import LeftOut, Sample, Source, describe_error
 from ..splits import check_splits
@@ -332,14 +333,8 @@ def run_tasks(
     After an interrupt, or when the caller stops, tasks that have begun are waited for.
     """
     tasks = _tasks(numbers, task_size)
-    ahead = deque[Future[list[Outcome]]]()
     try:
-        while True:
-            while len(ahead) < _TASKS_AHEAD * n_workers and (task := next(tasks, None)):
-                ahead.append(submit(verb, task))
-            if not ahead:
-                return
-            yield ahead.popleft().result()
+        yield from in_order(partial(submit, verb), tasks, _TASKS_AHEAD * n_workers)
     except BrokenProcessPool:
         raise ReadError(
             "a worker process was ended from outside, perhaps because memory ran out; go on with "

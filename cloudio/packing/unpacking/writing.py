@@ -3,9 +3,8 @@
 import errno
 import io
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from ..._utils.paths import free_bytes
 from ..._utils.progress import Advance
 from ...errors import CloudioError, write_error
+from ..ahead import in_order
 from ..decoders.georeference import Georeference
 from .contents import Content
 from .geotiff import TiffOptions, encode, open_scene, scene_file
@@ -179,13 +179,7 @@ def run_all(jobs: Iterable[Job], work: Callable[[Job], Done], workers: int) -> I
         yield from map(work, jobs)
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cloudio-unpack")
-    running: deque[Future[Done]] = deque()
     try:
-        for job in jobs:
-            running.append(pool.submit(work, job))
-            if len(running) > 4 * workers:
-                yield running.popleft().result()
-        while running:
-            yield running.popleft().result()
+        yield from in_order(lambda job: pool.submit(work, job), jobs, 4 * workers + 1)
     finally:
         pool.shutdown(cancel_futures=True)
