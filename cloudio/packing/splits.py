@@ -1,11 +1,10 @@
 """Names of splits, which become folders of the data set."""
 
-import re
 from collections.abc import Iterable
 
 from .._utils.text import shown
 from ..errors import RequestError
-from ..storage.listing import split_name
+from ..storage.listing import can_name_split, split_name
 
 # Bytes of a name that every file system takes.
 _MOST_BYTES = 200
@@ -17,8 +16,7 @@ def check_split(split: object) -> None:
     """Raise RequestError if that cannot name a split."""
     if not (
         isinstance(split, str)
-        and split.isprintable()
-        and re.fullmatch(r"(?!\.)[^/\\]+", split)
+        and can_name_split(split)
         and len(split.encode("utf-8")) <= _MOST_BYTES
         and split.lower() not in _FILES
     ):

@@ -49,6 +49,15 @@ class FolderFiles:
         return bool(self.by_stem) or any(self.by_pattern.values())
 
 
+def can_name_split(name: object) -> bool:
+    """Return whether that is a name for a new folder of a split: no path, not hidden or empty."""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and re.fullmatch(r"(?!\.)[^/\\]+", name) is not None
+    )
+
+
 def split_name(folder: str) -> str:
     """Return the split of a folder of that name; the release names train ``high_train``."""
     match = re.fullmatch(r"(?:high_)?(train|val|test)", folder.lower())

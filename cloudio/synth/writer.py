@@ -3,7 +3,6 @@
 import csv
 import errno
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,7 +21,7 @@ from .._utils.text import listed, suggest
 from ..errors import RequestError, write_error
 from ..layouts.band import Band
 from ..layouts.cloudsen12 import CLOUDSEN12
-from ..storage.listing import split_name
+from ..storage.listing import can_name_split, split_name
 from .arrays import render_array
 from .metadata import ROW_BYTES, describe_patch
 from .scene import SIDE, Scene
@@ -108,7 +107,7 @@ def _check_patches(patches: Mapping[str, int]) -> dict[str, int]:
 
 def _check_name(name: object) -> str:
     """Return the name; RequestError if it could be a path, or is hidden or empty."""
-    if isinstance(name, str) and name.isprintable() and re.fullmatch(r"(?!\.)[^/\\]+", name):
+    if isinstance(name, str) and can_name_split(name):
         return name
     raise RequestError(
         f"{name!r} cannot name a split; it must be the name of a folder, without / or a leading dot"
