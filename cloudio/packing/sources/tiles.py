@@ -3,17 +3,18 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ..._utils.numbers import is_real, is_whole
 from ..._utils.text import counted, listed, percent, shown
 from ...errors import RequestError
-from ..decoders import Raster, Window
+from ..decoders import Window
 from ..decoders.raster import held_nodata
-from ..sample import ArrayInfo, LeftOut, Sample, Source
+from ..sample import ArrayInfo, LeftOut, Sample
+from .files import FileSource, OpenSample
 
 # Scenes that a thread keeps open; consecutive tiles are of one.
 _N_OPEN = 2
@@ -21,53 +22,12 @@ _N_OPEN = 2
 _LEAST_TASK, _LARGEST_TASK = 8, 256
 
 
-class SceneRole(Protocol):
-    """What a file of a scene is."""
-
-    @property
-    def kind(self) -> Literal["image", "band", "label"]: ...
-
-
-class SceneLayer(Protocol):
-    """An opened file of a scene."""
-
-    @property
-    def role(self) -> SceneRole: ...
-    @property
-    def raster(self) -> Raster: ...
-
-
-class Scene(Protocol):
-    """A sample whose files are open; `OpenSample` of `files`."""
-
-    shape: tuple[int, int]
-
-    @property
-    def layers(self) -> Sequence[SceneLayer]: ...
-
-    def read(self, window: Window | None = None) -> Sample:
-        """Return a window of the sample."""
-
-    def attributes(self, window: Window | None = None) -> dict[str, object]:
-        """Return the attributes of a window, which may stick out."""
-
-    def close(self) -> None:
-        """Close the files."""
-
-
-class Scenes(Source, Protocol):
-    """A source whose samples can be opened and read by windows; `FileSource`."""
-
-    def open(self, k: int) -> Scene:
-        """Open the files of sample k, which the caller closes."""
-
-
 class TiledSource:
     """Tiles of the samples of another source, row by row, one scene after the other.
 
     Parameters
     ----------
-    scenes : Scenes
+    scenes : FileSource
         What is cut.  Each scene is opened once for its size.
     tile : int or (height, width)
         Pixels of a tile.
@@ -93,7 +53,7 @@ class TiledSource:
 
     def __init__(
         self,
-        scenes: Scenes,
+        scenes: FileSource,
         tile: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
         *,
@@ -123,11 +83,8 @@ class TiledSource:
         self._opened = threading.local()
 
     def _size_of(self, k: int) -> tuple[int, int]:
-        scene = self._scenes.open(k)
-        try:
+        with self._scenes.open(k) as scene:
             return scene.shape
-        finally:
-            scene.close()
 
     def _count(self, sizes: np.ndarray) -> np.ndarray:
         """Return how many rows and columns of tiles scenes have."""
@@ -169,15 +126,12 @@ class TiledSource:
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
         """The files that are in no scene, each with the reason."""
-        return tuple(getattr(self._scenes, "left_out", ()))
+        return self._scenes.left_out
 
     def summary(self) -> list[str]:
         """Return how files are put together as scenes, and how many tiles they make."""
         n = counted(len(self), "tile")
-        return [
-            *getattr(self._scenes, "summary", list)(),
-            f"{n} of {self._tile[0]} x {self._tile[1]}",
-        ]
+        return [*self._scenes.summary(), f"{n} of {self._tile[0]} x {self._tile[1]}"]
 
     def window_of(self, k: int) -> tuple[int, Window]:
         """Return the scene of tile k, and its window, which sticks out only with ``pad``."""
@@ -240,9 +194,9 @@ class TiledSource:
         }
         return sample
 
-    def _open(self, number: int) -> Scene:
+    def _open(self, number: int) -> OpenSample:
         """Return an open scene; this thread keeps the last ones open."""
-        held: OrderedDict[int, Scene] | None = getattr(self._opened, "scenes", None)
+        held: OrderedDict[int, OpenSample] | None = getattr(self._opened, "scenes", None)
         if held is None:
             held = self._opened.scenes = OrderedDict()
         if number in held:
@@ -255,7 +209,7 @@ class TiledSource:
 
     def close(self) -> None:
         """Close the scenes that this thread has open."""
-        for scene in self.__dict__["_opened"].__dict__.pop("scenes", {}).values():
+        for scene in vars(self._opened).pop("scenes", {}).values():
             scene.close()
 
     def _nodata_of(self, name: str, info: ArrayInfo) -> float | None:
@@ -308,7 +262,7 @@ class TiledSource:
             sample.arrays[name] = filled
 
 
-def _read_mask(scene: Scene, window: Window) -> np.ndarray | None:
+def _read_mask(scene: OpenSample, window: Window) -> np.ndarray | None:
     """Return where masks and alpha channels of images and bands are not 0; None without any.
 
     Whether they are packed makes no difference.
