@@ -4,12 +4,17 @@ from collections.abc import Iterable
 
 from .._utils.text import shown
 from ..errors import RequestError
-from ..storage.listing import can_name_split, split_name
+from ..storage.listing import SPLITS, can_name_split, split_name
 
 # Bytes of a name that every file system takes.
 _MOST_BYTES = 200
 # What is a file beside the splits.
 _FILES = "cloudio.toml", "manifest.json", "metadata.csv"
+
+
+def split_rank(split: str) -> int:
+    """Return what orders splits as people have them: train, val, test, and then all others."""
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
 
 
 def check_split(split: object) -> None:

@@ -15,7 +15,7 @@ from ..decoders.containers import Container, open_container
 from ..decoders.containers.container import StoredArray
 from ..decoders.containers.conventions import class_names, read_infos, stored_type
 from ..sample import Source
-from ..splits import check_splits
+from ..splits import check_splits, split_rank
 from .containers import ContainerSource, PatchArray, field_of
 from .joined import JoinedSource
 from .samples import LABEL_NAMES
@@ -174,8 +174,7 @@ def _splits(container: Container, patterns: Sequence[str]) -> list[str]:
                 f"has no dataset {pattern.replace(_SPLIT, lost[0])!r}, but others "
                 f"of {lost[0]}; each split needs all of them",
             )
-    order = {name: k for k, name in enumerate(("train", "val", "test"))}
-    return sorted(every, key=lambda split: (order.get(split, len(order)), split))
+    return sorted(every, key=lambda split: (split_rank(split), split))
 
 
 class _Maker:

@@ -14,11 +14,12 @@ from ..listing import METADATA_CSV
 Key = tuple[str | int, ...]
 # The largest metadata.csv in which names of files are looked for, in bytes.
 _MAX_CSV = 100_000_000
+_DIGITS = re.compile("([0-9]+)")
 
 
 def natural_key(text: str) -> Key:
     """Return what orders text with numbers as people do: 10 is after 9, and 010 equals 10."""
-    parts = re.split("([0-9]+)", text)
+    parts = _DIGITS.split(text)
     # The name of a file has 255 characters at most; a field of a table could have any number.
     return tuple(int(part) if k % 2 and len(part) < 256 else part for k, part in enumerate(parts))
 

@@ -1,6 +1,5 @@
 """Files that patterns find, put together as samples by the fields that the patterns share."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import Any
 
 from ...._utils.text import counted, listed
 from ....errors import RequestError
+from ....storage.opening.joining import natural_key
 from ...result import UNMATCHED
+from ...splits import split_rank
 from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
 from .hints import explain_no_match
@@ -16,9 +17,6 @@ from .listing import Listing, list_folder
 from .patterns import Pattern, Values
 
 BAND, SPLIT = "band", "split"
-# Splits in the order in which people have them; others come after these.
-_SPLITS = ("train", "val", "test")
-_DIGITS = re.compile(r"([0-9]+)")
 _N_REASONS = 4
 Key = tuple[str, ...]
 
@@ -74,7 +72,7 @@ def pair_files(
     names = [name for name in samples[0].fields if name != SPLIT]
     incomplete = problems.incomplete.items()
     reasons = [(path, f"has no {lost}") for lost, some in incomplete for path in some]
-    reasons.sort(key=lambda each: natural_key(each[0]))
+    reasons.sort(key=lambda each: _natural(each[0]))
     reasons += [(path, UNMATCHED) for path in listing.others]
     reasons += [(path, "is no file") for path in listing.broken]
     rows = (
@@ -85,15 +83,13 @@ def pair_files(
     return FileTable(kinds, FileRows(rows), tuple(names), left_out=tuple(reasons))
 
 
-def natural_key(text: str) -> tuple[Any, ...]:
-    """Return what sorts texts as people do: img_2 is before img_10."""
-    parts = _DIGITS.split(text)
-    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts)), text
+def _natural(text: str) -> tuple[Any, ...]:
+    """Return what sorts texts as people do: img_2 is before img_10; img_02 is before img_2."""
+    return natural_key(text), text
 
 
 def _order(split: str, key: Key) -> tuple[Any, ...]:
-    rank = _SPLITS.index(split) if split in _SPLITS else len(_SPLITS)
-    return rank, natural_key(split), [natural_key(value) for value in key]
+    return split_rank(split), _natural(split), [_natural(value) for value in key]
 
 
 # ---- roles ---------------------------------------------------------------------------------------
@@ -179,7 +175,7 @@ class _Files:
         """
         rank = {"image": 0, "band": 1, "label": 2}
         found = [each for (number, _), each in self._roles.items() if number < 0]
-        found.sort(key=lambda each: natural_key(each.role.name))
+        found.sort(key=lambda each: _natural(each.role.name))
         every = [*(each for (number, _), each in self._roles.items() if number >= 0), *found]
         every.sort(key=lambda each: rank[each.role.kind])
         names = [each.role.name for each in every]
@@ -309,7 +305,7 @@ def _incomplete(problems: _Problems) -> str:
     groups = sorted(problems.incomplete.items(), key=lambda group: -len(group[1]))
     texts = []
     for lost, paths in groups[:_N_REASONS]:
-        paths.sort(key=natural_key)
+        paths.sort(key=_natural)
         texts.append(f"{counted(len(paths), 'sample')} without {lost} ({listed(paths)})")
     return "; ".join(texts) + _more(groups, _N_REASONS)
 
