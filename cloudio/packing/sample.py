@@ -1,11 +1,13 @@
 """What a source gives for each sample: arrays with what the file says of them, and metadata."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
+from .._utils.paths import status_of
 from ..errors import CloudioError, ReadError
 
 
@@ -68,6 +70,12 @@ class Source(Protocol):
 
     def label_names(self) -> Mapping[str, Mapping[int, str]]:
         """Return names of codes, label -> code -> name; mostly empty."""
+
+
+def file_state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return the size and the time of a file, for `Source.digest`; None if it is not there."""
+    status = status_of(path)
+    return None if status is None else (status.st_size, status.st_mtime_ns)
 
 
 class LeftOut(Exception):  # noqa: N818 - no error: the run goes on

@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..._utils.paths import local_path, status_of
+from ..._utils.paths import local_path
 from ..._utils.types import FilePath
 from ...errors import LayoutError
 from ..decoders.containers import Container, open_container
-from ..sample import ArrayInfo, Sample
+from ..sample import ArrayInfo, Sample, file_state
 
 # Bytes of one array that are decoded at a time and kept.
 _MOST_BYTES = 256 << 20
@@ -134,9 +134,7 @@ class ContainerSource:
             folder = self._path / array.dataset.strip("/")
             paths += [folder / name for name in (".zarray", ".zattrs", "zarr.json")]
         for path in paths:
-            status = status_of(path)
-            state = None if status is None else (status.st_size, status.st_mtime_ns)
-            found.update(repr((os.fspath(path), state)).encode())
+            found.update(repr((os.fspath(path), file_state(path))).encode())
         return found.hexdigest()
 
     def read(self, k: int) -> Sample:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..._utils.files import open_raw
-from ..._utils.paths import status_of
 from ..._utils.text import listed, shown
 from ..._utils.types import Size
 from ...errors import RequestError, TruncatedError
@@ -24,7 +23,7 @@ from ...reading.dataset import Dataset
 from ...reading.selection import select_bands
 from ...storage.arrays import OpenArray
 from ..decoders.georeference import Georeference
-from ..sample import ArrayInfo, Sample
+from ..sample import ArrayInfo, Sample, file_state
 
 
 class DatasetSource:
@@ -99,9 +98,7 @@ class DatasetSource:
         for part in self._ds.stored_splits:
             paths = {part.csv, *(part.arrays[name].path for name in self._names)}
             for path in sorted(paths):
-                status = status_of(path)
-                state = None if status is None else (status.st_size, status.st_mtime_ns)
-                found.update(repr((str(path), state)).encode())
+                found.update(repr((str(path), file_state(path))).encode())
         found.update(self._which.astype("<i8").tobytes() + self._rows.astype("<i8").tobytes())
         return found.hexdigest()
 

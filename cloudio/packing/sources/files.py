@@ -14,11 +14,10 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from ..._utils.paths import status_of
 from ..._utils.text import counted, escape_controls, listed, suggest
 from ...errors import RequestError
 from ..decoders import Raster, Window, open_raster
-from ..sample import ArrayInfo, Sample
+from ..sample import ArrayInfo, Sample, file_state
 from ..splits import check_splits
 from .agreement import check_agreement
 from .channels import ArrayOptions, Role, all_names, choose_channels, read_channels
@@ -125,9 +124,8 @@ class FileSource:
         table = self._table
         digest = hashlib.sha256(repr((table.roles, table.columns, self._options)).encode())
         for row in table.rows:
-            states = [status_of(os.path.join(self.root, path)) for path in row.paths]
-            numbers = [None if x is None else (x.st_size, x.st_mtime_ns) for x in states]
-            digest.update(repr((tuple(row), numbers)).encode())
+            states = [file_state(os.path.join(self.root, path)) for path in row.paths]
+            digest.update(repr((tuple(row), states)).encode())
         return digest.hexdigest()
 
     def open(self, k: int) -> "OpenSample":
