@@ -72,6 +72,11 @@ class Source(Protocol):
         """Return names of codes, label -> code -> name; mostly empty."""
 
 
+def channel_names(name: str, n: int) -> list[str]:
+    """Return names for ``n`` channels that have none: that of the array, or name_1, name_2, ..."""
+    return [name] if n == 1 else [f"{name}_{k}" for k in range(1, n + 1)]
+
+
 def file_state(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Return the size and the time of a file, for `Source.digest`; None if it is not there."""
     status = status_of(path)

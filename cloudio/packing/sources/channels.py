@@ -10,7 +10,7 @@ import numpy as np
 from ..._utils.text import counted, listed
 from ...errors import RequestError
 from ..decoders import Channel, Raster, Window
-from ..sample import ArrayInfo
+from ..sample import ArrayInfo, channel_names
 from .colors import ColorTable, colors_message, colors_of_palette
 
 # What a channel is called that is not named by its file, and the name that leaves one out.
@@ -143,9 +143,7 @@ def _data_names(role: Role, raster: Raster, taken: Collection[str]) -> list[tupl
     usable = [name for name in names if name and _is_usable(name) and name not in taken]
     if role.kind == "image" and len(set(usable)) == len(data):
         return list(zip(usable, data, strict=True))
-    if len(data) == 1:
-        return [(role.name, data[0])]
-    return [(f"{role.name}_{n}", k) for n, k in enumerate(data, 1)]
+    return list(zip(channel_names(role.name, len(data)), data, strict=True))
 
 
 def _is_usable(name: str) -> bool:

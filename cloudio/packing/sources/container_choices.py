@@ -14,7 +14,7 @@ from ...storage.opening.series import has_channels_last
 from ..decoders.containers import Container, open_container
 from ..decoders.containers.container import StoredArray
 from ..decoders.containers.conventions import class_names, read_infos, stored_type
-from ..sample import Source
+from ..sample import Source, channel_names
 from ..splits import check_splits, split_rank
 from .containers import ContainerSource, PatchArray, field_of
 from .joined import JoinedSource
@@ -324,8 +324,7 @@ class _Maker:
             raise RequestError(f"names: there is no array {lost[0]!r}; there are {listed(stored)}")
         found: dict[str, Sequence[str]] = {}
         for array, n in channels.items():
-            default = [array] if n == 1 else [f"{array}_{k + 1}" for k in range(n)]
-            own: Any = given.get(array, default)
+            own: Any = given.get(array, channel_names(array, n))
             own = [own] if isinstance(own, str) else list(own)
             if len(own) != n:
                 raise RequestError(

@@ -8,7 +8,7 @@ import numpy as np
 from ..._utils.tensors import as_host_array, check_not_masked
 from ..._utils.text import counted, listed, shown, suggest
 from ...errors import RequestError
-from ..sample import ArrayInfo, Sample
+from ..sample import ArrayInfo, Sample, channel_names
 
 # Arrays that are labels, unless the caller names them.
 LABEL_NAMES = frozenset(("mask", "masks", "label", "labels", "annotation"))
@@ -119,9 +119,7 @@ class SampleMaker:
                     f"{what}, {name} has shape {pixels.shape}, so {n} channels; if its channels "
                     f"come {other}, give channel_axis={other!r} (--channel-axis {other})"
                 )
-        names = self._names.get(name)
-        if names is None:
-            names = [name] if len(planes) == 1 else [f"{name}_{k + 1}" for k in range(len(planes))]
+        names = self._names.get(name, channel_names(name, len(planes)))
         if len(names) != len(planes):
             raise RequestError(
                 f"{what}, {name} has {counted(len(planes), 'channel')}, but names= gives "
