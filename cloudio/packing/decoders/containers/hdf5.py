@@ -16,7 +16,8 @@ class Hdf5Container(Container):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._h5py = need_package("h5py", path, "an HDF5 file")
-        find_package("hdf5plugin")  # importing it adds its compressions
+        has_more = find_package("hdf5plugin")  # importing it adds its compressions
+        self._hint = "" if has_more else "; hdf5plugin has more compressions"
         with read_errors(path):
             self._file = self._h5py.File(path, "r")
 
@@ -62,8 +63,7 @@ class Hdf5Container(Container):
         return type_name(dtype)
 
     def read(self, name: str, start: int, stop: int, rest: tuple[slice, ...] = ()) -> np.ndarray:
-        missing = "" if find_package("hdf5plugin") else "; hdf5plugin has more compressions"
-        with read_errors(self.path, f"{name}, entries {start} to {stop - 1}", missing):
+        with read_errors(self.path, f"{name}, entries {start} to {stop - 1}", self._hint):
             item = self._file[name]
             if self._h5py.check_string_dtype(item.dtype) is not None:
                 item = item.asstr()
