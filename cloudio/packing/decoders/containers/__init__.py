@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ...._utils.files import open_raw
 from ...._utils.paths import is_file, is_folder
 from ....errors import LayoutError
 from ....storage.headers.formats import format_of
@@ -27,7 +28,7 @@ def container_kind(path: Path) -> str | None:
     if not is_file(path):
         return None
     name, suffix = path.name.lower(), path.suffix.lower()
-    with path.open("rb") as file:
+    with open_raw(path) as file:
         begin = file.read(len(_SIGNATURE))
         # A block of the user's may be in front.
         for offset in (512, 1024, 2048) if suffix in _HDF5 else ():
