@@ -1,4 +1,7 @@
-"""Packages that decode files.  They are extras, imported when a file needs them."""
+"""Packages that decode files, and what their errors say.
+
+They are extras, imported when a file needs them.
+"""
 
 import importlib
 from pathlib import Path
@@ -40,3 +43,15 @@ def need_package(name: str, path: Path, what: str) -> Any:
             f"'cloudio[{_EXTRAS[base]}]'",
         )
     return package
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error of a package says, on one line; its type if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def gdal_reason(error: BaseException) -> str:
+    """Return what GDAL says of an error of rasterio, rather than that there was one."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return reason_of(error)

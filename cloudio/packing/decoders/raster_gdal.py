@@ -16,7 +16,7 @@ from ..._utils.text import counted
 from ...errors import CloudioError, LayoutError, ReadError
 from ...storage.headers.formats import format_of
 from .georeference import Georeference, date_of, transform_or_none
-from .packages import need_package
+from .packages import gdal_reason, need_package
 from .raster import Channel, Raster, Window, held_nodata
 
 _OPTIONS = {
@@ -99,7 +99,7 @@ class GdalRaster(Raster):
                 bands = None if every else [k + 1 for k in channels]
                 pixels: np.ndarray = self._dataset.read(bands, window=part)
         except Exception as error:
-            raise ReadError.about(self.path, f"cannot be decoded: {_reason(error)}") from None
+            raise ReadError.about(self.path, f"cannot be decoded: {gdal_reason(error)}") from None
         return pixels
 
     def _palette(self) -> np.ndarray:
@@ -249,14 +249,7 @@ def _ignore_missing_transforms(rasterio: Any) -> None:
 _THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 
 
-def _reason(error: BaseException) -> str:
-    """Return what GDAL says of an error, rather than that there was one."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return " ".join(str(error).split())
-
-
 def _not_opened(path: Path, error: Exception) -> Exception:
     if (found := format_of(path)) is not None:
         return LayoutError.about(path, f"is {found.name}; {found.advice}")
-    return LayoutError.about(path, f"cannot be opened by GDAL: {_reason(error)}")
+    return LayoutError.about(path, f"cannot be opened by GDAL: {gdal_reason(error)}")

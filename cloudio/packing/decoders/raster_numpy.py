@@ -11,6 +11,7 @@ from numpy.lib import format as npy_format
 from ..._utils.files import open_bytes
 from ...errors import LayoutError, ReadError, RequestError
 from ...storage.headers.npy import read_any_header
+from .packages import reason_of
 from .raster import Channel, Raster, Window
 
 
@@ -115,8 +116,8 @@ def _damage(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ReadError.about(path, f"is damaged, or no .npz file: {reason}") from None
+        reason = f"is damaged, or no .npz file: {reason_of(error)}"
+        raise ReadError.about(path, reason) from None
 
 
 def _as_first(

@@ -11,7 +11,7 @@ from ..._utils.files import open_bytes
 from ..._utils.text import counted, listed
 from ...errors import LayoutError, ReadError, RequestError
 from ...storage.headers.formats import format_of
-from .packages import find_package, need_package
+from .packages import find_package, need_package, reason_of
 from .raster import Channel, Raster, Window
 from .raster_numpy import copied
 
@@ -70,7 +70,7 @@ class PictureRaster(Raster):
         except Exception as error:
             found = format_of(path)
             what = "no picture" if found is None else f"damaged, or not {found.name}"
-            raise LayoutError.about(path, f"is {what}: {_reason(error)}") from None
+            raise LayoutError.about(path, f"is {what}: {reason_of(error)}") from None
 
     def _type_of(self, path: Path) -> tuple[str, tuple[str, ...]]:
         """Return type and channels of the pixels; LayoutError for modes that are refused."""
@@ -105,7 +105,7 @@ class PictureRaster(Raster):
                 self._image.load()
                 pixels = np.asarray(self._image)
         except Exception as error:
-            raise ReadError.about(self.path, f"cannot be decoded: {_reason(error)}") from None
+            raise ReadError.about(self.path, f"cannot be decoded: {reason_of(error)}") from None
         dtype = self.channels[0].dtype
         if dtype.kind == "b":
             pixels = pixels.view(np.uint8) != 0  # True is 255 in Pillow's memory
@@ -179,7 +179,3 @@ def _check_png(path: Path, content: bytes) -> tuple[int, int]:
             "install imagecodecs, or 'cloudio[tiff]'",
         )
     return bits, color
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -12,7 +12,7 @@ from ..._utils.text import counted
 from ...errors import CloudioError, LayoutError, ReadError
 from .geokeys import georeference_of, metadata_items
 from .georeference import date_of
-from .packages import need_package
+from .packages import need_package, reason_of
 from .raster import Channel, Raster, Window, held_nodata
 
 _AXES = "YX", "YXS", "SYX", "CYX"
@@ -36,7 +36,7 @@ class TiffRaster(Raster):
         try:
             self._file = package.TiffFile(path)
         except Exception as error:
-            raise LayoutError.about(path, f"is damaged, or no TIFF: {_reason(error)}") from None
+            raise LayoutError.about(path, f"is damaged, or no TIFF: {reason_of(error)}") from None
         try:
             self._describe(path)
         except CloudioError:
@@ -44,7 +44,7 @@ class TiffRaster(Raster):
             raise
         except Exception as error:
             self._file.close()
-            raise LayoutError.about(path, f"is damaged: {_reason(error)}") from None
+            raise LayoutError.about(path, f"is damaged: {reason_of(error)}") from None
 
     def _describe(self, path: Path) -> None:
         series = self._series(path)
@@ -150,7 +150,7 @@ class TiffRaster(Raster):
             try:
                 decoded = frame.decode(data, index, **extra)
             except Exception as error:
-                reason = f"cannot be decoded: {_reason(error)}"
+                reason = f"cannot be decoded: {reason_of(error)}"
                 raise ReadError.about(self.path, reason) from None
             yield decoded
 
@@ -241,7 +241,3 @@ def _number(text: str | None) -> float | None:
             return float(str(text))  # "nan", "-inf"
         except ValueError:
             return None
-
-
-def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

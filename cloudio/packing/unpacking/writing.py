@@ -18,6 +18,7 @@ from ..._utils.progress import Advance
 from ...errors import CloudioError, write_error
 from ..ahead import in_order
 from ..decoders.georeference import Georeference
+from ..decoders.packages import gdal_reason
 from .contents import Content
 from .geotiff import TiffOptions, encode, open_scene, scene_file
 from .mosaic import assemble, blocks_of, slices_of
@@ -59,14 +60,7 @@ class Target:
         free = free_bytes(self.folder)
         if free is not None and free < _NOTHING:
             return errno.ENOSPC, os.strerror(errno.ENOSPC)
-        return errno.EIO, _reason(error)
-
-
-def _reason(error: BaseException) -> str:
-    """Return what GDAL says, rather than that it failed."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    return " ".join(str(error).split())
+        return errno.EIO, gdal_reason(error)
 
 
 def check_room(dest: Path, n_bytes: int, *, about: bool) -> None:

@@ -10,7 +10,7 @@ from ...._utils.paths import exists, is_file, is_folder, not_found
 from ...._utils.text import counted, listed, shown, suggest
 from ....errors import ReadError, RequestError
 from ....storage.metadata.csv_file import read_columns
-from ...decoders.packages import need_package
+from ...decoders.packages import need_package, reason_of
 from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
 from .options import MASK, Named, named
@@ -204,8 +204,8 @@ def _from_parquet(path: Path) -> Columns:
         with open_bytes(path) as file:
             held = parquet.ParquetFile(file).read()
     except arrow.ArrowException as error:
-        reason = " ".join(str(error).split())
-        raise ReadError.about(path, f"is no Parquet file, or is damaged: {reason}") from None
+        reason = f"is no Parquet file, or is damaged: {reason_of(error)}"
+        raise ReadError.about(path, reason) from None
     # Columns of bytes, such as outlines, are no text of metadata.csv.
     kinds = arrow.types
     return {
