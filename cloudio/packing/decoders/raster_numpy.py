@@ -23,12 +23,8 @@ class NpyRaster(Raster):
 
     def __init__(self, path: Path, channel_axis: Literal["first", "last"] | None = None) -> None:
         header = read_any_header(path)
-        if header.size != header.needed:
-            raise LayoutError.about(
-                path,
-                f"holds {header.size:,} bytes; by its header ({header.dtype}, shape "
-                f"{header.shape}) it must hold {header.needed:,}",
-            )
+        if problem := header.size_problem:
+            raise LayoutError.about(path, problem)
         check_type(path, header.dtype)
         axis = channel_axis_of(path, header.shape, channel_axis)
         if 0 in header.shape:

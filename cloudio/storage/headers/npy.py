@@ -66,6 +66,16 @@ class Header:
         """The size that the file must have, in bytes."""
         return self.start + math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def size_problem(self) -> str | None:
+        """What is wrong with the size of the file, for a message about it; None if it fits."""
+        if self.size == self.needed:
+            return None
+        return (
+            f"holds {self.size:,} bytes; by its header ({self.dtype}, shape {self.shape}) it must "
+            f"hold {self.needed:,}"
+        )
+
 
 class HeaderSizeError(LayoutError):
     """A .npy file is longer or shorter than its ``header`` says."""
@@ -86,7 +96,7 @@ def read_header(path: Path) -> Header:
     size is not what the header needs.
     """
     header, fortran = _read(path)
-    dtype, shape, size = header.dtype, header.shape, header.size
+    dtype, shape = header.dtype, header.shape
     if dtype.name not in DTYPES:
         reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(path, dtype, shape)}"
         raise LayoutError.about(path, reason)
@@ -96,12 +106,8 @@ def read_header(path: Path) -> Header:
     if fortran:
         remedy = "save it again: numpy.save(path, numpy.ascontiguousarray(array))"
         raise LayoutError.about(path, f"is in Fortran order; {remedy}")
-    if size != header.needed:
-        error = HeaderSizeError.about(
-            path,
-            f"holds {size:,} bytes; by its header ({dtype}, shape {shape}) it must hold "
-            f"{header.needed:,}",
-        )
+    if problem := header.size_problem:
+        error = HeaderSizeError.about(path, problem)
         error.header = header
         raise error
     if header.start % dtype.itemsize:

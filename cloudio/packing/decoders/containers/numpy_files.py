@@ -10,7 +10,7 @@ import numpy as np
 
 from ...._utils.files import open_bytes, open_raw
 from ....errors import LayoutError, TruncatedError
-from ....storage.headers.npy import parse_header
+from ....storage.headers.npy import Header, parse_header
 from .container import Container, StoredArray, read_errors, type_name
 
 # Bytes that are decompressed at a time where they are skipped.
@@ -64,15 +64,10 @@ class NpyContainer(Container):
         super().__init__(path)
         with open_bytes(path) as file:
             shape, fortran, dtype = parse_header(path, file)
-            self._saved = _Saved(dtype, shape, fortran, file.tell())
-            size = file.size
-        needed = self._saved.start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if size != needed and not dtype.hasobject:
-            raise LayoutError.about(
-                path,
-                f"holds {size:,} bytes; by its header ({dtype}, shape {shape}) it must hold "
-                f"{needed:,}",
-            )
+            header = Header(dtype, shape, file.tell(), file.size)
+        self._saved = _Saved(dtype, shape, fortran, header.start)
+        if not dtype.hasobject and (problem := header.size_problem):
+            raise LayoutError.about(path, problem)
 
     def names(self) -> Sequence[str]:
         return [self.path.stem]
