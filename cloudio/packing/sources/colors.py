@@ -20,7 +20,6 @@ Color = tuple[int, int, int]
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 _NUMBERS = re.compile(r"\(?\s*(\d{1,3})\s*[,\s]\s*(\d{1,3})\s*[,\s]\s*(\d{1,3})\s*\)?")
 _MOST_CODE = 65535
-_N_SHOWN = 12
 _COLUMNS = {"r": "red", "g": "green", "b": "blue"}
 _FORM = 'such as {"255,0,0": 1, "#0000ff": 2}'
 # Formats that change colors when they are saved.
