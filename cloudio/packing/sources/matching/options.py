@@ -1,6 +1,6 @@
 """Arguments that name arrays: a text, or a mapping of names to patterns or columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...._utils.text import shown
 from ....errors import RequestError
@@ -24,3 +24,9 @@ def named(option: str, given: Named, default: str) -> dict[str, str]:
         if not isinstance(name, str) or not name or not isinstance(text, str) or not text:
             raise RequestError(f"{option} has {shown(name)}: {shown(text)}; both must be texts")
     return dict(pairs)
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Raise RequestError if two arrays of a sample have one name."""
+    if twice := [name for k, name in enumerate(names) if name in names[:k]]:
+        raise RequestError(f"two arrays have the name {twice[0]!r}; give one of them another name")

@@ -14,6 +14,7 @@ from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
 from .hints import explain_no_match
 from .listing import Listing, list_folder
+from .options import check_distinct
 from .patterns import Pattern, Values
 
 BAND, SPLIT = "band", "split"
@@ -178,11 +179,7 @@ class _Files:
         found.sort(key=lambda each: _natural(each.role.name))
         every = [*(each for (number, _), each in self._roles.items() if number >= 0), *found]
         every.sort(key=lambda each: rank[each.role.kind])
-        names = [each.role.name for each in every]
-        if twice := [name for k, name in enumerate(names) if name in names[:k]]:
-            raise RequestError(
-                f"two arrays have the name {twice[0]!r}; give one of them another name"
-            )
+        check_distinct([each.role.name for each in every])
         if take is None:
             return every
         needed = [each for each in every if each.role.kind == "image" or each.role.name in take]
@@ -278,7 +275,7 @@ def _refuse(
     if problems.doubled:
         raise RequestError(
             f"several files of {root} are the same file of one sample: "
-            f"{'; '.join(problems.doubled[:_N_REASONS])}{_more(problems.doubled, _N_REASONS)}; the "
+            f"{'; '.join(problems.doubled[:_N_REASONS])}{_more(problems.doubled)}; the "
             "values of the fields must be others: write a field where their paths differ"
         )
     if skip_missing:
@@ -307,9 +304,9 @@ def _incomplete(problems: _Problems) -> str:
     for lost, paths in groups[:_N_REASONS]:
         paths.sort(key=_natural)
         texts.append(f"{counted(len(paths), 'sample')} without {lost} ({listed(paths)})")
-    return "; ".join(texts) + _more(groups, _N_REASONS)
+    return "; ".join(texts) + _more(groups)
 
 
-def _more(entries: Sequence[object], n_shown: int = 1) -> str:
-    more = len(entries) - n_shown
+def _more(entries: Sequence[object]) -> str:
+    more = len(entries) - _N_REASONS
     return f" and {more:,} more" if more > 0 else ""

@@ -13,11 +13,10 @@ from ....storage.metadata.csv_file import read_columns
 from ...decoders.packages import need_package, reason_of
 from ..channels import IMAGE, Role
 from ..files import FileRow, FileRows, FileTable
-from .options import MASK, Named, named
+from .options import MASK, Named, check_distinct, named
 
 SPLIT = "split"
 _JSON, _PARQUET = (".json", ".geojson"), (".parquet", ".geoparquet", ".pq")
-_N_ROWS_SHOWN = 12
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -55,13 +54,12 @@ def pair_rows(
             reason = f"has the same files in rows {other + 1} and {k + 1}: {listed(paths)}"
             raise RequestError.about(path, f"{reason}; remove one of them")
     if missing and not skip_missing:
-        some = "; ".join(f"{row} {reason}" for row, reason in missing[:_N_ROWS_SHOWN])
-        more = len(missing) - _N_ROWS_SHOWN
+        some = listed((f"{row} {reason}" for row, reason in missing), "; ")
         raise RequestError.about(
             path,
-            f"has {counted(len(missing), 'row')} without all files: {some}"
-            f"{f' and {more:,} more' if more > 0 else ''}. Paths are those from {base} or "
-            f"{path.parent.absolute()}; skip_missing=True (--skip-missing) leaves these rows out",
+            f"has {counted(len(missing), 'row')} without all files: {some}. Paths are those from "
+            f"{base} or {path.parent.absolute()}; skip_missing=True (--skip-missing) leaves these "
+            "rows out",
         )
     if not rows:
         raise RequestError.about(path, "has no row whose files exist" if n else "has no rows")
@@ -111,9 +109,7 @@ def _roles(
         if column not in columns:
             reason = f"has no column {column!r}; its columns are {listed(columns)}"
             raise RequestError.about(path, f"{reason}{suggest(column, columns)}")
-    names = [role.name for role, _ in found]
-    if twice := [name for k, name in enumerate(names) if name in names[:k]]:
-        raise RequestError(f"two arrays have the name {twice[0]!r}; give one of them another name")
+    check_distinct([role.name for role, _ in found])
     return found
 
 
@@ -143,7 +139,7 @@ def _text(cell: Any) -> str:
     """Return a cell as text; "" for nothing, which tables also have as NaN."""
     if cell is None or (isinstance(cell, float) and cell != cell):
         return ""
-    return os.fspath(cell) if isinstance(cell, str) else str(cell)
+    return str(cell)
 
 
 # ---- formats -------------------------------------------------------------------------------------
