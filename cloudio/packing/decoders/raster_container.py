@@ -10,7 +10,7 @@ from ...errors import LayoutError, RequestError
 from .containers import open_container
 from .containers.conventions import read_infos, stored_type
 from .raster import Channel, Raster, Window
-from .raster_numpy import channel_axis_of, channels_first
+from .raster_numpy import channel_axis_of, channels_first, shape_first
 
 
 class ContainerRaster(Raster):
@@ -30,17 +30,11 @@ class ContainerRaster(Raster):
         try:
             self._array = self._find(path, dataset)
             where = f"{path}, {self._array.name},"
-            if not self._array.is_numeric:
-                raise LayoutError.about(
-                    path,
-                    f"{self._array.name} holds {self._array.type_name}; pixels are bool, whole or "
-                    "real numbers",
-                )
+            self._array.check_numeric(path)
             axis = channel_axis_of(where, self._array.shape, channel_axis)
             self._axis, self._dtype = axis, stored_type(self._array)
             shape = self._array.shape
-            firsts = {None: (1, *shape), "first": shape, "last": (shape[-1], *shape[:2])}
-            n, *size = firsts[axis]
+            n, *size = shape_first(shape, axis)
             if not n or 0 in size:
                 raise LayoutError.about(path, f"{self._array.name} has shape {shape}: no pixels")
             infos = read_infos(path, self._array, "band", n)

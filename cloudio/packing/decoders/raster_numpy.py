@@ -60,7 +60,7 @@ class NpzRaster(Raster):
                 where = f"{path}, array {name!r},"
                 check_type(where, dtype)
                 axis = self._axes[name] = channel_axis_of(where, array_shape, channel_axis)
-                n, *size = _as_first(array_shape, axis)
+                n, *size = shape_first(array_shape, axis)
                 if shape not in (None, size):
                     reason = f"has {size[0]} x {size[1]} pixels, unlike the ones before it"
                     raise LayoutError.about(where, reason)
@@ -116,15 +116,6 @@ def _damage(path: Path) -> Iterator[None]:
         raise ReadError.about(path, reason) from None
 
 
-def _as_first(
-    shape: tuple[int, ...], axis: Literal["first", "last"] | None
-) -> tuple[int, int, int]:
-    """Return a shape as (channel, row, column)."""
-    if axis is None:
-        return (1, shape[0], shape[1])
-    return (shape[2], *shape[:2]) if axis == "last" else (shape[0], *shape[1:])  # type: ignore[return-value]
-
-
 def check_type(path: str | Path, dtype: np.dtype[Any]) -> None:
     """Raise LayoutError unless pixels are numbers, and no complex ones."""
     if dtype.kind not in "biuf":
@@ -149,6 +140,13 @@ def channel_axis_of(
             "channel_axis='last' if the last one has the channels, else channel_axis='first'",
         )
     return given or "first"
+
+
+def shape_first(shape: tuple[int, ...], axis: Literal["first", "last"] | None) -> tuple[int, ...]:
+    """Return the shape (channel, row, column) that `channels_first` makes of an array's."""
+    if axis is None:
+        return (1, *shape)
+    return shape if axis == "first" else (shape[2], *shape[:2])
 
 
 def channels_first(array: np.ndarray, axis: Literal["first", "last"] | None) -> np.ndarray:

@@ -231,11 +231,7 @@ class _Maker:
     def _patches(self, name: str) -> StoredArray:
         """Return a dataset of patches; LayoutError if it cannot be one."""
         found = self._container.find(name)
-        if not found.is_numeric:
-            raise LayoutError.about(
-                self._path,
-                f"{found.name} holds {found.type_name}; pixels are bool, whole or real numbers",
-            )
+        found.check_numeric(self._path)
         if len(found.shape) not in (3, 4) or 0 in found.shape:
             raise LayoutError.about(
                 self._path,

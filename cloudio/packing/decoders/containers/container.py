@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...._utils.text import listed, suggest
-from ....errors import CloudioError, ReadError, RequestError
+from ....errors import CloudioError, LayoutError, ReadError, RequestError
 
 #: The attributes that say something of the numbers of an array.
 ATTRIBUTES = (
@@ -43,6 +43,13 @@ class StoredArray:
     def is_numeric(self) -> bool:
         """Whether it holds bool, whole or real numbers, one in each place."""
         return self.dtype is not None and self.dtype.kind in "biuf" and self.dtype.subdtype is None
+
+    def check_numeric(self, path: Path) -> None:
+        """Raise LayoutError, about the container ``path``, unless it can hold pixels."""
+        if not self.is_numeric:
+            raise LayoutError.about(
+                path, f"{self.name} holds {self.type_name}; pixels are bool, whole or real numbers"
+            )
 
 
 class Container(ABC):
