@@ -9,8 +9,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from ..._utils.files import open_bytes
-from ...errors import LayoutError, ReadError, RequestError
+from ...errors import LayoutError, ReadError
 from ...storage.headers.npy import read_any_header
+from ..arguments import check_choice
 from .packages import reason_of
 from .raster import Channel, Raster, Window
 
@@ -126,8 +127,7 @@ def channel_axis_of(
     path: str | Path, shape: tuple[int, ...], given: Literal["first", "last"] | None
 ) -> Literal["first", "last"] | None:
     """Return where the channels of an array are; None if it has none.  LayoutError in doubt."""
-    if given not in (None, "first", "last"):
-        raise RequestError(f"channel_axis={given!r}; it must be 'first', 'last' or None")
+    check_choice("channel_axis", given, ("first", "last", None))
     if len(shape) == 2:
         return None
     if len(shape) != 3:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..._utils.text import listed
 from ...errors import RequestError
+from ..arguments import check_choice
 from ..decoders import Raster, Window
 
 Resample = Literal["nearest"] | None
@@ -49,8 +50,7 @@ def to_one_grid(rasters: Sequence[Raster], resample: Resample) -> list[Raster]:
     Coarser ones are repeated if ``resample`` is "nearest".  RequestError, which names the files, if
     there are several shapes without it, or one that is not a whole part of the finest.
     """
-    if resample not in (None, "nearest"):
-        raise RequestError(f"resample={resample!r}; it must be 'nearest' or None")
+    check_choice("resample", resample, ("nearest", None))
     first: dict[tuple[int, int], Raster] = {}
     for raster in rasters:
         first.setdefault(raster.shape, raster)
