@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.files import open_raw
+from ..errors import TruncatedError
+from ..layouts.band import Window
 from .files import File
 
 
@@ -45,6 +48,23 @@ class ArrayFile:
         strides = plane * n_channels, width * pixel, pixel
         return self.dtype.char, begin, (n, height, width), strides
 
+    def read_window(self, k: int, window: Window) -> np.ndarray:
+        """Return a window of patch k, by a read of the bytes from its first to its last pixel.
+
+        The file is opened for this alone, so that threads and processes share nothing; a mapping
+        would end the process where the file has become shorter: this is a TruncatedError.
+        """
+        _, begin, _, (patch_step, row_step, col_step) = self.buffer_spec
+        begin += k * patch_step + window.row * row_step + window.col * col_step
+        steps = (window.height - 1) * row_step + (window.width - 1) * col_step
+        n_bytes = steps + self.dtype.itemsize
+        with open_raw(self.path) as file:
+            file.seek(begin)
+            held = file.read(n_bytes)
+        if len(held) < n_bytes:
+            raise TruncatedError.about(self.path, f"ends within patch {k}", patch=k)
+        return np.ndarray(window.size, self.dtype, held, 0, (row_step, col_step))
+
 
 class OpenArray:
     """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
@@ -53,7 +73,8 @@ class OpenArray:
     """
 
     def __init__(self, file: File, stored: ArrayFile) -> None:
-        self.file, self.dtype, self.buffer_spec = file, stored.dtype, stored.buffer_spec
+        self.file, self.stored = file, stored
+        self.dtype, self.buffer_spec = stored.dtype, stored.buffer_spec
 
     @property
     def array(self) -> np.ndarray:

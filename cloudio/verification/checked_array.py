@@ -6,10 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .._utils.files import open_bytes
 from .._utils.progress import Advance
-from ..errors import TruncatedError
-from ..layouts.band import Band
+from ..layouts.band import Band, Window
 from ..layouts.layout import Layout
 from ..reading import scan
 from ..reading.dataset import Dataset
@@ -113,16 +111,8 @@ class CheckedArray:
 
     def read_patch(self, k: int) -> np.ndarray:
         """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
-        _, begin, (_, *sides), (patch_bytes, *strides) = self.stored.buffer_spec
-        # To the end of the last pixel, with those of other channels between.
-        steps = sum((n - 1) * step for n, step in zip(sides, strides, strict=True))
-        n_bytes = steps + self.dtype.itemsize
-        with open_bytes(self.stored.path) as file:
-            file.seek(begin + k * patch_bytes)
-            held = file.read(n_bytes)
-        if len(held) < n_bytes:
-            raise TruncatedError.about(self.stored.path, f"ends within patch {k}", patch=k)
-        return np.ascontiguousarray(np.ndarray(sides, self.dtype, held, 0, strides))
+        whole = Window(0, 0, *self.layout.patch)
+        return np.ascontiguousarray(self.stored.read_window(k, whole))
 
     def skipped(self, check: str, reason: str) -> SkippedCheck:
         return SkippedCheck(check, self.split.name, self.file, reason)

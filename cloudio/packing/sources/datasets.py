@@ -4,15 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..._utils.files import open_raw
 from ..._utils.text import listed, shown
 from ..._utils.types import Size
-from ...errors import RequestError, TruncatedError
+from ...errors import RequestError
 from ...layouts.band import Band, Window
 from ...layouts.digest import layout_digest
 from ...layouts.layout import Layout
@@ -106,7 +104,8 @@ class DatasetSource:
         """Return a patch; TruncatedError if a file has become shorter."""
         which, row = int(self._which[k]), int(self._rows[k])
         arrays = {
-            name: read_window(self._arrays[name][which], row, self._window) for name in self._names
+            name: self._arrays[name][which].stored.read_window(row, self._window)
+            for name in self._names
         }
         written = {name: column[row] for name, column in self._columns[which].items()}
         is_whole = self._window == Window(0, 0, *self._ds.layout.patch)
@@ -226,24 +225,3 @@ def _moved(columns: Mapping[str, str], window: Window) -> dict[str, object]:
         moved = place.attributes(*window.size)
         found |= {name: value for name, value in moved.items() if name in columns}
     return found
-
-
-# ---- pixels --------------------------------------------------------------------------------------
-
-
-def read_window(array: OpenArray, k: int, window: Window) -> np.ndarray:
-    """Return a window of a stored patch, by a read of the bytes from its first to its last pixel.
-
-    The file is opened for this alone, so that threads and processes share nothing; a mapping would
-    end the process where the file has become shorter.
-    """
-    _, begin, _, (patch_step, row_step, col_step) = array.buffer_spec
-    begin += k * patch_step + window.row * row_step + window.col * col_step
-    n_bytes = (window.height - 1) * row_step + (window.width - 1) * col_step + array.dtype.itemsize
-    path = Path(array.file.path)
-    with open_raw(path) as file:
-        file.seek(begin)
-        held = file.read(n_bytes)
-    if len(held) < n_bytes:
-        raise TruncatedError.about(path, f"ends within patch {k}", patch=k)
-    return np.ndarray(window.size, array.dtype, held, 0, (row_step, col_step))

@@ -10,7 +10,6 @@ from ...layouts.band import Window
 from ...reading.dataset import Dataset
 from ...storage.arrays import OpenArray
 from ...storage.discovery import Split
-from ..sources.datasets import read_window
 
 
 class Patches:
@@ -80,4 +79,4 @@ class StoredArray:
     def read(self, k: int, window: Window) -> np.ndarray:
         """Return a window of patch k as it is stored; TruncatedError if the file ends before."""
         which, row = int(self._patches.which[k]), int(self._patches.rows[k])
-        return read_window(self._files[which], row, window)
+        return self._files[which].stored.read_window(row, window)
