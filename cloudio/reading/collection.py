@@ -20,7 +20,7 @@ from ..layouts.band_checks import stored_as
 from ..layouts.layout import Layout
 from ..storage.arrays import OpenArray
 from ..storage.diagnostics import check_unknown_array, diagnose_files
-from ..storage.discovery import Split
+from ..storage.discovery import Split, locate_patches
 from ..storage.metadata.conditions import check_conditions, equals_any, find_columns
 from ..storage.metadata.table import Columns, MetadataTable
 from ..storage.open_files import OpenFiles
@@ -392,9 +392,5 @@ class Collection:
         """
         index = resolve_index(index, len(self))
         stored_index = index if self._index is None else self._index[index]
-        stops = np.cumsum([split.n_patches for split in self._splits])
-        which = np.searchsorted(stops, stored_index, side="right")
-        return [
-            (self._splits[k].name, int(number - (stops[k] - self._splits[k].n_patches)))
-            for k, number in zip(which, stored_index, strict=True)
-        ]
+        which, rows = locate_patches(self._splits, stored_index)
+        return [(self._splits[k].name, int(row)) for k, row in zip(which, rows, strict=True)]

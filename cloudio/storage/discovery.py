@@ -4,9 +4,11 @@ Of a file only the first bytes are read, and metadata.csv.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from .._utils.paths import exists
 from .._utils.text import listed, suggest
@@ -41,6 +43,16 @@ class Split:
     left_out: tuple[LeftOut, ...] = ()
     ambiguity: str | None = None
     doubt: str | None = None
+
+
+def locate_patches(
+    splits: Sequence[Split], stored_index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which split has each patch, by its number over all splits, and its number there."""
+    sizes = np.array([split.n_patches for split in splits])
+    stops = np.cumsum(sizes)
+    which = np.searchsorted(stops, stored_index, side="right")
+    return which, stored_index - (stops - sizes)[which]
 
 
 def scan_folder(

@@ -20,6 +20,7 @@ from ...reading.collection import check_dataset
 from ...reading.dataset import Dataset
 from ...reading.selection import select_bands
 from ...storage.arrays import OpenArray
+from ...storage.discovery import locate_patches
 from ..decoders.georeference import Georeference
 from ..sample import ArrayInfo, Sample, file_state
 
@@ -69,10 +70,7 @@ class DatasetSource:
         # Which split has each patch, and its number there.
         index = np.arange(len(ds))
         stored = ds.stored_index(index) if ds.is_subset else index
-        stops = np.cumsum([part.n_patches for part in ds.stored_splits])
-        self._which = np.searchsorted(stops, stored, side="right")
-        starts = np.array([0, *stops[:-1]])
-        self._rows = stored - starts[self._which]
+        self._which, self._rows = locate_patches(ds.stored_splits, stored)
 
     def __reduce__(self) -> tuple[Any, ...]:
         window = self._window

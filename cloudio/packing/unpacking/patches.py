@@ -9,7 +9,7 @@ from ...errors import LayoutError
 from ...layouts.band import Window
 from ...reading.dataset import Dataset
 from ...storage.arrays import OpenArray
-from ...storage.discovery import Split
+from ...storage.discovery import Split, locate_patches
 
 
 class Patches:
@@ -24,15 +24,14 @@ class Patches:
 
     Notes
     -----
-    ``which`` and ``rows`` say which split has a patch, and its number in the files there.
+    ``which`` and ``rows`` say which split has a patch, and its number in the files there;
+    ``stored_index`` has its number over all splits.
     """
 
     def __init__(self, ds: Dataset, index: np.ndarray) -> None:
         self.ds, self.index = ds, index
-        stored = ds.stored_index(index.copy()) if ds.is_subset else index
-        stops = np.cumsum([split.n_patches for split in ds.stored_splits])
-        self.which = np.searchsorted(stops, stored, side="right")
-        self.rows = stored - np.array([0, *stops[:-1]])[self.which]
+        self.stored_index = ds.stored_index(index.copy()) if ds.is_subset else index
+        self.which, self.rows = locate_patches(ds.stored_splits, self.stored_index)
         self._columns: dict[tuple[int, str], Sequence[str] | None] = {}
 
     def __len__(self) -> int:

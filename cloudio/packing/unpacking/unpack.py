@@ -170,10 +170,9 @@ def _choose(ds: Dataset, split: str | None, index: Any) -> Patches:
     if not len(chosen):
         raise RequestError(f"there is no patch to unpack: {ds.path} has {len(ds)}, index chooses 0")
     patches = Patches(ds, chosen)
-    stored = patches.which * (1 << 40) + patches.rows
-    unique, first = np.unique(stored, return_index=True)
-    if len(unique) < len(stored):
-        k = int(np.setdiff1d(np.arange(len(stored)), first)[0])
+    unique, first = np.unique(patches.stored_index, return_index=True)
+    if len(unique) < len(patches):
+        k = int(np.setdiff1d(np.arange(len(patches)), first)[0])
         raise RequestError(
             f"index has patch {patches.rows[k]} of {patches.split(k).name} twice; give each once"
         )
