@@ -46,7 +46,7 @@ class GdalRaster(Raster):
 
     def __init__(self, path: Path) -> None:
         self._rasterio = need_package("rasterio", path, "an image of GDAL")
-        _ignore_missing_transforms(self._rasterio)
+        ignore_missing_transforms(self._rasterio, _THIS_MODULE)
         with self._rasterio.Env(**_options()):
             self._dataset = self._open(path)
             try:
@@ -235,15 +235,11 @@ def _crs_text(wkt: str) -> str:
     return wkt
 
 
-def _ignore_missing_transforms(rasterio: Any) -> None:
-    """Have no warning for images that have no transform, where this module opens them."""
-    mark = ("ignore", None, rasterio.errors.NotGeoreferencedWarning, _THIS_MODULE, 0)
+def ignore_missing_transforms(rasterio: Any, module: re.Pattern[str]) -> None:
+    """Have no warning for images that have no transform, where a module opens or writes them."""
+    mark = ("ignore", None, rasterio.errors.NotGeoreferencedWarning, module, 0)
     if not warnings.filters or warnings.filters[0] != mark:
-        warnings.filterwarnings(
-            "ignore",
-            category=rasterio.errors.NotGeoreferencedWarning,
-            module=_THIS_MODULE.pattern,
-        )
+        warnings.filterwarnings("ignore", category=mark[2], module=module.pattern)
 
 
 _THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")

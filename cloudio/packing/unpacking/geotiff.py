@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ from ..._utils.text import shown
 from ...errors import RequestError
 from ..decoders.georeference import Georeference
 from ..decoders.packages import find_package
+from ..decoders.raster_gdal import ignore_missing_transforms
 from .contents import Content
 
 COMPRESSIONS = "deflate", "lzw", "zstd"
 # A file up to this many pixels is one strip per band; larger ones have tiles.
 _MOST_STRIP = 1 << 20
 TILE = 256
+_THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 # What GDAL keeps of blocks, in MB, where nobody says: its own default is 5 % of the memory.
 _OPTIONS = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": 64}
 
@@ -43,16 +44,6 @@ def need_rasterio() -> Any:
     import rasterio.io  # noqa: F401
 
     return package
-
-
-def _ignore_missing_transforms(rasterio: Any) -> None:
-    """Have no warning for images that have no transform, where this module writes them."""
-    mark = ("ignore", None, rasterio.errors.NotGeoreferencedWarning, _THIS_MODULE, 0)
-    if not warnings.filters or warnings.filters[0] != mark:
-        warnings.filterwarnings("ignore", category=mark[2], module=_THIS_MODULE.pattern)
-
-
-_THIS_MODULE = re.compile(re.escape(__name__) + r"\Z")
 
 
 def encode(
@@ -88,7 +79,7 @@ def scene_file(
 def open_scene(path: Path) -> Iterator[Any]:
     """Give a GeoTIFF that is open for reading."""
     rasterio = need_rasterio()
-    _ignore_missing_transforms(rasterio)
+    ignore_missing_transforms(rasterio, _THIS_MODULE)
     with rasterio.Env(**_OPTIONS), rasterio.io.DatasetReader(str(path.absolute())) as reader:
         yield reader
 
@@ -114,7 +105,7 @@ def _writer(
         predictor = 3 if content.dtype.kind == "f" else 2
         more |= {"compress": options.compress, "predictor": predictor}
     if place.transform is None:
-        _ignore_missing_transforms(rasterio)
+        ignore_missing_transforms(rasterio, _THIS_MODULE)
     else:
         more["transform"] = rasterio.Affine.from_gdal(*place.transform)
     if place.crs is not None:
