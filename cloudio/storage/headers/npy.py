@@ -192,16 +192,19 @@ def _save_as_known(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> 
     """Return how an array of a type that cloudio does not read is converted."""
     if dtype.kind not in "biuf":
         return "save it again as one of these"
-    dest = path.parent.with_name(f"{path.parent.name}_{path.stem}")
-    words = ["cloudio", "pack", os.fspath(path), os.fspath(dest)]
-    exact = "uint8" if dtype.kind == "b" else "one that holds its numbers"
-    if dtype.kind == "f":
-        exact = "float32"
-        if dtype.itemsize > 4:
-            words += ["--dtype", f"{path.stem}=float32", "--lossy"]
     if len(shape) < 3:  # no patches
         return _save_as("float32" if dtype.kind == "f" else "uint8")
-    return f"'{shlex.join(words)}' stores it as {exact}"
+    exact = {"b": "uint8", "f": "float32"}.get(dtype.kind, "one that holds its numbers")
+    rounds = dtype.kind == "f" and dtype.itemsize > 4
+    options = ("--dtype", f"{path.stem}=float32", "--lossy") if rounds else ()
+    return f"'{packing_command(path, *options)}' stores it as {exact}"
+
+
+def packing_command(path: Path, *options: str) -> str:
+    """Return the command that packs a file beside its folder."""
+    folder = path.parent
+    dest = folder.parent / f"{folder.name}_{path.stem}"
+    return shlex.join(["cloudio", "pack", os.fspath(path), os.fspath(dest), *options])
 
 
 def _save_as(dtype: str) -> str:

@@ -61,14 +61,14 @@ def literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def command(root: Path, roles: Roles, *more: str) -> str:
+def command(root: Path, roles: Roles) -> str:
     """Return the command that packs files beside their folder."""
-    words = ["cloudio", "pack", os.fspath(root), os.fspath(root.with_name(f"{root.name}_packed"))]
+    words = ["cloudio", "pack", os.fspath(root), os.fspath(root.parent / f"{root.name}_packed")]
     for option, pattern in (("--images", roles.images), ("--bands", roles.bands)):
         words += [] if pattern is None else [option, pattern]
     for name, pattern in roles.masks.items():
         words += ["--masks", pattern if len(roles.masks) == 1 else f"{name}={pattern}"]
-    return shlex.join([*words, *more])
+    return shlex.join(words)
 
 
 def find_roles(root: Path, paths: Sequence[Path]) -> Roles:

@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ...layouts.labels import LabelMap
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ..headers.formats import format_of
+from ..headers.npy import packing_command
 from ..metadata.csv_file import METADATA_CSV, count_rows
 from .joining import Series, describe_order, find_rows, joining_code, unpaired
 from .location import LAYOUT_TOML
@@ -261,8 +261,7 @@ def _channels_first(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _read_in_place(path: Path) -> str:
     """Return what can be done with channels that are last."""
-    dest = path.parent.with_name(f"{path.parent.name}_{path.stem}")
-    command = shlex.join(["cloudio", "pack", *map(str, (path, dest)), "--channel-axis", "last"])
+    command = packing_command(path, "--channel-axis", "last")
     return (
         "Channels that are last are read in place. If you read a few of many, or read them often, "
         f"a copy with the channels first is faster: '{command}'."
