@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..._utils.text import listed
 from ...errors import RequestError
 from ...layouts.band import Window
 from ..sample import ArrayInfo
@@ -129,8 +128,3 @@ def check_nodata(nodata: float, dtype: np.dtype[Any], what: str) -> float:
         f"nodata={nodata:.17g}; {what} is {dtype}, so it must be a whole number from "
         f"{limits.min} to {limits.max}"
     )
-
-
-def describe(contents: Sequence[Content]) -> str:
-    """Return the arrays of some files, for a message."""
-    return listed(name for content in contents for name in content.channels)
