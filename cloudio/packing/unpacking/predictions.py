@@ -145,10 +145,10 @@ def _stored_type(array: np.ndarray, nodata: float | None, *, narrow: bool) -> np
 
 def _narrowest(array: np.ndarray, nodata: float | None) -> np.dtype[Any]:
     """Return the smallest type that holds all whole numbers of an array, and no data."""
-    step = max(1, _CHUNK // max(1, array[:1].nbytes))
-    parts = [array[k : k + step] for k in range(0, len(array), step) if array.size]
-    low = min((int(part.min()) for part in parts), default=0)
-    high = max((int(part.max()) for part in parts), default=0)
+    step = max(1, _CHUNK // array[:1].nbytes)
+    parts = (array[k : k + step] for k in range(0, len(array), step))
+    lows, highs = zip(*((int(part.min()), int(part.max())) for part in parts), strict=True)
+    low, high = min(lows), max(highs)
     if nodata is not None and nodata == nodata and abs(nodata) < 2**63 and nodata == int(nodata):
         low, high = min(low, int(nodata)), max(high, int(nodata))
     fits = (x for x in _NARROWER if np.iinfo(x).min <= low and high <= np.iinfo(x).max)
