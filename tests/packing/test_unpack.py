@@ -477,6 +477,10 @@ zeros = np.zeros((3, 35, 41), np.uint8)
         ({"predictions": zeros.astype(complex)}, "predictions are of type complex128"),
         ({"predictions": zeros.astype(object)}, "predictions are of type object"),
         ({"predictions": [[1], [1, 2]]}, "rows of different lengths"),
+        (
+            {"predictions": np.full((3, 35, 41), 2**64 - 1, np.uint64), "nodata": -1},
+            "nodata=-1; the predictions is uint64, so it must be a whole number from 0",
+        ),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_written(tmp_path, small, given, message):

@@ -144,7 +144,10 @@ def _stored_type(array: np.ndarray, nodata: float | None, *, narrow: bool) -> np
 
 
 def _narrowest(array: np.ndarray, nodata: float | None) -> np.dtype[Any]:
-    """Return the smallest type that holds all whole numbers of an array, and no data."""
+    """Return the first type that holds all whole numbers of an array, and no data.
+
+    If none does, it is that of the array, and no data is refused.
+    """
     step = max(1, _CHUNK // array[:1].nbytes)
     parts = (array[k : k + step] for k in range(0, len(array), step))
     lows, highs = zip(*((int(part.min()), int(part.max())) for part in parts), strict=True)
@@ -152,7 +155,7 @@ def _narrowest(array: np.ndarray, nodata: float | None) -> np.dtype[Any]:
     if nodata is not None and nodata == nodata and abs(nodata) < 2**63 and nodata == int(nodata):
         low, high = min(low, int(nodata)), max(high, int(nodata))
     fits = (x for x in _NARROWER if np.iinfo(x).min <= low and high <= np.iinfo(x).max)
-    return np.dtype(next(fits))
+    return np.dtype(next(fits, array.dtype.name))
 
 
 # ---- the window ----------------------------------------------------------------------------------
