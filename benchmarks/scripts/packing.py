@@ -10,8 +10,8 @@ each round the candidates take turns, each in a process of its own:
 - copy, for uncompressed files: their bytes are copied and flushed to the disk: the disk limit.
 
 Training: batches of 32 crops of 224 x 224, float32 scaled, over a torch DataLoader whose data set
-reads with rasterio, and over `cloudio.Loader` of what was packed, which is compared with what
-rasterio reads first.
+reads with rasterio, and over `cloudio.Loader` of what was packed.  Before a clock starts, the files
+are packed once, and every patch is compared with what rasterio reads.
 """
 
 import argparse
@@ -179,17 +179,18 @@ def epoch_of_cloudio(packed: Path) -> int:
 
 
 def check(folder: Path, packed: Path) -> None:
-    tiles, reader = Tiles(folder), cloudio.open(packed).reader("image", scale=SCALE)
+    """Compare what was packed with what rasterio reads, as `Tiles` scales it."""
     import rasterio
 
-    for k in (0, len(tiles) - 1):
-        with rasterio.open(tiles.paths[k]) as file:
+    tiles, reader = Tiles(folder), cloudio.open(packed).reader("image", scale=SCALE)
+    assert len(tiles) == len(cloudio.open(packed))
+    for k, path in enumerate(tiles.paths):
+        with rasterio.open(path) as file:
             wanted = file.read().astype(np.float32) * np.float32(SCALE)
         assert np.array_equal(reader.read([k]).image[0], wanted)
 
 
 def train(folder: Path, packed: Path, rounds: int) -> None:
-    check(folder, packed)
     times: dict[str, list[float]] = {"torch": [], "cloudio": []}
     for _ in range(rounds):
         for name, run in (
@@ -217,10 +218,14 @@ def main() -> None:
         source = arguments.folder / name
         if not source.exists():
             write_files(source, arguments.patches, compress)
+        packed = scratch / "pack"
+        shutil.rmtree(packed, ignore_errors=True)
+        run_pack(source, packed, arguments.workers)
+        check(source, packed)
         names = ["decode", "pack"] + ["copy"] * (compress is None)
         compare(source, scratch, names, arguments.rounds, arguments.workers)
         if compress is not None:
-            train(source, scratch / "pack", arguments.rounds)
+            train(source, packed, arguments.rounds)
     shutil.rmtree(scratch)
 
 
