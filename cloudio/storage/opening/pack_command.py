@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..listing import SPLITS, split_name
+from .series import common_affixes
 
 #: Endings of files that hold an image, in lower case.
 IMAGE_ENDINGS = frozenset(
@@ -140,7 +141,7 @@ def _by_folder(files: Sequence[_File], parts: Sequence[str], level: int) -> Role
     roles = _assign(patterns)
     if roles.images is None:
         others = [name for name in groups if not LABELS.search(name)]
-        first, last = _affixes(others)
+        first, last = common_affixes(others)
         found = set()
         for name in others:
             word = literal(name[len(first) : len(name) - len(last)])
@@ -165,7 +166,7 @@ def _assign(patterns: Mapping[str, str]) -> Roles:
 
 
 def _pattern(parts: Sequence[str], files: Sequence[_File], *, affixes: bool) -> str:
-    first, last = _affixes([file.stem for file in files]) if affixes else ("", "")
+    first, last = common_affixes([file.stem for file in files]) if affixes else ("", "")
     ending = Counter(file.ending for file in files).most_common(1)[0][0]
     return "/".join([*parts, f"{literal(first)}{{id}}{literal(last)}{literal(ending)}"])
 
@@ -180,7 +181,7 @@ def _of_patches(files: Sequence[_File], folder: str) -> Roles:
         stem = next((stem for stem, _ in bands), next(iter(names)))
         return Roles(images=names[stem], masks=masks if bands else {})
     ending = Counter(ending for _, ending in bands).most_common(1)[0][0]
-    first, last = _affixes([stem for stem, each in bands if each == ending])
+    first, last = common_affixes([stem for stem, each in bands if each == ending])
     return Roles(bands=f"{folder}/{first}{{band}}{last}{literal(ending)}", masks=masks)
 
 
@@ -247,21 +248,6 @@ def _of_groups(groups: _Groups, place: str) -> Roles:
         stem = f"{{band}}{literal(mark)}{{id}}" if first else f"{{id}}{literal(mark)}{{band}}"
         return replace(roles, bands=f"{place}{stem}{literal(endings[first, last])}")
     return roles
-
-
-def _affixes(stems: Sequence[str]) -> tuple[str, str]:
-    """Return the words that all names begin with and end with, without a part of a word."""
-    first, last = _beginning(stems), _beginning([stem[::-1] for stem in stems])[::-1]
-    first, last = re.sub(r"[^\W_]*$", "", first), re.sub(r"^[^\W_]*", "", last)
-    if len(set(stems)) < 2 or any(len(stem) <= len(first) + len(last) for stem in stems):
-        return "", ""
-    return first, last
-
-
-def _beginning(texts: Sequence[str]) -> str:
-    one, other = min(texts), max(texts)
-    n = next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
-    return one[:n]
 
 
 def _array_name(text: str) -> str:

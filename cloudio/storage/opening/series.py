@@ -212,12 +212,20 @@ def _by_shape(files: Sequence[Path]) -> _Groups:
 
 def _affixes(files: Sequence[Path]) -> str:
     """Return the pattern of names that begin or end with the same words."""
-    stems = [path.stem for path in files]
+    first, last = common_affixes([path.stem for path in files])
+    return f"{re.escape(first)}(.+){re.escape(last)}{re.escape(files[0].suffix)}"
+
+
+def common_affixes(stems: Sequence[str]) -> tuple[str, str]:
+    """Return the words that all names begin with and end with, without a part of a word.
+
+    "" and "" if a name has nothing else.
+    """
     first = re.sub(r"[^\W_]*$", "", _beginning(stems))
     last = re.sub(r"^[^\W_]*", "", _beginning([stem[::-1] for stem in stems])[::-1])
     if any(len(stem) <= len(first) + len(last) for stem in stems):
-        first = last = ""
-    return f"{re.escape(first)}(.+){re.escape(last)}{re.escape(files[0].suffix)}"
+        return "", ""
+    return first, last
 
 
 def _beginning(texts: Sequence[str]) -> str:
