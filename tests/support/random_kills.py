@@ -38,7 +38,8 @@ def write_files(folder: Path, n: int) -> None:
 def start(source: Path, dest: Path) -> subprocess.Popen:
     words = ["pack", source, dest, "--images", "{id}.tif", "--workers", "2", "--resume"]
     command = [sys.executable, "-m", "cloudio", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # of killed workers
+    return subprocess.Popen(command, start_new_session=True, **quiet)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
