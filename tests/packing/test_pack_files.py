@@ -199,3 +199,28 @@ def test_processes_pack_the_same_as_this_one(tmp_path):
     assert found[0] == found[1]
     ds = cloudio.open(dest)
     assert ds.metadata["id"].tolist() == list(range(len(ds)))
+
+
+def test_splits_of_several_folders_say_what_each_leaves_out(tmp_path):
+    for split in ("a", "b"):
+        for name in ("1.npy", "2.npy", "1_mask.npy"):
+            path = tmp_path / split / name
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, np.ones((9, 9), np.uint8))
+    parts = {"train": tmp_path / "a", "val": tmp_path / "b"}
+    patterns = {"images": "{id}.npy", "masks": "{id}_mask.npy", "skip_missing": True}
+    shown = str(pack(parts, tmp_path / "set", **patterns, dry_run=True))
+    assert "train:\n  " in shown
+    assert "val:\n  " in shown
+    result = pack(parts, tmp_path / "set", **patterns, tile=4)
+    assert [reason for _, reason in result.left_out] == ["has no mask"] * 2
+    assert len({name for name, _ in result.left_out}) == 1
+    assert result.patches == {"train": 4, "val": 4}
+    assert "are in no tile" in str(result)
+
+
+def test_half_a_character_of_a_table_is_escaped(tmp_path):
+    np.save(tmp_path / "1.npy", np.ones((3, 3), np.uint8))
+    (tmp_path / "t.json").write_text('[{"image": "1.npy", "place": "x\\ud800"}]')
+    pack(tmp_path, tmp_path / "set", table=tmp_path / "t.json")
+    assert cloudio.open(tmp_path / "set").metadata["place"].tolist() == ["x\\ud800"]

@@ -297,5 +297,11 @@ def _plain(value: object) -> object:
 
 
 def _as_text(text: str) -> str:
-    """Return a text that UTF-8 can hold: bytes of a name that is not UTF-8 become escapes."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Return a text that UTF-8 can hold: bytes of a name that is not UTF-8 become escapes.
+
+    So do halves of characters, which only a table can have.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")

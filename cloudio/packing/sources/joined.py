@@ -45,6 +45,27 @@ class JoinedSource:
         #: so.
         self.task_size = max((size for size in sizes if size), default=None)
 
+    @property
+    def left_out(self) -> tuple[tuple[str, str], ...]:
+        """What the sources have left out, with the reasons."""
+        return self._of_all("left_out")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The notes of the sources, each once."""
+        return tuple(dict.fromkeys(self._of_all("notes")))
+
+    def summary(self) -> list[str]:
+        """Return the summaries of the sources, below their splits."""
+        lines: list[str] = []
+        for split, source in self._parts:
+            own: list[str] = getattr(source, "summary", list)()
+            lines += [f"{split}:", *(f"  {line}" for line in own)] if own else []
+        return lines
+
+    def _of_all(self, name: str) -> tuple[Any, ...]:
+        return tuple(each for _, source in self._parts for each in getattr(source, name, ()))
+
     def __len__(self) -> int:
         return int(self._stops[-1])
 
