@@ -86,6 +86,9 @@ typedef void (*cio_transpose_fn)(const void *src, ptrdiff_t src_step, void *dst,
  * the last element may be read too; nothing outside them is. */
 typedef void (*cio_pick_fn)(const void *src, ptrdiff_t step, void *dst, size_t n);
 
+/* dst[i] = src[(skip + i) / repeat], where skip is less than repeat. */
+typedef void (*cio_repeat_fn)(const void *src, void *dst, size_t n, size_t skip, size_t repeat);
+
 /* The row functions of one instruction set: the only place that knows element types. */
 typedef struct cio_rows {
     const char *isa;
@@ -96,6 +99,7 @@ typedef struct cio_rows {
     cio_reverse_fn reverse[CIO_N_MOVES];
     cio_transpose_fn transpose[CIO_N_MOVES];
     cio_pick_fn pick[CIO_N_MOVES];
+    cio_repeat_fn repeat[CIO_N_MOVES];
 } cio_rows;
 
 /* Table k of the tables that this CPU can run, from slowest to fastest; NULL past the last. The

@@ -219,3 +219,21 @@ PICK_VECTORS(2, 4)
 PICK(1, uint8_t, PICK_SOME(1))
 PICK(2, uint16_t, PICK_SOME(2))
 PICK(4, uint32_t, )
+
+/* ---- repeat ---------------------------------------------------------------------------------- */
+
+#define REPEAT(bytes, type)                                                                        \
+    static void repeat_##bytes(const void *source, void *destination, size_t n, size_t skip,       \
+                               size_t repeat)                                                      \
+    {                                                                                              \
+        const type *src = source;                                                                  \
+        type *dst = destination;                                                                   \
+        size_t i = 0, left = repeat - skip;                                                        \
+        for (; i < n; ++src, left = repeat)                                                        \
+            for (; left > 0 && i < n; --left)                                                      \
+                dst[i++] = *src;                                                                   \
+    }
+
+REPEAT(1, uint8_t)
+REPEAT(2, uint16_t)
+REPEAT(4, uint32_t)

@@ -305,4 +305,5 @@ LOOK_UP(look_up_2_i64, uint16_t, int64_t)
         {reverse_1, reverse_2, reverse_4},                                                         \
         {transpose_1, transpose_2, transpose_4},                                                   \
         {pick_1, pick_2, pick_4},                                                                  \
+        {repeat_1, repeat_2, repeat_4},                                                            \
     }

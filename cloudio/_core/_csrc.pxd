@@ -46,6 +46,8 @@ cdef extern from "cloudio.h" nogil:
         size_t n_cols) noexcept nogil
     ctypedef void (*cio_pick_fn)(
         const void *src, Py_ssize_t step, void *dst, size_t n) noexcept nogil
+    ctypedef void (*cio_repeat_fn)(
+        const void *src, void *dst, size_t n, size_t skip, size_t repeat) noexcept nogil
 
     ctypedef struct cio_rows:
         const char *isa
@@ -56,6 +58,7 @@ cdef extern from "cloudio.h" nogil:
         cio_reverse_fn reverse[3]
         cio_transpose_fn transpose[3]
         cio_pick_fn pick[3]
+        cio_repeat_fn repeat[3]
 
     const cio_rows *cio_rows_available(size_t k) noexcept
     void cio_store_fence() noexcept
