@@ -19,6 +19,8 @@ class ArraySummary:
     band: Band | None
     dtypes: tuple[str, ...]
     n_bytes: int
+    repeats: tuple[int, int] = (1, 1)
+    size: tuple[int, int] = (0, 0)  # rows and columns of a patch in the files
 
 
 def summarize_arrays(ds: Dataset) -> list[ArraySummary]:
@@ -33,13 +35,16 @@ def summarize_arrays(ds: Dataset) -> list[ArraySummary]:
 
 
 def _summarize(name: str, layout: Layout, splits: Sequence[Dataset]) -> ArraySummary:
-    height, width = layout.patch
+    known = layout.band(name)
+    height, width = size = layout.stored_size(known)
     dtypes = {split.dtype(name): split for split in splits}
     return ArraySummary(
         name,
-        band=splits[0].band(name) if len(dtypes) == 1 else layout.band(name),
+        band=splits[0].band(name) if len(dtypes) == 1 else known,
         dtypes=tuple(dtype.name for dtype in dtypes),
         n_bytes=sum(len(s) * height * width * s.dtype(name).itemsize for s in splits),
+        repeats=(1, 1) if known is None else known.repeats,
+        size=size,
     )
 
 

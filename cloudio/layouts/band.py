@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .._core.runtime import DefaultFloats
-from .._utils.numbers import in_default_floats, is_finite
+from .._utils.numbers import in_default_floats, is_finite, is_whole
 from ..errors import LayoutError
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "float32")
@@ -92,6 +92,19 @@ class Band:
     channel_axis : {"first", "last"}
         "last": the stacked file is (patch, row, column, channel), each pixel with its channels side
         by side, as pictures are often stored.
+    repeat : int or tuple of int
+        How many rows and columns of the patch one stored pixel covers, a number for both or (rows,
+        columns): 2 for a band of 20 m in patches of 10 m.  If it is not 1, the file holds only the
+        pixels that cover the valid window: `Layout.stored_size` says how many.  Outside the valid
+        window the array reads as 0.
+    phase : int, tuple of int or str
+        In which row and column of its stored pixel the valid window begins, from 0 to repeat - 1:
+        for all patches, or the name of a ``.npy`` file below the split's folder.  This is an array
+        (patch, 2) of integers, the phases of rows and columns of each patch; a row (-1, e) says
+        that the patch is stored whole, as number e of ``exceptions``.
+    exceptions : str, optional
+        The name of a ``.npy`` file below the split's folder, with the patches that are not
+        repeated: (exception, row, column) of the patch's size.  Only with a file of phases.
     """
 
     name: str
@@ -108,9 +121,14 @@ class Band:
     scale_factor: float | None = None
     add_offset: float | None = None
     channel_axis: Literal["first", "last"] = "first"
+    repeat: int | tuple[int, int] = 1
+    phase: int | tuple[int, int] | str = 0
+    exceptions: str | None = None
 
     def __post_init__(self) -> None:
         self._take_cf_pair()
+        for key in ("repeat", "phase"):
+            object.__setattr__(self, key, _shorten_pair(getattr(self, key)))
         # One object for every NaN, because tuples that hold the same object are equal.
         if self.nodata is not None and self.nodata != self.nodata:
             object.__setattr__(self, "nodata", math.nan)
@@ -165,7 +183,47 @@ class Band:
     @property
     def pattern(self) -> str | None:
         """The pattern ``file`` with the array's name filled in; None without ``file``."""
-        return None if self.file is None else self.file.replace("{name}", glob.escape(self.name))
+        return self._with_name(self.file)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the file holds pixels that are repeated, not whole patches."""
+        return self.repeat != 1
+
+    @property
+    def repeats(self) -> tuple[int, int]:
+        """``repeat`` as (rows, columns)."""
+        return _as_pair(self.repeat)
+
+    @property
+    def phases(self) -> tuple[int, int] | None:
+        """``phase`` as (rows, columns); None if a file has those of each patch."""
+        return None if isinstance(self.phase, str) else _as_pair(self.phase)
+
+    @property
+    def phase_pattern(self) -> str | None:
+        """The pattern of the file of phases with the array's name filled in, if there is one."""
+        return self._with_name(self.phase) if isinstance(self.phase, str) else None
+
+    @property
+    def exceptions_pattern(self) -> str | None:
+        """The pattern ``exceptions`` with the array's name filled in; None without exceptions."""
+        return self._with_name(self.exceptions)
+
+    def _with_name(self, pattern: str | None) -> str | None:
+        return None if pattern is None else pattern.replace("{name}", glob.escape(self.name))
+
+
+def _as_pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def _shorten_pair(value: Any) -> Any:
+    """Return a pair of equal whole numbers as one, so that equal bands are written alike."""
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_whole, value)):
+        first, second = map(int, value)
+        return first if first == second else (first, second)
+    return int(value) if is_whole(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._utils.numbers import is_finite, is_real, is_whole
 from .._utils.text import listed, suggest
-from .band import DTYPES, Band, EntryError
+from .band import DTYPES, Band, EntryError, Window
 
 _ROUNDED = 1e-6  # a quotient of two decimals may differ so from the whole number that is meant
 
@@ -94,6 +94,76 @@ def band_problems(band: Band) -> Iterator[tuple[str, str]]:
             "has channel_axis 'last' but no channel and channels; only a stacked file "
             "(stacked = true in TOML) has channels",
         )
+    yield from _repeat_problems(band)
+
+
+def _repeat_problems(band: Band) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with how stored pixels are repeated."""
+    if not _is_one_or_pair(band.repeat, 1):
+        yield (
+            "repeat",
+            f"has repeat {band.repeat!r}; repeat must be a whole number, 1 or more, or a pair of "
+            "them (rows, columns)",
+        )
+        return
+    if isinstance(band.phase, str):
+        if not (_is_below(band.phase) and _is_below(band.phase_pattern)):
+            yield (
+                "phase",
+                f"has phase {band.phase!r}; a file of phases must be a name or pattern inside the "
+                "split's folder",
+            )
+        elif not band.is_native:
+            yield (
+                "phase",
+                f"has phase {band.phase!r} but repeat 1; only an array with a larger repeat has "
+                "phases",
+            )
+    elif not _is_one_or_pair(band.phase, 0):
+        yield (
+            "phase",
+            f"has phase {band.phase!r}; phase must be a whole number, 0 or more, a pair of them "
+            "(rows, columns), or the name of a .npy file",
+        )
+    elif any(p >= n for p, n in zip(band.phases or (0, 0), band.repeats, strict=True)):
+        rows, cols = band.repeats
+        each = f"0..{rows - 1}" + ("" if rows == cols else f" for rows, 0..{cols - 1} for columns")
+        yield (
+            "phase",
+            f"has phase {band.phase!r} but repeat {band.repeat!r}; phase must be below repeat: "
+            f"{each}",
+        )
+    if band.exceptions is None:
+        return
+    if not (_is_below(band.exceptions) and _is_below(band.exceptions_pattern)):
+        yield (
+            "exceptions",
+            f"has exceptions {band.exceptions!r}; exceptions must be a name or pattern inside the "
+            "split's folder",
+        )
+    elif not isinstance(band.phase, str):
+        yield (
+            "exceptions",
+            f"has exceptions {band.exceptions!r} but no file of phases, which says which patches "
+            "they are; phase must be the name of a .npy file",
+        )
+
+
+def repeat_problem(band: Band, valid: Window) -> str | None:
+    """Return the message for a repeat that is larger than the valid window, or None."""
+    if all(n <= side for n, side in zip(band.repeats, valid.size, strict=True)):
+        return None
+    height, width = valid.size
+    most = f"{height}" if height == width else f"{height} rows and {width} columns"
+    return (
+        f"has repeat {band.repeat!r}; the valid window is {height} x {width}, so repeat must be "
+        f"at most {most}"
+    )
+
+
+def _is_one_or_pair(value: Any, least: int) -> bool:
+    numbers = value if isinstance(value, tuple) and len(value) == 2 else (value,)
+    return all(is_whole(number) and number >= least for number in numbers)
 
 
 def _scale_problems(band: Band) -> Iterator[tuple[str, str]]:
@@ -168,7 +238,7 @@ class SharedFile:
         both = self._both(first, band)
         if band.channel is None or first.channel is None:
             raise EntryError(f"{both}; each needs a channel and channels", "file", band.name)
-        for key in ("dtype", "channels", "channel_axis"):
+        for key in ("dtype", "channels", "channel_axis", "repeat"):
             one, two = getattr(first, key), getattr(band, key)
             if one != two:
                 raise EntryError(f"{both}, but their {key} is {one} and {two}", key, band.name)

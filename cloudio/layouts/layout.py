@@ -16,7 +16,7 @@ from .._utils.paths import local_path
 from .._utils.text import listed, suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
-from .band_checks import SharedFile, band_problems
+from .band_checks import SharedFile, band_problems, repeat_problem
 from .labels import LabelMap
 
 
@@ -90,6 +90,8 @@ class Layout:
         for band in self.bands:
             for key, reason in band_problems(band):
                 raise EntryError(f"{band.name} {reason}", key, band.name)
+            if larger := repeat_problem(band, self.valid):
+                raise EntryError(f"{band.name} {larger}", "repeat", band.name)
         together: dict[str, SharedFile] = {}
         for band in self.bands:
             if band.pattern is not None:
@@ -164,6 +166,27 @@ class Layout:
             None if there is no such array.
         """
         return self._by_name.get(name)
+
+    def stored_size(self, band: Band | None) -> tuple[int, int]:
+        """Return the rows and columns that a file stores of each patch of an array.
+
+        Parameters
+        ----------
+        band : Band or None
+            The array; None for one that the layout does not know.
+
+        Returns
+        -------
+        tuple of int
+            ``patch``; with a repeat, the pixels that cover the valid window in any phase.
+        """
+        if band is None or not band.is_native:
+            return self.patch
+        rows, cols = (
+            (side + 2 * (repeat - 1)) // repeat
+            for side, repeat in zip(self.valid.size, band.repeats, strict=True)
+        )
+        return rows, cols
 
     def name_of_file(self, stem: str) -> str:
         """Return the array that a file belongs to, by the file's name.

@@ -42,12 +42,19 @@ def read_arrays(table: Table) -> list[Band]:
             channels=channels,
             unit=given.get("unit"),
             channel_axis=given.get("channel_axis", "first"),
+            repeat=_pair(given.get("repeat", 1)),
+            phase=_pair(given.get("phase", 0)),
+            exceptions=given.get("exceptions"),
             **{key: float(number) for key, number in cf_pair.items()},
         )
         for name, wavelength, number in zip(
             names, _wavelengths(table, given, names), numbers, strict=True
         )
     ]
+
+
+def _pair(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _wavelengths(

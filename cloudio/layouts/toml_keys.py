@@ -65,6 +65,15 @@ ARRAY_KEYS: dict[str, Requirement] = {
     ),
     "channels": WHOLE,
     "channel_axis": (lambda x: x in ("first", "last"), "'first' or 'last'"),
+    "repeat": (
+        lambda x: _is_size(x) or is_list_of(_is_size, x, 2),
+        "a whole number, 1 or more, or [rows, columns]",
+    ),
+    "phase": (
+        lambda x: is_int64(x) or is_text(x) or is_list_of(is_int64, x, 2),
+        "a whole number, [rows, columns], or the name of a .npy file",
+    ),
+    "exceptions": TEXT,
 }
 POLICY_KEYS: dict[str, Requirement] = {
     "classes": (

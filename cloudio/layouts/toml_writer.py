@@ -76,6 +76,12 @@ def _arrays(bands: list[Band]) -> list[str]:
         entries["channel"] = channels if several else band.channel
     if band.channel_axis != "first":
         entries["channel_axis"] = band.channel_axis
+    if band.is_native:
+        entries["repeat"] = band.repeat
+    if band.phase != 0:
+        entries["phase"] = band.phase
+    if band.exceptions is not None:
+        entries["exceptions"] = band.exceptions
     entries |= _scaling(band)
     if band.nodata is not None:
         entries["nodata"] = band.nodata

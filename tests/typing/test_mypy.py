@@ -56,6 +56,7 @@ CALLS = {
     "cloudio.Layout.from_toml": {"path": "'my.toml'"},
     "cloudio.Layout.matches": {"asked": "'B1'", "names": "['B1']"},
     "cloudio.Layout.name_of_file": {"stem": "'B1'"},
+    "cloudio.Layout.stored_size": {"band": "None"},
     "cloudio.Layout.where": {"array": "'B1'", "key": "'scale'"},
     "cloudio.Loader": {"reader": "reader", "batch_size": "4"},
     "cloudio.Loader.load_state_dict": {"state": "loader.state_dict()"},

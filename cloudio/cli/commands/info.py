@@ -125,6 +125,7 @@ def _split_entry(name: str, split: "Dataset") -> dict[str, Any]:
 def _array_entry(array: "ArraySummary") -> dict[str, Any]:
     band = array.band
     entry: dict[str, Any] = {"name": array.name, "dtypes": array.dtypes, "bytes": array.n_bytes}
+    entry |= {"size": list(array.size), "repeat": list(array.repeats)}
     if band is None:
         return entry
     nodata = band.nodata if band.nodata is None or math.isfinite(band.nodata) else str(band.nodata)
@@ -150,7 +151,10 @@ def _split_row(name: str, split: "Dataset") -> tuple[str, str, str, str]:
 
 
 def _array_table(arrays: "Sequence[ArraySummary]") -> str:
-    """Return a table with a row per array; offset, unit and nodata only where an array has one."""
+    """Return a table with a row per array.
+
+    Repeat and size, offset, unit and nodata are shown only where an array has one.
+    """
     from ..._utils import tables
     from ..._utils.text import gigabytes
     from ...layouts.band import Band
@@ -160,8 +164,11 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
         "array": [array.name for array in arrays],
         "kind": [band.kind for band in bands],
         "stored": ["/".join(array.dtypes) for array in arrays],
-        "scale": [_format_scale(band) for band in bands],
     }
+    if any(band.is_native for band in bands):
+        columns["size"] = [_by(array.size) for array in arrays]
+        columns["repeat"] = [_by(band.repeats) if band.is_native else "-" for band in bands]
+    columns["scale"] = [_format_scale(band) for band in bands]
     if any(band.offset for band in bands):
         columns["offset"] = [f"{band.offset:g}" if band.offset else "-" for band in bands]
     if any(band.unit for band in bands):
@@ -188,6 +195,10 @@ def _class_lines(ds: "Dataset", arrays: "Sequence[ArraySummary]") -> list[str]:
         numbered = listed(f"{k} {name}" for k, name in enumerate(classes))
         lines.append(f"classes of {escape_controls(first)}{more}: {numbered}")
     return ["", *lines] if lines else []
+
+
+def _by(pair: tuple[int, int]) -> str:
+    return " x ".join(map(str, pair))
 
 
 def _format_scale(band: "Band") -> str:
