@@ -4,7 +4,8 @@
  * front, by elements of so many bytes), low_* and high_* (in each lane of 16 bytes, the first or
  * second halves of two vectors, zipped element by element), put_lane, and the same for Q, a vector
  * that is one such lane: low_q_*, high_q_*, get_q, put_q; and shuffle_q (of bytes, 0 where bit 7 of
- * an index is set) and or_q.
+ * an index is set) and or_q. S is a vector of one or two lanes: get_s, get_lanes (the same 16 bytes
+ * in each), shuffle_s (in each lane, as shuffle_q) and put_s.
  */
 
 #ifdef HAS_MICRO_TILES
@@ -222,15 +223,94 @@ PICK(4, uint32_t, )
 
 /* ---- repeat ---------------------------------------------------------------------------------- */
 
+#ifdef HAS_MICRO_TILES
+/* Sixteen bytes of a source become `repeat` lanes of sixteen. This is where byte j of lane u lies in
+ * them; past the last lane those of the next sixteen bytes follow. */
+#define REPEATED(j, bytes, repeat, u)                                                              \
+    (((u) % (repeat) * 16 + (j)) / (bytes) / (repeat) * (bytes) + (j) % (bytes))
+#define REPEATED_4(j, bytes, repeat, u)                                                            \
+    REPEATED(j, bytes, repeat, u), REPEATED(j + 1, bytes, repeat, u),                              \
+        REPEATED(j + 2, bytes, repeat, u), REPEATED(j + 3, bytes, repeat, u)
+#define REPEATED_16(bytes, repeat, u)                                                              \
+    {                                                                                              \
+        REPEATED_4(0, bytes, repeat, u), REPEATED_4(4, bytes, repeat, u),                          \
+            REPEATED_4(8, bytes, repeat, u), REPEATED_4(12, bytes, repeat, u)                      \
+    }
+
+/* Each of n elements `repeat` times, a vector S at once; the last vectors overlap those before. All
+ * lanes of a vector need the same sixteen bytes of the source; only if the repeat is odd, those of
+ * the middle one need neighbors. Returns how many elements are done: n, or none where they are too
+ * few. */
+#define REPEAT_VECTORS(bytes, repeat)                                                              \
+    static size_t repeat_vectors_##bytes##_##repeat(const void *source, void *destination,         \
+                                                    size_t n)                                      \
+    {                                                                                              \
+        static const uint8_t at[6][16] = {                                                         \
+            REPEATED_16(bytes, repeat, 0), REPEATED_16(bytes, repeat, 1),                          \
+            REPEATED_16(bytes, repeat, 2), REPEATED_16(bytes, repeat, 3),                          \
+            REPEATED_16(bytes, repeat, 4), REPEATED_16(bytes, repeat, 5)};                         \
+        enum {                                                                                     \
+            N_LANES = sizeof(S) / 16,                                                              \
+            N_READ = repeat % N_LANES == 0 ? 16 : sizeof(S),                                       \
+            N_VECTORS = N_READ * repeat / sizeof(S),                                               \
+            N = N_READ / bytes                                                                     \
+        };                                                                                         \
+        S indices[N_VECTORS];                                                                      \
+        if (n < N)                                                                                 \
+            return 0;                                                                              \
+        for (size_t v = 0; v < N_VECTORS; ++v)                                                     \
+            indices[v] = get_s(at[v * N_LANES]);                                                   \
+        for (size_t i = 0;; i = i + 2 * N < n ? i + N : n - N) {                                   \
+            const char *src = (const char *)source + i * bytes;                                    \
+            char *dst = (char *)destination + i * repeat * bytes;                                  \
+            for (size_t v = 0; v < N_VECTORS; ++v) {                                               \
+                const size_t u = v * N_LANES / repeat, last = ((v + 1) * N_LANES - 1) / repeat;    \
+                const S x = u == last ? get_lanes(src + 16 * u) : get_s(src + 16 * u);             \
+                put_s(dst + v * sizeof(S), shuffle_s(x, indices[v]));                              \
+            }                                                                                      \
+            if (i + N >= n)                                                                        \
+                return n;                                                                          \
+        }                                                                                          \
+    }
+REPEAT_VECTORS(1, 2)
+REPEAT_VECTORS(1, 3)
+REPEAT_VECTORS(1, 4)
+REPEAT_VECTORS(1, 6)
+REPEAT_VECTORS(2, 2)
+REPEAT_VECTORS(2, 3)
+REPEAT_VECTORS(2, 4)
+REPEAT_VECTORS(2, 6)
+REPEAT_VECTORS(4, 2)
+REPEAT_VECTORS(4, 3)
+REPEAT_VECTORS(4, 4)
+REPEAT_VECTORS(4, 6)
+#define REPEAT_SOME(bytes)                                                                         \
+    whole = repeat == 2   ? repeat_vectors_##bytes##_2(src, dst + i, (n - i) / 2)                  \
+            : repeat == 3 ? repeat_vectors_##bytes##_3(src, dst + i, (n - i) / 3)                  \
+            : repeat == 4 ? repeat_vectors_##bytes##_4(src, dst + i, (n - i) / 4)                  \
+            : repeat == 6 ? repeat_vectors_##bytes##_6(src, dst + i, (n - i) / 6)                  \
+                          : 0;
+#else
+#define REPEAT_SOME(bytes)
+#endif
+
+/* The rest of the first element, whole ones, and what there is of the last. */
 #define REPEAT(bytes, type)                                                                        \
     static void repeat_##bytes(const void *source, void *destination, size_t n, size_t skip,       \
                                size_t repeat)                                                      \
     {                                                                                              \
         const type *src = source;                                                                  \
         type *dst = destination;                                                                   \
-        size_t i = 0, left = repeat - skip;                                                        \
-        for (; i < n; ++src, left = repeat)                                                        \
-            for (; left > 0 && i < n; --left)                                                      \
+        size_t i = 0, whole = 0;                                                                   \
+        if (skip > 0) {                                                                            \
+            for (; i < repeat - skip && i < n; ++i)                                                \
+                dst[i] = *src;                                                                     \
+            ++src;                                                                                 \
+        }                                                                                          \
+        REPEAT_SOME(bytes)                                                                         \
+        src += whole;                                                                              \
+        for (i += whole * repeat; i < n; ++src)                                                    \
+            for (size_t k = 0; k < repeat && i < n; ++k)                                           \
                 dst[i++] = *src;                                                                   \
     }
 

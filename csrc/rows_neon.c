@@ -13,6 +13,7 @@ typedef float32x4_t V;
 typedef uint16x8_t H;
 typedef uint8x16_t Q;
 typedef uint8x16_t B;
+typedef uint8x16_t S;
 typedef struct { uint8x16x4_t part[4]; } Table; /* entries 64 * k .. 64 * k + 63 */
 
 static inline V set_f32(float x) { return vdupq_n_f32(x); }
@@ -84,6 +85,10 @@ static inline Q get_q(const void *p) { return vld1q_u8(p); }
 #define put_q(p, x, lane) vst1q_u8((uint8_t *)(p), x)
 static inline Q shuffle_q(Q x, Q indices) { return vqtbl1q_u8(x, indices); }
 static inline Q or_q(Q x, Q y) { return vorrq_u8(x, y); }
+#define get_s get_q
+#define get_lanes get_q
+#define shuffle_s shuffle_q
+#define put_s(p, x) put_q(p, x, 0)
 #define ZIP(bytes, bits)                                                                           \
     static inline Q low_q_##bytes(Q x, Q y)                                                        \
     {                                                                                              \

@@ -16,6 +16,13 @@ static inline Q high_q_1(Q x, Q y) { return _mm_unpackhi_epi8(x, y); }
 static inline Q high_q_2(Q x, Q y) { return _mm_unpackhi_epi16(x, y); }
 static inline Q high_q_4(Q x, Q y) { return _mm_unpackhi_epi32(x, y); }
 
+typedef __m256i S; /* no slower than 64 bytes: two of these are stored at once */
+
+static inline S get_s(const void *p) { return _mm256_loadu_si256(p); }
+static inline S get_lanes(const void *p) { return _mm256_broadcastsi128_si256(get_q(p)); }
+static inline S shuffle_s(S x, S indices) { return _mm256_shuffle_epi8(x, indices); }
+static inline void put_s(void *p, S x) { _mm256_storeu_si256(p, x); }
+
 /* For a shuffle: a lane from back to front, by elements of 1, 2 and 4 bytes. */
 #define BACKWARDS_1 _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 #define BACKWARDS_2 _mm_set_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)

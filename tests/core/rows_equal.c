@@ -115,6 +115,28 @@ static int picks(const cio_rows *base, const cio_rows *rows, size_t n)
     return failures;
 }
 
+/* The last element that is needed lies at the end of the source; plain C against division. */
+static int repeats(const cio_rows *base, const cio_rows *rows, size_t n)
+{
+    int failures = 0;
+    for (int move = 0; move < CIO_N_MOVES; ++move)
+        for (size_t repeat = 1; repeat <= 7; ++repeat)
+            for (size_t skip = 0; skip < repeat; ++skip) {
+                const size_t item = (size_t)1 << move;
+                const size_t needed = n > 0 ? (skip + n - 1) / repeat + 1 : 0;
+                const uint8_t *src = source + sizeof source - needed * item;
+                spoil();
+                for (size_t i = 0; i < n * item; ++i)
+                    wanted[item + i] = src[(skip + i / item) / repeat * item + i % item];
+                base->repeat[move](src, got + item, n, skip, repeat);
+                failures += differ(base->isa, "repeat", wanted, got, sizeof got);
+                memset(got, 7, sizeof got);
+                rows->repeat[move](src, got + item, n, skip, repeat);
+                failures += differ(rows->isa, "repeat", wanted, got, sizeof got);
+            }
+    return failures;
+}
+
 static int look_ups(const cio_rows *base, const cio_rows *rows, size_t n, size_t shift, int store)
 {
     int failures = 0;
@@ -160,7 +182,7 @@ int main(void)
                 for (size_t i = 0; i < sizeof source; ++i)
                     source[i] = noise() % 16 ? noise() : 5;
                 failures += moves(base, rows, n, shift);
-                failures += shift == 0 ? picks(base, rows, n) : 0;
+                failures += shift == 0 ? picks(base, rows, n) + repeats(base, rows, n) : 0;
                 for (int store = 0; store < CIO_N_STORES; ++store) {
                     failures += scales(base, rows, n, shift, store);
                     failures += copies_and_checks(base, rows, n, shift, store);
