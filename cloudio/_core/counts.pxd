@@ -1,10 +1,11 @@
 # Counting: a record for each sample, and a table for each worker slot. Needs no GIL.
 from libc.stdint cimport int64_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.cursors cimport clip_window, load_rows, start_cursor
 from cloudio._core.job cimport LINE, Job, Loaded, Output, RowCursor, Tile
+from cloudio._core.tiling cimport picked_step, round_up_to_lines
 
 
 cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept nogil:
@@ -21,6 +22,8 @@ cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept
         cursor = start_cursor(job, tile, a)
         if not load_rows(job, tile, a, &cursor, &loaded, scratch):
             return
+        if cursor.expansion != NULL:
+            expand_patch(job, tile, a, &cursor, scratch)
         clip_window(job, tile, &cursor)
         patches[a].src, patches[a].step = cursor.src, cursor.step
         patches[a].n_rows, patches[a].n_cols = job.height, job.width
@@ -35,6 +38,18 @@ cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept
             spec, &patches[0], table,
             NULL if output.data == NULL else <c.cio_record *>output.data + sample,
             output.classes + sample * spec.n_classes)
+
+
+cdef inline void expand_patch(const Job *job, const Tile *tile, Py_ssize_t array,
+                              RowCursor *cursor, char *scratch) noexcept nogil:
+    """Write all rows of an array whose pixels are repeated, and point the cursor to them."""
+    cdef Py_ssize_t item = cursor.op.item, step = picked_step(job.width, item), y
+    cdef char *rows = scratch + array * job.height * step + round_up_to_lines(
+        LINE + c.cio_histogram_bytes(tile.output.histogram))
+    for y in range(job.height):
+        job.expand_row(job, cursor, y)
+        memcpy(rows + y * step, cursor.row, job.width * item)
+    cursor.src, cursor.step = rows, step
 
 
 cdef inline uint32_t *slot_table(const c.cio_histogram_spec *spec, char *scratch) noexcept nogil:

@@ -1,7 +1,8 @@
 # The tiles of a job, and cursors over the rows that they take from an array. They need no GIL.
 from cloudio._core cimport _csrc as c
+from cloudio._core.boxes cimport Box, box_of
 from cloudio._core.job cimport (
-    INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Loaded, Output, RowCursor, SampleWindow, Tile)
+    INTERLEAVED, PLANAR, BandOp, Job, Loaded, Output, RowCursor, SampleWindow, Tile)
 from cloudio._core.tiling cimport (
     REVERSE_ROWS, SLAB, n_arrays_per_tile, n_tiles_per_sample, scratch_step)
 
@@ -28,29 +29,49 @@ cdef inline Tile nth_tile(const Job *job, Py_ssize_t number) noexcept nogil:
     return tile
 
 
+# A rectangle of a patch.
+cdef struct Rectangle:
+    Py_ssize_t row, col, n_rows, n_cols
+
+
+cdef inline Rectangle tile_rectangle(const Job *job, const Tile *tile) noexcept nogil:
+    """The part of a patch that a tile shows."""
+    cdef const SampleWindow *window = tile.window
+    cdef Rectangle part = Rectangle(window.row, window.col, job.height, job.width)
+    if window.transpose:
+        part.n_cols = tile.n_rows
+        part.col += job.width - tile.y - tile.n_rows if window.flip_cols else tile.y
+    else:
+        part.n_rows = tile.n_rows
+        part.row += job.height - tile.y - tile.n_rows if window.flip_rows else tile.y
+    return part
+
+
 cdef inline RowCursor start_cursor(
         const Job *job, const Tile *tile, Py_ssize_t array) noexcept nogil:
     """A cursor over the rows of an array as they are stored, up or down; see `transpose_rows`."""
     cdef RowCursor cursor
     cdef const SampleWindow *window = tile.window
-    cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
-    cdef const BandOp *op = &tile.output.ops[array]
-    # The stored row and column, inside the window, of the first pixel that the tile reads.
-    cdef Py_ssize_t y = 0 if window.transpose else tile.y
-    cdef Py_ssize_t x = tile.y if window.transpose else 0
-    if window.flip_rows:
-        y = job.height - 1 - y
-    if window.transpose and window.flip_cols:
-        x = job.width - x - tile.n_rows
-    cursor.op = op
+    cdef Rectangle part = tile_rectangle(job, tile)
+    cdef Box box = box_of(
+        &tile.output.descs[array * job.n_splits + window.split],
+        tile.output.n_arrays * job.n_splits, window.patch, part.row, part.col, part.n_rows,
+        part.n_cols)
+    cursor.op, cursor.desc = &tile.output.ops[array], box.desc
+    cursor.n_rows, cursor.n_cols = box.n_rows, box.n_cols
+    cursor.expansion = NULL  # until `load_rows`
     cursor.top = cursor.left = cursor.bottom = cursor.right = 0  # until `clip_window`
-    cursor.offset = (window.patch * desc.patch_step + (window.row + y) * desc.row_step
-                     + (window.col + x) * desc.col_step)
+    cursor.offset = (
+        box.patch * box.desc.patch_step + box.row * box.desc.row_step
+        + box.col * box.desc.col_step)
+    cursor.step = box.desc.row_step
+    if window.flip_rows and box.n_rows > 0:
+        cursor.offset += (box.n_rows - 1) * cursor.step
+        cursor.step = -cursor.step
     cursor.src = NULL  # until `fetch`, where the array is read
-    if desc.base != NULL:
-        cursor.src = desc.base + cursor.offset
-    cursor.step = -desc.row_step if window.flip_rows else desc.row_step
-    cursor.col_step = desc.col_step
+    if box.desc.base != NULL:
+        cursor.src = box.desc.base + cursor.offset
+    cursor.col_step = box.desc.col_step
     cursor.row = cursor.src
     return cursor
 
@@ -65,6 +86,8 @@ cdef inline char *read_buffer(
 cdef inline bint load_rows(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor,
                            Loaded *loaded, char *scratch) noexcept nogil:
     """Bring the stored rows of an array to where the cursor then points; false after a fault."""
+    if cursor.desc.repetition != NULL:
+        return job.expand(job, tile, array, cursor, scratch)
     if cursor.col_step != cursor.op.item:
         return job.load(job, tile, array, cursor, loaded, scratch)
     return job.fetch == NULL or job.fetch(
@@ -74,6 +97,8 @@ cdef inline bint load_rows(Job *job, const Tile *tile, Py_ssize_t array, RowCurs
 cdef inline void transpose_rows(
         const Job *job, const Tile *tile, RowCursor *cursor, char *scratch) noexcept nogil:
     """Write the stored columns of a tile as rows to scratch, and point the cursor to them."""
+    if cursor.expansion != NULL:  # `expand` has done it
+        return
     cdef Py_ssize_t item = cursor.op.item
     cdef Py_ssize_t step = scratch_step(job, item)
     cdef Py_ssize_t y = 0, n, k
@@ -113,6 +138,9 @@ cdef inline void seek_row(const Job *job, const Tile *tile, RowCursor *cursor, P
                           char *scratch) noexcept nogil:
     """Move the cursor to row y of the tile, reversed if need be; rows come one after another."""
     cdef Py_ssize_t step, k
+    if cursor.expansion != NULL:
+        job.expand_row(job, cursor, y)
+        return
     if tile.window.transpose or not tile.window.flip_cols:
         cursor.row = cursor.src + y * cursor.step
         return
@@ -127,6 +155,6 @@ cdef inline void seek_row(const Job *job, const Tile *tile, RowCursor *cursor, P
 
 cdef inline void prefetch_row(const Job *job, const Tile *tile, const RowCursor *cursor,
                               Py_ssize_t y) noexcept nogil:
-    """Prefetch row y of a tile; `transpose_rows` does it for itself."""
-    if tile.output.kind == PLANAR and not tile.window.transpose:
-        c.cio_prefetch_row(cursor.src + y * cursor.step, job.width * cursor.op.item)
+    """Prefetch stored row y of a tile, if it has one; `transpose_rows` does it for itself."""
+    if tile.output.kind == PLANAR and not tile.window.transpose and y < cursor.n_rows:
+        c.cio_prefetch_row(cursor.src + y * cursor.step, cursor.n_cols * cursor.op.item)

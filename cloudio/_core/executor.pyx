@@ -9,18 +9,19 @@ from libc.string cimport memset
 from cloudio._core cimport _csrc as c
 from cloudio._core.counts cimport sum_tables
 from cloudio._core.files cimport File
-from cloudio._core.job cimport MASK, NO_FAULT, Job, Output
+from cloudio._core.job cimport MASK, NO_FAULT, ArrayDesc, Job, Output
 from cloudio._core.job_files cimport (
     acquire_files, check_files, decay_coldness, max_coldness, release_files)
 from cloudio._core.pages cimport evict_rest, readahead_tiles
 from cloudio._core.plans cimport BasePlan
 from cloudio._core.reads cimport fetch
+from cloudio._core.repeated cimport expand, expand_row
 from cloudio._core.rows cimport process_tiles
 from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
 from cloudio._core.spaced cimport load_spaced
 from cloudio._core.tiling cimport (
-    cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_pick_bytes,
-    tile_read_bytes, tile_scratch_bytes)
+    cut_tiles, n_tiles_per_sample, round_up_to_blocks, round_up_to_lines, tile_expand_bytes,
+    tile_pick_bytes, tile_read_bytes, tile_scratch_bytes)
 
 cdef enum:
     MAX_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
@@ -33,7 +34,7 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     """Begin a job over the patches of a plan."""
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
-    job.load = load_spaced
+    job.load, job.expand, job.expand_row = load_spaced, expand, expand_row
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
 
@@ -74,7 +75,18 @@ cdef object execute(
         log_refusal("reads use fewer than they may")
     if job.fault.code == NO_FAULT:
         return None
-    return (nth_file(plans, job.fault.desc), job.fault.patch, job.fault.offset, job.fault.code)
+    return (
+        nth_file(plans, job.fault.desc), -1 if is_exception(job, job.fault.desc) else
+        job.fault.patch, job.fault.offset, job.fault.code)
+
+
+cdef bint is_exception(const Job *job, Py_ssize_t desc) noexcept:
+    """Whether that is an array of exceptions, whose patches have other numbers."""
+    cdef Py_ssize_t o = 0
+    while desc >= job.outputs[o].n_descs:
+        desc -= job.outputs[o].n_descs
+        o += 1
+    return desc >= job.outputs[o].n_arrays * job.n_splits
 
 
 cdef File nth_file(tuple plans, Py_ssize_t desc):
@@ -83,21 +95,25 @@ cdef File nth_file(tuple plans, Py_ssize_t desc):
 
 cdef int plan_tiles(Job *job, int n_threads) noexcept:
     """Cut the outputs into tiles; decide how they are written, and return by how many threads."""
-    cdef Py_ssize_t n_bytes = 0, read_bytes = 0, pick_bytes = 0, k
+    cdef Py_ssize_t n_bytes = 0, read_bytes = 0, pick_bytes = 0, expand_bytes = 0, k
     cdef Output *output
     for k in range(job.n_outputs):
         output = &job.outputs[k]
         n_bytes += cut_tiles(job, output, tuning.read_bytes if job.fetch else tuning.tile_bytes)
         job.n_sample_tiles += n_tiles_per_sample(output)
-        job.read_offset = max(job.read_offset, tile_scratch_bytes(output))
+        job.read_offset = max(job.read_offset, tile_scratch_bytes(job, output))
         read_bytes = max(read_bytes, tile_read_bytes(output))
         pick_bytes = max(pick_bytes, tile_pick_bytes(output))
+        expand_bytes = max(expand_bytes, tile_expand_bytes(output))
     # In every worker slot, the buffer that files are read to begins at a block.
     job.read_offset = (
         round_up_to_lines(job.read_offset) if job.fetch == NULL
         else round_up_to_blocks(job.read_offset))
     job.n_bytes, job.pick_offset = n_bytes, job.read_offset + read_bytes
-    job.scratch_bytes = job.pick_offset + pick_bytes
+    job.expand_offset = job.pick_offset + pick_bytes
+    job.scratch_bytes = job.expand_offset + expand_bytes
+    if job.fetch != NULL:
+        job.scratch_bytes = round_up_to_blocks(job.scratch_bytes) - c.CIO_BLOCK
     job.store = c.CIO_STREAMED if n_bytes >= tuning.stream_bytes else c.CIO_CACHED
     return <int>max(1, min(
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tiles))
@@ -111,7 +127,8 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     cdef int coldness = max_coldness(job)
     cdef int max_threads = n_threads
     cdef bint is_eighth = c.cio_count(&first.runs) % 8 == 0
-    cdef Py_ssize_t stored = 0, k
+    cdef const ArrayDesc *desc
+    cdef Py_ssize_t stored = 0, n_bytes, k
     if job.fetch != NULL and n_allowed > 1:
         max_threads = <int>max(n_threads, min(tuning.waiting, MAX_SCRATCH // job.scratch_bytes))
     # Of small reads of files that are warm, every eighth reads ahead.
@@ -120,9 +137,11 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
         return max_threads
     job.sparse = coldness == c.CIO_WARM
     for k in range(first.n_arrays):
-        stored += job.height * min(
-            first.descs[k * job.n_splits].row_step,
-            job.width * max(4, first.descs[k * job.n_splits].col_step))
+        desc = &first.descs[k * job.n_splits]
+        n_bytes = job.height * min(desc.row_step, job.width * max(4, desc.col_step))
+        if desc.repetition != NULL:
+            n_bytes //= desc.repetition.rows * desc.repetition.cols
+        stored += n_bytes
     job.n_ahead = 1 + <Py_ssize_t>min(
         <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles,
         <double>(job.n_samples * job.n_sample_tiles))

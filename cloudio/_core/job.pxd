@@ -1,6 +1,6 @@
 # A job: a batch that is proved, and what it is cut into. kernels.pyx makes jobs and answers for
 # every bound; executor.pyx has them done.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from cloudio._core cimport _csrc as c
 
@@ -27,6 +27,23 @@ cdef enum OutputKind:
     MASK
     HISTOGRAM
 
+# An array that is stored coarser than the patch grid: it has the pixels of a window of every patch,
+# and each is repeated. Outside the window every pixel is a stored 0.
+cdef struct Repetition:
+    Py_ssize_t rows, cols  # of a patch that one stored pixel fills
+    Py_ssize_t top, left, height, width  # the window
+    # [patch]: phase of rows * cols + phase of columns, which say where in a stored pixel the window
+    # begins; or -1 - e: the patch is patch e of the exceptions. Or NULL: `place` is that of all.
+    int32_t *places
+    int32_t place
+
+# How pixels of a row or column are made of stored ones.
+cdef struct Axis:
+    Py_ssize_t repeat
+    Py_ssize_t before, n  # pixels outside the window, in front of it; inside
+    Py_ssize_t skip  # pixels of the first stored one that are not needed
+    Py_ssize_t first, n_stored  # stored pixels that are needed
+
 # One array of one split: patches one after another.
 cdef struct ArrayDesc:
     const char *base  # or NULL: it is read
@@ -35,6 +52,7 @@ cdef struct ArrayDesc:
     Py_ssize_t col_step  # bytes; more than a pixel where a row holds other channels too
     c.cio_file *file  # that it lies in, or NULL
     int64_t offset  # of its first pixel in the file
+    const Repetition *repetition  # or NULL
     # Arrays [lead, lead + n_members) lie between each other's pixels: bytes from the first of a
     # pixel's to this one, and of all.
     Py_ssize_t lead, n_members, before, span
@@ -61,7 +79,9 @@ cdef struct SampleWindow:
 # One output of a job: images, labels, masks or records, cut into tiles.
 cdef struct Output:
     OutputKind kind
-    const ArrayDesc *descs  # [array * n_splits + split]
+    # [array * n_splits + split]; where any is repeated, those of exceptions follow in this order.
+    const ArrayDesc *descs
+    Py_ssize_t n_descs
     const BandOp *ops  # [array]
     Py_ssize_t n_arrays
     Py_ssize_t item  # bytes of a pixel written
@@ -80,6 +100,8 @@ cdef struct Output:
     bint together  # PLANAR, but of every array in a tile: they lie between each other's pixels
     bint whole_pixels  # INTERLEAVED, and stored alike: all arrays at once are rows already
     Py_ssize_t pick_bytes  # of scratch, for the rows of one array whose pixels are apart
+    bint repeats  # whether any array is stored coarser
+    Py_ssize_t expand_bytes  # of scratch, for one array whose pixels are repeated
 
 # Rows of one output, the unit of work: of one sample and, if PLANAR and not together, of one array.
 cdef struct Tile:
@@ -89,9 +111,22 @@ cdef struct Tile:
     char *dst
     Py_ssize_t dst_step
 
+# Stored rows whose pixels are repeated, one row of the sample at a time.
+cdef struct Expansion:
+    Axis rows, cols  # of the sample
+    const char *src  # the first stored row, of those that become rows of the sample
+    Py_ssize_t step, col_step  # bytes
+    bint reverses  # stored rows
+    Py_ssize_t current  # stored row that `row` holds; -1: pixels outside the window
+    char *row
+    char *stored  # a stored row, with its pixels side by side and in order
+
 # The rows of one array in a tile. Those of a transposed tile are in scratch.
 cdef struct RowCursor:
     const BandOp *op
+    const ArrayDesc *desc
+    Py_ssize_t n_rows, n_cols  # that are stored
+    Expansion *expansion  # or NULL: each stored row is a row
     int64_t offset  # bytes, from the first pixel of the array to the first that is taken
     const char *src  # the first row
     Py_ssize_t step  # bytes
@@ -129,6 +164,14 @@ ctypedef bint (*Load)(
     Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor, Loaded *loaded,
     char *scratch) noexcept nogil
 
+# Brings the stored rows of a tile to where `expand_row` finds them.
+ctypedef bint (*Expand)(
+    Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor, char *scratch) noexcept nogil
+
+# Points the cursor to row y of a tile, made of a stored row.
+ctypedef void (*ExpandRow)(
+    const Job *job, RowCursor *cursor, Py_ssize_t y) noexcept nogil
+
 cdef struct Job:
     const c.cio_rows *rows
     SampleWindow *windows  # [sample]
@@ -145,8 +188,12 @@ cdef struct Job:
     Py_ssize_t scratch_bytes  # of each worker slot
     Py_ssize_t read_offset  # in the scratch of a slot, where stored rows are read to
     Py_ssize_t pick_offset  # likewise, where pixels that are apart are put together
+    Py_ssize_t expand_offset  # likewise, where pixels are repeated
     Fetch fetch  # NULL: arrays are mapped
-    Load load  # not called by name: inlined, it would cost the loops that do without it registers
+    # Not called by name: inlined, they would cost the loops that do without them registers.
+    Load load
+    Expand expand
+    ExpandRow expand_row
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tiles from readahead to use; 0: no readahead

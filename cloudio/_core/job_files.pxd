@@ -4,8 +4,9 @@ from libc.errno cimport EIO
 from libc.stdint cimport int64_t
 
 from cloudio._core cimport _csrc as c
+from cloudio._core.boxes cimport Box, box_offset
 from cloudio._core.job cimport (
-    MODIFIED, SKIP, TRUNCATED, ArrayDesc, BandOp, Fault, Job, Output, SampleWindow)
+    MODIFIED, SKIP, TRUNCATED, ArrayDesc, BandOp, Fault, Job, Output)
 
 
 # ---- all files that a job reads ------------------------------------------------------------------
@@ -13,9 +14,10 @@ from cloudio._core.job cimport (
 cdef inline bint is_read(const Job *job, const Output *output, Py_ssize_t k) noexcept nogil:
     """Whether array k of an output is read from a file that the array before it is not."""
     cdef const ArrayDesc *desc = &output.descs[k]
-    cdef const BandOp *op = &output.ops[k // job.n_splits]
+    cdef Py_ssize_t array = k // job.n_splits % output.n_arrays
+    cdef const BandOp *op = &output.ops[array]
     return (desc.file != NULL and job.touched[k % job.n_splits] and op.opcode != SKIP
-            and (k < job.n_splits or output.descs[k - job.n_splits].file != desc.file
+            and (array == 0 or output.descs[k - job.n_splits].file != desc.file
                  or (op - 1).opcode == SKIP))
 
 
@@ -33,7 +35,7 @@ cdef inline void check_files(Job *job, bint again) noexcept nogil:
     cdef int code
     for o in range(job.n_outputs):
         output = &job.outputs[o]
-        for k in range(output.n_arrays * job.n_splits):
+        for k in range(output.n_descs):
             if not is_read(job, output, k):
                 continue
             desc = &output.descs[k]
@@ -47,19 +49,19 @@ cdef inline void check_files(Job *job, bint again) noexcept nogil:
                     else job.changed[before + k] if again else status.changed):
                 set_fault(&job.fault, MODIFIED, before + k, -1, 0)
             job.changed[before + k] = status.changed
-        before += output.n_arrays * job.n_splits
+        before += output.n_descs
 
 
 cdef inline Py_ssize_t acquire_files(const Job *job) noexcept nogil:
     """Acquire every file that is read; return -1, or the number of an array of a closed file."""
     cdef Py_ssize_t o, k, before = 0
     for o in range(job.n_outputs):
-        for k in range(job.outputs[o].n_arrays * job.n_splits):
+        for k in range(job.outputs[o].n_descs):
             if is_read(job, &job.outputs[o], k) and not c.cio_file_acquire(
                     job.outputs[o].descs[k].file):
                 release_files(job, before + k)
                 return before + k
-        before += job.outputs[o].n_arrays * job.n_splits
+        before += job.outputs[o].n_descs
     return -1
 
 
@@ -67,10 +69,10 @@ cdef inline void release_files(const Job *job, Py_ssize_t n_descs) noexcept nogi
     """Release the files of the first ``n_descs`` array descriptors."""
     cdef Py_ssize_t o, k
     for o in range(job.n_outputs):
-        for k in range(min(n_descs, job.outputs[o].n_arrays * job.n_splits)):
+        for k in range(min(n_descs, job.outputs[o].n_descs)):
             if is_read(job, &job.outputs[o], k):
                 c.cio_file_release(job.outputs[o].descs[k].file)
-        n_descs -= job.outputs[o].n_arrays * job.n_splits
+        n_descs -= job.outputs[o].n_descs
 
 
 cdef inline int max_coldness(const Job *job) noexcept nogil:
@@ -78,7 +80,7 @@ cdef inline int max_coldness(const Job *job) noexcept nogil:
     cdef Py_ssize_t o, k
     cdef int coldness = -1
     for o in range(job.n_outputs):
-        for k in range(job.outputs[o].n_arrays * job.n_splits):
+        for k in range(job.outputs[o].n_descs):
             if is_read(job, &job.outputs[o], k):
                 coldness = max(coldness, c.cio_file_coldness(job.outputs[o].descs[k].file))
     return coldness
@@ -88,7 +90,7 @@ cdef inline void decay_coldness(const Job *job) noexcept nogil:
     """Lower the residency estimate of every file that is read: every page was in memory."""
     cdef Py_ssize_t o, k
     for o in range(job.n_outputs):
-        for k in range(job.outputs[o].n_arrays * job.n_splits):
+        for k in range(job.outputs[o].n_descs):
             if is_read(job, &job.outputs[o], k):
                 c.cio_file_decay(job.outputs[o].descs[k].file)
 
@@ -115,33 +117,24 @@ cdef inline void set_truncated_fault(Job *job, const ArrayDesc *desc, Py_ssize_t
     set_fault(&job.fault, TRUNCATED, number, max(n_patches - n_cut, 0), n_bytes)
 
 
-cdef inline void set_unreadable_fault(Job *job, const Output *output, Py_ssize_t array,
-                                      const SampleWindow *window) noexcept nogil:
-    """Note why a window cannot be touched: its file is too short now, or cannot be read."""
-    cdef Py_ssize_t k = array * job.n_splits + window.split
-    cdef Py_ssize_t number = desc_number(job, output, array, window.split)
+cdef inline void set_unreadable_fault(
+        Job *job, const Output *output, const Box *box) noexcept nogil:
+    """Note why pixels cannot be touched: their file is too short now, or cannot be read."""
+    cdef Py_ssize_t number = desc_number(job, output, box.desc)
     cdef c.cio_status status
-    if (c.cio_file_status(output.descs[k].file, &status) == 0
-            and status.n_bytes < c.cio_file_n_bytes(output.descs[k].file)):
-        set_truncated_fault(job, &output.descs[k], number, status.n_bytes)
+    if (c.cio_file_status(box.desc.file, &status) == 0
+            and status.n_bytes < c.cio_file_n_bytes(box.desc.file)):
+        set_truncated_fault(job, box.desc, number, status.n_bytes)
     else:
-        set_fault(&job.fault, EIO, number, window.patch,
-                  window_offset(&output.descs[k], window))
+        set_fault(&job.fault, EIO, number, box.patch, box_offset(box))
 
 
 cdef inline Py_ssize_t desc_number(
-        const Job *job, const Output *output, Py_ssize_t array, Py_ssize_t split) noexcept nogil:
+        const Job *job, const Output *output, const ArrayDesc *desc) noexcept nogil:
     """The number of an array in a split, counted through the outputs."""
     cdef const Output *other = &job.outputs[0]
     cdef Py_ssize_t before = 0
     while other != output:
-        before += other.n_arrays * job.n_splits
+        before += other.n_descs
         other += 1
-    return before + array * job.n_splits + split
-
-
-cdef inline int64_t window_offset(
-        const ArrayDesc *desc, const SampleWindow *window) noexcept nogil:
-    """Where the window of a sample begins in its file."""
-    return (desc.offset + <int64_t>window.patch * desc.patch_step + window.row * desc.row_step
-            + window.col * desc.col_step)
+    return before + (desc - output.descs)

@@ -4,16 +4,17 @@ What is done to the arrays is decided once, by plans.pyx. Nothing is written bef
 proved; executor.pyx then does the batch.
 """
 from cpython.buffer cimport PyBuffer_IsContiguous
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
+from cloudio._core.boxes cimport place_of
 from cloudio._core.buffers cimport Buffer, element_type, int64_data, zeros
 from cloudio._core.executor cimport execute, log_refusal, start_job
 from cloudio._core.job cimport (
     COPY, HISTOGRAM, INTERLEAVED, MASK, MAX_OUTPUTS, MODIFIED as FILE_MODIFIED, NO_OUTPUT, PLANAR,
-    TRUNCATED as FILE_TRUNCATED, ArrayDesc, Job, Output, OutputKind, SampleWindow)
+    TRUNCATED as FILE_TRUNCATED, ArrayDesc, Job, Output, OutputKind, Repetition, SampleWindow)
 from cloudio._core.plans cimport BasePlan, Gather, Histogram, Remap, move_size
 from cloudio._core.prefetch cimport (
     PrefetchSource, PrefetchTask, destroy_prefetch, run_prefetch)
@@ -102,10 +103,10 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     if n > MAX_COUNTED // (height * width):
         raise ValueError(f"{n} patches are more than can be counted at once")
     job.n_samples, job.n_outputs = n, 1
-    job.n_descs = plan.n_arrays * plan.n_splits
+    job.n_descs = output.n_descs = plan.n_descs
     output.kind, output.descs, output.ops = HISTOGRAM, plan.descs, plan.ops
     output.n_arrays, output.item = plan.n_arrays, plan.ops[0].item
-    output.spaced = plan.spaced
+    output.spaced, output.repeats = plan.spaced, plan.repetitions != NULL
     output.histogram = &plan.spec
     cdef bint has_records = records is not None
     cdef Buffer record_table = Buffer(records if has_records else counts, True)
@@ -137,14 +138,15 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     cdef tuple jobs = checked_plans(plans)
     cdef BasePlan plan, first
     cdef PrefetchTask *ahead
-    cdef Py_ssize_t max_sources = 0
+    cdef Py_ssize_t max_sources = 0, n_repeated = 0
     cdef size_t n_bytes
     cdef char *memory
     cdef bint queued
     if not 1 <= len(jobs) <= MAX_OUTPUTS:
         raise ValueError(f"{len(jobs)} plans; there must be 1..{MAX_OUTPUTS}")
     for plan in jobs:
-        max_sources += plan.n_arrays * plan.n_splits
+        max_sources += plan.n_descs
+        n_repeated += plan.n_descs if plan.repetitions != NULL else 0
     first = <BasePlan>jobs[0]
     if not (1 <= height <= first.patch_height and 1 <= width <= first.patch_width):
         raise ValueError(f"a window of {height} x {width} does not fit into a patch")
@@ -154,7 +156,8 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     job.n_samples = n_numbers(numbers)
     n_bytes = (
         sizeof(PrefetchTask) + max_sources * sizeof(PrefetchSource)
-        + first.n_splits * (sizeof(Py_ssize_t) + 1) + job.n_samples * sizeof(SampleWindow))
+        + first.n_splits * (sizeof(Py_ssize_t) + 1) + job.n_samples * sizeof(SampleWindow)
+        + n_repeated * job.n_samples * sizeof(int32_t))
     memory = <char *>zeros(n_bytes, 1)
     ahead = <PrefetchTask *>memory
     ahead.task.run, ahead.task.destroy = run_prefetch, destroy_prefetch
@@ -163,7 +166,8 @@ def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):
     ahead.sources = <PrefetchSource *>(ahead + 1)
     ahead.n_split_sources = <Py_ssize_t *>(ahead.sources + max_sources)
     ahead.windows = job.windows = <SampleWindow *>(ahead.n_split_sources + first.n_splits)
-    job.touched = <char *>(job.windows + job.n_samples)
+    ahead.places = <int32_t *>(job.windows + job.n_samples)
+    job.touched = <char *>(ahead.places + n_repeated * job.n_samples)
     try:
         set_windows(&job, first, numbers, Buffer(origin, False))
         for plan in jobs:
@@ -185,10 +189,11 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
     cdef Py_ssize_t k
     cdef ArrayDesc *desc
     cdef PrefetchSource *source
-    for k in range(plan.n_arrays * plan.n_splits):
+    cdef Py_ssize_t n = plan.n_arrays * plan.n_splits
+    for k in range(plan.n_descs):
         desc = &plan.descs[k]
         if (desc.file == NULL or not touched[k % plan.n_splits]
-                or desc.lead != k // plan.n_splits):
+                or desc.lead != k % n // plan.n_splits):
             continue
         if not c.cio_file_acquire(desc.file):
             raise plan.files[k].closed_error()
@@ -198,7 +203,21 @@ cdef int add_sources(PrefetchTask *ahead, BasePlan plan, const char *touched) ex
         source.number = ahead.n_split_sources[source.split]
         ahead.n_split_sources[source.split] += 1
         ahead.n_sources += 1
+        if plan.repetitions != NULL and plan.descs[k % n].repetition != NULL:
+            add_places(ahead, source, plan.descs[k % n].repetition)
+            source.exceptions = k >= n
     return 0
+
+
+cdef void add_places(
+        PrefetchTask *ahead, PrefetchSource *source, const Repetition *repetition) noexcept:
+    """Copy where each window of a source lies: the task may outlive the plan."""
+    cdef Py_ssize_t i
+    source.repetition, source.places = repetition[0], ahead.places
+    ahead.places += ahead.n_windows
+    for i in range(ahead.n_windows):
+        if ahead.windows[i].split == source.split:
+            source.places[i] = place_of(repetition, ahead.windows[i].patch)
 
 
 cdef object prove_and_execute(
@@ -299,11 +318,12 @@ cdef int bind_output(Job *job, BasePlan plan, Buffer out) except -1:
     output.move = move_size(view.itemsize)
     output.data = <char *>view.buf
     output.uniform, output.spaced = plan.uniform, plan.spaced
+    output.n_descs, output.repeats = plan.n_descs, plan.repetitions != NULL
     output.whole_pixels = (
         kind == INTERLEAVED and plan.spaced and (plan.uniform or plan.ops[0].opcode == COPY)
         and holds_whole_pixels(plan.descs, plan.ops, plan.n_arrays, plan.n_splits))
     job.n_outputs += 1
-    job.n_descs += plan.n_arrays * plan.n_splits
+    job.n_descs += plan.n_descs
     if isinstance(plan, Gather):
         check_image(plan, out, output)
     elif isinstance(plan, Remap):

@@ -3,9 +3,9 @@
 from libc.stdint cimport int64_t
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.job cimport (
-    MASK, SKIP, ArrayDesc, Job, Output, SampleWindow, Tile)
-from cloudio._core.job_files cimport set_unreadable_fault, window_offset
+from cloudio._core.boxes cimport Box, box_offset, sample_box
+from cloudio._core.job cimport MASK, SKIP, Job, Output, SampleWindow, Tile
+from cloudio._core.job_files cimport set_unreadable_fault
 from cloudio._core.tiling cimport is_by_array, n_tiles_per_sample, read_step, row_extent
 
 # What is done to a range of pages; returns whether any page was concerned, or an errno.
@@ -14,16 +14,20 @@ ctypedef int (*PageAction)(c.cio_file *file, int64_t offset, int64_t n_bytes) no
 
 # ---- pages of one window -------------------------------------------------------------------------
 
-cdef inline int for_page_runs(const ArrayDesc *desc, Py_ssize_t height, Py_ssize_t row_bytes,
-                              int64_t offset, PageAction action) noexcept nogil:
-    """Do something to exactly the pages of a window, one run of neighboring pages at a time."""
-    cdef c.cio_file *file = desc.file
-    cdef Py_ssize_t y = 0, n, row_step = desc.row_step
+cdef inline int for_page_runs(const Box *box, PageAction action) noexcept nogil:
+    """Do something to exactly the pages of a box, one run of neighboring pages at a time."""
+    cdef c.cio_file *file = box.desc.file
+    cdef Py_ssize_t y = 0, n, row_step = box.desc.row_step, height = box.n_rows
+    cdef Py_ssize_t row_bytes = row_extent(box.desc, box.n_cols)
+    # Those of a group of arrays are the same.
+    cdef int64_t offset = box_offset(box) - box.desc.before
     cdef int64_t page = c.cio_page_bytes()
     cdef int answer = 0
+    if file == NULL or height == 0:
+        return 0
     # What `fetch` reads at once it reads with the pages between the rows.
     if row_step - row_bytes < page or (
-            desc.base == NULL and read_step(row_step, row_bytes) == row_step):
+            box.desc.base == NULL and read_step(row_step, row_bytes) == row_step):
         return action(file, offset, (height - 1) * row_step + row_bytes)
     while y < height:
         # Rows whose pages are the same or follow each other.
@@ -39,12 +43,8 @@ cdef inline int for_page_runs(const ArrayDesc *desc, Py_ssize_t height, Py_ssize
 
 cdef inline int for_window_pages(const Job *job, const Output *output, Py_ssize_t array,
                                  const SampleWindow *window, PageAction action) noexcept nogil:
-    cdef const ArrayDesc *desc = &output.descs[array * job.n_splits + window.split]
-    # Those of a group of arrays are the same.
-    if desc.file == NULL:
-        return 0
-    return for_page_runs(desc, job.height, row_extent(desc, job.width),
-                         window_offset(desc, window) - desc.before, action)
+    cdef Box box = sample_box(output, job.n_splits, array, window, job.height, job.width)
+    return for_page_runs(&box, action)
 
 
 cdef inline bint is_lead(const Job *job, const Output *output, Py_ssize_t array,
@@ -149,14 +149,14 @@ cdef inline bint populate_tile(Job *job, const Tile *tile) noexcept nogil:
     The estimate is read again: `prefetch` may be loading pages that this job has not missed yet.
     """
     cdef const Output *output = tile.output
-    cdef const ArrayDesc *desc
+    cdef Box box
     cdef Py_ssize_t k
     for k in range(tile.array, tile.array + (1 if is_by_array(output) else output.n_arrays)):
-        desc = &output.descs[k * job.n_splits + tile.window.split]
-        if (desc.base != NULL and desc.file != NULL
+        box = sample_box(output, job.n_splits, k, tile.window, job.height, job.width)
+        if (box.desc.base != NULL and box.desc.file != NULL
                 and output.ops[k].opcode != SKIP
-                and c.cio_file_coldness(desc.file) > c.CIO_LUKEWARM
-                and for_window_pages(job, output, k, tile.window, populate_pages) != 0):
-            set_unreadable_fault(job, output, k, tile.window)
+                and c.cio_file_coldness(box.desc.file) > c.CIO_LUKEWARM
+                and for_page_runs(&box, populate_pages) != 0):
+            set_unreadable_fault(job, output, &box)
             return False
     return True

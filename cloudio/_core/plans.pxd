@@ -3,14 +3,24 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.files cimport File
-from cloudio._core.job cimport ArrayDesc, BandOp, OutputKind
+from cloudio._core.job cimport ArrayDesc, BandOp, OutputKind, Repetition
+from cloudio._core.shapes cimport Shape
+
+
+cdef class Repeated:
+    cdef object array, places, exceptions
+    cdef File exceptions_file
+    cdef Py_ssize_t height, width  # of a patch
+    cdef Repetition repetition
 
 
 cdef class BasePlan:
     cdef readonly Py_ssize_t n_patches, n_arrays, n_splits, patch_height, patch_width
     cdef readonly tuple files
     cdef readonly bint reads  # whether files are read, not mapped
-    cdef ArrayDesc *descs  # [array * n_splits + split]
+    cdef ArrayDesc *descs  # [array * n_splits + split], and those of exceptions, as in an Output
+    cdef Py_ssize_t n_descs
+    cdef Repetition *repetitions  # [array * n_splits + split], or NULL: nothing is repeated
     cdef BandOp *ops  # [array]
     cdef Py_ssize_t *starts  # [split]: number of its first patch; [n_splits] = n_patches
     cdef OutputKind kind  # of the output; NO_OUTPUT until everything is proved
@@ -20,6 +30,10 @@ cdef class BasePlan:
     cdef tuple buffers  # that are read
 
     cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, File file, list buffers) except -1
+    cdef Shape bind(
+        self, ArrayDesc *desc, array, File file, Py_ssize_t a, list buffers) except *
+    cdef int add_repetition(self, Py_ssize_t a, Py_ssize_t s, Repeated repeated,
+                            const Shape *stored, list buffers) except -1
     cdef int add_patches(self, Py_ssize_t a, Py_ssize_t s, Py_ssize_t n) except -1
     cdef int set_window(self, BandOp *op, window) except -1
 

@@ -2,6 +2,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+class Repeated:
+    def __init__(
+        self,
+        array: Any,
+        *,
+        repeat: tuple[int, int],
+        patch: tuple[int, int],
+        window: tuple[int, int, int, int],
+        places: Any,
+        exceptions: Any = None,
+        exceptions_file: Any = None,
+    ) -> None: ...
+
 class BasePlan:
     n_patches: int
     n_arrays: int

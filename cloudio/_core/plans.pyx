@@ -7,81 +7,54 @@ cimport cython
 from cpython.buffer cimport PyBuffer_IsContiguous
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY, NAN, copysign
-from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport free
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.buffers cimport Buffer, element_type, zeros
+from cloudio._core.buffers cimport Buffer, zeros
 from cloudio._core.files cimport File
 from cloudio._core.job cimport (
     CHECK, COPY, COUNT, HISTOGRAM, INTERLEAVED, LOOK_UP, MASK, PLANAR, SCALE, SKIP, ArrayDesc,
-    BandOp)
+    BandOp, Repetition)
+from cloudio._core.places cimport is_inside, keep_places
+from cloudio._core.shapes cimport Shape, buffer_shape, file_shape
 from cloudio._core.spaced cimport find_groups
+from cloudio._core.tables cimport copy_table, representable
 
 # What a Gather scales to: CIO_TO_F32..
 cdef tuple FLOATS = ("float32", "float16", "bfloat16")
 
-# Formats of arrays in files, and their bytes, by element type: CIO_U8..
-cdef str FORMATS = "BbhHf"
-cdef Py_ssize_t[5] ITEMS = [1, 1, 2, 2, 4]
+cdef enum:
+    MAX_REPEAT = 1 << 15  # phases of rows and columns are one number
+    MAX_SIDE = 1 << 30  # of a patch
 
 
-# An array (patch, row, column).
-cdef struct Shape:
-    int type
-    Py_ssize_t item, n_patches, n_rows, n_cols
-    Py_ssize_t patch_step, row_step, col_step  # bytes
-    int64_t start  # in its file
+@cython.final
+cdef class Repeated:
+    """An array that is stored coarser than the patch grid: each stored pixel is repeated.
 
+    ``array``, a buffer or in a file, has the pixels of ``window``, (row, column, height, width), of
+    every ``patch`` (height, width); outside it pixels are 0.  Pixel (y, x) of the window is the
+    stored one at ((y + phase of rows) // rows, (x + phase of columns) // columns), ``repeat`` being
+    (rows, columns).  ``places``, one number or int32 (patch,): phase of rows * columns + phase of
+    columns; or -1 - e, for patch e of ``exceptions``, an array of whole patches like ``array``.
+    """
 
-cdef Shape buffer_shape(Buffer buffer, Py_ssize_t a) except *:
-    """The shape of a buffer, after the proof that every pixel may be read."""
-    cdef Py_buffer *view = &buffer.view
-    cdef int type = element_type(buffer)
-    cdef Py_ssize_t patch_step = 0, row_step, col_step = view.itemsize
-    if view.ndim != 3 or view.shape[1] < 1 or view.shape[2] < 1:
-        raise ValueError(f"arrays[{a}] is {buffer.described()}; it must be (patch, row, column)")
-    if not buffer.aligned():
-        raise ValueError(f"arrays[{a}] is not aligned to its type; pass a copy of it")
-    buffer.extent()
-    row_step = view.shape[2] * view.itemsize
-    if view.len > 0:  # the stride of an axis of one element may be any number
-        col_step = buffer.strides[2] if view.shape[2] > 1 else view.itemsize
-        row_step = buffer.strides[1] if view.shape[1] > 1 else view.shape[2] * col_step
-        patch_step = buffer.strides[0] if view.shape[0] > 1 else 0
-    return Shape(type, view.itemsize, view.shape[0], view.shape[1], view.shape[2],
-                 patch_step, row_step, col_step, 0)
-
-
-cdef Shape file_shape(File file, array) except *:
-    """The shape of an array in a file, (format, start, shape, strides), after the same proof."""
-    cdef Shape shape
-    cdef int64_t rest, n_bytes, extent
-    cdef str format
-    n_bytes = -1 if file.handle == NULL else c.cio_file_n_bytes(file.handle)
-    format, shape.start, (shape.n_patches, shape.n_rows, shape.n_cols), steps = array
-    shape.patch_step, shape.row_step, shape.col_step = steps
-    shape.type = FORMATS.find(format) if format is not None and len(format) == 1 else -1
-    if shape.type < 0:
-        raise ValueError(f"an array has format {format!r}; it must be one of {FORMATS}")
-    shape.item = ITEMS[shape.type]
-    # Nothing can overflow once each step holds what is inside it, and the file all of it.
-    if (shape.n_patches < 0 or shape.n_rows < 1 or shape.n_cols < 1
-            or shape.col_step < shape.item
-            or shape.n_cols > shape.row_step // shape.col_step
-            or shape.n_rows > shape.patch_step // shape.row_step
-            or (shape.start | shape.col_step | shape.row_step | shape.patch_step)
-            % shape.item != 0):
-        raise ValueError(f"an array is {array}; its pixels and rows must not overlap")
-    # Of one patch, from its first pixel to the end of its last.
-    extent = ((shape.n_rows - 1) * shape.row_step + (shape.n_cols - 1) * shape.col_step
-              + shape.item)
-    rest = n_bytes - max(shape.start, 0)
-    if shape.start < 0 or rest < 0 or (shape.n_patches > 0 and (
-            rest < extent or shape.n_patches - 1 > (rest - extent) // shape.patch_step)):
-        raise ValueError(f"an array is {array}; {file.path} holds {n_bytes} bytes")
-    return shape
+    def __cinit__(self, array, *, repeat, patch, window, places, exceptions=None,
+                  File exceptions_file=None):
+        cdef Repetition *repetition = &self.repetition
+        cdef tuple rectangle = tuple(window)
+        self.array, self.places = array, places
+        self.exceptions, self.exceptions_file = exceptions, exceptions_file
+        repetition.rows, repetition.cols = repeat
+        self.height, self.width = patch
+        if not (1 <= repetition.rows <= MAX_REPEAT and 1 <= repetition.cols <= MAX_REPEAT):
+            raise ValueError(f"repeat {repeat}; both numbers must be 1..{MAX_REPEAT}")
+        if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE and is_inside(
+                rectangle, self.height, self.width)):
+            raise ValueError(f"window {window} leaves the patch {patch}")
+        repetition.top, repetition.left, repetition.height, repetition.width = rectangle
 
 
 # The collector must not clear what a plan keeps: jobs of other threads may read it.
@@ -89,9 +62,9 @@ cdef Shape file_shape(File file, array) except *:
 cdef class BasePlan:
     """Arrays over the same patches, each in one or more splits: what all plans share.
 
-    ``arrays[a][s]`` is array ``a`` of split ``s``.  Where ``files[a][s]`` is None, it is a buffer
-    (patch, row, column) of any strides; else it is (format, start, shape, strides) of such an array
-    in that `File`, all in bytes.  Buffers and files are kept alive.
+    ``arrays[a][s]`` is array ``a`` of split ``s``, or a `Repeated` of it.  Where ``files[a][s]``
+    is None, it is a buffer (patch, row, column) of any strides; else it is (format, start, shape,
+    strides) of such an array in that `File`, all in bytes.  Buffers and files are kept alive.
 
     Sequences are read once.  A subclass sets ``kind`` last: what has no kind cannot be run.
     """
@@ -108,7 +81,12 @@ cdef class BasePlan:
             raise ValueError("there are no arrays")
         if len(file_rows) != self.n_arrays:
             raise ValueError(f"{self.n_arrays} arrays, {len(file_rows)} rows of files")
-        self.descs = <ArrayDesc *>zeros(self.n_arrays * self.n_splits, sizeof(ArrayDesc))
+        cdef Py_ssize_t n = self.n_arrays * self.n_splits
+        cdef bint repeats = any([isinstance(array, Repeated) for row in rows for array in row])
+        self.n_descs = 2 * n if repeats else n
+        self.descs = <ArrayDesc *>zeros(self.n_descs, sizeof(ArrayDesc))
+        if repeats:
+            self.repetitions = <Repetition *>zeros(n, sizeof(Repetition))
         self.ops = <BandOp *>zeros(self.n_arrays, sizeof(BandOp))
         self.starts = <Py_ssize_t *>zeros(self.n_splits + 1, sizeof(Py_ssize_t))
         for k, row in enumerate(rows + file_rows):
@@ -120,9 +98,17 @@ cdef class BasePlan:
             for s in range(self.n_splits):
                 self.add_array(a, s, rows[a][s], self.files[a * self.n_splits + s], buffers)
         self.buffers = tuple(buffers)
+        if repeats:
+            self.files += tuple([
+                (<Repeated>array).exceptions_file if isinstance(array, Repeated) else None
+                for row in rows for array in row])
         self.spaced = find_groups(self.descs, self.ops, self.n_arrays, self.n_splits)
 
     def __dealloc__(self):
+        cdef Py_ssize_t k
+        for k in range(self.n_arrays * self.n_splits if self.repetitions != NULL else 0):
+            free(self.repetitions[k].places)
+        free(self.repetitions)
         free(self.descs)
         free(self.ops)
         free(self.starts)
@@ -130,6 +116,35 @@ cdef class BasePlan:
     cdef int add_array(self, Py_ssize_t a, Py_ssize_t s, array, File file, list buffers) except -1:
         """Add one array, after the proof that every pixel of it may be read."""
         cdef ArrayDesc *desc = &self.descs[a * self.n_splits + s]
+        cdef bint first = a == 0 and s == 0
+        cdef Repeated repeated = <Repeated>array if isinstance(array, Repeated) else None
+        cdef Shape shape = self.bind(
+            desc, array if repeated is None else repeated.array, file, a, buffers)
+        cdef Py_ssize_t height = shape.n_rows, width = shape.n_cols
+        if repeated is not None:
+            height, width = repeated.height, repeated.width
+        if first:
+            self.reads = desc.base == NULL
+            self.patch_height, self.patch_width = height, width
+        if (desc.base == NULL) != self.reads:
+            raise ValueError("some arrays are mapped and others are not")
+        if height != self.patch_height or width != self.patch_width:
+            raise ValueError(
+                f"arrays[{a}] has patches of {height} x {width}; it must have "
+                f"{self.patch_height} x {self.patch_width}, as arrays[0] has")
+        self.add_patches(a, s, shape.n_patches)
+        if s == 0:
+            self.ops[a].type, self.ops[a].item = shape.type, shape.item
+            self.ops[a].move = move_size(shape.item)
+        elif shape.type != self.ops[a].type:
+            raise ValueError(f"array {a} changes its type in split {s}")
+        if repeated is not None:
+            self.add_repetition(a, s, repeated, &shape, buffers)
+        return 0
+
+    cdef Shape bind(
+            self, ArrayDesc *desc, array, File file, Py_ssize_t a, list buffers) except *:
+        """Set where an array lies, and return its shape."""
         cdef Shape shape
         cdef Buffer buffer
         if file is None:
@@ -143,24 +158,31 @@ cdef class BasePlan:
             desc.base, desc.offset = c.cio_file_base(desc.file), shape.start
             if desc.base != NULL:
                 desc.base += desc.offset
-            if a == 0 and s == 0:
-                self.reads = desc.base == NULL
-        if (desc.base == NULL) != self.reads:
-            raise ValueError("some arrays are mapped and others are not")
-        if a == 0 and s == 0:
-            self.patch_height, self.patch_width = shape.n_rows, shape.n_cols
-        if shape.n_rows != self.patch_height or shape.n_cols != self.patch_width:
-            raise ValueError(
-                f"arrays[{a}] has patches of {shape.n_rows} x {shape.n_cols}; it must have "
-                f"{self.patch_height} x {self.patch_width}, as arrays[0] has")
-        self.add_patches(a, s, shape.n_patches)
-        if s == 0:
-            self.ops[a].type, self.ops[a].item = shape.type, shape.item
-            self.ops[a].move = move_size(shape.item)
-        elif shape.type != self.ops[a].type:
-            raise ValueError(f"array {a} changes its type in split {s}")
         desc.patch_step, desc.row_step = shape.patch_step, shape.row_step
         desc.col_step = shape.col_step
+        return shape
+
+    cdef int add_repetition(self, Py_ssize_t a, Py_ssize_t s, Repeated repeated,
+                            const Shape *stored, list buffers) except -1:
+        """Add how an array is repeated, and its exceptions, after the proof that they can be."""
+        cdef Py_ssize_t n = self.n_arrays * self.n_splits, k = a * self.n_splits + s
+        cdef Repetition *repetition = &self.repetitions[k]
+        cdef ArrayDesc *whole = &self.descs[n + k]
+        cdef Shape shape
+        cdef Py_ssize_t n_exceptions = 0
+        repetition[0] = repeated.repetition
+        self.descs[k].repetition = repetition
+        if repeated.exceptions is not None:
+            shape = self.bind(whole, repeated.exceptions, repeated.exceptions_file, a, buffers)
+            if (shape.type != stored.type or shape.n_rows != repeated.height
+                    or shape.n_cols != repeated.width or shape.col_step != shape.item
+                    or (whole.base == NULL) != self.reads):
+                raise ValueError(
+                    f"the exceptions of array {a} must be whole patches, {repeated.height} x "
+                    f"{repeated.width}, stored and read as the array is")
+            n_exceptions = shape.n_patches
+            whole.lead, whole.n_members, whole.span = a, 1, shape.item
+        keep_places(repetition, repeated.places, stored, n_exceptions, a)
         return 0
 
     cdef int add_patches(self, Py_ssize_t a, Py_ssize_t s, Py_ssize_t n) except -1:
@@ -179,10 +201,9 @@ cdef class BasePlan:
     cdef int set_window(self, BandOp *op, window) except -1:
         """Set the stored (row, column, height, width) that an op is done in."""
         cdef Py_ssize_t row, col, height, width
-        row, col, height, width = window
-        if (row < 0 or col < 0 or height < 0 or width < 0 or row > self.patch_height - height
-                or col > self.patch_width - width):
+        if not is_inside(window, self.patch_height, self.patch_width):
             raise ValueError(f"window {window} leaves the patch")
+        row, col, height, width = window
         op.top, op.left, op.bottom, op.right = row, col, row + height, col + width
         return 0
 
@@ -374,27 +395,3 @@ cdef class Histogram(BasePlan):
     def __dealloc__(self):
         free(self.class_lut)
         free(self.buckets)
-
-
-cdef double representable(double number, int type) except *:
-    """The number itself; NaN, which nothing equals, where no pixel of that type can hold it."""
-    cdef double[4] minimum = [0, -128, -32768, 0]
-    cdef double[4] maximum = [255, 127, 32767, 65535]
-    if type == c.CIO_F32:
-        return number
-    if not 0 <= type < 4:
-        raise ValueError(f"numbers of element type {type} cannot be counted")
-    return number if minimum[type] <= number <= maximum[type] and number == <int>number else NAN
-
-
-cdef void *copy_table(source, const char *formats, Py_ssize_t item, Py_ssize_t n) except NULL:
-    """Return a copy of a table, so that no other thread can change it; the caller frees it."""
-    cdef Buffer table = Buffer(source, False)
-    cdef void *copy
-    if (table.view.ndim != 1 or table.view.shape[0] != n or not table.holds(formats, item)
-            or not PyBuffer_IsContiguous(&table.view, b"C")):
-        raise ValueError(
-            f"a table is {table.described()}; it must be {n} contiguous entries of {item} bytes")
-    copy = zeros(n, item)
-    memcpy(copy, table.view.buf, n * item)
-    return copy

@@ -1,11 +1,11 @@
 # Background tasks that read windows ahead, for batches to come. They need no GIL.
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.job cimport ArrayDesc, SampleWindow
-from cloudio._core.job_files cimport window_offset
+from cloudio._core.boxes cimport Box, repeated_box
+from cloudio._core.job cimport ArrayDesc, Repetition, SampleWindow
 from cloudio._core.pages cimport for_page_runs
-from cloudio._core.tiling cimport row_extent
 
 
 # One array of one split; the task has acquired its file.
@@ -13,6 +13,10 @@ cdef struct PrefetchSource:
     ArrayDesc desc
     Py_ssize_t split
     Py_ssize_t number  # among the sources of its split
+    # [window]: where each is, of an array that is repeated and of its exceptions. Else NULL.
+    int32_t *places
+    bint exceptions
+    Repetition repetition
 
 
 cdef struct PrefetchTask:
@@ -21,6 +25,7 @@ cdef struct PrefetchTask:
     PrefetchSource *sources
     Py_ssize_t *n_split_sources  # [split]: some arrays may lie in memory, not in a file
     SampleWindow *windows
+    int32_t *places  # room for those of sources to come
 
 
 cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
@@ -30,6 +35,7 @@ cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
     cdef const SampleWindow *window
     cdef Py_ssize_t i, k
     cdef bint sparse = True, any_open
+    cdef Box box
     for k in range(ahead.n_sources):
         sparse = sparse and c.cio_file_coldness(ahead.sources[k].desc.file) == c.CIO_WARM
     i, any_open = 0, ahead.n_sources > 0
@@ -44,14 +50,31 @@ cdef inline void run_prefetch(c.cio_background_task *task) noexcept nogil:
             if source.split != window.split or (sparse and (
                     source.number != window.patch % ahead.n_split_sources[source.split])):
                 continue
-            if for_page_runs(
-                    &source.desc, ahead.height, row_extent(&source.desc, ahead.width),
-                    window_offset(&source.desc, window) - source.desc.before,
-                    c.cio_file_readahead) and sparse:
+            box = source_box(ahead, source, i)
+            if for_page_runs(&box, c.cio_file_readahead) and sparse:
                 # The arrays that were skipped may be absent too.
                 sparse, i = False, -1
                 break
         i += 1
+
+
+cdef inline Box source_box(
+        const PrefetchTask *ahead, const PrefetchSource *source, Py_ssize_t i) noexcept nogil:
+    """The stored pixels of window i: none, if another source has them."""
+    cdef const SampleWindow *window = &ahead.windows[i]
+    cdef Box box = Box(
+        &source.desc, window.patch, window.row, window.col, ahead.height, ahead.width)
+    if source.places == NULL:
+        return box
+    if (source.places[i] < 0) != source.exceptions:
+        box.n_rows = 0
+    elif source.exceptions:
+        box.patch = -1 - <Py_ssize_t>source.places[i]
+    else:
+        box = repeated_box(
+            &source.desc, &source.repetition, source.places[i], box.patch, box.row, box.col,
+            box.n_rows, box.n_cols)
+    return box
 
 
 cdef inline void destroy_prefetch(c.cio_background_task *task) noexcept nogil:

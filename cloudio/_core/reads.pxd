@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.job cimport TRUNCATED, ArrayDesc, Job, RowCursor, SampleWindow, Tile
+from cloudio._core.job cimport TRUNCATED, ArrayDesc, Job, RowCursor, Tile
 from cloudio._core.job_files cimport desc_number, set_fault
 from cloudio._core.tiling cimport read_step, round_up_to_blocks, row_extent
 
@@ -10,16 +10,15 @@ from cloudio._core.tiling cimport read_step, round_up_to_blocks, row_extent
 cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *cursor,
                        char *buffer) noexcept nogil:
     """Read the stored rows of a tile, and point the cursor to them; false after a fault."""
-    cdef const SampleWindow *window = tile.window
-    cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
-    cdef Py_ssize_t n_rows = job.width if window.transpose else tile.n_rows
-    cdef Py_ssize_t row_bytes = row_extent(
-        desc, tile.n_rows if window.transpose else job.width)
+    cdef const ArrayDesc *desc = cursor.desc
+    cdef bint flip_rows = tile.window.flip_rows
+    cdef Py_ssize_t n_rows = cursor.n_rows
+    cdef Py_ssize_t row_bytes = row_extent(desc, cursor.n_cols)
     cdef Py_ssize_t step = read_step(desc.row_step, row_bytes)
     cdef Py_ssize_t y, n = n_rows, lead = 0
     # The cursor is at the row that is taken first, which may be the last one stored.
     cdef int64_t offset = desc.offset + cursor.offset - desc.before
-    if window.flip_rows:
+    if flip_rows:
         offset -= (n_rows - 1) * desc.row_step
     if step == desc.row_step:
         row_bytes += (n_rows - 1) * step
@@ -35,20 +34,19 @@ cdef inline bint fetch(Job *job, const Tile *tile, Py_ssize_t array, RowCursor *
             else:
                 lead = 0
     for y in range(n):
-        if not read_range(job, tile, array, buffer + y * step, offset + y * desc.row_step,
+        if not read_range(job, tile, desc, buffer + y * step, offset + y * desc.row_step,
                           row_bytes):
             return False
-    cursor.src = buffer + lead + desc.before + ((n_rows - 1) * step if window.flip_rows else 0)
-    cursor.step = -step if window.flip_rows else step
+    cursor.src = buffer + lead + desc.before + ((n_rows - 1) * step if flip_rows else 0)
+    cursor.step = -step if flip_rows else step
     cursor.row = cursor.src
     return True
 
 
-cdef inline bint read_range(Job *job, const Tile *tile, Py_ssize_t array, char *dst,
+cdef inline bint read_range(Job *job, const Tile *tile, const ArrayDesc *desc, char *dst,
                             int64_t offset, int64_t n_bytes) noexcept nogil:
     """Read bytes of a file. A thread that has to wait for them adds a worker first."""
-    cdef Py_ssize_t split = tile.window.split
-    cdef c.cio_file *file = tile.output.descs[array * job.n_splits + split].file
+    cdef c.cio_file *file = desc.file
     cdef int64_t n = c.cio_file_read_nowait(file, dst, offset, n_bytes), more
     cdef bint is_resident = n == n_bytes
     if n < 0:
@@ -62,7 +60,7 @@ cdef inline bint read_range(Job *job, const Tile *tile, Py_ssize_t array, char *
         more = c.cio_file_read(file, dst + n, offset + n, n_bytes - n)
         if more < n_bytes - n:
             set_fault(&job.fault, TRUNCATED if more >= 0 else <int>-more,
-                      desc_number(job, tile.output, array, split), tile.window.patch,
+                      desc_number(job, tile.output, desc), tile.window.patch,
                       offset + n + max(more, 0))
             return False
     return True

@@ -60,7 +60,10 @@ cdef inline void write_planar(
         Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
         const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil:
     cdef Py_ssize_t y, ahead
-    if job.fetch != NULL and not job.fetch(
+    if cursor.desc.repetition != NULL:
+        if not job.expand(job, tile, tile.array, cursor, scratch):
+            return
+    elif job.fetch != NULL and not job.fetch(
             job, tile, tile.array, cursor, scratch + job.read_offset):
         return
     if tile.window.transpose:
@@ -136,7 +139,8 @@ cdef inline void write_interleaved(
         while x < job.width:
             width = min(output.block, job.width - x)
             for a in range(n):
-                if not tile.window.transpose and y + 1 < tile.n_rows:
+                if (cursors[a].expansion == NULL and not tile.window.transpose
+                        and y + 1 < tile.n_rows):
                     c.cio_prefetch_row(
                         cursors[a].src + (y + 1) * cursors[a].step + x * cursors[a].op.item,
                         width * cursors[a].op.item)
@@ -200,7 +204,8 @@ cdef inline void write_mask(Job *job, const Tile *tile, char *scratch) noexcept 
         if tile.window.transpose:
             transpose_rows(job, tile, &cursor, scratch)
         for y in range(tile.n_rows):
-            if not tile.window.transpose and y + job.rows_ahead < tile.n_rows:
+            if (cursor.expansion == NULL and not tile.window.transpose
+                    and y + job.rows_ahead < tile.n_rows):
                 c.cio_prefetch_row(
                     cursor.src + (y + job.rows_ahead) * cursor.step, job.width * cursor.op.item)
             seek_row(job, tile, &cursor, y, scratch)

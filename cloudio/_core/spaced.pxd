@@ -25,7 +25,8 @@ cdef inline bint find_groups(
         lead = 0
         while lead < n_arrays:
             desc = &descs[lead * n_splits + s]
-            any_spaced = any_spaced or desc.col_step != ops[lead].item
+            any_spaced = any_spaced or (
+                desc.repetition == NULL and desc.col_step != ops[lead].item)
             low = high = address(desc)
             a = lead + 1
             while a < n_arrays and share_rows(desc, &descs[a * n_splits + s]):
@@ -46,7 +47,8 @@ cdef inline intptr_t address(const ArrayDesc *desc) noexcept:
 
 
 cdef inline bint share_rows(const ArrayDesc *one, const ArrayDesc *other) noexcept:
-    return (one.file == other.file and one.patch_step == other.patch_step
+    return (one.repetition == NULL and other.repetition == NULL
+            and one.file == other.file and one.patch_step == other.patch_step
             and one.row_step == other.row_step and one.col_step == other.col_step
             and one.col_step > 0)
 

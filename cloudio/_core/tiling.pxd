@@ -1,7 +1,7 @@
 # How an output is cut into tiles, and how much scratch a tile needs.
 from cloudio._core cimport _csrc as c
 from cloudio._core.job cimport (
-    HISTOGRAM, INTERLEAVED, LINE, MASK, PLANAR, ArrayDesc, Job, Output, RowCursor)
+    HISTOGRAM, INTERLEAVED, LINE, MASK, PLANAR, ArrayDesc, Expansion, Job, Output, RowCursor)
 
 cdef enum:
     # Rows that are transposed together: a micro-tile has up to 16. As many are prefetched.
@@ -74,8 +74,18 @@ cdef inline Py_ssize_t cut_tiles(
         if job.any_transpose:
             output.pick_bytes = max(
                 output.pick_bytes, job.width * picked_step(output.tile_rows, 4))
+    output.expand_bytes = 0
+    if output.repeats:
+        # A row, a stored row and, of a transposed tile, all stored columns.
+        output.expand_bytes = expansion_bytes() + picked_step(job.width, 4) * (
+            2 + (output.tile_rows if job.any_transpose else 0))
     return job.n_samples * job.height * job.width * output.item * (
         output.n_arrays if output.kind != MASK else 1)
+
+
+cdef inline Py_ssize_t expansion_bytes() noexcept nogil:
+    """Bytes of scratch for what is known of an array whose pixels are repeated."""
+    return round_up_to_lines(sizeof(Expansion))
 
 
 cdef inline Py_ssize_t row_extent(
@@ -98,7 +108,7 @@ cdef inline Py_ssize_t max_read_step(
         const Job *job, const Output *output, Py_ssize_t width) noexcept nogil:
     """The largest `read_step` of any array."""
     cdef Py_ssize_t k, largest = 1
-    for k in range(output.n_arrays * job.n_splits):
+    for k in range(output.n_descs):
         largest = max(largest, read_step(
             output.descs[k].row_step, row_extent(&output.descs[k], width)))
     return largest
@@ -115,10 +125,13 @@ cdef inline Py_ssize_t scratch_step(const Job *job, Py_ssize_t item) noexcept no
     return picked_step(job.width, item)
 
 
-cdef inline Py_ssize_t tile_scratch_bytes(const Output *output) noexcept nogil:
+cdef inline Py_ssize_t tile_scratch_bytes(const Job *job, const Output *output) noexcept nogil:
     """Bytes of scratch that a tile needs, besides what it reads to."""
     if output.kind == HISTOGRAM:
-        return LINE + c.cio_histogram_bytes(output.histogram)
+        # Of arrays whose pixels are repeated, the patch as it is counted.
+        return round_up_to_lines(LINE + c.cio_histogram_bytes(output.histogram)) + (
+            output.n_arrays * output.tile_rows * picked_step(job.width, output.item)
+            if output.repeats else 0)
     if output.kind != INTERLEAVED:
         return output.symmetry_bytes
     return (round_up_to_lines(output.n_arrays * sizeof(RowCursor))
@@ -140,6 +153,11 @@ cdef inline Py_ssize_t tile_pick_bytes(const Output *output) noexcept nogil:
     """Bytes of scratch that a tile picks to."""
     # Twice: of a group of arrays, other channels are written too if they are not more.
     return 2 * output.pick_bytes * n_arrays_per_tile(output)
+
+
+cdef inline Py_ssize_t tile_expand_bytes(const Output *output) noexcept nogil:
+    """Bytes of scratch that a tile repeats pixels in."""
+    return output.expand_bytes * n_arrays_per_tile(output)
 
 
 cdef inline bint is_by_array(const Output *output) noexcept nogil:
