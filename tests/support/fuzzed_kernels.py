@@ -22,9 +22,11 @@ from array import array as python_array
 from pathlib import Path
 from queue import SimpleQueue
 
+import native
 import numpy as np
 
 import cloudio
+from cloudio import Window
 from cloudio._core import buffers, files, kernels, plans, pool, runtime
 
 REFUSALS = (
@@ -123,12 +125,18 @@ class Fuzzer:
         self.pixels = {
             dtype: numbers.integers(0, 120, (N, H, W, C)).astype(dtype) for dtype in DTYPES
         }
-        for dtype, values in self.values.items():
-            values.tofile(self.folder / f"{dtype}.dat")
-            self.pixels[dtype].tofile(self.folder / f"{dtype}-pixels.dat")
+        # Some more rows and columns than a patch has, for arrays whose pixels are repeated.
+        self.coarse = {
+            dtype: numbers.integers(0, 120, (N, H + 6, W + 6)).astype(dtype) for dtype in DTYPES
+        }
+        kinds = {"": self.values, "-pixels": self.pixels, "-coarse": self.coarse}
+        for kind, arrays in kinds.items():
+            for dtype, values in arrays.items():
+                values.tofile(self.folder / f"{dtype}{kind}.dat")
         self.open = {
-            (dtype, mapped): self.file(dtype, mapped)
-            for dtype in (*DTYPES, *(f"{dtype}-pixels" for dtype in DTYPES))
+            (dtype + kind, mapped): self.file(dtype + kind, mapped)
+            for kind in kinds
+            for dtype in DTYPES
             for mapped in (True, False)
         }
         self.n_right = self.n_refused = 0
@@ -176,7 +184,9 @@ class Fuzzer:
     def plane(self, dtype):
         """An array as one split has it, its file, and what it holds."""
         values = self.values[dtype]
-        form = self.rng.randrange(14)
+        form = self.rng.randrange(18)
+        if form > 13:
+            return self.repeated(dtype, self.one_of(None, None, True, False))
         if form > 8:
             return self.channel(dtype, form)
         if form == 0:
@@ -207,6 +217,71 @@ class Fuzzer:
         strides = tuple(C * item * n for n in (H * W, W, 1))
         spec = values.dtype.char, k * item, (N, H, W), strides
         return spec, self.open[f"{dtype}-pixels", form == 10], values
+
+    def repeated(self, dtype, mapped, spoil=False):
+        """An array whose pixels are repeated, in memory (``mapped`` is None) or in a file.
+
+        ``spoil``: one of its arguments is wrong, or was right.
+        """
+        ry, rx = repeat = self.one_of((1, 1), (2, 2), (3, 3), (6, 6), (2, 1), (1, 5), (40, 3))
+        row, col = self.rng.randrange(H), self.rng.randrange(W)
+        window = Window(row, col, self.rng.randint(1, H - row), self.rng.randint(1, W - col))
+        places = [self.rng.randrange(-N, ry * rx) for _ in range(N)]
+        if one := self.rng.random() < 0.3:
+            places = [self.rng.randrange(ry * rx)] * N
+        phases = np.array([(-1, -1 - p) if p < 0 else divmod(p, rx) for p in places])
+        rows, cols = (
+            -(-(side + r - 1) // r) + self.one_of(0, 0, 1)
+            for side, r in zip(window.size, repeat, strict=True)
+        )
+        stored, whole = self.coarse[dtype], self.values[dtype]
+        values = stored[:, :rows, :cols]
+        held = native.expand(values, repeat, phases, (H, W), window, whole)
+        array, exceptions, file, whole_file = values, whole, None, None
+        if mapped is not None:
+            file, whole_file = self.open[f"{dtype}-coarse", mapped], self.open[dtype, mapped]
+            array, exceptions = (
+                (part.dtype.char, 0, part.shape, part.strides) for part in (values, whole)
+            )
+        elif self.rng.random() < 0.2:
+            array, exceptions = in_ctypes(values), in_ctypes(whole)
+        given = {"repeat": repeat, "patch": (H, W), "exceptions": exceptions}
+        given["window"] = (window.row, window.col, window.height, window.width)
+        given["places"] = places[0] if one else np.array(places, np.int32)
+        if whole_file is not None:
+            given["exceptions_file"] = whole_file
+        if spoil:
+            array, file = self.spoil_repeated(given, array, file, dtype)
+        return plans.Repeated(array, **given), file, held
+
+    def spoil_repeated(self, given, array, file, dtype):
+        """Do something wrong to the arguments of a repeated array; return it and its file."""
+        name = self.one_of(*given)
+        huge = self.one_of(*HUGE)
+        form = self.rng.randrange(6)
+        if form == 0:
+            given[name] = self.odd()
+        elif form == 1 and isinstance(given[name], tuple) and name != "exceptions":
+            sides = list(given[name])
+            sides[self.rng.randrange(len(sides))] = huge
+            given[name] = self.one_of(tuple(sides), Lying(sides, given[name], sides * 2, []))
+        elif form == 2:
+            places = self.one_of(
+                np.array([0, 2**31 - 1, 0], np.int32),
+                np.full(N, self.one_of(-(2**31), -N - 1, 10**6), np.int32),
+                np.zeros(self.one_of(0, 1, N + 1), np.int32),
+                np.zeros(2 * N, np.int32)[::2],
+                np.zeros(N, np.int64),
+                huge,
+            )
+            given["places"] = places
+        elif form == 3:
+            given["exceptions"], given["exceptions_file"] = self.bad_plane(dtype)
+        elif form == 4:
+            return self.bad_plane(dtype)
+        else:
+            return array, self.one_of(None, self.odd(), self.open[dtype, True])
+        return array, file
 
     def bad_plane(self, dtype):
         """An array that no plan may take, or whose sizes are only claimed."""
@@ -260,8 +335,11 @@ class Fuzzer:
         """Do something wrong to the arrays of a plan."""
         a, s = self.rng.randrange(len(rows)), self.rng.randrange(len(rows[0]))
         form = self.rng.randrange(6)
-        if form < 3:
+        if form < 2:
             rows[a][s], file_rows[a][s] = self.bad_plane(self.one_of(*DTYPES))
+        elif form == 2:
+            mapped = self.one_of(None, True, False)
+            rows[a][s], file_rows[a][s], _ = self.repeated(self.one_of(*DTYPES), mapped, True)
         elif form == 3:
             rows[a] = Lying(rows[a], rows[a] * 3, [])
         elif form == 4:
