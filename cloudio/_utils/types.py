@@ -31,6 +31,17 @@ Scale = Literal["reflectance"] | Numbers | None
 #: A square, or (height, width).
 Size = SupportsIndex | Sequence[SupportsIndex] | None
 
+_Pair = Sequence[SupportsIndex]
+#: Rows and columns that a stored pixel fills: a square, or one entry per array, each a square or
+#: (rows, columns).
+Repeat = SupportsIndex | Sequence[SupportsIndex | _Pair] | SupportsArray
+#: One phase, or one entry per array, each a number, (row, column), or (patch, 2).
+Phase = (
+    SupportsIndex
+    | Sequence[SupportsIndex | _Pair | Sequence[_Pair] | SupportsArray]
+    | SupportsArray
+)
+
 AxisOrder = Literal["NCHW", "NHWC"]
 ElementType = str | np.dtype[Any] | type[np.generic] | _TensorType
 IO = Literal["mmap", "pread", "auto"]

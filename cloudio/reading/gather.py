@@ -15,7 +15,17 @@ from .._utils.machine import resolve_threads
 from .._utils.numbers import overflows_float32, per_band
 from .._utils.tensors import as_host_array
 from .._utils.text import listed, shown
-from .._utils.types import AxisOrder, ElementType, Index, Numbers, Origin, Size, SupportsArray
+from .._utils.types import (
+    AxisOrder,
+    ElementType,
+    Index,
+    Numbers,
+    Origin,
+    Phase,
+    Repeat,
+    Size,
+    SupportsArray,
+)
 from ..errors import RequestError
 from ..layouts.band import DTYPES
 from ..layouts.labels import LabelMap
@@ -39,6 +49,7 @@ from .arguments.outputs import (
     mapped_file,
     numpy_dtype,
 )
+from .arguments.repeats import repeat_array, repeat_arrays
 
 # Types of labels.
 _CODES = tuple(name for name in DTYPES if np.dtype(name).kind in "iu")
@@ -57,6 +68,8 @@ def gather(
     layout: AxisOrder = "NCHW",
     out: np.ndarray | None = None,
     threads: int | None = None,
+    repeat: Repeat | None = None,
+    phase: Phase | None = None,
 ) -> np.ndarray:
     """Return patches of several arrays as one image: crop, scale, flip, cast and interleave.
 
@@ -88,6 +101,13 @@ def gather(
         uint16 and gets the bits.
     threads : int, optional
         As ``threads`` of `Reader`.
+    repeat : int, or sequence with one entry per array, optional
+        For arrays that are coarser than the patch: how many rows and columns of the patch a stored
+        pixel fills.  An entry is a number or (rows, columns).  With ``repeat=[1, 2, 6]`` bands of
+        10, 20 and 60 m make one image, and ``size`` and ``origin`` are in pixels of 10 m.
+    phase : int, or sequence with one entry per array, optional
+        How many rows and columns of the first stored pixel lie outside the patch; 0 by default.
+        An entry is a number, (row, column), or an array (patch, 2) with a phase for each patch.
 
     Returns
     -------
@@ -102,20 +122,27 @@ def gather(
     Notes
     -----
     A pixel is ``float32(x) * scale + offset``, rounded to float32 after each step, then to
-    ``dtype``. Threads may call at once, each with its own ``out``.  Each call checks every array
+    ``dtype``.  Threads may call at once, each with its own ``out``.  Each call checks every array
     again, which costs about 2 us per array; to read the same arrays many times, use a reader.
+
+    Pixel (y, x) of the patch is stored pixel ``(y + phase[0]) // repeat[0], (x + phase[1]) //
+    repeat[1]``.  The patch is that of the arrays with repeat 1; the others must cover it, and may
+    be larger.  If every array has a repeat, it is what all of them cover.
     """
     bands = _bands(arrays)
+    sources: list[Any] = bands
     patch = bands[0].shape[1], bands[0].shape[2]
+    if repeat is not None or phase is not None:
+        sources, patch = repeat_arrays(bands, repeat, phase)
     window = patch if size is None else parse_size(size, patch)
     index = parse_index(index, len(bands[0]))
     dtype = parse_image_dtype(dtype)
     shape = (len(index), *image_shape(check_layout(layout), len(bands), window))
     factors = _factors(bands, dtype, scale, offset)
     try:
-        sources = [[band] for band in bands], [[None]] * len(bands)
+        inputs = [[source] for source in sources], [[None]] * len(sources)
         with DefaultFloats():  # numbers are rounded to float32
-            plan = Gather(*sources, **factors, interleaved=layout == "NHWC")
+            plan = Gather(*inputs, **factors, interleaved=layout == "NHWC")
     except ValueError as error:
         raise RequestError(str(error)) from None
     if out is None:
@@ -138,6 +165,8 @@ def remap(
     ignore: int = 255,
     out: np.ndarray | None = None,
     threads: int | None = None,
+    repeat: Repeat | None = None,
+    phase: Phase | None = None,
 ) -> np.ndarray:
     """Return the classes ``table[code]`` of patches of a label array.
 
@@ -166,6 +195,10 @@ def remap(
         A contiguous array to fill, of the shape and type of the result.
     threads : int, optional
         As ``threads`` of `Reader`.
+    repeat : int or (rows, columns), optional
+        For codes that are coarser than the patch, as by `gather`.
+    phase : int, (row, column), or array (patch, 2), optional
+        As by `gather`.
 
     Returns
     -------
@@ -181,11 +214,14 @@ def remap(
     stored, dtype = codes.dtype, parse_label_dtype(dtype, "dtype")
     check_ignore(ignore, dtype, "dtype")
     classes = _table(table, stored, dtype, ignore)
+    source: Any = codes
     patch = codes.shape[1], codes.shape[2]
+    if repeat is not None or phase is not None:
+        source, patch = repeat_array(codes, repeat, phase)
     window = patch if size is None else parse_size(size, patch)
     index = parse_index(index, len(codes))
     try:
-        plan = Remap([[codes]], [[None]], [classes], [(0, 0, *patch)], 0)
+        plan = Remap([[source]], [[None]], [classes], [(0, 0, *patch)], 0)
     except ValueError as error:
         raise RequestError(str(error)) from None
     shape = (len(index), *window)

@@ -102,7 +102,11 @@ unpacked = cloudio.unpack(ds, "out", index=[0, 1], predictions=batch.label, noda
 print(unpacked.files[0].name, cloudio.unpack("data", "npy", arrays="rgb", format="npy").n_bytes)
 arrays = [ds["L1C_B4"], ds["L1C_B3"]]
 print(cloudio.gather(arrays, [0, 1], size=(224, 224), origin=[(0, 0), (3, 4)], scale=1e-4).shape)
+print(cloudio.gather(arrays, [0, 1], repeat=[1, (2, 2)], phase=[0, np.zeros((2, 2), int)]).shape)
+print(cloudio.gather(arrays, [0], repeat=2, phase=1).shape)
 print(cloudio.remap(ds["LABEL_fmask"], 0, np.zeros(256, np.uint8)).shape)
+print(cloudio.remap(arrays[0], 0, {0: 1}, repeat=(1, 2), phase=(0, 1)).shape)
+print(cloudio.remap(arrays[0], 0, {0: 1}, repeat=6, phase=[(0, 1), (5, 5)]).shape)
 layout = cloudio.Layout(
     name="mine",
     patch=(256, 256),
