@@ -139,6 +139,35 @@ def test_any_gather_of_several_resolutions_equals_numpy(call):
     assert oracle.same_bits(got, wanted)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_channels_of_one_array_are_repeated_together(isa, all_threads, dtype):
+    """They are read together where nothing is repeated, and beside such channels."""
+    rng, n_channels = np.random.default_rng(9), 9
+    pixels = rng.integers(0, 200, (3, 21, 20, n_channels)).astype(dtype)
+    fine = rng.integers(0, 200, (3, 40, 38, n_channels)).astype(dtype)
+    bands = [pixels[..., k] for k in range(n_channels)]
+    phases = [1, 0, *[rng.integers(0, 2, (3, 2)) for _ in range(n_channels - 3)], (1, 0)]
+    given_ = [*bands, *(fine[..., k] for k in (2, 1, 2))]
+    repeat, phase = [2] * n_channels + [1] * 3, [*phases, 0, 0, 0]
+    full = [
+        native.expand(array, r, p, (40, 38))
+        for array, r, p in zip(given_, repeat, phase, strict=True)
+    ]
+    for order in (np.arange(len(given_)), rng.permutation(len(given_))):
+        for symmetry in (0, 2, 5):
+            for layout, to in (("NCHW", "float32"), ("NHWC", "float32"), ("NHWC", dtype)):
+                got = cloudio.gather(
+                    [given_[k] for k in order], [2, 0], size=17, origin=(3, 21), layout=layout,
+                    symmetry=symmetry, dtype=to, threads=2,
+                    repeat=[repeat[k] for k in order], phase=[phase[k] for k in order],
+                )  # fmt: skip
+                got = got if layout == "NCHW" else np.moveaxis(got, -1, 1)
+                for b, k in enumerate(order):
+                    for sample, i in enumerate((2, 0)):
+                        wanted = oracle.orient(full[k][i, 3:20, 21:38], symmetry).astype(to)
+                        assert np.array_equal(got[sample, b], wanted)
+
+
 @pytest.mark.parametrize("codes", ["uint8", "int16"])
 @pytest.mark.parametrize("classes", ["uint8", "int64"])
 @pytest.mark.parametrize("repeat", [1, 2, (3, 2), 6])
@@ -182,15 +211,6 @@ def test_a_repeat_of_1_is_none():
         assert oracle.same_bits(got, wanted)
     classes = cloudio.remap(array, [1], np.arange(256)[::-1], repeat=1)
     assert np.array_equal(classes[0], 255 - array[1])
-
-
-def test_tensors_are_phases_and_arrays():
-    torch = pytest.importorskip("torch", reason="torch is an extra")
-    array = torch.arange(2 * 4 * 5, dtype=torch.int16).reshape(2, 4, 5)
-    phase = torch.tensor([[1, 0], [0, 1]])
-    got = cloudio.gather([array], [0, 1], repeat=[2], phase=[phase])
-    wanted = native.expand(array.numpy(), 2, phase.numpy(), (7, 9))
-    assert oracle.same_bits(got[:, 0], wanted.astype("f4"))
 
 
 U1 = np.zeros((3, 8, 9), "u1")

@@ -1,5 +1,6 @@
 """Tensors where numbers of patches, origins, symmetries and masks are expected."""
 
+import native
 import numpy as np
 import oracle
 import pytest
@@ -86,3 +87,14 @@ def test_tensors_that_are_no_index_are_refused_in_words(square, index, says):
 def test_true_and_false_in_a_tensor_are_no_patches(square):
     with pytest.raises(RequestError, match=r"has dtype bool; it must hold whole numbers: for a m"):
         square.read(torch.tensor([True, False]))
+
+
+def test_tensors_are_phases():
+    array = torch.arange(2 * 4 * 5, dtype=torch.int16).reshape(2, 4, 5)
+    phase = torch.tensor([[1, 0], [0, 1]])
+    wanted = native.expand(array.numpy(), 2, phase.numpy(), (7, 9))
+    for given in ([phase], [[(1, 0), (0, 1)]], [list(phase)]):
+        got = cloudio.gather([array], [0, 1], repeat=torch.tensor([2]), phase=given)
+        assert oracle.same_bits(got[:, 0], wanted.astype("f4"))
+    classes = cloudio.remap(array, [1], range(65536), dtype="int64", repeat=2, phase=phase)
+    assert oracle.same_bits(classes, wanted[[1]].astype("i8"))
