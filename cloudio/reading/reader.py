@@ -174,7 +174,7 @@ class Reader(SampleAccess[B]):
             (self.image_shape, self.dtype_name),
             None if self.label_shape is None else (self.label_shape, self.label_dtype),
             self.size if self.valid else None,
-            [file.path for plan in self._plans for file in plan.files],
+            [file.path for plan in self._plans for file in plan.files if file is not None],
         )
         self._allocate, self._check_out = arrays.allocate, arrays.check
         # What was decided, not what was given: a list may change before this is pickled.
