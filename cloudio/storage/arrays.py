@@ -8,10 +8,40 @@ from typing import Any
 
 import numpy as np
 
+from .._core.plans import Repeated
 from .._utils.files import open_raw
 from ..errors import TruncatedError
 from ..layouts.band import Window
 from .files import File
+from .phases import PhaseFile
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """How patches follow from a file of fewer pixels, each of which covers several of a patch.
+
+    A pixel covers ``repeat`` rows and columns of the ``patch`` (height, width).  Those of the file
+    cover the ``window`` of the patch; outside it a patch is 0.  ``phase``: in which row and column
+    of its pixel the window begins, for all patches or for each.  ``exceptions`` are the patches
+    that are stored whole.
+    """
+
+    repeat: tuple[int, int]
+    patch: tuple[int, int]
+    window: Window
+    phase: tuple[int, int] | PhaseFile
+    exceptions: "ArrayFile | None" = None
+
+    def place(self, k: int) -> int:
+        """Return the place (see `PhaseFile`) of patch k; LayoutError if it is wrong."""
+        phase = self.phase
+        if isinstance(phase, PhaseFile):
+            return phase.place(k)
+        return phase[0] * self.repeat[1] + phase[1]
+
+    def places(self) -> int | np.ndarray:
+        """Return the place of all patches, or int32 (patch,); LayoutError if one is wrong."""
+        return self.phase.places() if isinstance(self.phase, PhaseFile) else self.place(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +50,7 @@ class ArrayFile:
 
     ``shape`` is (patch, row, column), or (patch, channel, row, column) of which the array is one
     ``channel``; (patch, row, column, channel) where ``channels_last``.  ``start`` is where the
-    first pixel is, in bytes.
+    first pixel is, in bytes.  With ``native`` rows and columns are fewer than those of a patch.
     """
 
     path: Path
@@ -29,6 +59,20 @@ class ArrayFile:
     start: int = 0
     channel: int | None = None
     channels_last: bool = False
+    native: Native | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that the array lies in: its own first, then those of ``native``."""
+        others = (self.native.phase, self.native.exceptions) if self.native else ()
+        tables = (each for each in others if isinstance(each, (PhaseFile, ArrayFile)))
+        return (self.path, *(each.path for each in tables))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The rows and columns of a patch in the file."""
+        _, height, width = self.buffer_spec[2]
+        return height, width
 
     @property
     def end(self) -> int:
@@ -54,6 +98,50 @@ class ArrayFile:
         The file is opened for this alone, so that threads and processes share nothing; a mapping
         would end the process where the file has become shorter: this is a TruncatedError.
         """
+        native = self.native
+        if native is None:
+            return self.read_stored(k, window)
+        place = native.place(k)
+        if place < 0:
+            assert native.exceptions is not None
+            return native.exceptions.read_window(-1 - place, window)
+        out = np.zeros(window.size, self.dtype)
+        # Pixels of the part of the window that is stored, along each axis, from its corner.
+        stored, corner = native.window, (native.window.row, native.window.col)
+        inside = [
+            np.arange(max(0, first - begin), min(n, first + side - begin))
+            for begin, n, first, side in zip(
+                (window.row, window.col), window.size, corner, stored.size, strict=True
+            )
+        ]
+        if all(map(len, inside)):
+            out[np.ix_(*inside)] = self._repeat(
+                k,
+                place,
+                [
+                    n + begin - first
+                    for n, begin, first in zip(
+                        inside, (window.row, window.col), corner, strict=True
+                    )
+                ],
+            )
+        return out
+
+    def _repeat(self, k: int, place: int, pixels: Sequence[np.ndarray]) -> np.ndarray:
+        """Return rows and columns of the window that is stored."""
+        assert self.native is not None
+        phases = divmod(place, self.native.repeat[1])
+        rows, cols = (
+            (each + phase) // repeat
+            for each, phase, repeat in zip(pixels, phases, self.native.repeat, strict=True)
+        )
+        top, left = int(rows[0]), int(cols[0])
+        window = Window(top, left, int(rows[-1]) - top + 1, int(cols[-1]) - left + 1)
+        found: np.ndarray = self.read_stored(k, window)[np.ix_(rows - top, cols - left)]
+        return found
+
+    def read_stored(self, k: int, window: Window) -> np.ndarray:
+        """Return a window of the pixels that the file stores of patch k, as `read_window` does."""
         _, begin, _, (patch_step, row_step, col_step) = self.buffer_spec
         begin += k * patch_step + window.row * row_step + window.col * col_step
         steps = (window.height - 1) * row_step + (window.width - 1) * col_step
@@ -69,11 +157,19 @@ class ArrayFile:
 class OpenArray:
     """One array of an open file, all of it or a channel: ``array`` is (patch, row, column).
 
-    It keeps the file open; channels of one file share the file.
+    It keeps the file open; channels of one file share the file.  ``places`` and ``exceptions``:
+    those of ``stored.native``.
     """
 
-    def __init__(self, file: File, stored: ArrayFile) -> None:
+    def __init__(
+        self,
+        file: File,
+        stored: ArrayFile,
+        places: int | np.ndarray = 0,
+        exceptions: "OpenArray | None" = None,
+    ) -> None:
         self.file, self.stored = file, stored
+        self.places, self.exceptions = places, exceptions
         self.dtype, self.buffer_spec = stored.dtype, stored.buffer_spec
 
     @property
@@ -86,10 +182,27 @@ class OpenArray:
         array: np.ndarray = view
         return array
 
+    @property
+    def plan_input(self) -> Any:
+        """What a plan takes: the buffer spec, or a `Repeated`."""
+        native, whole = self.stored.native, self.exceptions
+        if native is None:
+            return self.buffer_spec
+        window = native.window
+        return Repeated(
+            self.buffer_spec,
+            repeat=native.repeat,
+            patch=native.patch,
+            window=(window.row, window.col, *window.size),
+            places=self.places,
+            exceptions=None if whole is None else whole.buffer_spec,
+            exceptions_file=None if whole is None else whole.file,
+        )
+
 
 def plan_inputs(
     arrays: Sequence[Sequence[OpenArray]],
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """Return what a plan takes of arrays, each given as one `OpenArray` per split: specs, files."""
-    specs = [[array.buffer_spec for array in row] for row in arrays]
+    specs = [[array.plan_input for array in row] for row in arrays]
     return specs, [[array.file for array in row] for row in arrays]

@@ -23,6 +23,7 @@ from .inference import find_ambiguity, infer_arrays
 from .inspection import InspectedFile, inspect_file
 from .listing import SPLITS, FolderFiles, LeftOut, list_splits
 from .metadata.csv_file import MetadataFile
+from .native import add_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,8 @@ def _split(
         if len(fewer) < len(misfits):  # the rows are wrong rather than the files
             misfits = [FileProblem("rows", files.csv, misfits[0].error), *fewer]
             n_patches, arrays, metadata = n_by_files, by_files, None
-    problems += misfits
+    arrays, incomplete = add_tables(arrays, files, layout, name, n_patches)
+    problems += [*misfits, *incomplete]
     if not arrays:
         return None
     ambiguity = None if n_rows else find_ambiguity(inspected, layout, n_patches)

@@ -13,7 +13,7 @@ from .._utils.text import counted
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
-from .inspection import InspectedFile, missing_patches, shape_problem
+from .inspection import InspectedFile, missing_patches, repeat_hint, shape_problem
 
 
 def infer_arrays(
@@ -87,10 +87,11 @@ def _n_patches_by_size(files: Sequence[InspectedFile], layout: Layout) -> int:
 
 def _no_patch(file: InspectedFile, layout: Layout) -> FileProblem:
     needed = file.n_bytes(1, layout, file.dtypes[0])
+    height, width = layout.stored_size(file.band)
     return file.problem(
         "cut" if file.size < needed else "too-long",
         f"holds {file.size:,} bytes, and no file here holds a whole number of "
-        f"patches of {layout.patch[0]} x {layout.patch[1]}; a patch of {file.dtypes[0]}"
+        f"patches of {height} x {width}; a patch of {file.dtypes[0]}"
         f"{_stack(file)} has {needed:,} bytes",
     )
 
@@ -109,16 +110,18 @@ def _arrays(
     fitting = {file.n_bytes(n_patches, layout, dtype): dtype for dtype in file.dtypes}
     if file.size in fitting:
         dtype = np.dtype(np.dtype(fitting[file.size]).newbyteorder("<").str)
-        return file.arrays(file.shape(n_patches, layout.patch), dtype, 0, layout)
+        return file.arrays(file.shape(n_patches, layout), dtype, 0, layout)
     kind, missing = missing_patches(file.size, min(fitting), n_patches)
     (first, name), *more = fitting.items()
     sizes = f"{first:,} bytes ({name})" + "".join(f" or {n:,} ({dtype})" for n, dtype in more)
+    height, width = layout.stored_size(file.band)
     return file.problem(
         kind,
         f"holds {file.size:,} bytes, but {source}, and {counted(n_patches, 'patch')} of "
-        f"{layout.patch[0]} x {layout.patch[1]}{_stack(file)} "
+        f"{height} x {width}{_stack(file)} "
         f"{'is' if n_patches == 1 else 'are'} {sizes}"
-        f"{_header_hint(file.size / file.n_bytes(1, layout, file.dtypes[0]) - n_patches, source)}",
+        f"{_header_hint(file.size / file.n_bytes(1, layout, file.dtypes[0]) - n_patches, source)}"
+        f"{_whole_patches_hint(file, layout, n_patches)}",
         missing,
     )
 
@@ -129,6 +132,15 @@ def _header_hint(n_more: float, source: str) -> str:
         return ""
     csv = source.partition(" has ")[0]
     return f". If the first line of {csv} is a row too, write the names of its columns above it"
+
+
+def _whole_patches_hint(file: InspectedFile, layout: Layout, n_patches: int) -> str:
+    """Return that a flat file has the size of whole patches, where it needs fewer pixels."""
+    n_pixels = n_patches * (file.channels or 1) * layout.patch[0] * layout.patch[1]
+    if file.size not in [n_pixels * np.dtype(dtype).itemsize for dtype in file.dtypes]:
+        return ""
+    hint = repeat_hint(layout.patch, layout, file.band)
+    return f". {hint}" if hint else ""
 
 
 def _stack(file: InspectedFile) -> str:

@@ -1,7 +1,7 @@
 """One file of a split by its first bytes and its size: what it may hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from .headers.npy import Header, HeaderSizeError, read_header
 _STORED_AS = {"uint8": ("uint8", "int16"), "int16": ("int16", "float32"), "float32": ("float32",)}
 # The possible types of a flat file that the layout does not know.
 _UNKNOWN_AS = ("int16", "uint8", "float32")
+# Of bands of satellites against their finest ones: 20 m and 60 m against 10 m, 30 m against 15 m.
+_USUAL_REPEATS = (2, 3, 4, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class InspectedFile:
 
     def n_bytes(self, n_patches: int, layout: Layout, dtype: str) -> int:
         """Return the size of a flat file of ``n_patches`` of a type."""
-        height, width = layout.patch
+        height, width = layout.stored_size(self.band)
         return n_patches * (self.channels or 1) * height * width * np.dtype(dtype).itemsize
 
     def fits(self, n_patches: int, layout: Layout) -> bool:
@@ -73,17 +75,18 @@ class InspectedFile:
 
         last = len(shape) == 4 and self.channels_last
         if len(shape) == 4 and self.channels in (None, 1):  # which may be on either side
-            last = shape[1:3] == layout.patch
+            last = shape[1:3] == layout.stored_size(self.band)
         return {
             name: ArrayFile(self.path, dtype, shape, start, channel(band), last)
             for name, band in self.bands.items()
         }
 
-    def shape(self, n_patches: int, patch: tuple[int, int]) -> tuple[int, ...]:
+    def shape(self, n_patches: int, layout: Layout) -> tuple[int, ...]:
         """Return the shape of a file of ``n_patches``."""
+        size = layout.stored_size(self.band)
         if self.channels is None:
-            return n_patches, *patch
-        sides = (*patch, self.channels) if self.channels_last else (self.channels, *patch)
+            return n_patches, *size
+        sides = (*size, self.channels) if self.channels_last else (self.channels, *size)
         return n_patches, *sides
 
     def problem(self, kind: str, reason: str, patches: range = range(0)) -> FileProblem:
@@ -134,7 +137,7 @@ def shape_problem(shape: tuple[int, ...], layout: Layout, band: Band | None = No
     A stack of one channel is the same as the array itself, on whichever side the channel is.
     """
     channels = None if band is None else band.channels
-    last, patch = band is not None and band.channel_axis == "last", layout.patch
+    last, patch = band is not None and band.channel_axis == "last", layout.stored_size(band)
     stack = (*patch, channels or 1) if last else (channels or 1, *patch)
     one = [patch, (1, *patch), (*patch, 1)] if channels in (None, 1) else []
     if shape[1:] in [stack, *one]:
@@ -145,8 +148,28 @@ def shape_problem(shape: tuple[int, ...], layout: Layout, band: Band | None = No
         axis = "" if shape[2:] == patch else ' and channel_axis = "last"'
         hint = f", or the array's channel and channels (stacked = true{axis})"
     remedy = "" if hint else _shape_remedy(shape, patch, channels, last)
+    remedy = remedy or repeat_hint(shape[1:], layout, band)
     needed = f"has shape {shape}; {layout.name} needs (patches, {sides}){hint}"
     return f"{needed}. {remedy}" if remedy else needed
+
+
+def repeat_hint(sides: tuple[int, ...], layout: Layout, band: Band | None) -> str:
+    """Return which repeat patches of other sides may have; "" if none is likely."""
+    name = "it" if band is None else band.name
+    if band is not None and band.is_native:
+        if layout.patch not in (sides[-2:], sides[:2]):
+            return ""
+        given = [*band.repeats] if isinstance(band.repeat, tuple) else band.repeat
+        height, width = layout.patch
+        return (
+            f"These are whole patches of {height} x {width}, but the layout says repeat = {given}: "
+            f"leave repeat out for {name}"
+        )
+    for repeat in _USUAL_REPEATS:
+        finer = replace(Band("x") if band is None else band, repeat=repeat)
+        if all(n >= repeat for n in layout.valid.size) and layout.stored_size(finer) == sides[-2:]:
+            return f"If each pixel covers {repeat} x {repeat} of a patch, write repeat = {repeat}"
+    return ""
 
 
 def _shape_remedy(

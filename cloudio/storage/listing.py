@@ -4,6 +4,7 @@ Only the header of a .npy file that the layout does not know is read as well.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class FolderFiles:
     """The files of one split in a folder.
 
     ``by_stem``: those that are found by their names.  ``by_pattern``: all that match each pattern
-    of the layout.  ``headers``: of .npy files that the layout does not know.
+    of the layout.  ``headers``: of .npy files that the layout does not know.  ``tables``: what
+    matches each pattern of phases and of exceptions.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class FolderFiles:
     csv: Path
     left_out: tuple[LeftOut, ...] = ()
     headers: dict[Path, Header] = field(default_factory=dict)
+    tables: dict[str, list[Path]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.by_stem) or any(self.by_pattern.values())
@@ -79,6 +82,7 @@ def list_splits(
     What is wrong is added to ``problems``.
     """
     own = list_files(root, layout, problems)
+    tables = {path for paths in own.tables.values() for path in paths}
     left_out = [*own.left_out]
     splits: dict[str, FolderFiles] = {}
     for folder in sorted(root.iterdir()):
@@ -88,7 +92,7 @@ def list_splits(
         if own and name not in SPLITS:
             continue
         try:
-            files = list_files(folder, layout, problems)
+            files = list_files(folder, layout, problems, tables)
         except PermissionError as error:
             # Such as lost+found, which every ext4 disk has; for a split it is an error.
             if name in SPLITS:
@@ -112,13 +116,21 @@ def list_splits(
     return own if splits else replace(own, left_out=tuple(left_out)), splits
 
 
-def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> FolderFiles:
-    """Return the files of a folder; two files with the same name are a problem."""
-    patterns = dict.fromkeys(band.pattern for band in layout.bands if band.pattern is not None)
+def list_files(
+    folder: Path, layout: Layout, problems: list[FileProblem], others: Iterable[Path] = ()
+) -> FolderFiles:
+    """Return the files of a folder; two files with the same name are a problem.
+
+    ``others`` are files that belong to something else.
+    """
     finder, names = PatternFinder(folder), FileNames(layout)
-    by_pattern = {pattern: finder.find(pattern) for pattern in patterns}
-    taken = {path for paths in by_pattern.values() for path in paths}
-    files = FolderFiles(folder, {}, by_pattern, folder / METADATA_CSV)
+    by_pattern = _find(finder, (band.pattern for band in layout.bands))
+    tables = _find(
+        finder, (p for band in layout.bands for p in (band.phase_pattern, band.exceptions_pattern))
+    )
+    taken = {path for paths in (*by_pattern.values(), *tables.values()) for path in paths}
+    taken |= {*others}
+    files = FolderFiles(folder, {}, by_pattern, folder / METADATA_CSV, tables=tables)
     left_out: list[LeftOut] = []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in _ENDINGS or path.name.startswith(".") or path in taken:
@@ -132,6 +144,11 @@ def list_files(folder: Path, layout: Layout, problems: list[FileProblem]) -> Fol
         else:
             files.by_stem[path.stem] = path
     return replace(files, left_out=tuple(left_out))
+
+
+def _find(finder: PatternFinder, patterns: Iterable[str | None]) -> dict[str, list[Path]]:
+    """Return the files that match each pattern."""
+    return {p: finder.find(p) for p in dict.fromkeys(patterns) if p is not None}
 
 
 def _not_an_array(path: Path, names: FileNames, headers: dict[Path, Header]) -> str | None:
@@ -159,7 +176,7 @@ def _split_by_prefix(files: FolderFiles, problems: list[FileProblem]) -> dict[st
     for stem, path in files.by_stem.items():
         match = _SPLIT_PREFIX.fullmatch(stem)
         # A pattern matches one file of a folder, so that the folder is one split.
-        if match is None or files.by_pattern:
+        if match is None or files.by_pattern or files.tables:
             return whole
         name = match[1].lower()
         csv = files.folder / f"{name}_{METADATA_CSV}"

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from .arrays import ArrayFile, OpenArray
+import numpy as np
+
+from .arrays import ArrayFile, Native, OpenArray
 from .errors import closed_error
 from .files import File, open_file
 
@@ -18,10 +20,14 @@ class OpenFiles:
         self.io = io
         self._files: dict[tuple[Path, str], File] = {}
         self._arrays: dict[tuple[Path, str, int | None], OpenArray] = {}
+        self._places: dict[Native, int | np.ndarray] = {}
         self._closed = False
 
     def get(self, array: ArrayFile, io: str) -> OpenArray:
-        """Return an array of an open file; RequestError after `close`."""
+        """Return an array of an open file; RequestError after `close`.
+
+        LayoutError if one of its phases is wrong.
+        """
         key = array.path, io, array.channel
         if self._closed:  # what a thread has opened since is closed too
             raise closed_error(array.path, array.path.parent)
@@ -33,7 +39,13 @@ class OpenFiles:
             file = self._files.setdefault(key[:2], file)
             if self._closed:  # meanwhile
                 file.close()
-        return self._arrays.setdefault(key, OpenArray(file, array))
+        native = array.native
+        if native is None:
+            return self._arrays.setdefault(key, OpenArray(file, array))
+        if (places := self._places.get(native)) is None:
+            places = self._places.setdefault(native, native.places())
+        whole = None if native.exceptions is None else self.get(native.exceptions, io)
+        return self._arrays.setdefault(key, OpenArray(file, array, places, whole))
 
     def close(self) -> None:
         """Close all files; reads under way in other threads end first."""

@@ -85,7 +85,7 @@ class HeaderSizeError(LayoutError):
 
 def read_any_header(path: Path) -> Header:
     """Return the header of a .npy file that numpy loads, of any type but Python objects."""
-    header, _ = _read(path)
+    header, _ = read_header_and_order(path)
     return header
 
 
@@ -95,7 +95,7 @@ def read_header(path: Path) -> Header:
     LayoutError, which says what to do, if the array is of another type or order, or where its
     size is not what the header needs.
     """
-    header, fortran = _read(path)
+    header, fortran = read_header_and_order(path)
     dtype, shape = header.dtype, header.shape
     if dtype.name not in DTYPES:
         reason = f"is {dtype}; cloudio reads {listed(DTYPES)}: {_save_as_known(path, dtype, shape)}"
@@ -119,8 +119,8 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def _read(path: Path) -> tuple[Header, bool]:
-    """Return the header, and whether the array is in Fortran order."""
+def read_header_and_order(path: Path) -> tuple[Header, bool]:
+    """Return what `read_any_header` does, and whether the array is in Fortran order."""
     size = file_size(path)
     with open_bytes(path) as file:
         shape, fortran, dtype = parse_header(path, file)
