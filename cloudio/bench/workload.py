@@ -15,6 +15,7 @@ import numpy.random
 
 from .._utils.progress import on_terminal
 from .._utils.text import counted, escape_controls
+from ..errors import RequestError
 from ..layouts.cloudsen12 import CLOUDSEN12
 from ..layouts.labels import LabelMap, reachable_classes
 from ..layouts.layout import Layout
@@ -63,17 +64,27 @@ def open_data(
 
 
 def bands_of(dataset: Dataset) -> tuple[str, ...]:
-    """Return the bands of the first preset that is complete, else the first bands."""
+    """Return the bands of the first preset that is complete, else the first bands.
+
+    Bands with a repeat are left out: numpy, with which others are compared, cannot view them.
+    """
     preset = complete_preset(dataset)
-    if preset is not None:
-        return select_bands(dataset, preset)
-    return tuple(all_bands(dataset)[:_MOST_BANDS])
+    names = all_bands(dataset) if preset is None else select_bands(dataset, preset)
+    bands = [name for name in names if not dataset.band(name).is_native]
+    if not bands:
+        raise RequestError(
+            f"every band of {dataset.path} has a repeat; benchmarks need bands whose pixels are "
+            "all stored, because they compare reads with those of numpy"
+        )
+    return tuple(bands if preset is not None else bands[:_MOST_BANDS])
 
 
 def which_bands(dataset: Dataset, bands: Sequence[str]) -> str:
     """Return the bands in words; without a preset, also how many there are."""
     names, n = escape_controls(", ".join(bands)), len(all_bands(dataset))
     words = f"{counted(len(bands), 'band')} ({names})"
+    if any(dataset.band(name).is_native for name in all_bands(dataset)):
+        return f"{words}, without those that have a repeat"
     some = complete_preset(dataset) is None and len(bands) < n
     return f"{words}, the first of {n}" if some else words
 
@@ -81,7 +92,9 @@ def which_bands(dataset: Dataset, bands: Sequence[str]) -> str:
 def label_of(dataset: Dataset) -> str | None:
     """Return the first label of the data set whose first map gives classes of a byte, or None."""
     for name, policies in dataset.layout.label_maps.items():
-        if name in dataset.names and policies and _fits_byte(next(iter(policies.values()))):
+        if name not in dataset.names or dataset.band(name).is_native or not policies:
+            continue
+        if _fits_byte(next(iter(policies.values()))):
             return name
     return None
 
@@ -142,6 +155,9 @@ class Workload:
         at: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         self.dataset, self.bands, self.label, self.size = dataset, tuple(bands), label, size
+        for name in (*bands, *([] if label is None else [label])):
+            if dataset.band(name).is_native:
+                raise RequestError(f"{name} has a repeat, so numpy has no view of its patches")
         self.index, self.origin = at or _random(dataset, size, n, seed)
         self.windows = [
             (int(patch), slice(row, row + size[0]), slice(col, col + size[1]))

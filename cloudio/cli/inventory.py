@@ -21,6 +21,7 @@ class ArraySummary:
     n_bytes: int
     repeats: tuple[int, int] = (1, 1)
     size: tuple[int, int] = (0, 0)  # rows and columns of a patch in the files
+    n_exceptions: int = 0  # patches that are stored whole, where ``repeats`` are not 1
 
 
 def summarize_arrays(ds: Dataset) -> list[ArraySummary]:
@@ -36,15 +37,20 @@ def summarize_arrays(ds: Dataset) -> list[ArraySummary]:
 
 def _summarize(name: str, layout: Layout, splits: Sequence[Dataset]) -> ArraySummary:
     known = layout.band(name)
+    files = [part.arrays[name] for split in splits for part in split.stored_splits]
+    exceptions = [file.native.exceptions for file in files if file.native is not None]
+    whole = [each for each in exceptions if each is not None]
     height, width = size = layout.stored_size(known)
     dtypes = {split.dtype(name): split for split in splits}
+    n_bytes = sum(len(s) * height * width * s.dtype(name).itemsize for s in splits)
     return ArraySummary(
         name,
         band=splits[0].band(name) if len(dtypes) == 1 else known,
         dtypes=tuple(dtype.name for dtype in dtypes),
-        n_bytes=sum(len(s) * height * width * s.dtype(name).itemsize for s in splits),
+        n_bytes=n_bytes + sum(each.end - each.start for each in whole),
         repeats=(1, 1) if known is None else known.repeats,
         size=size,
+        n_exceptions=sum(each.shape[0] for each in whole),
     )
 
 

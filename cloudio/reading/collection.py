@@ -295,7 +295,10 @@ class Collection:
     # ---- pixels ------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a read-only view of an array's file, (patch, row, column); for one split only."""
+        """Return a read-only view of an array's file, (patch, row, column); for one split only.
+
+        Of an array with a repeat it has the rows and columns that are stored.
+        """
         name = self.find(name)
         if len(self._splits) > 1 or self._index is not None:
             split = self._splits[0].name

@@ -95,7 +95,8 @@ def count_array(
     patches = np.zeros(len(ds) if records else 0, RECORD)
     words = patches.view(np.int64).reshape(len(patches), RECORD.itemsize // 8)
     class_counts = np.zeros((len(ds), plan.n_classes), np.int64)
-    histogram = _count(ds, plan, extent, threads, advance, words if records else None, class_counts)
+    words_or_none = words if records else None
+    histogram = _count(ds, [name], plan, extent, threads, advance, words_or_none, class_counts)
     return ArrayCounts(
         ds.find(name),
         ds.dtype(name),
@@ -123,7 +124,7 @@ def count_lower_halves(
     buckets = np.zeros(65536, np.uint16)
     buckets[tops] = np.arange(1, len(tops) + 1)
     plan = _plan(ds, [name], window, nodata=ds.band(name).nodata, buckets=buckets)
-    return _count(ds, plan, window, threads, advance).reshape(len(tops), 65536)
+    return _count(ds, [name], plan, window, threads, advance).reshape(len(tops), 65536)
 
 
 def count_pairs(
@@ -142,7 +143,7 @@ def count_pairs(
     """
     window = ds.valid_window if window is None else window
     plan = _plan(ds, [one, other], window)
-    return _count(ds, plan, window, threads, advance).reshape(256, 256)
+    return _count(ds, [one, other], plan, window, threads, advance).reshape(256, 256)
 
 
 def bytes_to_read(
@@ -150,7 +151,26 @@ def bytes_to_read(
 ) -> int:
     """Return how many bytes a pass over an array reads: the sum that ``advance`` gets."""
     extent = _whole_patch(ds) if whole else ds.valid_window if window is None else window
-    return len(ds) * extent.height * extent.width * ds.dtype(name).itemsize
+    return len(ds) * _bytes_of_patch(ds, name, extent)
+
+
+def _bytes_of_patch(ds: Collection, name: str, extent: Window) -> int:
+    """Return the bytes that a file stores of a part of each patch; exceptions do not count."""
+    band, valid = ds.layout.band(ds.find(name)), ds.layout.valid
+    height, width = extent.size
+    if band is not None and band.is_native:
+        height, width = (
+            (n + 2 * (repeat - 1)) // repeat if n > 0 else 0  # in any phase
+            for n, repeat in zip(_overlap(extent, valid), band.repeats, strict=True)
+        )
+    return height * width * ds.dtype(name).itemsize
+
+
+def _overlap(one: Window, other: Window) -> tuple[int, int]:
+    """Return how many rows and columns two windows share; 0 or less if none."""
+    height = min(one.row + one.height, other.row + other.height) - max(one.row, other.row)
+    width = min(one.col + one.width, other.col + other.width) - max(one.col, other.col)
+    return height, width
 
 
 def floats_to_keys(floats: np.ndarray) -> np.ndarray:
@@ -181,6 +201,7 @@ def _plan(ds: Collection, names: Sequence[str], window: Window, **options: Any) 
 
 def _count(
     ds: Collection,
+    names: Sequence[str],
     plan: Histogram,
     extent: Window,
     threads: int | None,
@@ -199,8 +220,8 @@ def _count(
     index = np.arange(len(ds))
     stored_index = ds.stored_index(index) if ds.is_subset else index
     origin = np.array([extent.row, extent.col], np.int64)
-    patch_bytes = extent.height * extent.width * plan.item
-    step = max(1, _BATCH_BYTES // patch_bytes)
+    patch_bytes = sum(_bytes_of_patch(ds, name, extent) for name in names)
+    step = max(1, _BATCH_BYTES // (extent.height * extent.width * plan.item))
     for start in range(0, len(stored_index), step):
         part = slice(start, start + step)
         following = stored_index[start + step : start + 2 * step]

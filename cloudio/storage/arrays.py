@@ -106,39 +106,25 @@ class ArrayFile:
             assert native.exceptions is not None
             return native.exceptions.read_window(-1 - place, window)
         out = np.zeros(window.size, self.dtype)
-        # Pixels of the part of the window that is stored, along each axis, from its corner.
-        stored, corner = native.window, (native.window.row, native.window.col)
-        inside = [
-            np.arange(max(0, first - begin), min(n, first + side - begin))
-            for begin, n, first, side in zip(
-                (window.row, window.col), window.size, corner, stored.size, strict=True
-            )
-        ]
-        if all(map(len, inside)):
-            out[np.ix_(*inside)] = self._repeat(
-                k,
-                place,
-                [
-                    n + begin - first
-                    for n, begin, first in zip(
-                        inside, (window.row, window.col), corner, strict=True
-                    )
-                ],
-            )
+        # Rows and columns of the window, counted from the corner of the part that is stored.
+        inner = native.window
+        rows = np.arange(window.height) + window.row - inner.row
+        cols = np.arange(window.width) + window.col - inner.col
+        inside = (rows >= 0) & (rows < inner.height), (cols >= 0) & (cols < inner.width)
+        if all(has.any() for has in inside):
+            out[np.ix_(*inside)] = self._repeat(k, place, rows[inside[0]], cols[inside[1]])
         return out
 
-    def _repeat(self, k: int, place: int, pixels: Sequence[np.ndarray]) -> np.ndarray:
-        """Return rows and columns of the window that is stored."""
+    def _repeat(self, k: int, place: int, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+        """Return rows and columns of the part of patch k that is stored, each pixel repeated."""
         assert self.native is not None
-        phases = divmod(place, self.native.repeat[1])
-        rows, cols = (
-            (each + phase) // repeat
-            for each, phase, repeat in zip(pixels, phases, self.native.repeat, strict=True)
-        )
+        row_repeat, col_repeat = self.native.repeat
+        row_phase, col_phase = divmod(place, col_repeat)
+        rows, cols = (rows + row_phase) // row_repeat, (cols + col_phase) // col_repeat
         top, left = int(rows[0]), int(cols[0])
         window = Window(top, left, int(rows[-1]) - top + 1, int(cols[-1]) - left + 1)
-        found: np.ndarray = self.read_stored(k, window)[np.ix_(rows - top, cols - left)]
-        return found
+        pixels: np.ndarray = self.read_stored(k, window)[np.ix_(rows - top, cols - left)]
+        return pixels
 
     def read_stored(self, k: int, window: Window) -> np.ndarray:
         """Return a window of the pixels that the file stores of patch k, as `read_window` does."""

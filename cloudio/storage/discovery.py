@@ -121,7 +121,8 @@ def _split(
     problems += [*misfits, *incomplete]
     if not arrays:
         return None
-    ambiguity = None if n_rows else find_ambiguity(inspected, layout, n_patches)
+    is_certain = n_rows or any(len(array.paths) > 1 for array in arrays.values())
+    ambiguity = None if is_certain else find_ambiguity(inspected, layout, n_patches)
     return Split(
         name, files.folder, n_patches, arrays, metadata, files.csv, files.left_out, ambiguity
     )

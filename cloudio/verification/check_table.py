@@ -39,6 +39,11 @@ CHECKS: dict[str, Check] = {
     "shape": Check(
         "error", ".npy files of another shape", "describe it in a layout, or save it again"
     ),
+    "phases": Check(
+        "error",
+        "phases or exceptions that do not fit their arrays",
+        f"{_AGAIN}, or correct repeat, phase and exceptions in the layout",
+    ),
     "doubled": Check("error", "two files for one array", "keep the right one"),
     "folder": Check("error", "folders that are not a split", "move the files into splits"),
     "layout": Check(

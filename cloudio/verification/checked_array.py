@@ -14,7 +14,7 @@ from ..reading.dataset import Dataset
 from ..storage.arrays import ArrayFile
 from ..storage.discovery import Split
 from .file_checks.disk import patches_in_holes
-from .file_names import array_file_name
+from .file_names import array_file_name, file_name
 from .meaning import SkippedCheck, why_not_measured
 from .report import Finding, make_finding
 
@@ -48,6 +48,11 @@ class CheckedArray:
     @property
     def layout(self) -> Layout:
         return self.dataset.layout
+
+    @property
+    def files(self) -> list[str]:
+        """The names of all of its files in findings, without a channel."""
+        return [file_name(path, self.split.folder) for path in self.stored.paths]
 
     @property
     def dtype(self) -> np.dtype:
@@ -113,6 +118,11 @@ class CheckedArray:
         """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
         whole = Window(0, 0, *self.layout.patch)
         return np.ascontiguousarray(self.stored.read_window(k, whole))
+
+    def read_stored(self, k: int) -> np.ndarray:
+        """Return the pixels that the array's file stores of a patch, as `read_patch` does."""
+        whole = Window(0, 0, *self.stored.size)
+        return np.ascontiguousarray(self.stored.read_stored(k, whole))
 
     def skipped(self, check: str, reason: str) -> SkippedCheck:
         return SkippedCheck(check, self.split.name, self.file, reason)

@@ -13,7 +13,6 @@ from ..reading import scan
 from ..reading.dataset import Dataset
 from ..storage.discovery import Split
 from .checked_array import CheckedArray
-from .file_names import without_channel
 from .meaning import NO_LABEL_MAP, SkippedCheck, why_codes
 from .pixel_checks.bands import check_band
 from .pixel_checks.channels import find_misplaced_channels
@@ -55,7 +54,7 @@ def check_every_byte(
 ) -> FullResult:
     """Read every array once.  Pixels settle some of ``findings``, which then are left out."""
     found = list(findings)
-    unreadable = {(f.split, f.file) for f in findings if f.check == "unreadable"}
+    unreadable = {(f.split, f.file) for f in findings if f.check in ("unreadable", "phases")}
     sums: dict[tuple[str, str], np.ndarray] = {}
     pictures: dict[str, dict[str, np.ndarray]] = {}
     files: dict[tuple[str, str], str] = {}
@@ -65,7 +64,9 @@ def check_every_byte(
         arrays = [CheckedArray.resolve(dataset, split, name) for name in dataset.names]
         files |= {(split.name, array.name): array.file for array in arrays}
         readable = [
-            array for array in arrays if (split.name, without_channel(array.file)) not in unreadable
+            array
+            for array in arrays
+            if unreadable.isdisjoint((split.name, file) for file in array.files)
         ]
         result = _check_arrays(readable, threads, advance)
         sums |= {(split.name, name): each for name, each in result.checksums.items()}

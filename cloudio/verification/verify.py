@@ -21,6 +21,7 @@ from ..storage.errors import FileProblem
 from .file_checks.disk import check_access, check_formats, check_holes, check_links
 from .file_checks.metadata import check_metadata
 from .file_checks.names import check_layout, check_names, check_sizes, check_types
+from .file_checks.phases import check_phases
 from .file_checks.problems import check_problems
 from .full_pass import Checksums, bytes_to_read, check_every_byte
 from .manifest import check_target, describe, write_manifest
@@ -150,5 +151,6 @@ def _check_files(
         yield from check_sizes(split)
         yield from check_access(split)
         yield from check_formats(split)
+        yield from check_phases(split)
         yield from check_links(split, ds.path)
         yield from check_holes(split, ds.layout)

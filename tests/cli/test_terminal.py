@@ -240,6 +240,7 @@ def test_info_has_everything_as_json(tmp_path, capsys):
     assert array == {
         "name": "B4", "dtypes": ["int16"], "bytes": 1536, "kind": "band", "scale": 1.0,
         "offset": 0.0, "nodata": None, "unit": None, "wavelength": None,
+        "size": [16, 16], "repeat": [1, 1], "exceptions": 0,
     }  # fmt: skip
     assert found["warnings"] == []
     assert main(["info", "--json"]) == 0

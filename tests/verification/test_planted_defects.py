@@ -44,9 +44,11 @@ def test_the_planted_defect_is_found_and_nothing_else(tiny, planted):
 
 def test_every_check_of_files_and_pixels_has_a_defect_planted():
     tested = {check for _, expected, _ in PLANTED.values() for check, *_ in expected}
-    # "layout": the layout of these sets is given. "channels": they have no stacked files.
+    # "layout": the layout of these sets is given. "channels": they have no stacked files, and
+    # "phases": no repeats.
     elsewhere = {
         "channels",
+        "phases",
         "read",
         "holes",
         "layout",

@@ -126,6 +126,7 @@ def _array_entry(array: "ArraySummary") -> dict[str, Any]:
     band = array.band
     entry: dict[str, Any] = {"name": array.name, "dtypes": array.dtypes, "bytes": array.n_bytes}
     entry |= {"size": list(array.size), "repeat": list(array.repeats)}
+    entry |= {"exceptions": array.n_exceptions}
     if band is None:
         return entry
     nodata = band.nodata if band.nodata is None or math.isfinite(band.nodata) else str(band.nodata)
@@ -168,6 +169,8 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     if any(band.is_native for band in bands):
         columns["size"] = [_by(array.size) for array in arrays]
         columns["repeat"] = [_by(band.repeats) if band.is_native else "-" for band in bands]
+    if any(array.n_exceptions for array in arrays):
+        columns["exceptions"] = [f"{array.n_exceptions:,}" for array in arrays]
     columns["scale"] = [_format_scale(band) for band in bands]
     if any(band.offset for band in bands):
         columns["offset"] = [f"{band.offset:g}" if band.offset else "-" for band in bands]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,12 @@ from ...storage.arrays import OpenArray
 from ...storage.discovery import locate_patches
 from ..decoders.georeference import Georeference
 from ..sample import ArrayInfo, Sample, file_state
+
+# What a layout says of the files of an array.
+_OF_FILES = {
+    *("file", "channel", "channels", "channel_axis"),
+    *("repeat", "phase", "exceptions"),
+}
 
 
 class DatasetSource:
@@ -91,8 +97,12 @@ class DatasetSource:
         """Return a text that changes with the files, the patches and the arrays."""
         hints = self.layout_hints()
         found = hashlib.sha256(repr((layout_digest(hints), self._window, self._split)).encode())
+        bands = [self._ds.band(name) for name in self._names]
+        if native := [(each.name, each.repeat, each.phase) for each in bands if each.is_native]:
+            found.update(repr(native).encode())
         for part in self._ds.stored_splits:
-            paths = {part.csv, *(part.arrays[name].path for name in self._names)}
+            arrays = [part.arrays[name] for name in self._names]
+            paths = {part.csv, *(path for array in arrays for path in array.paths)}
             for path in sorted(paths):
                 found.update(repr((str(path), file_state(path))).encode())
         found.update(self._which.astype("<i8").tobytes() + self._rows.astype("<i8").tobytes())
@@ -120,10 +130,11 @@ class DatasetSource:
         Presets and aliases that name other arrays are left out, and so are prefixes of none.
         """
         layout, window, names = self._ds.layout, self._window, set(self._names)
-        bands = [
-            replace(self._ds.band(name), file=None, channel=None, channels=None)
-            for name in self._names
-        ]
+        # The copy has whole patches in files of its own.
+        own: dict[str, Any] = {
+            field.name: field.default for field in fields(Band) if field.name in _OF_FILES
+        }
+        bands = [replace(self._ds.band(name), **own) for name in self._names]
         choices = {
             preset: tuple(choice for choice in some if names.issuperset(choice))
             for preset, some in layout.presets.items()

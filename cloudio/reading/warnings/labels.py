@@ -1,7 +1,7 @@
 """Warnings about labels that are read: types, codes, policies, probabilities and padding."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -133,21 +133,32 @@ def _constant_code(array: OpenArray, valid: Window) -> int | None:
     It is None too if the file cannot be read; a read reports that.  No mapping is touched, so that
     a file that is cut meanwhile cannot kill the process.
     """
-    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
     code = None
     try:
-        with open_raw(array.file.path) as file:
-            for patch, y in _sample_rows(n_stored, valid.height):
-                offset = patch * patch_bytes + (valid.row + y) * row_bytes
-                file.seek(begin + offset + valid.col * pixel_bytes)
-                codes = file.read((valid.width - 1) * pixel_bytes + array.dtype.itemsize)
-                row = np.ndarray(valid.width, array.dtype, codes, strides=(pixel_bytes,))
-                code = int(row[0]) if code is None else code
-                if (row != code).any():
-                    return None
+        for row in _read_rows(array, valid):
+            code = int(row[0]) if code is None else code
+            if (row != code).any():
+                return None
     except (OSError, LayoutError, TypeError):  # TypeError: the file ends before
         return None
     return code
+
+
+def _read_rows(array: OpenArray, valid: Window) -> Iterator[np.ndarray]:
+    """Yield some rows of the valid window of some patches."""
+    _, begin, (n_stored, *_), (patch_bytes, row_bytes, pixel_bytes) = array.buffer_spec
+    rows = _sample_rows(n_stored, valid.height)
+    if array.stored.native is not None:
+        for patch, y in rows:
+            window = Window(valid.row + y, valid.col, 1, valid.width)
+            yield array.stored.read_window(patch, window)[0]
+        return
+    with open_raw(array.file.path) as file:
+        for patch, y in rows:
+            offset = patch * patch_bytes + (valid.row + y) * row_bytes
+            file.seek(begin + offset + valid.col * pixel_bytes)
+            codes = file.read((valid.width - 1) * pixel_bytes + array.dtype.itemsize)
+            yield np.ndarray(valid.width, array.dtype, codes, strides=(pixel_bytes,))
 
 
 def _sample_rows(n_stored: int, height: int) -> Iterable[tuple[int, int]]:

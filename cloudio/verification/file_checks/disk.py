@@ -8,15 +8,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from ..._utils.files import open_bytes
 from ..._utils.paths import is_file
-from ...errors import LayoutError, error_reason
+from ...errors import CloudioError, LayoutError, error_reason
 from ...layouts.layout import Layout
 from ...storage.arrays import ArrayFile
 from ...storage.discovery import Split
 from ...storage.headers.formats import format_of
 from ...storage.opening.location import LAYOUT_TOML
-from ..file_names import array_file_name, without_channel
+from ...storage.phases import EXCEPTION, PhaseFile
+from ..file_names import array_file_name, file_name, without_channel
 from ..meaning import why_not_measured
 from ..report import Finding, make_finding
 
@@ -53,6 +56,8 @@ def check_links(split: Split, root: Path) -> Iterator[Finding]:
         yield make_finding("link", split.name, "", (), f"the folder is a link to {folder}")
         inside = folder
     names = {array.path: array_file_name(array, split.folder) for array in split.arrays.values()}
+    for array in split.arrays.values():
+        names |= {path: file_name(path, split.folder) for path in array.paths[1:]}
     for path in (split.csv, split.folder / LAYOUT_TOML, root / LAYOUT_TOML):
         if is_file(path):
             below = path.is_relative_to(split.folder)
@@ -84,7 +89,8 @@ def patches_in_holes(array: ArrayFile, *, measured: bool) -> list[int]:
 
     An eighth of a patch must be missing, so that a few rows of zeros do not count.  In arrays that
     are not ``measured``, such as labels, zeros are natural, and some copying tools leave out all
-    zeros: there, holes count only if other zeros of the file are written.
+    zeros: there, holes count only if other zeros of the file are written.  Patches that are stored
+    whole in another file may be holes.
     """
     try:
         status = array.path.stat()
@@ -103,7 +109,18 @@ def patches_in_holes(array: ArrayFile, *, measured: bool) -> list[int]:
         begin, end = max(begin - array.start, 0), end - array.start
         for patch in range(begin // patch_bytes, -(-end // patch_bytes)):
             missing[patch] += min(end, (patch + 1) * patch_bytes) - max(begin, patch * patch_bytes)
-    return sorted(patch for patch, n in missing.items() if n * 8 >= patch_bytes)
+    whole = _stored_whole(array) if missing else set()
+    return sorted(k for k, n in missing.items() if n * 8 >= patch_bytes and k not in whole)
+
+
+def _stored_whole(array: ArrayFile) -> set[int]:
+    """Return the patches that are exceptions."""
+    if array.native is None or not isinstance(phase := array.native.phase, PhaseFile):
+        return set()
+    try:
+        return set(np.flatnonzero(phase.read()[:, 0] == EXCEPTION).tolist())
+    except (CloudioError, OSError):  # which is reported
+        return set()
 
 
 def _has_written_zeros(file: IO[bytes], holes: Sequence[tuple[int, int]], size: int) -> bool:

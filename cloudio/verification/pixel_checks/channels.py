@@ -31,13 +31,13 @@ def find_misplaced_channels(arrays: Sequence[CheckedArray]) -> dict[Path, Findin
     first = {array.stored.path: array for array in reversed(arrays)}
     for path, array in first.items():
         n_channels = array.band.channels or 1
-        if n_channels < 2 or array.band.kind != "band" or min(array.layout.patch) < _MIN_SIDE:
+        if n_channels < 2 or array.band.kind != "band" or min(array.stored.size) < _MIN_SIDE:
             continue
         try:
             blocks = [block for block in _blocks(array, n_channels) if (block != block[0]).any()]
         except (CloudioError, OSError):  # which counting reports
             continue
-        is_last, width = array.stored.channels_last, array.layout.patch[1]
+        is_last, width = array.stored.channels_last, array.stored.size[1]
         with np.errstate(invalid="ignore", over="ignore"):
             other = [_is_other(block, n_channels, width, is_last) for block in blocks]
         if other and all(other):
@@ -67,7 +67,7 @@ def _finding(array: CheckedArray) -> Finding:
 
 def _blocks(array: CheckedArray, n_channels: int) -> Iterator[np.ndarray]:
     """Yield numbers of some patches as they follow each other in the file."""
-    height, width = array.layout.patch
+    height, width = array.stored.size
     row, item = n_channels * width, array.dtype.itemsize
     n_rows = min(height, max(3, _N_NUMBERS // row))
     size, n, before = row * height, row * n_rows, row * ((height - n_rows) // 2)

@@ -27,7 +27,7 @@ _LARGEST = 1e37
 
 def check_dtype(array: CheckedArray) -> Iterator[Finding]:
     """Report arrays that are read as the wrong type or in the wrong byte order."""
-    sampled = [array.read_patch(k) for k in sample_numbers(array.n_patches, _N_SAMPLED)]
+    sampled = [array.read_stored(k) for k in sample_numbers(array.n_patches, _N_SAMPLED)]
     varied = [patch for patch in sampled if (patch != patch[0, 0]).any()]
     if not varied:
         return
