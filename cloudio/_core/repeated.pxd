@@ -1,6 +1,6 @@
 # Arrays that are stored coarser than the patch grid: how their rows become those of a sample.
-# Numbers are repeated as they are stored, in a row that stays in the first cache, and converted from
-# there (docs/decisions/repeated-pixels.md). Needs no GIL.
+# Numbers are repeated as they are stored, in a row that stays in the first cache, and converted
+# from there (docs/decisions/repeated-pixels.md). Needs no GIL.
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
