@@ -2,7 +2,7 @@
 from cloudio._core cimport _csrc as c
 from cloudio._core.boxes cimport Box, box_of
 from cloudio._core.job cimport (
-    INTERLEAVED, PLANAR, BandOp, Job, Loaded, Output, RowCursor, SampleWindow, Tile)
+    INTERLEAVED, PLANAR, ArrayDesc, BandOp, Job, Loaded, Output, RowCursor, SampleWindow, Tile)
 from cloudio._core.tiling cimport (
     REVERSE_ROWS, SLAB, n_arrays_per_tile, n_tiles_per_sample, scratch_step)
 
@@ -52,26 +52,28 @@ cdef inline RowCursor start_cursor(
     """A cursor over the rows of an array as they are stored, up or down; see `transpose_rows`."""
     cdef RowCursor cursor
     cdef const SampleWindow *window = tile.window
+    cdef const ArrayDesc *desc = &tile.output.descs[array * job.n_splits + window.split]
     cdef Rectangle part = tile_rectangle(job, tile)
-    cdef Box box = box_of(
-        &tile.output.descs[array * job.n_splits + window.split],
-        tile.output.n_arrays * job.n_splits, window.patch, part.row, part.col, part.n_rows,
-        part.n_cols)
-    cursor.op, cursor.desc = &tile.output.ops[array], box.desc
-    cursor.n_rows, cursor.n_cols = box.n_rows, box.n_cols
+    cdef Py_ssize_t patch = window.patch
+    cdef Box box
+    if desc.repetition != NULL:
+        box = box_of(desc, tile.output.n_arrays * job.n_splits, patch, part.row, part.col,
+                     part.n_rows, part.n_cols)
+        desc, patch = box.desc, box.patch
+        part = Rectangle(box.row, box.col, box.n_rows, box.n_cols)
+    cursor.op, cursor.desc = &tile.output.ops[array], desc
+    cursor.n_rows, cursor.n_cols = part.n_rows, part.n_cols
     cursor.expansion = NULL  # until `load_rows`
     cursor.top = cursor.left = cursor.bottom = cursor.right = 0  # until `clip_window`
-    cursor.offset = (
-        box.patch * box.desc.patch_step + box.row * box.desc.row_step
-        + box.col * box.desc.col_step)
-    cursor.step = box.desc.row_step
-    if window.flip_rows and box.n_rows > 0:
-        cursor.offset += (box.n_rows - 1) * cursor.step
+    cursor.step, cursor.col_step = desc.row_step, desc.col_step
+    if window.flip_rows and part.n_rows > 0:
+        part.row += part.n_rows - 1
         cursor.step = -cursor.step
+    cursor.offset = (
+        patch * desc.patch_step + part.row * desc.row_step + part.col * desc.col_step)
     cursor.src = NULL  # until `fetch`, where the array is read
-    if box.desc.base != NULL:
-        cursor.src = box.desc.base + cursor.offset
-    cursor.col_step = box.desc.col_step
+    if desc.base != NULL:
+        cursor.src = desc.base + cursor.offset
     cursor.row = cursor.src
     return cursor
 
@@ -138,9 +140,6 @@ cdef inline void seek_row(const Job *job, const Tile *tile, RowCursor *cursor, P
                           char *scratch) noexcept nogil:
     """Move the cursor to row y of the tile, reversed if need be; rows come one after another."""
     cdef Py_ssize_t step, k
-    if cursor.expansion != NULL:
-        job.expand_row(job, cursor, y)
-        return
     if tile.window.transpose or not tile.window.flip_cols:
         cursor.row = cursor.src + y * cursor.step
         return
@@ -153,8 +152,17 @@ cdef inline void seek_row(const Job *job, const Tile *tile, RowCursor *cursor, P
     cursor.row = scratch + y % REVERSE_ROWS * step
 
 
+cdef inline void seek_any_row(const Job *job, const Tile *tile, RowCursor *cursor, Py_ssize_t y,
+                              char *scratch) noexcept nogil:
+    """Move the cursor to row y of the tile, whose pixels may be repeated."""
+    if cursor.expansion != NULL:
+        job.expand_row(job, cursor, y)
+    else:
+        seek_row(job, tile, cursor, y, scratch)
+
+
 cdef inline void prefetch_row(const Job *job, const Tile *tile, const RowCursor *cursor,
                               Py_ssize_t y) noexcept nogil:
-    """Prefetch stored row y of a tile, if it has one; `transpose_rows` does it for itself."""
-    if tile.output.kind == PLANAR and not tile.window.transpose and y < cursor.n_rows:
+    """Prefetch stored row y of a tile; `transpose_rows` does it for itself."""
+    if tile.output.kind == PLANAR and not tile.window.transpose:
         c.cio_prefetch_row(cursor.src + y * cursor.step, cursor.n_cols * cursor.op.item)

@@ -16,7 +16,7 @@ from cloudio._core.pages cimport evict_rest, readahead_tiles
 from cloudio._core.plans cimport BasePlan
 from cloudio._core.reads cimport fetch
 from cloudio._core.repeated cimport expand, expand_row
-from cloudio._core.rows cimport process_tiles
+from cloudio._core.rows cimport process_tiles, write_repeated
 from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
 from cloudio._core.spaced cimport load_spaced
 from cloudio._core.tiling cimport (
@@ -34,7 +34,8 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     """Begin a job over the patches of a plan."""
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
-    job.load, job.expand, job.expand_row = load_spaced, expand, expand_row
+    job.load, job.write_repeated = load_spaced, write_repeated
+    job.expand, job.expand_row = expand, expand_row
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
 

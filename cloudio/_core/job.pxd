@@ -172,6 +172,11 @@ ctypedef bint (*Expand)(
 ctypedef void (*ExpandRow)(
     const Job *job, RowCursor *cursor, Py_ssize_t y) noexcept nogil
 
+# Writes the rows of a PLANAR tile that are made of fewer stored ones.
+ctypedef void (*WriteRepeated)(
+    Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
+    const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil
+
 cdef struct Job:
     const c.cio_rows *rows
     SampleWindow *windows  # [sample]
@@ -194,6 +199,7 @@ cdef struct Job:
     Load load
     Expand expand
     ExpandRow expand_row
+    WriteRepeated write_repeated
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tiles from readahead to use; 0: no readahead

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from cloudio._core cimport _csrc as c
 from cloudio._core.boxes cimport Box, box_offset, sample_box
-from cloudio._core.job cimport MASK, SKIP, Job, Output, SampleWindow, Tile
+from cloudio._core.job cimport MASK, SKIP, ArrayDesc, Job, Output, SampleWindow, Tile
 from cloudio._core.job_files cimport set_unreadable_fault
 from cloudio._core.tiling cimport is_by_array, n_tiles_per_sample, read_step, row_extent
 
@@ -149,13 +149,16 @@ cdef inline bint populate_tile(Job *job, const Tile *tile) noexcept nogil:
     The estimate is read again: `prefetch` may be loading pages that this job has not missed yet.
     """
     cdef const Output *output = tile.output
+    cdef const ArrayDesc *desc
     cdef Box box
     cdef Py_ssize_t k
     for k in range(tile.array, tile.array + (1 if is_by_array(output) else output.n_arrays)):
+        desc = &output.descs[k * job.n_splits + tile.window.split]
+        if desc.base == NULL or desc.file == NULL or output.ops[k].opcode == SKIP or (
+                desc.repetition == NULL and c.cio_file_coldness(desc.file) <= c.CIO_LUKEWARM):
+            continue
         box = sample_box(output, job.n_splits, k, tile.window, job.height, job.width)
-        if (box.desc.base != NULL and box.desc.file != NULL
-                and output.ops[k].opcode != SKIP
-                and c.cio_file_coldness(box.desc.file) > c.CIO_LUKEWARM
+        if (c.cio_file_coldness(box.desc.file) > c.CIO_LUKEWARM
                 and for_page_runs(&box, populate_pages) != 0):
             set_unreadable_fault(job, output, &box)
             return False

@@ -5,7 +5,8 @@ from libc.string cimport memset
 from cloudio._core cimport _csrc as c
 from cloudio._core.counts cimport count_patch
 from cloudio._core.cursors cimport (
-    clip_window, load_rows, nth_tile, prefetch_row, seek_row, start_cursor, transpose_rows)
+    clip_window, load_rows, nth_tile, prefetch_row, seek_any_row, seek_row, start_cursor,
+    transpose_rows)
 from cloudio._core.job cimport (
     COPY, HISTOGRAM, INTERLEAVED, LOOK_UP, PLANAR, SCALE, SKIP, BandOp, Job, Loaded, Output,
     RowCursor, Tile)
@@ -30,7 +31,7 @@ cdef inline void process_tiles(void *context, size_t begin, size_t end, int slot
     tile = nth_tile(job, begin)
     cursor = start_cursor(job, &tile, tile.array)
     memset(&line, 0, sizeof(line))
-    for y in range(min(job.rows_ahead, tile.n_rows)):
+    for y in range(min(job.rows_ahead, cursor.n_rows)):
         prefetch_row(job, &tile, &cursor, y)
     for number in range(begin, end):
         if c.cio_is_raised(&job.fault.is_set):
@@ -61,9 +62,9 @@ cdef inline void write_planar(
         const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil:
     cdef Py_ssize_t y, ahead
     if cursor.desc.repetition != NULL:
-        if not job.expand(job, tile, tile.array, cursor, scratch):
-            return
-    elif job.fetch != NULL and not job.fetch(
+        job.write_repeated(job, tile, cursor, following, next_cursor, scratch, line)
+        return
+    if job.fetch != NULL and not job.fetch(
             job, tile, tile.array, cursor, scratch + job.read_offset):
         return
     if tile.window.transpose:
@@ -74,9 +75,29 @@ cdef inline void write_planar(
         ahead = y + job.rows_ahead
         if ahead < tile.n_rows:
             prefetch_row(job, tile, cursor, ahead)
-        elif ahead - tile.n_rows < following.n_rows:
+        elif ahead - tile.n_rows < next_cursor.n_rows:
             prefetch_row(job, following, next_cursor, ahead - tile.n_rows)
         seek_row(job, tile, cursor, y, scratch)
+        write_row(job, tile, cursor, y, 0, job.width, tile.dst + y * tile.dst_step, job.store,
+                  line)
+
+
+cdef inline void write_repeated(
+        Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
+        const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil:
+    """Write rows that are made of fewer stored ones; of these all are prefetched first."""
+    cdef Py_ssize_t y, ahead
+    if not job.expand(job, tile, tile.array, cursor, scratch):
+        return
+    if cursor.op.opcode == LOOK_UP:
+        clip_window(job, tile, cursor)
+    for y in range(tile.n_rows):
+        ahead = y + job.rows_ahead
+        if ahead < cursor.n_rows:
+            prefetch_row(job, tile, cursor, ahead)
+        elif 0 <= ahead - tile.n_rows < next_cursor.n_rows:
+            prefetch_row(job, following, next_cursor, ahead - tile.n_rows)
+        job.expand_row(job, cursor, y)
         write_row(job, tile, cursor, y, 0, job.width, tile.dst + y * tile.dst_step, job.store,
                   line)
 
@@ -98,7 +119,7 @@ cdef inline void write_together(
         if cursor.op.opcode == LOOK_UP:
             clip_window(job, tile, &cursor)
         for y in range(tile.n_rows):
-            seek_row(job, tile, &cursor, y, scratch)
+            seek_any_row(job, tile, &cursor, y, scratch)
             write_row(job, tile, &cursor, y, 0, job.width,
                       tile.dst + a * plane + y * tile.dst_step, job.store, line)
 
@@ -134,7 +155,7 @@ cdef inline void write_interleaved(
     for y in range(tile.n_rows):
         dst = tile.dst + y * tile.dst_step
         for a in range(n):
-            seek_row(job, tile, &cursors[a], y, symmetric + a * output.symmetry_bytes)
+            seek_any_row(job, tile, &cursors[a], y, symmetric + a * output.symmetry_bytes)
         x = 0
         while x < job.width:
             width = min(output.block, job.width - x)
@@ -208,7 +229,7 @@ cdef inline void write_mask(Job *job, const Tile *tile, char *scratch) noexcept 
                     and y + job.rows_ahead < tile.n_rows):
                 c.cio_prefetch_row(
                     cursor.src + (y + job.rows_ahead) * cursor.step, job.width * cursor.op.item)
-            seek_row(job, tile, &cursor, y, scratch)
+            seek_any_row(job, tile, &cursor, y, scratch)
             job.rows.check[cursor.op.type](
                 cursor.row, <uint8_t *>dst + y * tile.dst_step, job.width, cursor.op.affine.nodata)
 
