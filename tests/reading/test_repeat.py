@@ -84,7 +84,7 @@ def array_of(entry, patch, rng):
     return part[:, ::-1] if entry["view"] == "rows reversed" else part
 
 
-@settings(max_examples=scaled(100, 300))
+@settings(max_examples=scaled(70, 150))
 @given(call=calls())
 def test_any_gather_of_several_resolutions_equals_numpy(call):
     rng, given_ = np.random.default_rng(call["seed"]), call["arrays"]
