@@ -9,6 +9,9 @@ what                where                why it is separate
 `InspectedFile`     inspection.py        one file by its header or size; a stacked one has several
                                          arrays, and the number of patches is not known yet
 `ArrayFile`         arrays.py            one array of one split: path, type, shape, start
+`Native`            arrays.py            where its pixels are repeated: repeat, phases, exceptions,
+                                         which are an `ArrayFile` of their own
+`PhaseFile`         phases.py            a table of phases by its header; read when first needed
 `OpenArray`         arrays.py            the same in an open file: its view, and what plans take
 `File`              files.py             an open file, which its arrays share: it is a
                                          `_core.files.File` that can also be viewed by numpy

@@ -77,6 +77,25 @@ def test_channels_that_are_last_are_timed(cold_folder, no_torch, one_depth):
         assert report["bands"] == ("a", "b", "c")
 
 
+def test_bands_that_are_repeated_are_left_out(tmp_path, capsys):
+    bands = [Band("a", dtype="int16", repeat=2), Band("b", dtype="uint8"), Band("c", repeat=3)]
+    layout = write(tmp_path, bands)
+    for band in bands:
+        shape = (N, *layout.stored_size(band))
+        np.ones(shape, band.dtype).tofile(tmp_path / f"{band.name}.dat")
+    report = warm.run(tmp_path, layout=tmp_path / "own.toml", rounds=1)
+    assert report["bands"] == ("b",)
+    assert "1 band (b), without those that have a repeat" in str(report)
+    ds = cloudio.open(tmp_path, layout=layout)
+    with pytest.raises(cloudio.RequestError, match="a has a repeat, so numpy has no view"):
+        workload.Workload(ds, ["b", "a"], None, (8, 8), 1)
+    (tmp_path / "b.dat").unlink()
+    with pytest.raises(
+        cloudio.RequestError, match=r"every band of .* has a repeat; benchmarks need"
+    ):
+        workload.bands_of(cloudio.open(tmp_path, layout=layout))
+
+
 @pytest.mark.parametrize(
     ("label_map", "timed"),
     [

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import native
 import numpy as np
 import pytest
 from builders import SMALL, write_root, write_split
@@ -117,6 +118,27 @@ def test_offset_unit_and_nodata_are_told_where_an_array_has_one(tmp_path):
     assert ["a", "band", "int16", "0.0001", "-1000", "-", "0", "0.000"] in rows
     assert ["b", "band", "int16", "0.0001", "-1000", "-", "nan", "0.000"] in rows
     assert ["c", "band", "int16", "1", "-", "K", "-", "0.000"] in rows
+
+
+def test_repeats_sizes_and_exceptions_are_told_where_an_array_has_them(tmp_path, capsys):
+    roots = native.write_roots(tmp_path, {"train": 4, "val": 2})
+    layout = dataclasses.replace(native.native_layout(), presets={})
+    (roots.native / "cloudio.toml").write_text(to_toml(layout))
+    text = info.describe(roots.native)
+    rows = [line.split() for line in text.splitlines()]
+    columns = ["array", "kind", "stored", "size", "repeat", "exceptions", "scale"]
+    assert any(row[: len(columns)] == columns for row in rows)
+    sizes = {row[0]: " ".join(row[3:-1]) for row in rows if len(row) > 8}
+    assert sizes["L1C_B2"].startswith("40 x 48 - - ")
+    assert sizes["L1C_B4"].startswith("18 x 21 2 x 2 3 ")
+    assert sizes["S1_VV"].startswith("35 x 21 1 x 2 0 ")
+    assert main(["info", str(roots.native), "--json"]) == 0
+    arrays = {each["name"]: each for each in json.loads(capsys.readouterr().out)["arrays"]}
+    assert arrays["L1C_B2"]["repeat"] == [1, 1]
+    band = arrays["L1C_B4"]
+    assert (band["repeat"], band["size"], band["exceptions"]) == ([2, 2], [18, 21], 3)
+    assert band["bytes"] == 2 * (6 * 18 * 21 + 3 * 40 * 48)
+    assert "repeat" not in info.describe(tmp_path / "own", own(tmp_path / "own"))
 
 
 @pytest.mark.parametrize("nodata", ["nan", "inf", "-inf"])

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import native
 import numpy as np
 import pytest
 from builders import SMALL, write_split
@@ -44,6 +45,16 @@ def test_a_folder_of_every_kind_of_file_is_described_by_its_layout(tmp_path):
     shutil.copy(tmp_path / "again.toml", tmp_path / "data" / "cloudio.toml")
     assert described(cloudio.open(tmp_path / "data")) == described(ds)
     assert info.format_layout(tmp_path / "data") == (tmp_path / "again.toml").read_text()
+
+
+@pytest.mark.parametrize("stacked", [None, "last"])
+def test_a_folder_of_several_resolutions_is_described_by_its_layout(tmp_path, stacked):
+    roots = native.write_roots(tmp_path, {"train": 3, "val": 2}, stacked=stacked)
+    layout = dataclasses.replace(native.native_layout(stacked=stacked), presets={})
+    ds = cloudio.open(roots.native, layout=layout)
+    other = again(tmp_path, roots.native, layout=toml(tmp_path, to_toml(layout)))
+    assert described(other) == described(ds)
+    assert other.layout.bands == layout.bands
 
 
 @pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")

@@ -169,8 +169,11 @@ def _array_table(arrays: "Sequence[ArraySummary]") -> str:
     if any(band.is_native for band in bands):
         columns["size"] = [_by(array.size) for array in arrays]
         columns["repeat"] = [_by(band.repeats) if band.is_native else "-" for band in bands]
-    if any(array.n_exceptions for array in arrays):
-        columns["exceptions"] = [f"{array.n_exceptions:,}" for array in arrays]
+        counts = [f"{array.n_exceptions:,}" for array in arrays]
+        if any(array.n_exceptions for array in arrays):
+            columns["exceptions"] = [
+                n if band.is_native else "-" for n, band in zip(counts, bands, strict=True)
+            ]
     columns["scale"] = [_format_scale(band) for band in bands]
     if any(band.offset for band in bands):
         columns["offset"] = [f"{band.offset:g}" if band.offset else "-" for band in bands]
