@@ -12,6 +12,7 @@ from .._utils.numbers import is_finite, is_real, is_whole
 from .._utils.text import listed, suggest
 from .band import DTYPES, Band, EntryError, Window
 
+_MOST_REPEAT = 1 << 15  # of the kernels, which keep the phases of both axes in one number
 _ROUNDED = 1e-6  # a quotient of two decimals may differ so from the whole number that is meant
 
 
@@ -150,11 +151,13 @@ def _repeat_problems(band: Band) -> Iterator[tuple[str, str]]:
 
 
 def repeat_problem(band: Band, valid: Window) -> str | None:
-    """Return the message for a repeat that is larger than the valid window, or None."""
-    if all(n <= side for n, side in zip(band.repeats, valid.size, strict=True)):
-        return None
+    """Return the message for a repeat larger than the valid window or than possible, or None."""
     height, width = valid.size
-    most = f"{height}" if height == width else f"{height} rows and {width} columns"
+    limits = min(height, _MOST_REPEAT), min(width, _MOST_REPEAT)
+    if all(n <= most for n, most in zip(band.repeats, limits, strict=True)):
+        return None
+    rows, cols = limits
+    most = f"{rows}" if rows == cols else f"{rows} rows and {cols} columns"
     return (
         f"has repeat {band.repeat!r}; the valid window is {height} x {width}, so repeat must be "
         f"at most {most}"

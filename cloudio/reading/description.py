@@ -1,5 +1,6 @@
 """What a data set says of itself: its window and its arrays, in words and rows."""
 
+import math
 from collections.abc import Sequence
 
 from .._utils.text import gigabytes
@@ -16,7 +17,6 @@ def describe_window(ds: Collection) -> str:
 
 def group_rows(ds: Collection) -> list[Sequence[str]]:
     """Return a row per group of arrays, with a header: count, types, GB and names."""
-    height, width = ds.layout.patch
     parts = [ds.split(name) for name in ds.splits]
     found: dict[str, list[str]] = {}
     for name in ds.names:
@@ -25,10 +25,9 @@ def group_rows(ds: Collection) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("group", "arrays", "stored", "GB", "names")]
     for group, names in found.items():
         stored = {f"{part.dtype(name)}" for name in names for part in parts}
+        sizes = {name: math.prod(ds.layout.stored_size(ds.layout.band(name))) for name in names}
         n_bytes = sum(
-            len(part) * height * width * part.dtype(name).itemsize
-            for name in names
-            for part in parts
+            len(part) * sizes[name] * part.dtype(name).itemsize for name in names for part in parts
         )
         short = " ".join(name.removeprefix(group) for name in names)
         row = group.rstrip("_") or "-", str(len(names)), "/".join(sorted(stored))

@@ -107,6 +107,12 @@ def test_what_cannot_be_is_refused(entries, words):
         layout(Band("x", **entries))
 
 
+def test_a_repeat_has_a_limit():
+    band = Band("x", repeat=40_000)
+    with pytest.raises(LayoutError, match=r"so repeat must be at most 32768$"):
+        Layout("X", (50_000, 50_000), Window(0, 0, 50_000, 50_000), (band,))
+
+
 def test_channels_of_one_file_have_one_repeat():
     stack = {"file": "s.npy", "channels": 2}
     bands = [Band("a", channel=0, repeat=2, **stack), Band("b", channel=1, repeat=3, **stack)]

@@ -1,5 +1,6 @@
 """Labels whose numbers are not what they look like are warned of, at the line of the user."""
 
+import dataclasses
 import os
 import warnings
 
@@ -83,6 +84,27 @@ def test_qa60_that_holds_codes_in_one_split_is_warned_of_in_the_other(tmp_path):
     assert warned(lambda: ds.split("train").reader("B4", {"qa60": None})) == []
     (text,) = warned(lambda: ds.reader("B4", {"qa60": None}))
     assert "All sampled pixels of val (2 rows of up to 4 patches) are 0" in text
+
+
+@pytest.mark.parametrize("zeros", [True, False])
+def test_qa60_at_its_own_resolution_is_sampled_as_it_is_read(tmp_path, zeros):
+    qa60 = dataclasses.replace(
+        CLOUDSEN12.band("LABEL_qa60"), repeat=6, phase="phases.npy", exceptions="whole.npy"
+    )
+    bands = [qa60 if band.name == qa60.name else band for band in CLOUDSEN12.bands]
+    layout = dataclasses.replace(CLOUDSEN12, bands=tuple(bands))
+    write_split(tmp_path, 2, CLOUDSEN12, names=["L1C_B4"])
+    # The last row and column lie outside the window in this phase; outside an exception is 0.
+    codes, whole = np.zeros((2, 86, 86), "u1"), np.zeros((1, 512, 512), "u1")
+    codes[:, 85:] = codes[:, :, 85:] = 7
+    codes[1] = 9  # which the exception replaces
+    if not zeros:
+        whole[:, 1:510, 1:510] = 3
+    codes.tofile(tmp_path / "LABEL_qa60.dat")
+    np.save(tmp_path / "phases.npy", [[0, 0], [-1, 0]])
+    np.save(tmp_path / "whole.npy", whole)
+    texts = warned(lambda: cloudio.open(tmp_path, layout=layout).reader("B4", {"qa60": None}))
+    assert ["All sampled pixels" in text for text in texts] == [True] * zeros
 
 
 def test_qa60_that_is_the_same_code_all_over_but_not_zero_is_no_placeholder(tmp_path):

@@ -124,6 +124,16 @@ def test_tables_are_no_arrays(tmp_path, plain):
         cloudio.open(folder, layout=native_layout())
 
 
+def test_a_data_set_says_how_much_is_stored(tmp_path):
+    layout = Layout("X", (512, 512), Window(1, 1, 509, 509), (Band("a"), Band("b", repeat=6)))
+    np.zeros((8, 512, 512), "i2").tofile(tmp_path / "a.dat")
+    np.zeros((8, 86, 86), "i2").tofile(tmp_path / "b.dat")
+    (tmp_path / "metadata.csv").write_text("k\n" + "1\n" * 8)
+    ds = cloudio.open(tmp_path, layout=layout)
+    assert f"{(8 * 2 * (512 * 512 + 86 * 86)) / 1e9:.3f}" == "0.004"
+    assert " 0.004 " in repr(ds)
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 

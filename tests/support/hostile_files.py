@@ -8,6 +8,7 @@ keys and fields; others change bytes.  ``fuzzed_parsers.py`` tries millions of s
 import ast
 import contextlib
 import csv
+import dataclasses
 import datetime
 import decimal
 import fractions
@@ -39,6 +40,7 @@ from cloudio.storage.headers.npy import read_any_header, read_header
 from cloudio.storage.metadata import csv_file
 from cloudio.storage.metadata.csv_file import MetadataFile
 from cloudio.storage.metadata.table import MetadataTable
+from cloudio.storage.phases import PhaseFile
 from cloudio.verification.manifest_diff import compare
 from cloudio.verification.manifest_reader import read_manifest
 
@@ -189,6 +191,21 @@ LAYOUTS = (
             "q": {"bits": {"fields": [{"bits": [8, 9], "equals": 3, "class": 1}], "unlisted": 0}},
         },
     },
+    {
+        **_HEAD,
+        "valid": [0, 1, 3, 3],
+        "arrays": [
+            {"name": "a", "dtype": "uint8", "repeat": 2, "phase": "p{name}.npy"},
+            {"name": "d", "dtype": "uint8", "repeat": [1, 3], "phase": [0, 2], "file": "d.dat"},
+            {
+                "names": ["f", "g"],
+                "dtype": "int16",
+                "repeat": 3,
+                "phase": "p*.npy",
+                "exceptions": "e/{name}.npy",
+            },
+        ],
+    },
 )
 _TOML_MARKS = (
     *(b"[", b"]", b"{", b"}", b'"', b"'", b'"""', b"'''", b"#", b"\n", b"\r\n", b"=", b".", b","),
@@ -295,6 +312,7 @@ def open_with(layout, folder):
     (folder / "s1.dat").write_bytes(bytes(256))
     (folder / "d.dat").write_bytes(bytes(192))
     (folder / "l.dat").write_bytes(bytes(64))
+    (folder / "pa.npy").write_bytes(npy_file(header_text("'|u1'", "(4, 2)"), 8))
     try:
         with cloudio.open(folder, layout=layout) as ds:
             repr(ds), ds._repr_html_(), ds.warnings
@@ -456,6 +474,37 @@ def use_header(folder):
     np.save(folder / "b.npy", np.empty(header.shape, header.dtype))
     again = read_header(folder / "b.npy")
     assert (again.dtype, again.shape) == (header.dtype, header.shape)
+
+
+PHASES = (
+    npy_file(header_text("'<i4'", "(2, 2)"), 16),
+    npy_file(header_text("'|u1'", "(2, 2)", "True"), 0) + bytes([0, 1, 1, 2]),
+    npy_file(header_text("'<i8'", "(2, 2)"), 0) + struct.pack("<4q", 1, 2, -1, 0),
+    npy_file(header_text("'>u8'", "(2, 2)"), 0) + struct.pack(">4Q", 1, 2, 0, 2**64 - 1),
+)
+
+
+def change_phases(rng, content):
+    """The header, or the numbers."""
+    if rng.random() < 0.5:
+        return change_header(rng, content)
+    return content[:-4] + bytes(rng.choice((0, 1, 2, 255)) for _ in range(4))
+
+
+def use_phases(folder):
+    table = PhaseFile.inspect(folder / "p.npy", (2, 3), 2, "train")
+    for n in (0, 1):
+        table = dataclasses.replace(table, n_exceptions=n, no_exceptions="there are none")
+        rows, wrong = table.read(), table.wrong_patches(table.read())
+        for k in range(2):
+            place = None
+            with contextlib.suppress(LayoutError):
+                place = table.place(k)
+            assert (place is None) == (k in wrong)
+            if place is not None:
+                assert -n <= place < 6
+                assert rows[k].tolist() == ([-1, -1 - place] if place < 0 else [*divmod(place, 3)])
+    assert table.places().dtype == np.int32
 
 
 # ---- manifests, results and states ---------------------------------------------------------------
@@ -672,6 +721,7 @@ PARSERS = {
     ),
     "table": Parser("metadata.csv", LayoutError, TABLES, change_table, use_table),
     "header": Parser("a.npy", LayoutError, HEADERS, change_header, use_header),
+    "phases": Parser("p.npy", LayoutError, PHASES, change_phases, use_phases),
     "manifest": of_values(
         "m.json", RequestError, (MANIFEST,), json.loads, json_bytes, _JSON_MARKS, use_manifest
     ),
