@@ -4,15 +4,16 @@
 
 FOLDER is made, with the same patches twice: 13 bands of Sentinel-2, 512 x 512, of which 509 x 509
 are valid, int16, and a label.  In one form every band is stored at 10 m; in the other six bands and
-the label are stored at 20 m and three bands at 60 m, each patch with its own phase.
+the label are stored at 20 m and three bands at 60 m, each patch with its own phases.
 
-- warm: batches of random crops, both forms, and numpy and torch that read the native form and repeat
-  its pixels;
+- warm: batches of random crops of both forms; and numpy and torch, which repeat the pixels of the
+  native form;
 - cold: both forms, whose pages are dropped before each read;
 - limit: passes over all patches in a memory cgroup that holds the native form alone (root).
 
-All answers are compared with numpy's before the clock starts.  Candidates take turns; each warm turn
-reads other patches than the one before, so that no cache holds them.
+Answers are compared with numpy's before the clock starts; those from the disk with each other.
+Candidates take turns.  Each warm turn reads other patches than the one before, so that no cache
+holds them.
 """
 
 import argparse
@@ -44,6 +45,7 @@ REPEATS |= dict.fromkeys(("B1", "B9", "B10"), 6)
 BANDS = [f"B{k}" for k in (1, 2, 3, 4, 5, 6, 7, 8, "8A", 9, 10, 11, 12)]
 LABEL, LABEL_REPEAT = "classes", 2
 PATCH, VALID = 512, cloudio.Window(1, 1, 509, 509)
+CORNER = np.array((VALID.row, VALID.col))
 SCALE, BATCH = np.float32(1e-4), 32
 FORMS = "10 m", "native"
 PARTS = "warm", "cold", "limit"
@@ -177,7 +179,7 @@ def numpy_sample(
 
 
 def torch_sample(data: Native, windows: Windows, k: int, size: int, out: cloudio.Batch) -> None:
-    """interpolate(mode="nearest") of all bands of a resolution that share a phase."""
+    """interpolate(mode="nearest"), of no more than the window needs."""
     import torch
     from torch.nn.functional import interpolate
 
@@ -238,7 +240,7 @@ def by_cloudio(
 
     def read(out: cloudio.Batch) -> cloudio.Batch:
         index, origin = turns.next(name)
-        return reader.read(index, origin + (VALID.row, VALID.col), out=out)
+        return reader.read(index, origin + CORNER, out=out)
 
     return Candidate(name, threads, read)
 
@@ -320,7 +322,7 @@ def warm(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
 
 def cold(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
     paths = [path for form in FORMS for path in (root / form).glob("*.dat")]
-    n = next(iter(layouts_patches(root)))
+    n = len(natives(root).arrays[0])
     with EvictableFiles(paths) as files:
         for size in (224, 509):
             for io in ("mmap", "pread"):
@@ -328,7 +330,7 @@ def cold(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                 for k in range(given.rounds):
                     rng = np.random.default_rng([k, size])
                     index = rng.permutation(n)[: given.batch]
-                    origin = rng.integers(0, VALID.height - size + 1, (len(index), 2)) + 1
+                    origin = rng.integers(0, VALID.height - size + 1, (len(index), 2)) + CORNER
                     images = []
                     for form in round_order(FORMS, k):
                         with cloudio.open(root / form, layout=layout(form), io=io) as ds:
@@ -352,10 +354,6 @@ def cold(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                 yield f"{what}: bytes from the disk", f"{fraction:.2f}", f"{n_bytes['native']:,.0f}"
 
 
-def layouts_patches(root: Path) -> Iterator[int]:
-    yield (root / "native" / f"{LABEL}.dat").stat().st_size // 255**2
-
-
 def speed_up(seconds: dict[str, float]) -> str:
     return f"{seconds['10 m'] / seconds['native']:.2f}"
 
@@ -375,7 +373,7 @@ def limited(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
             with EvictableFiles(paths) as files:
                 files.evict()
             with cgroup(limit) as group:
-                enter = lambda: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: B023, E731
+                enter = lambda: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
                 command = [sys.executable, __file__, str(root), "--pass", form]
                 found[form].append(json.loads(subprocess.check_output(command, preexec_fn=enter)))
                 peaks[form] = max(peaks[form], charged(group)["peak"])
@@ -383,7 +381,7 @@ def limited(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
         later = [rate for each in found[form] for rate in each["rates"][1:]]
         read = [n_bytes for each in found[form] for n_bytes in each["read"][1:]]
         yield (
-            f"limit {limit / 1e6:,.0f} MB, {form} ({sizes[form] / 1e6:,.0f} MB), after the first pass",
+            f"limit {limit / 1e6:,.0f} MB, {form} ({sizes[form] / 1e6:,.0f} MB), from pass 2 on",
             f"{median(later):,.0f} samples/s",
             f"{median(read) / 1e6:,.0f} MB from the disk",
         )
