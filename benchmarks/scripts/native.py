@@ -126,7 +126,7 @@ def natives(root: Path) -> Native:
     for name in (*BANDS, LABEL):
         path, repeat = root / "native" / f"{name}.dat", REPEATS.get(name, LABEL_REPEAT)
         side = PATCH if repeat == 1 else -(-(VALID.height + repeat - 1) // repeat)
-        flat = np.memmap(path, "u1" if name == LABEL else "<i2", "r")
+        flat = np.memmap(path, "u1" if name == LABEL else "<i2", "c")  # torch wants it writable
         arrays.append(np.asarray(flat).reshape(-1, side, side))
         repeats.append(repeat)
         place = root / "native" / "phases" / f"{name}.npy"
@@ -178,11 +178,15 @@ def numpy_sample(
         np.take(TABLE, pixels(data, len(BANDS), patch, row, col, size), out=out.label[k])
 
 
-def torch_sample(data: Native, windows: Windows, k: int, size: int, out: cloudio.Batch) -> None:
+def torch_sample(
+    data: Native, windows: Windows, k: int, size: int, out: cloudio.Batch, threads: int
+) -> None:
     """interpolate(mode="nearest"), of no more than the window needs."""
     import torch
     from torch.nn.functional import interpolate
 
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
     patch, (row, col) = windows[0][k], windows[1][k]
     image = torch.from_numpy(out.image[k])
     for band in range(len(BANDS)):
@@ -256,10 +260,22 @@ def by_samples(
     return Candidate(name, 1, read)
 
 
+def populate(sets: dict[str, cloudio.Dataset], data: Native, given: argparse.Namespace) -> None:
+    """Bring every page into memory, and into every mapping."""
+    for ds in sets.values():
+        reader = ds.reader(BANDS, LABEL, threads=given.threads)
+        for first in range(0, len(ds), given.batch):
+            reader.read(range(first, min(first + given.batch, len(ds))))
+    for array in data.arrays:
+        for patch in array:
+            patch.max()
+
+
 def warm(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
     """Rows of ratios."""
     sets = {form: cloudio.open(root / form, layout=layout(form)) for form in FORMS}
     data = natives(root)
+    populate(sets, data, given)
     cases = [("float32", 224, None), ("float32", 509, None), ("float16", 224, None)]
     cases += [("float16", 509, None), ("float32", 224, LABEL), ("float32", 509, LABEL)]
     with ThreadPoolExecutor(given.threads) as pool:
@@ -285,16 +301,17 @@ def warm(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                 for threads in sorted({1, given.threads})
             ]
             if dtype == "float32" and label is None and not given.no_torch:
-                others.append(
+                others += [
                     by_samples(
-                        "torch interpolate",
+                        with_threads("torch interpolate", threads),
                         turns,
                         None,
-                        lambda windows, k, out, size=size: torch_sample(
-                            data, windows, k, size, out
+                        lambda windows, k, out, size=size, threads=threads: torch_sample(
+                            data, windows, k, size, out, threads
                         ),
                     )
-                )
+                    for threads in sorted({1, given.threads})
+                ]
             everyone = [*candidates, *lone, *others]
             reader = sets["native"].reader(BANDS, label, size=size, dtype=dtype)
             out, wanted = reader.allocate(given.batch), reader.allocate(given.batch)
@@ -405,7 +422,7 @@ def passes(root: Path, form: str, batch: int) -> dict[str, list[float]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--patches", type=int, default=320)
+    parser.add_argument("--patches", type=int, default=321)  # odd: no other type fits
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--rounds", type=int, default=21, help="runs of each (default: 21)")
     parser.add_argument("--limit-rounds", type=int, default=3)
