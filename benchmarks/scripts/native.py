@@ -17,6 +17,7 @@ holds them.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -25,18 +26,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import _path  # noqa: F401
 import numpy as np
-from memory_limit import cgroup, charged
+from memory_limit import cgroup
 
 import cloudio
 from cloudio._utils import machine, tables
 from cloudio._utils.threads import available_cpus
 from cloudio.bench.page_cache import EvictableFiles, usage
-from cloudio.bench.timing import Candidate, check, interleave, round_order, with_threads
+from cloudio.bench.timing import (
+    Candidate,
+    Timing,
+    check,
+    interleave,
+    round_order,
+    with_threads,
+)
 
 # The resolution of each band, in pixels of 10 m.
 REPEATS = dict.fromkeys(("B2", "B3", "B4", "B8"), 1)
@@ -137,6 +146,7 @@ def natives(root: Path) -> Native:
 # ---- candidates ----------------------------------------------------------------------------------
 
 Windows = tuple[np.ndarray, np.ndarray]  # patches, and origins from the corner of valid pixels
+Case = tuple[str, int, str | None]  # the element type, the crop, and the label
 
 
 def by_repeat(data: Native, band: int, patch: int, row: int, col: int, size: int) -> np.ndarray:
@@ -164,7 +174,7 @@ TABLE = (np.arange(256) % 4).astype(np.uint8)
 
 
 def numpy_sample(
-    data: Native, pixels: Pixels, windows: Windows, k: int, size: int, out: cloudio.Batch
+    data: Native, pixels: Pixels, windows: Windows, k: int, out: cloudio.Batch, *, size: int
 ) -> None:
     patch, (row, col) = windows[0][k], windows[1][k]
     half = out.image.dtype == np.float16
@@ -179,7 +189,7 @@ def numpy_sample(
 
 
 def torch_sample(
-    data: Native, windows: Windows, k: int, size: int, out: cloudio.Batch, threads: int
+    data: Native, threads: int, windows: Windows, k: int, out: cloudio.Batch, *, size: int
 ) -> None:
     """interpolate(mode="nearest"), of no more than the window needs."""
     import torch
@@ -211,8 +221,8 @@ def torch_sample(
 class Turns:
     """Batches of random windows; each call of a candidate reads the next one."""
 
-    def __init__(self, n_patches: int, size: int, n: int) -> None:
-        rng = np.random.default_rng(size)
+    def __init__(self, n_patches: int, size: int, n: int, seed: int = 0) -> None:
+        rng = np.random.default_rng([size, seed])
         order = rng.permutation(n_patches)
         room = VALID.height - size + 1
         self.batches: list[Windows] = [
@@ -227,20 +237,10 @@ class Turns:
         return self.batches[self.calls[name] % len(self.batches)]
 
 
-def expected(data: Native, turns: Turns, size: int, out: cloudio.Batch) -> None:
-    for k in range(len(out.image)):
-        numpy_sample(data, by_repeat, turns.batches[0], k, size, out)
-
-
 def by_cloudio(
-    name: str,
-    sets: dict[str, cloudio.Dataset],
-    form: str,
-    turns: Turns,
-    threads: int,
-    **more: object,
+    name: str, ds: cloudio.Dataset, turns: Turns, threads: int, **settings: object
 ) -> Candidate:
-    reader = sets[form].reader(BANDS, threads=threads, **more)
+    reader = ds.reader(BANDS, threads=threads, **settings)
 
     def read(out: cloudio.Batch) -> cloudio.Batch:
         index, origin = turns.next(name)
@@ -279,100 +279,136 @@ def warm(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
     cases = [("float32", 224, None), ("float32", 509, None), ("float16", 224, None)]
     cases += [("float16", 509, None), ("float32", 224, LABEL), ("float32", 509, LABEL)]
     with ThreadPoolExecutor(given.threads) as pool:
-        for dtype, size, label in cases:
-            turns = Turns(len(sets["native"]), size, given.batch)
-            settings = {"size": size, "dtype": dtype, "labels": label}
-            candidates = [
-                by_cloudio(form, sets, form, turns, given.threads, **settings) for form in FORMS
-            ]
-            lone = [
-                by_cloudio(f"{form}, 1 thread", sets, form, turns, 1, **settings) for form in FORMS
-            ]
-            others = [
-                by_samples(
-                    with_threads(name, threads),
-                    turns,
-                    pool if threads > 1 else None,
-                    lambda windows, k, out, pixels=pixels, size=size: numpy_sample(
-                        data, pixels, windows, k, size, out
-                    ),
-                )
-                for name, pixels in (("np.repeat", by_repeat), ("fancy index", by_index))
-                for threads in sorted({1, given.threads})
-            ]
-            if dtype == "float32" and label is None and not given.no_torch:
-                others += [
-                    by_samples(
-                        with_threads("torch interpolate", threads),
-                        turns,
-                        None,
-                        lambda windows, k, out, size=size, threads=threads: torch_sample(
-                            data, windows, k, size, out, threads
-                        ),
-                    )
-                    for threads in sorted({1, given.threads})
-                ]
-            everyone = [*candidates, *lone, *others]
-            reader = sets["native"].reader(BANDS, label, size=size, dtype=dtype)
-            out, wanted = reader.allocate(given.batch), reader.allocate(given.batch)
-            expected(data, turns, size, wanted)
-            for candidate in everyone:
-                check(candidate, out, wanted)
-            turns.calls.clear()
-            timings = interleave(everyone, out, given.rounds)
-            seconds = {name: median(timing.seconds) for name, timing in timings.items()}
-            what = f"{dtype}, {size}" + (", and a label" if label else "")
-            mine, alone = seconds["native"], seconds["native, 1 thread"]
-            samples = f"{given.batch / mine:,.0f} samples/s"
-            yield f"{what}: over the 10 m form", f"{seconds['10 m'] / mine:.2f}", samples
-            yield (
-                f"{what}: over the 10 m form, both in 1 thread",
-                f"{seconds['10 m, 1 thread'] / alone:.2f}",
-                "",
+        for case in cases:
+            yield from ratios(sets, data, case, pool, given)
+
+
+def ratios(
+    sets: dict[str, cloudio.Dataset],
+    data: Native,
+    case: Case,
+    pool: ThreadPoolExecutor,
+    given: argparse.Namespace,
+) -> Iterator[tuple[str, ...]]:
+    """Those of one kind of batch; numpy and torch, which are slow, have fewer rounds."""
+    dtype, size, label = case
+    turns = Turns(len(sets["native"]), size, given.batch)
+    settings = {"size": size, "dtype": dtype, "labels": label}
+    ours = [
+        by_cloudio(with_threads(form, threads), sets[form], turns, threads, **settings)
+        for threads in sorted({1, given.threads})
+        for form in FORMS
+    ]
+    mine = ours[-1]
+    others = numpy_and_torch(data, turns, case, pool, given)
+    reader = sets["native"].reader(BANDS, **settings)
+    out, wanted = reader.allocate(given.batch), reader.allocate(given.batch)
+    for k in range(given.batch):
+        numpy_sample(data, by_repeat, turns.batches[0], k, wanted, size=size)
+    for candidate in (*ours, *others):
+        check(candidate, out, wanted)
+    turns.calls.clear()
+    what = f"{dtype}, {size}" + (", and a label" if label else "")
+    print(f"{what} ...", file=sys.stderr)
+    seconds = medians(interleave(ours, out, given.rounds))
+    for old, new in zip(ours[::2], ours[1::2], strict=True):
+        samples = f"{given.batch / seconds[new.name]:,.0f} samples/s"
+        reached = f"{seconds[old.name] / seconds[new.name]:.2f}"
+        yield f"{what}: {new.name}, over the 10 m form", reached, samples
+    seconds = medians(interleave([mine, *others], out, max(3, given.rounds // 3)))
+    for other in others:
+        reached = f"{seconds[other.name] / seconds[mine.name]:.1f}"
+        yield f"{what}: {mine.name}, over {other.name}", reached, ""
+
+
+def medians(timings: dict[str, Timing]) -> dict[str, float]:
+    return {name: median(timing.seconds) for name, timing in timings.items()}
+
+
+def numpy_and_torch(
+    data: Native, turns: Turns, case: Case, pool: ThreadPoolExecutor, given: argparse.Namespace
+) -> list[Candidate]:
+    """They read the native form, and repeat its pixels."""
+    dtype, size, label = case
+    kinds = [("np.repeat", by_repeat), ("fancy index", by_index)]
+    counts = sorted({1, given.threads})
+    found = [
+        by_samples(
+            with_threads(name, threads),
+            turns,
+            pool if threads > 1 else None,
+            partial(numpy_sample, data, pixels, size=size),
+        )
+        for name, pixels in kinds
+        for threads in counts
+    ]
+    if dtype == "float32" and label is None and not given.no_torch:
+        found += [
+            by_samples(
+                with_threads("torch interpolate", threads),
+                turns,
+                None,
+                partial(torch_sample, data, threads, size=size),
             )
-            for candidate in others:
-                yield f"{what}: over {candidate.name}", f"{seconds[candidate.name] / mine:.1f}", ""
+            for threads in counts
+        ]
+    return found
 
 
 # ---- cold ----------------------------------------------------------------------------------------
 
 
 def cold(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """Rows of ratios."""
     paths = [path for form in FORMS for path in (root / form).glob("*.dat")]
-    n = len(natives(root).arrays[0])
+    n_patches = len(natives(root).arrays[0])
     with EvictableFiles(paths) as files:
-        for size in (224, 509):
-            for io in ("mmap", "pread"):
-                found: dict[str, list[tuple[float, int]]] = {form: [] for form in FORMS}
-                for k in range(given.rounds):
-                    rng = np.random.default_rng([k, size])
-                    index = rng.permutation(n)[: given.batch]
-                    origin = rng.integers(0, VALID.height - size + 1, (len(index), 2)) + CORNER
-                    images = []
-                    for form in round_order(FORMS, k):
-                        with cloudio.open(root / form, layout=layout(form), io=io) as ds:
-                            reader = ds.reader(BANDS, size=size, threads=given.threads)
-                            out = reader.allocate(len(index))
-                            out.image.fill(0)
-                            files.evict()
-                            before, begin = usage(), time.perf_counter()
-                            reader.read(index, origin, out=out)
-                            seconds = time.perf_counter() - begin
-                            n_bytes = usage().since(before).read_bytes
-                        found[form].append((seconds, n_bytes))
-                        images.append(out.image)
-                    assert np.array_equal(*images), "the two forms differ"
-                seconds = {form: median(s for s, _ in rows) for form, rows in found.items()}
-                n_bytes = {form: median(b for _, b in rows) for form, rows in found.items()}
-                what = f"cold, io={io!r}, {size}"
-                samples = f"{given.batch / seconds['native']:,.0f} samples/s"
-                yield f"{what}: over the 10 m form", speed_up(seconds), samples
-                fraction = n_bytes["native"] / n_bytes["10 m"] if n_bytes["10 m"] else float("nan")
-                yield f"{what}: bytes from the disk", f"{fraction:.2f}", f"{n_bytes['native']:,.0f}"
+        for size, io in itertools.product((224, 509), ("mmap", "pread")):
+            found: dict[str, list[tuple[float, int]]] = {form: [] for form in FORMS}
+            for k in range(given.rounds):
+                windows = Turns(n_patches, size, given.batch, seed=k).batches[0]
+                images = {}
+                for form in round_order(FORMS, k):
+                    image, *figures = cold_read(root / form, form, io, size, windows, files, given)
+                    found[form].append(tuple(figures))
+                    images[form] = image
+                assert np.array_equal(*images.values()), "the two forms differ"
+            seconds, n_bytes = (
+                {form: median(row[j] for row in rows) for form, rows in found.items()}
+                for j in range(2)
+            )
+            what = f"from the disk, {io}, {size}"
+            samples = f"{given.batch / seconds['native']:,.0f} samples/s"
+            yield (
+                f"{what}: over the 10 m form",
+                f"{seconds['10 m'] / seconds['native']:.2f}",
+                samples,
+            )
+            if n_bytes["10 m"]:
+                megabytes = f"{n_bytes['native'] / 1e6:,.0f} MB"
+                reached = f"{n_bytes['native'] / n_bytes['10 m']:.2f}"
+                yield f"{what}: bytes, of those of the 10 m form", reached, megabytes
 
 
-def speed_up(seconds: dict[str, float]) -> str:
-    return f"{seconds['10 m'] / seconds['native']:.2f}"
+def cold_read(
+    path: Path,
+    form: str,
+    io: str,
+    size: int,
+    windows: Windows,
+    files: EvictableFiles,
+    given: argparse.Namespace,
+) -> tuple[np.ndarray, float, int]:
+    """One batch; the image, seconds, and bytes from the disk."""
+    with cloudio.open(path, layout=layout(form), io=io) as ds:
+        reader = ds.reader(BANDS, size=size, threads=given.threads)
+        out = reader.allocate(given.batch)
+        out.image.fill(0)
+        files.evict()
+        before, begin = usage(), time.perf_counter()
+        reader.read(windows[0], windows[1] + CORNER, out=out)
+        seconds = time.perf_counter() - begin
+        return out.image, seconds, usage().since(before).read_bytes
 
 
 # ---- little memory -------------------------------------------------------------------------------
@@ -383,7 +419,6 @@ def limited(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
     sizes = {form: sum(p.stat().st_size for p in (root / form).glob("B*.dat")) for form in FORMS}
     limit = sizes["native"] + OWN_BYTES
     found: dict[str, list[dict[str, list[float]]]] = {form: [] for form in FORMS}
-    peaks = dict.fromkeys(FORMS, 0.0)
     paths = [path for form in FORMS for path in (root / form).glob("*.dat")]
     for k in range(given.limit_rounds):
         for form in round_order(FORMS, k):
@@ -393,7 +428,6 @@ def limited(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
                 enter = lambda: (group / "cgroup.procs").write_text(str(os.getpid()))  # noqa: E731
                 command = [sys.executable, __file__, str(root), "--pass", form]
                 found[form].append(json.loads(subprocess.check_output(command, preexec_fn=enter)))
-                peaks[form] = max(peaks[form], charged(group)["peak"])
     for form in FORMS:
         later = [rate for each in found[form] for rate in each["rates"][1:]]
         read = [n_bytes for each in found[form] for n_bytes in each["read"][1:]]
@@ -405,6 +439,7 @@ def limited(root: Path, given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
 
 
 def passes(root: Path, form: str, batch: int) -> dict[str, list[float]]:
+    """Samples per second and bytes from the disk, of each pass."""
     ds = cloudio.open(root / form, layout=layout(form))
     reader = ds.reader(BANDS)
     out = reader.allocate(batch)
