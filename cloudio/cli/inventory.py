@@ -40,7 +40,7 @@ def _summarize(name: str, layout: Layout, splits: Sequence[Dataset]) -> ArraySum
     files = [part.arrays[name] for split in splits for part in split.stored_splits]
     exceptions = [file.native.exceptions for file in files if file.native is not None]
     whole = [each for each in exceptions if each is not None]
-    height, width = size = layout.stored_size(known)
+    height, width = size = files[0].size
     dtypes = {split.dtype(name): split for split in splits}
     n_bytes = sum(len(s) * height * width * s.dtype(name).itemsize for s in splits)
     return ArraySummary(

@@ -75,7 +75,7 @@ class InspectedFile:
 
         last = len(shape) == 4 and self.channels_last
         if len(shape) == 4 and self.channels in (None, 1):  # which may be on either side
-            last = shape[1:3] == layout.stored_size(self.band)
+            last = shape[1:3] in stored_sizes(layout, self.band)
         return {
             name: ArrayFile(self.path, dtype, shape, start, channel(band), last)
             for name, band in self.bands.items()
@@ -137,11 +137,14 @@ def shape_problem(shape: tuple[int, ...], layout: Layout, band: Band | None = No
     A stack of one channel is the same as the array itself, on whichever side the channel is.
     """
     channels = None if band is None else band.channels
-    last, patch = band is not None and band.channel_axis == "last", layout.stored_size(band)
-    stack = (*patch, channels or 1) if last else (channels or 1, *patch)
-    one = [patch, (1, *patch), (*patch, 1)] if channels in (None, 1) else []
-    if shape[1:] in [stack, *one]:
+    last = band is not None and band.channel_axis == "last"
+    sizes = stored_sizes(layout, band)
+    stacks = [(*size, channels or 1) if last else (channels or 1, *size) for size in sizes]
+    if shape[1:] in stacks:
         return None
+    if channels in (None, 1) and any(shape[1:] in (size, (1, *size), (*size, 1)) for size in sizes):
+        return None
+    patch, stack = sizes[0], stacks[0]
     sides = ", ".join(map(str, patch if channels is None else stack))
     hint = ""
     if channels is None and len(shape) == 4 and patch in (shape[2:], shape[1:3]):
@@ -151,6 +154,19 @@ def shape_problem(shape: tuple[int, ...], layout: Layout, band: Band | None = No
     remedy = remedy or repeat_hint(shape[1:], layout, band)
     needed = f"has shape {shape}; {layout.name} needs (patches, {sides}){hint}"
     return f"{needed}. {remedy}" if remedy else needed
+
+
+def stored_sizes(layout: Layout, band: Band | None) -> list[tuple[int, int]]:
+    """Return the rows and columns that a .npy file may store of each patch.
+
+    Where all patches have one phase, pixels that only another phase needs may be left out.
+    """
+    size = layout.stored_size(band)
+    if band is None or not band.is_native or band.phases is None:
+        return [size]
+    valid, phases, repeats = layout.valid.size, band.phases, band.repeats
+    rows, cols = (-(-(valid[k] + phases[k]) // repeats[k]) for k in (0, 1))
+    return [(rows, cols), size]
 
 
 def repeat_hint(sides: tuple[int, ...], layout: Layout, band: Band | None) -> str:
@@ -167,7 +183,8 @@ def repeat_hint(sides: tuple[int, ...], layout: Layout, band: Band | None) -> st
         )
     for repeat in _USUAL_REPEATS:
         finer = replace(Band("x") if band is None else band, repeat=repeat)
-        if all(n >= repeat for n in layout.valid.size) and layout.stored_size(finer) == sides[-2:]:
+        sizes = stored_sizes(layout, finer)
+        if all(n >= repeat for n in layout.valid.size) and sides[-2:] in sizes:
             return f"If each pixel covers {repeat} x {repeat} of a patch, write repeat = {repeat}"
     return ""
 

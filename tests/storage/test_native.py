@@ -101,6 +101,30 @@ def test_the_number_of_patches_follows_from_sizes_alone(tmp_path):
     assert ds.split(tmp_path.name)["b"].shape == (3, 17, 8)
 
 
+@pytest.mark.parametrize("stacked", [False, True])
+def test_pixels_that_only_other_phases_need_may_be_left_out(tmp_path, stacked):
+    """Of a .npy file, whose shape says it: a patch of 120 may have 60 pixels of 20 m, not 61."""
+    rng = np.random.default_rng(0)
+    phases = {"a": (0, 0), "b": (1, 0), "c": (1, 1)}
+    keys = {"file": "{name}.npy"} | ({"channel": 1, "channels": 2} if stacked else {})
+    bands = [Band(name, repeat=2, phase=phase, **keys) for name, phase in phases.items()]
+    layout = Layout("X", (24, 20), Window(0, 0, 24, 20), bands)
+    stored = {}
+    for name, (py, px) in phases.items():
+        stored[name] = rng.integers(0, 999, (3, 12 + py, 10 + px), "i2")
+        saved = np.stack([stored[name][::-1], stored[name]], 1) if stacked else stored[name]
+        np.save(tmp_path / f"{name}.npy", saved)
+    ds = cloudio.open(tmp_path, layout=layout)
+    image = ds.reader(scale=None).read([2, 0, 1]).image
+    for k, (name, phase) in enumerate(phases.items()):
+        assert np.array_equal(image[:, k], expand(stored[name], 2, phase, (24, 20))[[2, 0, 1]])
+        assert ds.split(tmp_path.name)[name].shape == stored[name].shape
+    for shape in ((3, 11, 10), (3, 12, 11), (3, 14, 12)):
+        np.save(tmp_path / "a.npy", np.zeros((3, 2, *shape[1:]) if stacked else shape, "i2"))
+        with pytest.raises(LayoutError, match=r"X needs \(patches, (2, )?12, 10\)"):
+            cloudio.open(tmp_path, layout=layout)
+
+
 def test_tables_are_no_arrays(tmp_path, plain):
     folder = tmp_path / "train"
     shutil.copytree(plain.native / "train", folder)
