@@ -5,11 +5,8 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
     Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
@@ -21,7 +18,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,6 +28,7 @@ from ..ahead import in_order
 from ..plan import Plan, as_fields
 from ..sample import LeftOut, Sample, Source, describe_error
 from ..splits import check_splits
+from .committer import submit_to
 from .row_files import RowFiles
 
 T = TypeVar("T")
@@ -38,8 +36,6 @@ T = TypeVar("T")
 #: Samples of one task, unless the source says how many belong together.
 TASK_SIZE = 8
 _TASKS_AHEAD = 3  # of each worker
-# What a crash of the machine can cost, and how often the disk is waited for.
-_COMMIT_SECONDS, _COMMIT_BYTES = 2.0, 256 << 20
 #: More codes of a label are no classes.
 MOST_CODES = 256
 
@@ -220,7 +216,7 @@ def workers(
         worker = Worker(source, plan, folder, rows)
         threads = ThreadPoolExecutor(n, thread_name_prefix="cloudio-pack")
         try:
-            yield lambda verb, numbers: _submit(threads, getattr(worker, verb), numbers)
+            yield lambda verb, numbers: submit_to(threads, getattr(worker, verb), numbers)
         finally:
             threads.shutdown(cancel_futures=True)
             worker.close()
@@ -233,25 +229,12 @@ def workers(
 
     def submit(verb: str, numbers: Sequence[int]) -> "Future[list[Outcome]]":
         with _without_main(), _without_interrupts():  # processes are started when there are tasks
-            return _submit(processes, _do, verb, numbers)
+            return submit_to(processes, _do, verb, numbers)
 
     try:
         yield submit
     finally:
         processes.shutdown(cancel_futures=True)
-
-
-def _submit(executor: Executor, do: Callable[..., T], *arguments: Any) -> "Future[T]":
-    """Give a task to an executor; RequestError if it cannot start a thread for it."""
-    try:
-        return executor.submit(do, *arguments)
-    except BrokenExecutor:
-        raise
-    except RuntimeError as error:  # of Python, such as "can't start new thread"
-        raise RequestError(
-            f"a worker cannot be started ({error}); give fewer workers, or raise the limit of "
-            "processes (ulimit -u, or that of a container)"
-        ) from None
 
 
 @contextmanager
@@ -279,46 +262,6 @@ def _without_main() -> Iterator[None]:
 
 
 # ---- the run -------------------------------------------------------------------------------------
-
-
-class Committer:
-    """Flushes files and then tells the journal, beside the run: one commit at a time.
-
-    ``commit`` gets the outcomes in the order in which they came.
-    """
-
-    def __init__(self, commit: Callable[[list[Outcome]], None], patch_bytes: int) -> None:
-        self._commit, self._patch_bytes = commit, patch_bytes
-        self._pending: list[Outcome] = []
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cloudio-commit")
-        self._last: Future[None] | None = None
-        self._since = time.monotonic()
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Take note of samples that are done; sometimes begin a commit."""
-        self._pending += outcomes
-        seconds = time.monotonic() - self._since
-        if seconds < _COMMIT_SECONDS and len(self._pending) * self._patch_bytes < _COMMIT_BYTES:
-            return
-        if self._last is None or self._last.done():
-            self._begin()
-
-    def _begin(self) -> None:
-        if self._last is not None:
-            self._last.result()
-        pending, self._pending = self._pending, []
-        self._since = time.monotonic()
-        self._last = _submit(self._thread, self._commit, pending)
-
-    def close(self) -> None:
-        """Commit what is left, and wait for it."""
-        try:
-            if self._pending:
-                self._begin()
-            if self._last is not None:
-                self._last.result()
-        finally:
-            self._thread.shutdown()
 
 
 def run_tasks(

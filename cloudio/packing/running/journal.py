@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..._version import __version__
 from ...errors import LayoutError, RequestError
 
-FORMAT = "cloudio journal 1"
+JOURNAL = "journal"
+_FORMAT = "cloudio journal 1"
 
 
 class Journal:
@@ -29,6 +31,29 @@ class Journal:
         except BaseException:
             self._file.close()
             raise
+
+    def begin(self, head: dict[str, Any], *, new: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Write the first line; or compare it, and yield the others as `entries` does.
+
+        ``head`` tells the ``source`` and the ``plan`` of the run.  RequestError if the journal is
+        that of another one.
+        """
+        head = {"format": _FORMAT, "written by": __version__, **head}
+        if new:
+            self.append([head])
+            return
+        entries = self.entries()
+        _, found = next(entries, (0, {}))
+        for key, what in _COMPARED.items():
+            if found and found.get(key) != head[key]:
+                raise RequestError(
+                    f"{self.path.parent} is an unfinished run with {what}; remove it to begin "
+                    "anew, or give the options of that run",
+                    path=self.path.parent,
+                )
+        if not found:
+            self.append([head])
+        yield from entries
 
     def entries(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield where each whole line begins, and what it says; the file ends after the last."""
@@ -70,6 +95,13 @@ class Journal:
         """Close the file; all that was added is on the disk."""
         with suppress(OSError):
             self._file.close()
+
+
+_COMPARED = {
+    "format": "another version of cloudio",
+    "source": "other samples: files were added, removed or changed, or other ones are given",
+    "plan": "other arrays, types, sizes or options",
+}
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -1,23 +1,19 @@
 """The files of the arrays: made in their full size, and written row by row at known places."""
 
-import errno
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from ..._utils.paths import free_bytes
-from ..._utils.text import gigabytes
 from ...errors import RequestError, write_error
 from ..plan import PackedArray, Plan
+from .disk import FULL, allocate, check_room, read_at, write_at
 
 # All shapes fit, so that the pixels stay where they are when the number of patches is known later.
 _HEADER_BYTES = 128
 _COPIED = 16 << 20
-_FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 class RowFiles:
@@ -67,12 +63,12 @@ class RowFiles:
         held = {key: os.fstat(self._open[key]).st_size for key in wanted}
         missing = {key: size for key, size in wanted.items() if held[key] < size}
         needed = sum(size - held[key] for key, size in missing.items())
-        self._check_room(needed)
+        check_room(needed, self.folder)
         for key, size in missing.items():
             try:
-                _allocate(self._open[key], size)
+                allocate(self._open[key], size)
             except OSError as error:
-                if error.errno not in _FULL:
+                if error.errno not in FULL:
                     raise
                 raise self._too_full(error, needed) from None
 
@@ -92,15 +88,6 @@ class RowFiles:
                     path=self.folder / split / name,
                 )
 
-    def _check_room(self, needed: int) -> None:
-        free = free_bytes(self.folder)
-        if free is not None and needed > free:
-            reason = (
-                f"the disk is too full: {gigabytes(needed)} GB are needed, {gigabytes(free)} GB "
-                "are free"
-            )
-            raise write_error(errno.ENOSPC, reason, self.folder)
-
     # ---- rows ------------------------------------------------------------------------------------
 
     def write(self, split: str, row: int, planes: Sequence[np.ndarray]) -> None:
@@ -108,7 +95,7 @@ class RowFiles:
         for array, plane in zip(self._plan.arrays, planes, strict=True):
             descriptor, offset = self._open[split, array.file], self._offset(array, row)
             try:
-                _write(descriptor, plane.data.cast("B"), offset)
+                write_at(descriptor, plane.data.cast("B"), offset)
             except OSError as error:
                 reason = f"cannot be written: {error.strerror or error}"
                 path = self.folder / split / array.file
@@ -116,7 +103,7 @@ class RowFiles:
 
     def read(self, split: str, row: int, array: PackedArray) -> bytes:
         """Return the stored bytes of one array of a patch."""
-        return _read(
+        return read_at(
             self._open[split, array.file], self.plane_bytes(array), self._offset(array, row)
         )
 
@@ -150,7 +137,7 @@ class RowFiles:
                 self._squeeze(split, name, rows)
             if not self._plan.flat:
                 header = memoryview(self._header(name, len(rows)))
-                _write(self._open[split, name], header, 0)
+                write_at(self._open[split, name], header, 0)
 
     def _squeeze(self, split: str, name: str, rows: Sequence[int]) -> None:
         """Replace a file by one that has some of its rows."""
@@ -164,16 +151,16 @@ class RowFiles:
             for k, row in enumerate(rows):
                 for at in range(0, n_bytes, _COPIED):
                     size = min(_COPIED, n_bytes - at)
-                    chunk = _read(source, size, self._start + row * n_bytes + at)
-                    _write(target, memoryview(chunk), self._start + k * n_bytes + at)
+                    chunk = read_at(source, size, self._start + row * n_bytes + at)
+                    write_at(target, memoryview(chunk), self._start + k * n_bytes + at)
             if not self._plan.flat:
-                _write(target, memoryview(self._header(name, len(rows))), 0)
+                write_at(target, memoryview(self._header(name, len(rows))), 0)
             os.fsync(target)
         except BaseException as error:
             os.close(target)
             with suppress(OSError):
                 os.remove(part)
-            if isinstance(error, OSError) and error.errno in _FULL:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise self._too_full(error, self._start + len(rows) * n_bytes) from None
             raise
         # Closed first: some systems replace no open file.
@@ -189,48 +176,3 @@ class RowFiles:
         text = f"{{'descr': {array.dtype.str!r}, 'fortran_order': False, 'shape': {shape}, }}"
         text = text.ljust(_HEADER_BYTES - 11) + "\n"
         return b"\x93NUMPY\x01\x00" + (len(text)).to_bytes(2, "little") + text.encode("ascii")
-
-
-def _allocate(descriptor: int, size: int) -> None:
-    """Give a file that size, and room on the disk where the system can."""
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-            return
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
-    os.ftruncate(descriptor, size)
-
-
-def _write(descriptor: int, data: memoryview, offset: int) -> None:
-    while len(data):
-        n = _pwrite(descriptor, data, offset)
-        data, offset = data[n:], offset + n
-
-
-def _read(descriptor: int, size: int, offset: int) -> bytes:
-    parts = []
-    while size and (part := _pread(descriptor, size, offset)):
-        parts.append(part)
-        size, offset = size - len(part), offset + len(part)
-    return b"".join(parts)
-
-
-_position = threading.Lock()
-
-
-def _pwrite(descriptor: int, data: memoryview, offset: int) -> int:
-    if hasattr(os, "pwrite"):
-        return os.pwrite(descriptor, data, offset)
-    with _position:  # Windows
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.write(descriptor, data)
-
-
-def _pread(descriptor: int, size: int, offset: int) -> bytes:
-    if hasattr(os, "pread"):
-        return os.pread(descriptor, size, offset)
-    with _position:
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, size)

@@ -14,10 +14,11 @@ from ...layouts.layout import Layout
 from ..plan import Plan, StoredTypeError
 from ..planning import ChosenSource
 from ..result import PackResult, summarize
-from .engine import TASK_SIZE, Committer, Outcome, Rows, run_tasks, workers
+from .committer import Committer
+from .engine import TASK_SIZE, Outcome, Rows, run_tasks, workers
 from .finish import finish
 from .row_files import RowFiles
-from .state import FINISHING, State
+from .state import FINISHING, State, opener
 from .unfinished import data_folder, open_run
 
 
@@ -38,7 +39,7 @@ def pack_source(source: ChosenSource, plan: Plan, dest: Path, options: Options) 
     start = time.perf_counter()
     rows = Rows.of(source)
     head = {"source": source.digest(), "plan": plan.digest()}
-    with open_run(dest, head, plan, resume=options.resume) as state:
+    with open_run(dest, opener(head, plan), resume=options.resume) as state:
         files = RowFiles(data_folder(dest), plan, rows.splits)
         try:
             if FINISHING in state.phases:
@@ -85,24 +86,24 @@ def _pack(
     with (
         progress_bar(len(source) * n_bytes, shown=options.progress, what="pack") as advance,
         workers(source, plan, files.folder, rows, n_workers) as submit,
-        committing(files, state, plan) as committer,
+        committing(files, state) as committer,
     ):
         advance(state.n_done * n_bytes)
         for outcomes in run_tasks(submit, "pack", todo, _task_size(source), n_workers):
             settle(outcomes, skip_errors=options.skip_errors)
-            committer.add(outcomes)
+            committer.add(outcomes, len(outcomes) * n_bytes)
             advance(len(outcomes) * n_bytes)
 
 
 @contextmanager
-def committing(files: RowFiles, state: State, plan: Plan) -> Iterator[Committer]:
+def committing(files: RowFiles, state: State) -> Iterator[Committer[Outcome]]:
     """Give what commits outcomes: rows are on the disk before the journal tells of them."""
 
     def commit(outcomes: list[Outcome]) -> None:
         files.sync()
         state.commit(outcomes)
 
-    committer = Committer(commit, plan.patch_bytes)
+    committer = Committer(commit)
     try:
         yield committer
     finally:

@@ -1,17 +1,15 @@
 """What is known of a run: which samples are packed or left out, told by its journal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..._version import __version__
-from ...errors import RequestError
+from ..plan import Plan
 from .engine import MOST_CODES, Outcome
-from .journal import FORMAT, Journal
+from .journal import JOURNAL, Journal
 
-JOURNAL = "journal"
 #: The phase in which rows may be moved, headers are written, and the data get their name.
 FINISHING = "finishing"
 
@@ -33,29 +31,11 @@ class State:
         self._sums = np.zeros((0, n_arrays), np.uint64)
         self._offsets = np.zeros(0, np.int64)
         try:
-            head = {"format": FORMAT, "written by": __version__, **head}
-            if new:
-                self._journal.append([head])
-            else:
-                self._read(head, folder)
+            for offset, entry in self._journal.begin(head, new=new):
+                self._note(entry, offset)
         except BaseException:
             self.close()
             raise
-
-    def _read(self, head: dict[str, Any], folder: Path) -> None:
-        entries = self._journal.entries()
-        _, found = next(entries, (0, {}))
-        for key, what in (("format", "cloudio"), ("source", "source"), ("plan", "arrays")):
-            if found and found.get(key) != head[key]:
-                raise RequestError(
-                    f"{folder} is an unfinished run with {_OTHER[what]}; remove it to begin anew, "
-                    "or give the options of that run",
-                    path=folder,
-                )
-        if not found:
-            self._journal.append([head])
-        for offset, entry in entries:
-            self._note(entry, offset)
 
     def commit(self, outcomes: Iterable[Outcome]) -> None:
         """Tell the journal of samples whose rows are on the disk."""
@@ -127,11 +107,9 @@ class State:
         self._journal.close()
 
 
-_OTHER = {
-    "cloudio": "another version of cloudio",
-    "source": "other samples: files were added, removed or changed, or other ones are given",
-    "arrays": "other arrays, types, sizes or options",
-}
+def opener(head: Mapping[str, Any], plan: Plan) -> Callable[[Path, bool], State]:
+    """Return what opens the state of a run that packs by a plan, for `open_run`."""
+    return lambda folder, new: State(folder, dict(head), len(plan.arrays), new=new)
 
 
 def _entry(outcome: Outcome) -> dict[str, Any]:

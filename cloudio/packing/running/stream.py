@@ -16,7 +16,7 @@ from .engine import EndlessRows, Outcome, RowWriter
 from .finish import finish
 from .row_files import RowFiles
 from .run import Options, committing, settle
-from .state import FINISHING, State
+from .state import FINISHING, State, opener
 from .unfinished import data_folder, open_run
 
 # Files grow by this, of all arrays together.
@@ -29,7 +29,7 @@ def pack_stream(stream: Stream, choices: Choices, dest: Path, options: Options) 
     plan = make_plan({"sample 0": complete(stream.first(), choices)}, choices)
     rows = EndlessRows(stream.split)
     head = {"source": stream.digest(), "plan": plan.digest()}
-    with open_run(dest, head, plan, resume=options.resume) as state:
+    with open_run(dest, opener(head, plan), resume=options.resume) as state:
         files = RowFiles(data_folder(dest), plan, rows.splits)
         try:
             if FINISHING not in state.phases:
@@ -63,7 +63,7 @@ def _pack(
     try:
         with (
             progress_bar(0, shown=options.progress, what="pack") as advance,
-            committing(files, state, plan) as committer,
+            committing(files, state) as committer,
         ):
             for k, sample in stream.samples(skip):
                 if keys.is_packed(sample, k):
@@ -73,7 +73,7 @@ def _pack(
                     files.reserve({stream.split: reserved})
                 outcome = _store(writer, row, complete(sample, choices), f"sample {k}")
                 settle([outcome], skip_errors=options.skip_errors)
-                committer.add([outcome])
+                committer.add([outcome], plan.patch_bytes)
                 advance(plan.patch_bytes)
                 row += 1
     finally:

@@ -1,15 +1,30 @@
 """The folder of a run that is not finished: ``DEST.packing``, with the journal and the data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from ..._utils.files import check_new_folder, move_folder
 from ..._utils.paths import remove_folder
 from ...errors import CloudioError, RequestError, WriteError, write_error
-from ..plan import Plan
-from .state import JOURNAL, State
+from .journal import JOURNAL
+
+
+class RunState(Protocol):
+    """What a journal tells of a run: how much is done, and which parts of the end have begun."""
+
+    @property
+    def n_done(self) -> int: ...
+
+    @property
+    def phases(self) -> Collection[str]: ...
+
+    def close(self) -> None:
+        """Close the journal."""
+
+
+S = TypeVar("S", bound=RunState)
 
 
 def unfinished_folder(dest: Path) -> Path:
@@ -23,9 +38,10 @@ def data_folder(dest: Path) -> Path:
 
 
 @contextmanager
-def open_run(dest: Path, head: Mapping[str, Any], plan: Plan, *, resume: bool) -> Iterator[State]:
+def open_run(dest: Path, open_state: Callable[[Path, bool], S], *, resume: bool) -> Iterator[S]:
     """Give the state of a new run, or of the one to resume.
 
+    ``open_state`` makes it of the folder with the journal, and of whether the run is new.
     After an error what has been packed stays, to be resumed; nothing stays if nothing was packed.
     Errors of the system in the block are WriteErrors about ``dest``.
     """
@@ -41,7 +57,7 @@ def open_run(dest: Path, head: Mapping[str, Any], plan: Plan, *, resume: bool) -
             )
         data_folder(dest).mkdir(parents=True, exist_ok=True)
         try:
-            state = State(folder, dict(head), len(plan.arrays), new=new)
+            state = open_state(folder, new)
         except FileExistsError:
             raise RequestError(f"{folder} is being made by another process", path=folder) from None
         try:
