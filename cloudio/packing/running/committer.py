@@ -1,8 +1,9 @@
 """What flushes files and then tells the journal, beside the workers of a run."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from ...errors import RequestError
@@ -53,6 +54,21 @@ class Committer(Generic[T]):
                 self._last.result()
         finally:
             self._thread.shutdown()
+
+
+@contextmanager
+def committing(sync: Callable[[], None], tell: Callable[[list[T]], None]) -> Iterator[Committer[T]]:
+    """Give what commits: all that is written is on the disk before the journal tells of it."""
+
+    def commit(done: list[T]) -> None:
+        sync()
+        tell(done)
+
+    committer = Committer(commit)
+    try:
+        yield committer
+    finally:
+        committer.close()
 
 
 def submit_to(executor: Executor, do: Callable[..., T], *arguments: Any) -> "Future[T]":

@@ -1,8 +1,7 @@
 """A run from its begin, or from where another one ended, to the finished data set."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ...layouts.layout import Layout
 from ..plan import Plan, StoredTypeError
 from ..planning import ChosenSource
 from ..result import PackResult, summarize
-from .committer import Committer
+from .committer import committing
 from .engine import TASK_SIZE, Outcome, Rows, run_tasks, workers
 from .finish import finish
 from .row_files import RowFiles
@@ -86,28 +85,13 @@ def _pack(
     with (
         progress_bar(len(source) * n_bytes, shown=options.progress, what="pack") as advance,
         workers(source, plan, files.folder, rows, n_workers) as submit,
-        committing(files, state) as committer,
+        committing(files.sync, state.commit) as committer,
     ):
         advance(state.n_done * n_bytes)
         for outcomes in run_tasks(submit, "pack", todo, _task_size(source), n_workers):
             settle(outcomes, skip_errors=options.skip_errors)
             committer.add(outcomes, len(outcomes) * n_bytes)
             advance(len(outcomes) * n_bytes)
-
-
-@contextmanager
-def committing(files: RowFiles, state: State) -> Iterator[Committer[Outcome]]:
-    """Give what commits outcomes: rows are on the disk before the journal tells of them."""
-
-    def commit(outcomes: list[Outcome]) -> None:
-        files.sync()
-        state.commit(outcomes)
-
-    committer = Committer(commit)
-    try:
-        yield committer
-    finally:
-        committer.close()
 
 
 def settle(outcomes: Sequence[Outcome], *, skip_errors: bool) -> None:

@@ -12,10 +12,11 @@ from ..planning import Choices, complete, make_plan
 from ..result import PackResult, summarize
 from ..sample import Sample, describe_error
 from ..sources.samples import Stream
+from .committer import committing
 from .engine import EndlessRows, Outcome, RowWriter
 from .finish import finish
 from .row_files import RowFiles
-from .run import Options, committing, settle
+from .run import Options, settle
 from .state import FINISHING, State, opener
 from .unfinished import data_folder, open_run
 
@@ -63,7 +64,7 @@ def _pack(
     try:
         with (
             progress_bar(0, shown=options.progress, what="pack") as advance,
-            committing(files, state) as committer,
+            committing(files.sync, state.commit) as committer,
         ):
             for k, sample in stream.samples(skip):
                 if keys.is_packed(sample, k):

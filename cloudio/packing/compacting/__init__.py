@@ -1,0 +1,1 @@
+"""`compact`: bands whose pixels are repeated, stored as the sensor saw them."""
