@@ -58,6 +58,8 @@ from .reading.reader import Reader
 
 if TYPE_CHECKING:
     from .integrations import lightning as lightning
+    from .packing.compacting.compact import compact
+    from .packing.compacting.result import CompactResult
     from .packing.pack import pack
     from .packing.result import PackResult
     from .packing.unpacking.result import UnpackResult
@@ -74,6 +76,7 @@ __all__ = [
     "Batch",
     "CloudioError",
     "CloudioWarning",
+    "CompactResult",
     "Dataset",
     "Finding",
     "LabelMap",
@@ -91,6 +94,7 @@ __all__ = [
     "UnpackResult",
     "Window",
     "WriteError",
+    "compact",
     "gather",
     "get_include",
     "make_splits",
@@ -125,11 +129,13 @@ _LAZY_ROOMS = {
     **{name: name for name in ("plot", "splits", "stats", "torch")},
 }
 _LAZY_NAMES = {
+    "CompactResult": "packing.compacting.result",
     "Finding": "verification.report",
     "PackResult": "packing.result",
     "Report": "verification.report",
     "Splits": "splits",
     "UnpackResult": "packing.unpacking.result",
+    "compact": "packing.compacting.compact",
     "make_splits": "splits",
     "pack": "packing.pack",
     "synthesize": "synth.writer",

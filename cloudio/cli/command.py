@@ -24,7 +24,7 @@ _IN_PYTHON = {
     "policy": "; in Python give a policy with the label: {'sen2cor': 'authors'}",
 }
 #: Every command, in the order of the help.  Each is the module of that name in ``commands/``.
-COMMANDS = ("info", "synth", "pack", "verify", "show", "bench", "stats", "unpack")
+COMMANDS = ("info", "synth", "pack", "compact", "verify", "show", "bench", "stats", "unpack")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,16 +8,39 @@ from .labels import paint_codes, render_label
 from .scene import SIDE, VALID, Scene
 
 _NODATA = -99
+# How many pixels of 10 m a pixel of a band covers, in rows and in columns.
+_REPEATS = {
+    **dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), 2),
+    **dict.fromkeys(("B1", "B9", "B10"), 6),
+}
 
 
-def render_array(scene: Scene, name: str, plane: np.ndarray) -> None:
-    """Fill ``plane`` with the numbers of an array, rounded to its type; the padding is zero."""
+def render_array(scene: Scene, name: str, plane: np.ndarray, *, repeats: bool = False) -> None:
+    """Fill ``plane`` with the numbers of an array, rounded to its type; the padding is zero.
+
+    ``repeats``: bands of 20 m and 60 m show one number for each of their own pixels.
+    """
     group, _, rest = name.partition("_")
     values = _GROUPS[group](scene, rest)
     rounds = values.dtype.kind == "f" and plane.dtype.kind != "f"
     plane[...] = np.rint(values) if rounds else values
+    if repeats and group in ("L1C", "L2A") and rest in _REPEATS:
+        _repeat_pixels(plane, _REPEATS[rest], scene.grid_origin)
     plane[: VALID.row] = plane[VALID.row + VALID.height :] = 0
     plane[:, : VALID.col] = plane[:, VALID.col + VALID.width :] = 0
+
+
+def _repeat_pixels(plane: np.ndarray, repeat: int, origin: tuple[int, int]) -> None:
+    """Set every pixel to the first one that is in the same pixel of a coarser grid.
+
+    ``origin``: where the valid window begins in its grid of 60 m, in pixels of 10 m.
+    """
+    firsts = []
+    for begin, first in zip((VALID.row, VALID.col), origin, strict=True):
+        number = np.arange(SIDE)
+        coarse = number - (number - begin + first) % repeat
+        firsts.append(np.where(number < begin, number, np.maximum(coarse, begin)))
+    plane[...] = plane[np.ix_(*firsts)]
 
 
 def _l2a(scene: Scene, band: str) -> np.ndarray:

@@ -61,6 +61,12 @@ class Scene:
         self.gap = 16 + int(width * (VALID.width // 2 - 16)) if patch % 4 == 1 else 0
 
     @cached_property
+    def grid_origin(self) -> tuple[int, int]:
+        """Where the valid window begins in the satellite's grid of 60 m, in pixels of 10 m."""
+        row, col = self.random.words("grid of 60 m", self.patch, 2) % 6
+        return int(row), int(col)
+
+    @cached_property
     def plants(self) -> np.ndarray:
         """The share of the ground that plants cover."""
         field = upsample(self.random.smooth("plants", self.place, SIDE // 64), 8)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._utils.files import check_new_folder, new_folder
 from .._utils.keywords import explain_unknown
-from .._utils.numbers import check_whole, in_default_floats
+from .._utils.numbers import check_bool, check_whole, in_default_floats
 from .._utils.paths import free_bytes, local_path
 from .._utils.progress import progress_bar
 from .._utils.text import listed, suggest
@@ -38,6 +38,7 @@ def synthesize(
     seed: int = 0,
     arrays: Sequence[str] | None = None,
     progress: bool = False,
+    repeats: bool = False,
 ) -> None:
     """Write a synthetic data set with the files of CloudSEN12.
 
@@ -53,6 +54,9 @@ def synthesize(
         The arrays to write, by their names on disk.  By default all.
     progress : bool
         Whether to show a progress bar on stderr.
+    repeats : bool
+        Whether bands of 20 m and 60 m are repeated to 10 m, as those of the release are, in a phase
+        of each patch.  By default each of their pixels has its own number.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def synthesize(
     the release, such as a qa60 of zeros.
     """
     counts, bands = _check_patches(patches), _select_arrays(arrays)
-    seed = check_whole("seed", seed, 0)
+    seed, repeats = check_whole("seed", seed, 0), check_bool("repeats", repeats)
     path = local_path(path)
     check_new_folder(path)
     n_patches = sum(counts.values())
@@ -82,7 +86,8 @@ def synthesize(
         for number, (split, n) in enumerate(counts.items()):
             scenes = (Scene(seed, split, k) for k in range(n))
             describe = partial(describe_patch, split=split, number=number, n_splits=len(counts))
-            _write_split(root / split, scenes, describe, bands, advance)
+            render = partial(render_array, repeats=repeats)
+            _write_split(root / split, scenes, describe, bands, render, advance)
 
 
 # ---- arguments -----------------------------------------------------------------------------------
@@ -155,6 +160,7 @@ def _write_split(
     scenes: Iterable["Scene"],
     describe: Callable[["Scene"], dict[str, Any]],
     bands: Sequence[Band],
+    render: Callable[["Scene", str, np.ndarray], None],
     advance: Callable[[int], object],
 ) -> None:
     folder.mkdir()
@@ -168,7 +174,7 @@ def _write_split(
             rows.append(describe(scene))
             for band, file in zip(bands, files, strict=True):
                 plane = planes[band.dtype]
-                render_array(scene, band.name, plane)
+                render(scene, band.name, plane)
                 file.write(plane.data)
                 advance(plane.nbytes)
     with open(folder / "metadata.csv", "w", encoding="utf-8", newline="") as text:

@@ -13,7 +13,8 @@ from .._utils import tables
 from .._utils.text import counted, escape_controls, gigabytes
 from .check_table import CHECKS, SEVERITIES, Severity
 from .meaning import SkippedCheck
-from .patch_numbers import MOST_LISTED, compact
+from .patch_numbers import MOST_LISTED, compact, format_ranges
+from .repetition.report import Repetition, describe
 
 # Rows of one check that are printed.
 _MAX_ROWS = 12
@@ -96,6 +97,9 @@ class Report:
     skipped : tuple of SkippedCheck
         The checks that were skipped for some arrays: with ``check``, ``split``, ``file`` and
         ``reason``.  What they found can be meant, or the layout does not say enough.
+    native : tuple of Repetition, optional
+        With ``native`` how the pixels of each array are repeated: ``array``, ``repeat``,
+        ``stored``, ``n_patches``, ``n_exact``, ``n_phases`` and ``exceptions``.  Else None.
     """
 
     path: Path
@@ -108,6 +112,7 @@ class Report:
     seconds: float
     findings: tuple[Finding, ...]
     skipped: tuple[SkippedCheck, ...] = ()
+    native: tuple[Repetition, ...] | None = None
 
     @property
     def ok(self) -> bool:
@@ -124,7 +129,9 @@ class Report:
             patches has the first 10,000 of them, and ``n_patches``, their number.
         """
         findings = [_finding_entries(finding) for finding in self.findings]
-        entries = asdict(replace(self, findings=())) | {"findings": findings}
+        entries = asdict(replace(self, findings=(), native=None)) | {"findings": findings}
+        if self.native is not None:
+            entries["native"] = [each.entries() for each in self.native]
         return json.dumps(entries | {"path": os.fspath(self.path), "ok": self.ok}, indent=1)
 
     def __repr__(self) -> str:
@@ -133,7 +140,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [escape_controls(x) for x in (self._scope(), *self._skips(), self._totals())]
-        return "\n".join([*lines, *map(_group_text, self._groups())])
+        found = [] if self.native is None else [describe(self.native)]
+        return "\n".join([*lines, *map(_group_text, self._groups()), *found])
 
     def _repr_html_(self) -> str:
         head = ("severity", "check", "split", "file", "patches", "what", "what to do")
@@ -220,16 +228,3 @@ def _join_files(names: Sequence[str]) -> str:
 
 def _cells(finding: Finding) -> tuple[str, str, str, str]:
     return finding.split, finding.file, format_ranges(finding.patches), finding.message
-
-
-def format_ranges(numbers: Sequence[int], most: int = 4) -> str:
-    """Return numbers as ranges, at most ``most`` of them: ``3, 7..12 and 48 more``."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][-1] + 1:
-            ranges[-1] = [ranges[-1][0], number]
-        else:
-            ranges.append([number])
-    shown = ["..".join(map(str, ends)) for ends in ranges[:most]]
-    more = sum(ends[-1] - ends[0] + 1 for ends in ranges[most:])
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")

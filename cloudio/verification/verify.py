@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from .._utils.keywords import explain_unknown
 from .._utils.machine import resolve_threads
-from .._utils.numbers import in_default_floats
+from .._utils.numbers import check_bool, in_default_floats
 from .._utils.paths import local_path
 from .._utils.progress import progress_bar
 from ..errors import RequestError
@@ -28,6 +28,8 @@ from .manifest import check_target, describe, write_manifest
 from .manifest_diff import compare
 from .manifest_reader import read_manifest
 from .meaning import SkippedCheck
+from .repetition.report import Repetition
+from .repetition.survey import find_repetitions, window_bytes
 from .report import Finding, Report, sort_findings
 
 _KEYWORDS = {
@@ -48,6 +50,7 @@ def verify(
     force: bool = False,
     threads: int | None = None,
     progress: bool = True,
+    native: bool = False,
 ) -> Report:
     """Check a data set and return a report of everything that is wrong or unusual.
 
@@ -71,6 +74,9 @@ def verify(
         As ``threads`` of `Reader`.
     progress : bool
         Whether to show a progress bar if stderr is a terminal.
+    native : bool
+        Whether to look in every patch for pixels that are repeated, as those of bands of 20 m and
+        60 m are in patches of 10 m; `compact` stores such bands smaller.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def verify(
     Nothing is written except ``manifest``.  docs/checks.md lists the checks.
     """
     start = time.perf_counter()
-    n_threads = resolve_threads(threads)
+    n_threads, native = resolve_threads(threads), check_bool("native", native)
     manifest = None if manifest is None else local_path(manifest, "manifest")
     against = None if against is None else local_path(against, "against")
     if manifest is not None:
@@ -117,6 +123,7 @@ def verify(
                 result = check_every_byte(ds, splits, findings, n_threads, advance)
             findings, checksums, skipped = result.findings, result.checksums, result.skipped
             n_bytes = advance.done
+        repetitions = _find_repetitions(ds, splits, n_threads, progress) if native else None
         if manifest is not None or before is not None:
             now = describe(ds.path, ds.layout.name, splits, checksums)
             if before is not None:
@@ -135,7 +142,17 @@ def verify(
         seconds=time.perf_counter() - start,
         findings=sort_findings(findings),
         skipped=tuple(skipped),
+        native=repetitions,
     )
+
+
+def _find_repetitions(
+    ds: Dataset, splits: Sequence[Split], n_threads: int, progress: bool
+) -> tuple[Repetition, ...]:
+    shown = None if progress else False
+    total = window_bytes(splits, ds.layout)
+    with progress_bar(total, shown=shown, what="native", leave=True) as advance:
+        return find_repetitions(splits, ds.layout, n_threads, advance)
 
 
 def _check_files(

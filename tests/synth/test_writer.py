@@ -130,13 +130,13 @@ def test_a_missing_parent_is_named_and_not_made(tmp_path):
 def test_an_error_midway_leaves_nothing_behind(tmp_path, monkeypatch, error, raised, message):
     draw, left = writer.render_array, [3]
 
-    def fail_at_last(*arguments):
+    def fail_at_last(*arguments, **options):
         left[0] -= 1
         if left[0] == 0:
             (partial,) = tmp_path.iterdir()
             assert partial.name.startswith(".made.partial-")
             raise error
-        draw(*arguments)
+        draw(*arguments, **options)
 
     monkeypatch.setattr(writer, "render_array", fail_at_last)
     with pytest.raises(raised, match=message) as caught:

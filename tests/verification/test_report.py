@@ -11,7 +11,8 @@ from defects import PLANTED
 from paths import ROOT
 
 from cloudio.verification.check_table import CHECKS
-from cloudio.verification.report import format_ranges, make_finding
+from cloudio.verification.patch_numbers import format_ranges
+from cloudio.verification.report import make_finding
 
 
 @pytest.mark.parametrize(

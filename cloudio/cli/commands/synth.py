@@ -34,6 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="the same seed gives the same bytes (default: 0)",
     )
+    parser.add_argument(
+        "--repeats",
+        action="store_true",
+        help="repeat the pixels of bands of 20 m and 60 m, as those of the release are",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +46,13 @@ def run(arguments: argparse.Namespace) -> int:
     from ...synth.writer import synthesize
 
     patches = parse_patches(arguments.patches)
-    synthesize(arguments.path, patches, seed=arguments.seed, progress=on_terminal())
+    synthesize(
+        arguments.path,
+        patches,
+        seed=arguments.seed,
+        progress=on_terminal(),
+        repeats=arguments.repeats,
+    )
     written = ", ".join(f"{name} {n}" for name, n in patches.items())
     write(f"{arguments.path}: {written} patches")
     return 0

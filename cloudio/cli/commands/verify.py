@@ -17,6 +17,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick", action="store_true", help="check only names, sizes and metadata.csv, no pixels"
     )
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="also look for pixels that are repeated, which cloudio compact stores once; with "
+        "--quick nothing else is read",
+    )
     options.add_layout(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
@@ -51,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         against=arguments.against,
         force=arguments.force,
         threads=arguments.threads,
+        native=arguments.native,
     )
     if arguments.json:
         write_data(report.json())

@@ -6,12 +6,11 @@ from typing import Any
 from ..._utils.numbers import is_real, is_whole
 from ..._utils.text import shown
 from ...errors import RequestError
+from ...verification.repetition.choice import REPEATS, fitting
 from ...verification.repetition.phases import Pair
 from .choosing import Rules
 from .source import SourceSet
 
-#: What Sentinel-2 has in patches of 10 m, and 30 m of others.
-REPEATS = 6, 3, 2
 _MOST = 16
 _EXAMPLE = "a number such as 2, a list to try such as [6, 3, 2], (rows, columns), or a mapping"
 
@@ -24,7 +23,7 @@ def make_rules(source: SourceSet, repeat: Any, exceptions: Any) -> Rules:
         )
     repeats: dict[str, tuple[Pair, ...]] = {}
     own: dict[str, tuple[Pair, ...]] = {}
-    common = _as_pairs(list(REPEATS), "repeat")
+    common = REPEATS
     if isinstance(repeat, Mapping):
         for name, some in repeat.items():
             full = _find(source, name)
@@ -33,12 +32,10 @@ def make_rules(source: SourceSet, repeat: Any, exceptions: Any) -> Rules:
                 raise RequestError(f"{full} cannot have a repeat: {why}")
     elif repeat is not None:
         common = _as_pairs(repeat, "repeat")
-    sides = source.layout.valid.size
     for name, array in source.arrays.items():
-        pairs = own.get(name, common)
-        fitting = [p for p in pairs if all(r <= side for r, side in zip(p, sides, strict=True))]
-        if not array.why and fitting:
-            repeats[name] = tuple(fitting)
+        pairs = fitting(own.get(name, common), source.layout.valid.size)
+        if not array.why and pairs:
+            repeats[name] = pairs
     return Rules(repeats, float(exceptions))
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
 from ...layouts.band import Window
-from ...layouts.layout import Layout
 from ...storage.discovery import Split, locate_patches
-from ...verification.repetition.phases import Pair, allowed_by_strips, stored_side, strips
-from .source import SourceArray, SourceSet
+from ...verification.repetition.choice import choose
+from ...verification.repetition.phases import Pair, allowed_by_strips, strips
+from .source import SourceSet
 
 #: Patches of an array that are looked at before the run.
 N_SAMPLED = 64
@@ -37,23 +36,16 @@ class Rules:
         return repr((sorted(self.repeats.items()), self.exceptions))
 
 
-def choose(
-    exact: np.ndarray, repeats: Sequence[Pair], array: SourceArray, layout: Layout, most: float
+def choose_for(
+    source: SourceSet, rules: Rules, name: str, exact: np.ndarray, most: float
 ) -> Pair | None:
-    """Return the largest repeat by which at most that share of patches is no repetition.
+    """Return the largest repeat of an array by which few enough patches are no repetition.
 
-    ``exact``: (patch, repeat) whether each is.  None if there is none, or nothing would be saved.
+    ``exact``: (patch, repeat) whether each is.
     """
-    for k, repeat in enumerate(repeats):
-        share = 1 - exact[:, k].mean()
-        if share <= most and native_share(repeat, layout.valid, array, layout) + share < 1:
-            return repeat
-    return None
-
-
-def native_share(repeat: Pair, valid: Window, array: SourceArray, layout: Layout) -> float:
-    """Return the bytes of a patch as it is stored with a repeat, of those that it has now."""
-    return prod(map(stored_side, valid.size, repeat)) / prod(layout.patch)
+    layout, repeats = source.layout, rules.of(name)
+    k = choose(exact, repeats, layout.valid.size, layout.patch, most)
+    return None if k is None else repeats[k]
 
 
 def least_share(exact: np.ndarray) -> float:
@@ -73,13 +65,12 @@ def choose_by_sample(
     shares: dict[str, float] = {}
     with ThreadPoolExecutor(n_workers, thread_name_prefix="cloudio-compact") as threads:
         for name, exact in threads.map(lambda name: (name, sample(source, name, rules)), names):
-            array, repeats = source.arrays[name], rules.of(name)
             shares[name] = least_share(exact)
-            is_all = len(exact) == array.total
+            is_all = len(exact) == source.arrays[name].total
             limits = [rules.exceptions]
             limits += [] if is_all else [min(1.0, _TWICE * rules.exceptions + _MORE)]
             for most in limits:
-                chosen[name] = choose(exact, repeats, array, source.layout, most)
+                chosen[name] = choose_for(source, rules, name, exact, most)
                 if chosen[name] is not None:
                     break
     return chosen, shares

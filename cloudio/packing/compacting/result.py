@@ -1,14 +1,14 @@
 """What `compact` returns: the arrays, how each is stored, and what was saved."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..._utils.tables import text
 from ..._utils.text import counted, gigabytes, listed, percent
+from ...verification.patch_numbers import format_ranges
 from ...verification.repetition.phases import Pair
-from ...verification.report import format_ranges
 from .choosing import Rules
 from .finish import exceptions_of, phase_of
 from .source import SourceArray, SourceSet
@@ -85,15 +85,15 @@ class CompactResult:
     seconds: float
     n_sampled: int = 0
 
-    def json(self) -> dict[str, Any]:
-        """Return everything as lists, dicts, numbers and text.
+    def json(self) -> str:
+        """Return everything as JSON.
 
         Returns
         -------
-        dict
-            The attributes; ``exceptions`` has the numbers of all patches.
+        str
+            An object with the attributes; ``exceptions`` has the numbers of all patches.
         """
-        return {
+        entries = {
             "path": str(self.path),
             "patches": dict(self.patches),
             "bytes_before": self.bytes_before,
@@ -103,8 +103,8 @@ class CompactResult:
             "arrays": [
                 {
                     "name": array.name,
-                    "repeat": _plain(array.repeat),
-                    "phase": _plain(array.phase),
+                    "repeat": array.repeat,
+                    "phase": array.phase,
                     "patches": array.n_patches,
                     "exceptions": {split: list(some) for split, some in array.exceptions.items()},
                     "bytes_before": array.bytes_before,
@@ -114,6 +114,7 @@ class CompactResult:
                 for array in self.arrays
             ],
         }
+        return json.dumps(entries, indent=1)
 
     def __str__(self) -> str:
         splits = ", ".join(f"{name} {n:,}" for name, n in self.patches.items())
@@ -145,10 +146,6 @@ def _row(array: CompactedArray) -> tuple[str, ...]:
 
 def _short(pair: int | Pair) -> str:
     return str(pair) if isinstance(pair, int) else f"{pair[0]} x {pair[1]}"
-
-
-def _plain(pair: int | Pair | None) -> int | list[int] | None:
-    return list(pair) if isinstance(pair, tuple) else pair
 
 
 def _staying(arrays: Iterable[CompactedArray]) -> list[str]:

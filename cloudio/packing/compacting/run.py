@@ -12,7 +12,7 @@ from ..._utils.progress import Advance, progress_bar
 from ..ahead import in_order
 from ..running.committer import committing, submit_to
 from ..running.unfinished import data_folder, open_run
-from .choosing import Rules, choose, choose_by_sample, least_share
+from .choosing import Rules, choose_by_sample, choose_for, least_share
 from .files import Inputs, Outputs
 from .finish import finish
 from .result import CompactResult, summarize
@@ -145,7 +145,7 @@ def reconsider(
         array, repeats = source.arrays[name], rules.of(name)
         bits = np.concatenate([state.exact[split, name] for split in array.n_patches])
         exact = (bits[:, None] >> np.arange(len(repeats), dtype=np.uint32) & 1).astype(bool)
-        right = choose(exact, repeats, array, source.layout, rules.exceptions)
+        right = choose_for(source, rules, name, exact, rules.exceptions)
         if right != repeat:
             changed[name], shares[name] = right, least_share(exact)
     return changed, shares

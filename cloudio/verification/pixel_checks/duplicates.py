@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 
 from ..._utils.text import counted
-from ..report import Finding, format_ranges, make_finding
+from ..patch_numbers import format_ranges
+from ..report import Finding, make_finding
 
 #: Split -> array -> (patch,): checksums; 0 for patches of one value, which are not compared.
 Checksums = Mapping[str, Mapping[str, np.ndarray]]

@@ -1,0 +1,139 @@
+"""Repeated pixels: every repeat and phase that numpy finds by trying all of them, and no other."""
+
+import builders
+import native
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profiles import scaled
+
+import cloudio
+from cloudio.verification.repetition.phases import (
+    allowed_by_strips,
+    expand,
+    find_phases,
+    shrink,
+    stored_side,
+    strips,
+)
+
+REPEATS = [(6, 6), (3, 3), (2, 2), (1, 2), (5, 1), (7, 4)]
+
+
+def same_bits(one, other):
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def phase_by_trying(pixels, repeat):
+    """The first phase by which a patch is a repetition: shown pixels repeated are the patch."""
+    for py in range(repeat[0]):
+        for px in range(repeat[1]):
+            stored = native.shrink(pixels[None], repeat, (py, px))
+            if same_bits(native.expand(stored, repeat, (py, px), pixels.shape)[0], pixels):
+                return py, px
+    return None
+
+
+@st.composite
+def patches(draw):
+    """Patches that are repetitions of something, or nearly so; and constant in parts."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    height, width = draw(st.integers(1, 24)), draw(st.integers(1, 24))
+    if draw(st.booleans()):
+        height += 96  # strips are looked at first
+    repeat = draw(st.sampled_from([*REPEATS, (1, 1)]))
+    dtype = draw(st.sampled_from(["uint8", "int16", "uint16", "float32"]))
+    shape = native.stored_size((height, width), repeat)
+    stored = builders.pixels("x", (1, *shape), dtype, draw(st.integers(0, 99)))
+    if draw(st.booleans()):  # few numbers: neighbors are often equal
+        rare = rng.random(stored.shape) < draw(st.sampled_from([0, 0.1, 0.5]))
+        stored = np.where(rare, stored, stored[:, :1, :1])
+    phase = [int(rng.integers(r)) for r in repeat]
+    pixels = native.expand(stored, repeat, tuple(phase), (height, width))[0]
+    for _ in range(draw(st.integers(0, 1))):
+        bits = pixels.view(f"u{pixels.itemsize}")
+        bits[rng.integers(height), rng.integers(width)] ^= 1 << int(
+            rng.integers(8 * pixels.itemsize)
+        )
+    return pixels
+
+
+@given(patches())
+@settings(max_examples=scaled(100, 1000))
+def test_phases_are_those_that_numpy_finds_by_trying_all(pixels):
+    found = find_phases(pixels, REPEATS)
+    assert found == [phase_by_trying(pixels, repeat) for repeat in REPEATS]
+    for repeat, phase in zip(REPEATS, found, strict=True):
+        if phase is None:
+            continue
+        stored = shrink(pixels, repeat, phase)
+        assert stored.shape == tuple(map(stored_side, pixels.shape, repeat))
+        assert same_bits(stored, native.shrink(pixels[None], repeat, phase)[0])
+        assert same_bits(np.ascontiguousarray(expand(stored, repeat, phase, pixels.shape)), pixels)
+
+
+@given(patches())
+@settings(max_examples=scaled(30, 300))
+def test_strips_never_deny_what_the_whole_patch_allows(pixels):
+    some = [pixels[rows] for rows in strips(len(pixels))]
+    allowed = allowed_by_strips(some, REPEATS)
+    for by_strips, phase in zip(allowed, find_phases(pixels, REPEATS), strict=True):
+        assert by_strips or phase is None
+
+
+def test_bits_are_compared_not_numbers():
+    pixels = np.zeros((4, 4), np.float32)
+    pixels[2:, :2] = -0.0
+    assert find_phases(pixels, [(2, 2), (3, 3)]) == [(0, 0), (1, 1)]
+    pixels[:] = np.nan
+    assert find_phases(pixels, [(3, 3)]) == [(0, 0)]
+    pixels.view("u4")[0, 0] += 1  # another NaN
+    assert find_phases(pixels, [(2, 2), (3, 3)]) == [(1, 1), (2, 2)]
+
+
+def test_a_patch_of_one_number_is_a_repetition_of_any_phase_and_the_first_is_taken():
+    assert find_phases(np.full((13, 9), 7, np.uint8), REPEATS) == [(0, 0)] * len(REPEATS)
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("repetition")
+    return native.write_roots(folder, {"train": 7, "val": 2}, toml=True)
+
+
+def test_verify_says_how_each_array_is_repeated(roots):
+    report = cloudio.verify(roots.full, full=False, native=True, progress=False)
+    found = {each.array: each for each in report.native}
+    assert list(found) == [band.name for band in native.FULL.bands]
+    for name, each in found.items():
+        pixels, valid = roots.arrays[name], native.FULL.valid
+        inside = pixels[:, valid.row : valid.row + 35, valid.col : valid.col + 41]
+        phases = [find_phases(patch, [(6, 6), (3, 3), (2, 2)]) for patch in inside]
+        exact = np.array([[phase is not None for phase in some] for some in phases])
+        assert each.n_patches == 9
+        if not exact.any():
+            assert (each.repeat, each.n_exact, each.exceptions) == (1, 0, {})
+            continue
+        k = (6, 3, 2).index(each.repeat)
+        assert each.n_exact == exact[:, k].sum() == exact.sum(axis=0).max()
+        assert each.n_phases == len({some[k] for some in phases} - {None})
+        missing = np.flatnonzero(~exact[:, k])
+        by_split = {"train": missing[missing < 7], "val": missing[missing >= 7] - 7}
+        assert each.exceptions == {s: tuple(some) for s, some in by_split.items() if len(some)}
+        assert each.stored == (len(missing) == 0)
+    assert found["L2A_AOT"].repeat == 6
+    assert found["L1C_B2"].repeat == 1
+
+
+def test_the_report_shows_repetition_only_where_it_is_asked_for(roots):
+    quick = cloudio.verify(roots.full, full=False, progress=False)
+    assert quick.native is None
+    assert "repeated" not in str(quick)
+    report = cloudio.verify(roots.full, full=False, native=True, progress=False)
+    lines = str(report).splitlines()
+    (aot,) = [line.split() for line in lines if line.split()[:1] == ["L2A_AOT"]]
+    assert aot == ["L2A_AOT", "6", "9", "of", "9", "1", "-", "yes"]
+    assert '"exceptions": {' in report.json()
+    with pytest.raises(cloudio.RequestError, match="native='yes'; native must be True or False"):
+        cloudio.verify(roots.full, native="yes")
