@@ -13,6 +13,7 @@ from native import FULL
 
 import cloudio
 from cloudio import Band, Window
+from cloudio.layouts.toml_writer import to_toml
 
 PATCHES = {"train": 7, "val": 2}
 VALID = np.s_[..., 1:36, 2:43]
@@ -136,7 +137,7 @@ def test_threads_and_processes_of_any_number_write_the_same(roots, done, tmp_pat
 def write_band(folder, n=25, *, exceptions=(), repeat=2, dtype="int16", splits=("train",)):
     layout = cloudio.Layout("One", (40, 48), Window(1, 2, 35, 41), (Band("B11", dtype=dtype),))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "cloudio.toml").write_text(native.layout_text(layout, {}))
+    (folder / "cloudio.toml").write_text(to_toml(layout))
     for split in splits:
         stored = builders.pixels(split, (n, *native.stored_size((35, 41), repeat)), dtype)
         full = native.expand(stored, repeat, (1, 0), layout.patch, layout.valid)
@@ -175,7 +176,7 @@ def test_more_than_a_twentieth_of_exceptions_leave_a_band_as_it_is(tmp_path):
     assert by_name(again)["B11"].exceptions == {"train": (3, 13)}
 
 
-@pytest.mark.parametrize("hidden", [range(1, 100, 2), range(2, 140, 7)])
+@pytest.mark.parametrize("hidden", [range(1, 100, 2), range(1, 120, 8)])
 def test_patches_that_the_sample_did_not_show_decide_in_the_end(tmp_path, hidden):
     """127 patches: every second one is in the sample, and no odd one."""
     write_band(tmp_path / "data", 127, repeat=6, exceptions=[k for k in hidden if k % 2])
@@ -233,7 +234,7 @@ def test_channels_of_one_file_get_files_of_their_own(tmp_path, axis, suffix):
     folder.mkdir(parents=True)
     native.write_array(folder / f"bands{suffix}", np.stack(arrays, 1 if axis == "first" else -1))
     np.save(folder / "own.npy", arrays[0])
-    (tmp_path / "data/cloudio.toml").write_text(native.layout_text(layout, {}))
+    (tmp_path / "data/cloudio.toml").write_text(to_toml(layout))
     result = cloudio.compact(tmp_path / "data", tmp_path / "set")
     assert {a.name: a.repeat for a in result.arrays} == {"B2": 1, "B11": 2, "B9": 6, "own": 1}
     found = pixels_of(
@@ -249,7 +250,7 @@ def test_channels_of_one_file_get_files_of_their_own(tmp_path, axis, suffix):
 def test_splits_of_one_folder_get_folders(tmp_path):
     (tmp_path / "data").mkdir()
     layout = dataclasses.replace(FULL, bands=FULL.bands[:2], label_maps={}, presets={}, aliases={})
-    (tmp_path / "data/cloudio.toml").write_text(native.layout_text(layout, {}))
+    (tmp_path / "data/cloudio.toml").write_text(to_toml(layout))
     pixels = {}
     for split, n in PATCHES.items():
         for band in layout.bands:
@@ -347,7 +348,7 @@ def test_a_file_that_becomes_shorter_is_named_and_nothing_appears(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "survey_source", cut)
-        with pytest.raises(cloudio.TruncatedError, match=r"B11\.dat ends within patch 200"):
+        with pytest.raises(cloudio.TruncatedError, match=r"B11\.dat ends within patch 204"):
             cloudio.compact(source, dest)
     assert not dest.exists()
 

@@ -137,3 +137,10 @@ def test_the_report_shows_repetition_only_where_it_is_asked_for(roots):
     assert '"exceptions": {' in report.json()
     with pytest.raises(cloudio.RequestError, match="native='yes'; native must be True or False"):
         cloudio.verify(roots.full, native="yes")
+
+
+def test_arrays_that_are_native_already_are_not_looked_at(roots):
+    report = cloudio.verify(roots.native, full=False, native=True, progress=False)
+    native_ones = [each.array for each in report.native if each.native]
+    assert set(native_ones) == set(native.KEYS)
+    assert f"stored so already: {', '.join(native_ones)}" in str(report)

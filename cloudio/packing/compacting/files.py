@@ -76,6 +76,7 @@ class Outputs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._open: dict[str, int] = {}
+        self._written: set[str] = set()  # since the last `sync`
 
     def reserve(self, sizes: Mapping[str, int], *, done: bool) -> None:
         """Give files their sizes; WriteError if the disk has no room for all of them.
@@ -131,6 +132,7 @@ class Outputs:
             write_at(self._open[name], data, offset)
         except OSError as error:
             self._fail(error, name)
+        self._written.add(name)
 
     def copy(self, path: Path, source: int, name: str, offset: int, n_bytes: int) -> None:
         """Copy bytes of another file to the same place, without reading them where possible."""
@@ -142,6 +144,7 @@ class Outputs:
                 if not n:
                     break
                 done += n
+                self._written.add(name)
         except OSError as error:
             if error.errno in FULL:
                 self._fail(error, name)
@@ -166,10 +169,11 @@ class Outputs:
             os.remove(self.folder / name)
 
     def sync(self) -> None:
-        """Flush all that has been written to the disk."""
+        """Flush all that has been written to the disk; other threads may go on writing."""
         flush = getattr(os, "fdatasync", os.fsync)
-        for descriptor in list(self._open.values()):
-            flush(descriptor)
+        for name in list(self._written):
+            self._written.discard(name)  # first: what is written meanwhile is for the next time
+            flush(self._open[name])
 
     def close(self) -> None:
         """Close the files; what has been written stays."""

@@ -18,7 +18,7 @@ from .finish import finish
 from .result import CompactResult, summarize
 from .source import SourceSet
 from .state import Choice, CompactState, Done
-from .units import Unit, array_path, units_of_round
+from .units import Unit, array_path, task_sizes, units_of_round
 from .worker import Worker
 
 _TASKS_AHEAD = 3  # of each worker
@@ -36,7 +36,7 @@ class Options:
 def compact_source(source: SourceSet, rules: Rules, dest: Path, options: Options) -> CompactResult:
     """Write a data set with native arrays; a resumed run does not do again what is done."""
     start = time.perf_counter()
-    plan = hashlib.sha256(rules.digest().encode()).hexdigest()
+    plan = hashlib.sha256(f"{rules.digest()} {task_sizes()}".encode()).hexdigest()
     head = {"source": source.digest(), "plan": f"compact {plan}"}
     sizes = {
         (split, name): n

@@ -4,7 +4,7 @@ import glob
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,10 +229,6 @@ def _is_literal(pattern: str, target: str) -> bool:
     return target in (pattern, "") or glob.escape(target) == pattern
 
 
-def companions(array: ArrayFile) -> Sequence[Path]:
+def companions(array: ArrayFile) -> list[Path]:
     """Return the files of phases and exceptions of an array."""
-    native = getattr(array, "native", None)
-    if native is None:
-        return ()
-    phases = [native.phase] if isinstance(native.phase, Path) else []
-    return [*phases, *([] if native.exceptions is None else [native.exceptions.path])]
+    return [path for path in array.paths if path != array.path]

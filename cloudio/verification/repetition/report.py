@@ -25,6 +25,8 @@ class Repetition:
         most patches have; 1 if no patch is a repetition.
     stored : bool
         Whether `compact` would store it so: at most a twentieth of its patches are no repetition.
+    native : bool
+        Whether it is stored so already; then its pixels are not read.
     n_patches, n_exact : int
         The patches of all splits, and those that are exact repetitions.
     n_phases : int
@@ -37,6 +39,7 @@ class Repetition:
     kind: str
     repeat: int | Pair
     stored: bool
+    native: bool
     n_patches: int
     n_exact: int
     n_phases: int
@@ -49,12 +52,14 @@ class Repetition:
 
 def describe(found: Sequence[Repetition]) -> str:
     """Return a table of the arrays that are repeated, and the names of the others."""
-    repeated = [each for each in found if each.repeat != 1]
+    repeated = [each for each in found if each.repeat != 1 and not each.native]
     lines = ["\nrepeated pixels (cloudio compact stores such arrays as the sensor saw them):"]
     if repeated:
         head = ("array", "repeat", "patches", "phases", "no repetition", "compact")
         rows = [head, *(_row(each) for each in repeated)]
         lines += [f"  {line}" for line in text(rows, {1, 2, 3}).splitlines()]
+    if native := [each.array for each in found if each.native]:
+        lines.append(f"  stored so already: {listed(native)}")
     if others := [each.array for each in found if each.repeat == 1]:
         lines.append(f"  not repeated: {listed(others)}")
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 """The pass of `verify` that looks for repeated pixels in every patch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,6 +23,7 @@ def window_bytes(splits: Sequence[Split], layout: Layout) -> int:
         array.shape[0] * n_pixels * array.dtype.itemsize
         for split in splits
         for array in split.arrays.values()
+        if array.native is None
     )
 
 
@@ -38,22 +39,21 @@ def find_repetitions(
 
         def phases_of(array: ArrayFile) -> np.ndarray:
             numbers = range(array.shape[0])
-            found = threads.map(lambda k: _places(array, k, layout, repeats), numbers)
             places = []
-            for each in found:
+            for each in threads.map(lambda k: _places(array, k, layout, repeats), numbers):
                 places.append(each)
                 advance(layout.valid.height * layout.valid.width * array.dtype.itemsize)
             return np.array(places).reshape(-1, len(repeats))
 
-        return tuple(
-            _summarize(
-                name,
-                {s.name: phases_of(s.arrays[name]) for s in splits if name in s.arrays},
-                repeats,
-                layout,
-            )
-            for name in names
-        )
+        found = []
+        for name in names:
+            arrays = {split.name: split.arrays[name] for split in splits if name in split.arrays}
+            if any(array.native is not None for array in arrays.values()):
+                found.append(_native(name, layout, arrays))
+                continue
+            places = {split: phases_of(array) for split, array in arrays.items()}
+            found.append(_summarize(name, places, repeats, layout))
+        return tuple(found)
 
 
 def _places(array: ArrayFile, k: int, layout: Layout, repeats: Sequence[Pair]) -> list[int]:
@@ -65,6 +65,13 @@ def _places(array: ArrayFile, k: int, layout: Layout, repeats: Sequence[Pair]) -
     ]
 
 
+def _native(name: str, layout: Layout, arrays: Mapping[str, ArrayFile]) -> Repetition:
+    band = layout.band(name)
+    assert band is not None
+    n = sum(array.shape[0] for array in arrays.values())
+    return Repetition(name, band.kind, band.repeat, True, True, n, n, 0, {})
+
+
 def _summarize(
     name: str, places: dict[str, np.ndarray], repeats: Sequence[Pair], layout: Layout
 ) -> Repetition:
@@ -74,7 +81,7 @@ def _summarize(
     exact, n = together != _NO_PHASE, len(together)
     chosen = choose(exact, repeats, layout.valid.size, layout.patch, EXCEPTIONS)
     if not exact.any():
-        return Repetition(name, kind, 1, False, n, 0, 0, {})
+        return Repetition(name, kind, 1, False, False, n, 0, 0, {})
     # The first of the largest counts is the largest repeat.
     k = int(exact.sum(axis=0).argmax()) if chosen is None else chosen
     exceptions = {
@@ -88,6 +95,7 @@ def _summarize(
         kind,
         ry if ry == rx else (ry, rx),
         chosen is not None,
+        False,
         n,
         int(exact[:, k].sum()),
         len(found),
