@@ -176,7 +176,7 @@ def test_only_warnings_of_cloudio_become_sentences(name, monkeypatch, capsys, sh
         return 0
 
     monkeypatch.setattr(importlib.import_module(f"cloudio.cli.commands.{name}"), "run", warn)
-    two = {command: ["x", "y"] for command in ("pack", "unpack")}
+    two = {command: ["x", "y"] for command in ("pack", "compact", "unpack")}
     words = {"info": [], "bench": [], "show": ["x", "--index", "0"], **two}.get(name, ["x"])
     assert main([name, *words]) == 0
     assert capsys.readouterr().err == "cloudio: warning: of ours\n"

@@ -43,16 +43,17 @@ def undisturbed(source, tmp_path_factory):
     return contents(dest)
 
 
+# The journal takes fsync 0 and 1 for the begin, 2 to 33 for the tasks of the first round, 34 for
+# the second choice, 35 to 50 for its tasks, and 51 for the end.
 MOMENTS = [
     "posix_fallocate:2",  # before the first task
     "preadv:150",  # in the first round
     "remove:0",  # as the second one begins
-    "fdatasync:105",  # in the second one
-    "copy_file_range:20",
+    "fsync:42",  # in the second one
     "rename:0",  # the last step
     *scaled([], [f"preadv:{k}" for k in (0, 60, 260, 375, 440)]),
-    *scaled([], [f"fdatasync:{k}" for k in (0, 1, 30, 90, 120)]),
-    *scaled([], [f"fsync:{k}" for k in (0, 1, 50, 110, 140)]),
+    *scaled([], [f"fsync:{k}" for k in (0, 1, 2, 11, 33, 34, 51, 55)]),
+    *scaled([], ["copy_file_range:5", "fdatasync:20", "remove:1"]),
 ]
 
 

@@ -98,6 +98,8 @@ print(cloudio.stats.classes(ds, ["manual_hq", "fmask"])["LABEL_fmask"].share)
 print(cloudio.stats.agreement(ds, "fmask", {"manual_hq": "card"}).f1)
 print(cloudio.verify("data", full=False).ok)
 cloudio.synthesize("data", {"train": 2}, seed=3, arrays=["L1C_B4"])
+small = cloudio.compact("data", "out", repeat={"B11": 2, "VV": (1, 2)}, exceptions=0.5, labels=True)
+print(small.arrays[0].repeat, small.json(), cloudio.compact("data", "out", repeat=[6, (1, 2)]))
 unpacked = cloudio.unpack(ds, "out", index=[0, 1], predictions=batch.label, nodata=255)
 print(unpacked.files[0].name, cloudio.unpack("data", "npy", arrays="rgb", format="npy").n_bytes)
 arrays = [ds["L1C_B4"], ds["L1C_B3"]]

@@ -133,7 +133,7 @@ def test_the_report_shows_repetition_only_where_it_is_asked_for(roots):
     report = cloudio.verify(roots.full, full=False, native=True, progress=False)
     lines = str(report).splitlines()
     (aot,) = [line.split() for line in lines if line.split()[:1] == ["L2A_AOT"]]
-    assert aot == ["L2A_AOT", "6", "9", "of", "9", "1", "-", "yes"]
+    assert aot == ["L2A_AOT", "6", "9", "of", "9", "1", "yes", "-"]
     assert '"exceptions": {' in report.json()
     with pytest.raises(cloudio.RequestError, match="native='yes'; native must be True or False"):
         cloudio.verify(roots.full, native="yes")

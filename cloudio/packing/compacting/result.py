@@ -153,7 +153,7 @@ def _staying(arrays: Iterable[CompactedArray]) -> list[str]:
     for array in arrays:
         if array.why:
             by_reason.setdefault(array.why, []).append(array.name)
-    return [f"as before, because {why}: {listed(names)}" for why, names in by_reason.items()]
+    return [f"as before ({why}): {listed(names)}" for why, names in by_reason.items()]
 
 
 def _exceptions(arrays: Iterable[CompactedArray]) -> list[str]:

@@ -55,7 +55,7 @@ def describe(found: Sequence[Repetition]) -> str:
     repeated = [each for each in found if each.repeat != 1 and not each.native]
     lines = ["\nrepeated pixels (cloudio compact stores such arrays as the sensor saw them):"]
     if repeated:
-        head = ("array", "repeat", "patches", "phases", "no repetition", "compact")
+        head = ("array", "repeat", "patches", "phases", "compact", "no repetition")
         rows = [head, *(_row(each) for each in repeated)]
         lines += [f"  {line}" for line in text(rows, {1, 2, 3}).splitlines()]
     if native := [each.array for each in found if each.native]:
@@ -73,12 +73,12 @@ def _row(each: Repetition) -> tuple[str, ...]:
         str(repeat) if isinstance(repeat, int) else f"{repeat[0]} x {repeat[1]}",
         f"{each.n_exact:,} of {each.n_patches:,}",
         f"{each.n_phases}",
-        where or "-",
         _stored(each),
+        where or "-",
     )
 
 
 def _stored(each: Repetition) -> str:
     if not each.stored:
-        return "no: too many are none"
+        return "no, too many are none"
     return "with --labels" if each.kind == "label" else "yes"
