@@ -8,7 +8,8 @@ import numpy as np
 
 from .._utils.files import open_raw
 from .._utils.numbers import MOST_INT64
-from ..errors import LayoutError, TruncatedError
+from ..errors import LayoutError
+from .errors import truncated_error
 from .headers.npy import read_header_and_order
 
 # In the column of rows: the patch is an exception, and its number is in the column of columns.
@@ -106,11 +107,16 @@ class PhaseFile:
         return places.astype(np.int32)
 
     def _read(self, begin: int, n_bytes: int) -> bytes:
+        needed = self.start + 2 * self.n_patches * self.dtype.itemsize
         with open_raw(self.path) as file:
+            found = file.size
+            if found > needed:
+                reason = f"now holds {found:,} bytes; it held {needed:,} before"
+                raise LayoutError.about(self.path, reason)
             file.seek(begin)
             held: bytes = file.read(n_bytes)
-        if len(held) < n_bytes:
-            raise TruncatedError.about(self.path, "ends within its phases")
+        if found < needed or len(held) < n_bytes:
+            raise truncated_error(self.path, found, needed)
         return held
 
     def _rows(self, held: bytes, n: int) -> np.ndarray:

@@ -125,6 +125,20 @@ def test_pixels_that_only_other_phases_need_may_be_left_out(tmp_path, stacked):
             cloudio.open(tmp_path, layout=layout)
 
 
+@pytest.mark.parametrize("shape", [(3, 9, 11), (3, 1, 9, 11), (3, 9, 11, 1)])
+@pytest.mark.parametrize("channel", [{}, {"channel": 0, "channels": 1}])
+def test_a_stack_of_one_channel_is_the_array(tmp_path, shape, channel):
+    band = Band("a", repeat=2, phase=(1, 0), **channel)
+    layout = Layout("X", (20, 24), Window(1, 2, 17, 21), (band,))
+    stored = np.arange(3 * 9 * 11, dtype="i2").reshape(3, 9, 11)
+    np.save(tmp_path / "a.npy", stored.reshape(shape))
+    ds = cloudio.open(tmp_path, layout=layout)
+    assert np.array_equal(ds["a"], stored)
+    image = ds.reader("a", dtype="int16", scale=None, size=(20, 24)).read([2, 0, 1]).image
+    expected = expand(stored, 2, (1, 0), (20, 24), layout.valid)[[2, 0, 1]]
+    assert np.array_equal(image[:, 0], expected)
+
+
 def test_tables_are_no_arrays(tmp_path, plain):
     folder = tmp_path / "train"
     shutil.copytree(plain.native / "train", folder)
@@ -324,7 +338,13 @@ def test_files_that_end_early(tmp_path):
     with open(tmp_path / "B11_phases.npy", "r+b") as file:
         file.truncate(130)
     for read in (lambda: array.read_window(0, VALID), lambda: ds.reader("B11", size=4)):
-        with pytest.raises(TruncatedError, match="ends within its phases"):
+        with pytest.raises(TruncatedError, match=r"phases\.npy holds 130 bytes; it held 160 when"):
+            read()
+    np.save(tmp_path / "B11_phases.npy", np.vstack([GOOD, GOOD]))
+    for read in (lambda: array.read_window(0, VALID), lambda: ds.reader("B11", size=4)):
+        with pytest.raises(
+            LayoutError, match=r"phases\.npy now holds 192 bytes; it held 160 before"
+        ):
             read()
 
 

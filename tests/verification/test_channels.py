@@ -1,6 +1,7 @@
 """Stacked files whose channels lie on another side than the layout says."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,17 @@ def test_channels_on_the_other_side_are_found(tmp_path, n_channels, dtype):
     assert verified(tmp_path, last, last=True) == []
     assert verified(tmp_path, last, last=False) == defect
     assert verified(tmp_path, first, last=True) == defect
+
+
+def test_channels_of_lower_resolution_are_judged_as_they_are_stored(tmp_path):
+    first = scene(3, 3, "uint16")
+    last = np.ascontiguousarray(np.moveaxis(first, 1, -1))
+    for pixels, is_last, n in ((first, False, 0), (last, True, 0), (last, False, 1)):
+        bands = [replace(band, repeat=2, phase=1) for band in layout_of(pixels, is_last).bands]
+        layout = Layout("Own", (128, 128), Window(1, 1, 126, 126), tuple(bands))
+        pixels.tofile(tmp_path / "x.dat")
+        checks = [finding.check for finding in cloudio.verify(tmp_path, layout=layout).findings]
+        assert checks == ["channels"] * n
 
 
 def test_the_message_says_what_to_write(tmp_path):
