@@ -45,8 +45,9 @@ def infer_arrays(
 def _odd_shape(file: InspectedFile, layout: Layout) -> str | None:
     if file.header is None:
         return None
-    if problem := shape_problem(file.header.shape, layout, file.band):
-        return problem
+    for band in file.bands.values():  # which may have other phases, and so need other pixels
+        if problem := shape_problem(file.header.shape, layout, band):
+            return problem
     return None if file.header.shape[0] else f"has shape {file.header.shape}: no patches"
 
 

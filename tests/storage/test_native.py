@@ -139,6 +139,23 @@ def test_a_stack_of_one_channel_is_the_array(tmp_path, shape, channel):
     assert np.array_equal(image[:, 0], expected)
 
 
+def test_channels_of_one_file_need_the_pixels_of_all_their_phases(tmp_path):
+    layout = Layout(
+        "X",
+        (24, 20),
+        Window(0, 0, 24, 20),
+        tuple(
+            Band(name, repeat=2, phase=phase, file="s.npy", channel=k, channels=2)
+            for k, (name, phase) in enumerate({"a": 0, "b": 1}.items())
+        ),
+    )
+    np.save(tmp_path / "s.npy", np.zeros((3, 2, 12, 10), "i2"))  # enough for a alone
+    with pytest.raises(LayoutError, match=r"X needs \(patches, 2, 13, 11\)"):
+        cloudio.open(tmp_path, layout=layout)
+    np.save(tmp_path / "s.npy", np.ones((3, 2, 13, 11), "i2"))
+    assert (cloudio.open(tmp_path, layout=layout).reader().read([2]).image == 1).all()
+
+
 def test_tables_are_no_arrays(tmp_path, plain):
     folder = tmp_path / "train"
     shutil.copytree(plain.native / "train", folder)
