@@ -20,13 +20,13 @@ def test_pictures_are_the_same(tmp_path, window):
     layout = dataclasses.replace(native_layout(), name=FULL.name)
     native = cloudio.open(roots.native, layout=layout)
     full = cloudio.open(roots.full, layout=FULL)
-    for bands in ("rgb", "L2A_B4", "S1_VH"):
+    for bands in ("rgb", "S1_VH"):
         one, other = (
-            plot.patch(ds, [0, 1, 2, 3], bands=bands, labels=["hq", "percent"], window=window)
+            plot.patch(ds, [0, 3], bands=bands, labels=["hq", "percent"], window=window)
             for ds in (native, full)
         )
         assert len(one.axes) == len(other.axes)
         n_panels = sum(bool(axes.images) for axes in other.axes)
-        assert n_panels >= 12
+        assert n_panels >= 6
         for k in range(n_panels):
             assert np.array_equal(panel_pixels(one, k), panel_pixels(other, k)), (bands, k)

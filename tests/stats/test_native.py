@@ -10,7 +10,7 @@ from cloudio import Window, stats
 from cloudio.reading import scan
 
 
-@pytest.fixture(scope="module", params=[None, "first", "last"])
+@pytest.fixture(scope="module", params=[None, "last"])
 def both(request, tmp_path_factory):
     roots = write_roots(
         tmp_path_factory.mktemp("both"), {"train": 5, "val": 2}, stacked=request.param

@@ -101,6 +101,16 @@ def test_missing_and_damaged_tables_are_findings(roots, break_it, file, words):
     assert not any(f.check in ("missing", "read") for f in report.findings)
 
 
+def test_links_of_tables_that_lead_out_of_the_folder_are_noted(roots):
+    names = [PHASES.format(name="L1C_B3"), EXCEPTIONS.format(name="L1C_B4")]
+    for name in names:
+        path = roots.native / "train" / name
+        path.rename(roots.native.parent / path.name)
+        path.symlink_to(roots.native.parent / path.name)
+    links = {f.file for f in verify(roots, full=False).findings if f.check == "link"}
+    assert links == {*names}
+
+
 def test_exceptions_are_no_holes(roots):
     """Their rows in the file of other patches may never have been written."""
     path = roots.native / "train" / "wide.dat"
