@@ -47,7 +47,7 @@ def _summarize(name: str, layout: Layout, splits: Sequence[Dataset]) -> ArraySum
         name,
         band=splits[0].band(name) if len(dtypes) == 1 else known,
         dtypes=tuple(dtype.name for dtype in dtypes),
-        n_bytes=n_bytes + sum(each.end - each.start for each in whole),
+        n_bytes=n_bytes + sum(file.exception_bytes for file in files),
         repeats=(1, 1) if known is None else known.repeats,
         size=size,
         n_exceptions=sum(each.shape[0] for each in whole),

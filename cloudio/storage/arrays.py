@@ -75,6 +75,12 @@ class ArrayFile:
         return height, width
 
     @property
+    def exception_bytes(self) -> int:
+        """The bytes of the patches that are stored whole, beside those of the file."""
+        whole = None if self.native is None else self.native.exceptions
+        return 0 if whole is None else whole.end - whole.start
+
+    @property
     def end(self) -> int:
         """Where the last pixel ends, in bytes: the size of the file."""
         return self.start + math.prod(self.shape) * self.dtype.itemsize

@@ -108,6 +108,7 @@ class CheckedArray:
                     column = columns.setdefault(k, np.zeros(self.n_patches, np.uint32))
                     column[start:stop] = counts.class_counts[:, k]
             parts.append(replace(counts, class_counts=None))
+        advance(self.stored.exception_bytes)
         if len(parts) == 1:
             return parts[0], columns
         patches = np.concatenate([part.patches for part in parts])

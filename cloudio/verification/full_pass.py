@@ -39,9 +39,9 @@ class FullResult:
 def bytes_to_read(ds: Dataset, splits: Sequence[Split]) -> int:
     """Return the bytes of all arrays."""
     return sum(
-        scan.bytes_to_read(ds.split(split.name), name, whole=True)
+        scan.bytes_to_read(ds.split(split.name), name, whole=True) + array.exception_bytes
         for split in splits
-        for name in split.arrays
+        for name, array in split.arrays.items()
     )
 
 

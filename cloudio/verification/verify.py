@@ -137,7 +137,7 @@ def verify(
         full=full,
         splits={split.name: split.n_patches for split in splits},
         n_arrays=len({name for split in splits for name in split.arrays}),
-        n_files=len({array.path for array in arrays}),
+        n_files=len({path for array in arrays for path in array.paths}),
         n_bytes=n_bytes,
         seconds=time.perf_counter() - start,
         findings=sort_findings(findings),

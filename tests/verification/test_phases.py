@@ -42,7 +42,10 @@ def test_findings_are_those_of_whole_patches(roots):
         np.prod(native_layout().stored_size(band)) * np.dtype(band.dtype).itemsize
         for band in native_layout().bands
     ]
-    assert native.n_bytes == sum(PATCHES.values()) * sum(sizes)
+    exceptions = [each.exceptions for each in roots.stored.values() if each.exceptions is not None]
+    n_exceptions = sum(each.nbytes for each in exceptions)
+    assert native.n_bytes == sum(PATCHES.values()) * sum(sizes) + n_exceptions
+    assert native.n_files == sum(path.suffix != ".csv" for path in roots.native.rglob("*.*"))
     assert native.n_bytes < full.n_bytes / 1.5
 
 
