@@ -1,12 +1,20 @@
 """One task of `compact`: patches are read, looked at, written, and compared with what was read."""
 
 import errno
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...errors import write_error
 from ...layouts.band import Window
-from ...verification.repetition.phases import Pair, as_bits, expand, find_phases, shrink
+from ...verification.repetition.phases import (
+    Pair,
+    as_bits,
+    expand,
+    find_phases,
+    first_phases,
+    shrink,
+)
 from .choosing import Rules
 from .files import Inputs, Outputs
 from .source import SourceSet
@@ -66,14 +74,12 @@ class Worker:
             return UNKNOWN, 0
         inside = valid_part(pixels, self._source.layout.valid)
         repeats = self._rules.of(name)
-        phases = find_phases(inside, repeats)
+        stored, phases = shrink_exactly(inside, repeats, repeats.index(repeat))
         exact = sum(1 << bit for bit, phase in enumerate(phases) if phase is not None)
         phase = phases[repeats.index(repeat)]
         if phase is None:
             return EXCEPTION, exact
-        stored = np.ascontiguousarray(shrink(inside, repeat, phase))
-        read_back = expand(stored, repeat, phase, self._source.layout.valid.size)
-        if not np.array_equal(as_bits(read_back), as_bits(inside)):
+        if stored is None:
             reason = (
                 f"patch {k} would not be read back as it is in {file.path}; this is a mistake of "
                 "cloudio or of the memory of this machine"
@@ -81,6 +87,42 @@ class Worker:
             raise write_error(errno.EIO, reason, self._outputs.folder / target)
         self._outputs.write(target, stored.data.cast("B"), offset)
         return phase[0] * repeat[1] + phase[1], exact
+
+
+def shrink_exactly(
+    pixels: np.ndarray, repeats: Sequence[Pair], chosen: int
+) -> tuple[np.ndarray | None, list[Pair | None]]:
+    """Return the stored pixels by the chosen repeat, and the phases of all.
+
+    The pixels are None if it is not exact: what is returned has been expanded, and compared with
+    the source bit for bit.
+    """
+    repeat, phases = repeats[chosen], first_phases(pixels, repeats)
+    if phases[chosen] is not None:
+        stored = _shrunk(pixels, repeat, phases[chosen])
+        if stored is not None and all(
+            phase is None or _divides(other, repeat)
+            for other, phase in zip(repeats, phases, strict=True)
+        ):
+            return stored, phases
+    if any(phases):
+        phases = find_phases(pixels, repeats)
+    return _shrunk(pixels, repeat, phases[chosen]), phases
+
+
+def _divides(other: Pair, repeat: Pair) -> bool:
+    """Return whether a patch that is exact by a repeat is so by another one too."""
+    return repeat[0] % other[0] == 0 and repeat[1] % other[1] == 0
+
+
+def _shrunk(pixels: np.ndarray, repeat: Pair, phase: Pair | None) -> np.ndarray | None:
+    """Return the stored pixels if the patch can be read back from them, else None."""
+    if phase is None:
+        return None
+    stored = np.ascontiguousarray(shrink(pixels, repeat, phase))
+    height, width = pixels.shape
+    read_back = expand(stored, repeat, phase, (height, width))
+    return stored if np.array_equal(as_bits(read_back), as_bits(pixels)) else None
 
 
 def valid_part(pixels: np.ndarray, valid: Window) -> np.ndarray:

@@ -27,11 +27,23 @@ def find_phases(pixels: np.ndarray, repeats: Sequence[Pair]) -> list[Pair | None
     ``pixels``: the valid window of one patch, (row, column).  All pixels are compared by their
     bits.
     """
+    possible = first_phases(pixels, repeats)
+    if not any(possible):
+        return possible
     bits = as_bits(pixels)
-    some = strips(len(bits))
-    if len(some) > 1 and not any(allowed_by_strips([bits[rows] for rows in some], repeats)):
-        return [None] * len(repeats)
     return _phases(_row_changes(bits), _column_changes(bits), repeats)
+
+
+def first_phases(pixels: np.ndarray, repeats: Sequence[Pair]) -> list[Pair | None]:
+    """Return for each repeat the smallest phase that some strips of a patch allow, or None.
+
+    Where it is None, no phase is exact; where it is exact, it is what `find_phases` returns.
+    """
+    bits = as_bits(pixels)
+    some = [(rows.start, bits[rows]) for rows in strips(len(bits))]
+    columns = np.concatenate([_column_changes(strip) for _, strip in some])
+    rows = np.concatenate([top + _row_changes(strip) for top, strip in some])
+    return _phases(rows, columns, repeats)
 
 
 def strips(height: int) -> list[slice]:
@@ -45,7 +57,7 @@ def strips(height: int) -> list[slice]:
 def allowed_by_strips(pixels: Sequence[np.ndarray], repeats: Sequence[Pair]) -> list[bool]:
     """Return for each repeat whether it may be exact, by some strips of a patch."""
     found = [as_bits(strip) for strip in pixels]
-    columns = np.unique(np.concatenate([_column_changes(strip) for strip in found]))
+    columns = np.concatenate([_column_changes(strip) for strip in found])
     each = [_phases(_row_changes(strip), columns, repeats) for strip in found]
     return [all(phases) for phases in zip(*each, strict=True)]
 
@@ -108,9 +120,11 @@ def _firsts(side: int, repeat: int, phase: int) -> tuple[np.ndarray, int]:
 
 def expand(stored: np.ndarray, repeat: Pair, phase: Pair, size: Pair) -> np.ndarray:
     """Return the pixels of a valid window of that size, from its stored ones."""
-    pixels = stored
-    for axis in (1, 0):  # rows last, because they are copied whole
-        pixels = np.repeat(pixels, repeat[axis], axis=axis)
+    (n_rows, n_cols), (ry, rx) = stored.shape, repeat
+    wide = np.empty((n_rows, n_cols * rx), stored.dtype)
+    for k in range(rx):  # faster than numpy.repeat, which copies whole rows as fast as can be
+        wide[:, k::rx] = stored
+    pixels = np.repeat(wide, ry, axis=0)
     (py, px), (height, width) = phase, size
     window: np.ndarray = pixels[py : py + height, px : px + width]
     return window
