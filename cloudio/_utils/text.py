@@ -1,7 +1,7 @@
 """Text as people read it: counts with their noun, lists, shares in percent, sizes, escapes."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 # Errors escape names too, and they stand below this room.
@@ -89,3 +89,16 @@ def suggest(name: object, choices: Iterable[str]) -> str:
     """Return "; did you mean X?", with the choice that is most like ``name``; "" if none is."""
     found = closest(name, choices)
     return "" if found is None else f"; did you mean {found}?"
+
+
+def format_ranges(numbers: Sequence[int], most: int = 4) -> str:
+    """Return numbers as ranges, at most ``most`` of them: ``3, 7..12 and 48 more``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], number]
+        else:
+            ranges.append([number])
+    shown = ["..".join(map(str, ends)) for ends in ranges[:most]]
+    more = sum(ends[-1] - ends[0] + 1 for ends in ranges[most:])
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")

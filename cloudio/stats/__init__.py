@@ -10,6 +10,7 @@ from .class_stats import WEIGHTS, ClassStats
 from .compute_agreement import agreement
 from .compute_bands import PERCENTILES, bands
 from .compute_classes import classes
+from .merging.merge import merge
 from .provenance import Provenance
 from .result import ResultSet, load
 
@@ -32,6 +33,7 @@ __all__ = [
     "bands",
     "classes",
     "load",
+    "merge",
 ]
 
 

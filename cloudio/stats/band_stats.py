@@ -1,7 +1,8 @@
 """`BandStats`: count, extremes, mean, deviation, percentiles and histograms of bands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
 from .provenance import Provenance
 from .result import Result, Table, format_number
-from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
+from .serialize import floats_from_plain, fraction_from_plain, ints_from_plain, texts_from_plain
 
 
 class Histogram(NamedTuple):
@@ -27,6 +28,43 @@ class Histogram(NamedTuple):
 
     values: np.ndarray
     counts: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FloatCounts:
+    """What `cloudio.stats.merge` needs of a band of floats; nothing is rounded.
+
+    Attributes
+    ----------
+    minimum, maximum : float
+        Of the data, as stored; NaN if there are none.
+    total, squares : Fraction or None
+        The sum of the data as stored, and that of their squares; None if data are infinite.
+    upper : Histogram
+        How often each upper half of the data's ordered 32-bit keys occurs.
+    """
+
+    minimum: float
+    maximum: float
+    total: Fraction | None
+    squares: Fraction | None
+    upper: Histogram
+
+    def histogram(self) -> np.ndarray:
+        """Return ``upper`` as (65536,) int64."""
+        found = np.zeros(65536, np.int64)
+        found[self.upper.values] = self.upper.counts
+        return found
+
+    @classmethod
+    def from_plain(cls, entries: Mapping[str, Any]) -> "FloatCounts":
+        sums = (entries[key] for key in ("total", "squares"))
+        upper = _histogram(entries["upper"])
+        if upper is None or ((upper.values < 0) | (upper.values > 65535)).any():
+            raise ValueError("it has no histogram of upper halves")
+        total, squares = (None if x is None else fraction_from_plain(x) for x in sums)
+        ends = floats_from_plain([entries["minimum"], entries["maximum"]], (2,)).tolist()
+        return cls(ends[0], ends[1], total, squares, upper)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +94,11 @@ class BandStats(Result):
         The counts of the stored numbers of each band; None for bands of floats.
     of : Provenance
         The patches, arrays and window that were counted.
+    floats : tuple of FloatCounts or None
+        What `merge` needs of each band; None for bands of whole numbers.
+    pending : tuple of str
+        Bands of floats whose percentiles are NaN, because results were merged.  `second_round`
+        and `finish` compute them.
     """
 
     names: tuple[str, ...]
@@ -72,6 +115,8 @@ class BandStats(Result):
     offset: np.ndarray
     histograms: tuple[Histogram | None, ...]
     of: Provenance
+    floats: tuple[FloatCounts | None, ...] | None = field(default=None, compare=False)
+    pending: tuple[str, ...] = ()
 
     @property
     def nodata(self) -> np.ndarray:
@@ -108,15 +153,17 @@ class BandStats(Result):
             )
         which = [self.names.index(name) for name in names]
         columns: dict[str, Any] = {
-            field.name: frozen(getattr(self, field.name)[which])
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray)
+            each.name: frozen(getattr(self, each.name)[which])
+            for each in fields(self)
+            if isinstance(getattr(self, each.name), np.ndarray)
         }
         arrays = {name: self.of.arrays[name] for name in names}
         return replace(
             self,
             names=tuple(names),
             histograms=tuple(self.histograms[k] for k in which),
+            floats=None if self.floats is None else tuple(self.floats[k] for k in which),
+            pending=tuple(name for name in self.pending if name in names),
             of=replace(self.of, arrays=arrays),
             **columns,
         )
@@ -135,6 +182,11 @@ class BandStats(Result):
                 for name, row in zip(self.names, self.percentiles, strict=True)
             ]
             parts.append(([head, *more], range(1, len(head))))
+        if self.pending:
+            parts.append(
+                f"percentiles of {listed(self.pending)} need a second round over the files: "
+                "stats.second_round(), cloudio.stats.lower_halves(...), stats.finish(...)"
+            )
         return parts
 
     @classmethod
@@ -154,8 +206,16 @@ class BandStats(Result):
                 _histogram(pair) for _, pair in zip(names, entries["histograms"], strict=True)
             ),
             of=Provenance.from_plain(entries["of"]),
+            floats=_floats(entries["floats"], len(names)) if "floats" in entries else None,
+            pending=texts_from_plain(entries.get("pending", [])),
             **columns,
         )
+
+
+def _floats(entries: Any, n: int) -> tuple[FloatCounts | None, ...]:
+    if len(entries) != n:
+        raise ValueError("it has counts of other bands")
+    return tuple(None if one is None else FloatCounts.from_plain(one) for one in entries)
 
 
 def _histogram(pair: Any) -> Histogram | None:

@@ -17,7 +17,7 @@ from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.selection import Labels, Rule, default_label
 from .agreement_stats import Agreement
-from .class_tables import (
+from .labels.class_tables import (
     ClassLut,
     check_class_options,
     class_lut,
@@ -25,7 +25,7 @@ from .class_tables import (
     possible_classes,
     resolve_label_maps,
 )
-from .confusion import confusion_matrix, confusion_per_patch
+from .labels.confusion import confusion_matrix, confusion_per_patch
 from .provenance import Provenance
 from .result import ResultSet
 

@@ -1,9 +1,9 @@
 """`cloudio.stats.bands`: one pass over each band, and a second one for percentiles of floats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from ..reading.dataset import Dataset
 from ..reading.factors import resolve_scales
 from ..reading.selection import Bands, select_bands
 from . import moments
-from .band_stats import BandStats, Histogram
+from .band_columns import ScaledBand, extremes, float_columns, int_columns, stats_of_columns
+from .band_stats import BandStats, FloatCounts, Histogram
 from .provenance import Provenance
 
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
@@ -91,51 +92,24 @@ def bands(
     percents = _check_percentiles(percentiles)
     window = ds.valid_window if window is None else _check_window(window, ds.layout.patch)
     threads = resolve_threads(threads)
-    requests = [_Request(*each) for each in zip(names, scales, offsets, strict=True)]
+    requests = [ScaledBand(*each) for each in zip(names, scales, offsets, strict=True)]
     # Percentiles of floats take a second pass.
     total = sum(
         scan.bytes_to_read(ds, name, window=window)
         * (1 + bool(percents and ds.dtype(name).kind == "f"))
         for name, *_ in {*requests}
     )
-    columns: dict[_Request, dict[str, Any]] = {}
+    columns: dict[ScaledBand, dict[str, Any]] = {}
     with progress_bar(total, shown=progress, what="bands") as advance:
         for request in dict.fromkeys(requests):
             columns[request] = _compute(ds, request, percents, window, threads, advance)
-    each = [columns[request] for request in requests]
-
-    def column(field: str, dtype: type) -> np.ndarray:
-        return frozen(np.array([one[field] for one in each], dtype))
-
-    return BandStats(
-        names=names,
-        percents=percents,
-        percentiles=column("percentiles", np.float64),
-        scale=frozen(np.array(scales)),
-        offset=frozen(np.array(offsets)),
-        histograms=tuple(one["histogram"] for one in each),
-        of=Provenance.of(ds, names, window),
-        **{field: column(field, np.int64) for field in ("count", "n_nodata", "n_nan")},
-        **{field: column(field, np.float64) for field in ("min", "max", "mean", "std")},
-    )
-
-
-class _Request(NamedTuple):
-    """A band in units of ``x * scale + offset``."""
-
-    name: str
-    scale: float
-    offset: float
-
-    def in_units(self, stored: np.ndarray) -> np.ndarray:
-        """Return stored numbers in units of ``x * scale + offset``, float64."""
-        numbers = np.asarray(stored, np.float64) * self.scale
-        return numbers + self.offset if self.offset else numbers
+    of = Provenance.of(ds, names, window)
+    return stats_of_columns(requests, [columns[request] for request in requests], percents, of)
 
 
 def _compute(
     ds: Dataset,
-    request: _Request,
+    request: ScaledBand,
     percents: Sequence[float],
     window: Window,
     threads: int,
@@ -148,94 +122,15 @@ def _compute(
     counts = scan.count_array(
         ds, name, window=window, records=is_float, threads=threads, advance=advance
     )
-    if is_float:
-        count_lower = partial(
-            scan.count_lower_halves, ds, name, window=window, threads=threads, advance=advance
-        )
-        return _float_stats(counts, request, percents, count_lower)
-    return _int_stats(counts, request, percents, nodata)
-
-
-def _int_stats(
-    counts: scan.ArrayCounts, request: _Request, percents: Sequence[float], nodata: float | None
-) -> dict[str, Any]:
-    histogram = _histogram(counts, nodata)
-    n = int(histogram.counts.sum())
-    stats = _without_data(percents) | {
-        "count": n,
-        "n_nodata": int(counts.histogram.sum()) - n,
-        "histogram": histogram,
-    }
-    if not n:
-        return stats
-    low, high = np.sort(request.in_units(histogram.values[[0, -1]]))
-    at_ranks = partial(moments.values_at_ranks, histogram.values, histogram.counts)
-    mean, variance = moments.moments(histogram.values, histogram.counts)
-    return (
-        stats
-        | {"min": float(low), "max": float(high)}
-        | _percentiles(n, percents, at_ranks, request)
-        | _mean_and_std(mean, variance, request)
+    if not is_float:
+        histogram = _histogram(counts, nodata)
+        n_nodata = int(counts.histogram.sum() - histogram.counts.sum())
+        return int_columns(histogram, n_nodata, request, percents)
+    count_lower = partial(
+        scan.count_lower_halves, ds, name, window=window, threads=threads, advance=advance
     )
-
-
-def _float_stats(
-    counts: scan.ArrayCounts,
-    request: _Request,
-    percents: Sequence[float],
-    count_lower: Callable[[np.ndarray], np.ndarray],
-) -> dict[str, Any]:
-    patches = counts.patches
-    n, n_nodata, n_nan = (int(patches[entry].sum()) for entry in ("data", "nodata", "nan"))
-    stats = _without_data(percents) | {"count": n, "n_nodata": n_nodata, "n_nan": n_nan}
-    if not n:
-        return stats
-    patches = patches[patches["data"] > 0]
-    extremes = np.array([patches["minimum"].min(), patches["maximum"].max()])
-    low, high = ends = np.sort(request.in_units(extremes))
-    at_ranks = partial(moments.floats_at_ranks, counts.histogram, count_lower)
-    stats |= {"min": float(low), "max": float(high)}
-    stats |= _percentiles(n, percents, at_ranks, request)
-    if len(infinite := ends[np.isinf(ends)]):
-        # As in numpy: the sum of both infinities is NaN, and so is the distance from one.
-        return stats | {"mean": float(infinite[0]) + float(infinite[-1])}
-    mean, variance = moments.moments_of_parts(
-        *(patches[entry] for entry in ("data", "center", "mean", "m2"))
-    )
-    return stats | _mean_and_std(mean, variance, request)
-
-
-def _without_data(percents: Sequence[float]) -> dict[str, Any]:
-    """Return the statistics of a band without data."""
-    return {
-        "count": 0,
-        "n_nodata": 0,
-        "n_nan": 0,
-        "histogram": None,
-        "percentiles": np.full(len(percents), np.nan),
-        **dict.fromkeys(("min", "max", "mean", "std"), np.nan),
-    }
-
-
-def _percentiles(
-    n: int,
-    percents: Sequence[float],
-    at_ranks: Callable[[np.ndarray], np.ndarray],
-    request: _Request,
-) -> dict[str, Any]:
-    if not percents:
-        return {}
-    falling = request.scale < 0
-    found = moments.percentiles(n, percents, at_ranks, request.in_units, falling=falling)
-    return {"percentiles": found}
-
-
-def _mean_and_std(mean: Fraction, variance: Fraction, request: _Request) -> dict[str, float]:
-    scale, offset = Fraction(request.scale), Fraction(request.offset)
-    return {
-        "mean": float(mean * scale + offset),
-        "std": moments.root(variance * scale**2),
-    }
+    n_without = (int(counts.patches["nodata"].sum()), int(counts.patches["nan"].sum()))
+    return float_columns(_float_counts(counts), n_without, request, percents, count_lower)
 
 
 def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
@@ -247,6 +142,19 @@ def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
     if nodata is not None:
         positions = positions[positions + first != nodata]
     return Histogram(frozen(positions + first), frozen(ascending[positions]))
+
+
+def _float_counts(counts: scan.ArrayCounts) -> FloatCounts:
+    patches = counts.patches[counts.patches["data"] > 0]
+    halves = np.flatnonzero(counts.histogram)
+    upper = Histogram(frozen(halves), frozen(counts.histogram[halves]))
+    if not len(patches):
+        return FloatCounts(np.nan, np.nan, Fraction(), Fraction(), upper)
+    total, squares = None, None
+    if not patches["infinite"].any():
+        columns = (patches[entry] for entry in ("data", "center", "mean", "m2"))
+        _, total, squares = moments.sums_of_parts(*columns)
+    return FloatCounts(*extremes(patches["minimum"], patches["maximum"]), total, squares, upper)
 
 
 # ---- arguments -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
 from ..reading.selection import Labels, Rule, default_label
 from .class_stats import ClassStats
-from .class_tables import (
+from .labels.class_tables import (
     ClassLut,
     check_class_options,
     class_lut,

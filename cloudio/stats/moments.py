@@ -23,16 +23,26 @@ def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]
     squares = values.astype(np.int64) ** 2
     # A square has four bytes: with two bytes at a time, no sum of 2 ** 46 pixels overflows.
     high, low = int((squares >> 16) @ counts), int((squares & 0xFFFF) @ counts)
-    return _moments(int(counts.sum()), int(values @ counts), (high << 16) + low)
+    return moments_of_sums(
+        int(counts.sum()), Fraction(int(values @ counts)), Fraction((high << 16) + low)
+    )
 
 
 def moments_of_parts(
     counts: np.ndarray, centers: np.ndarray, means: np.ndarray, m2: np.ndarray
 ) -> tuple[Fraction, Fraction]:
-    """Return mean and variance of all parts together; the parts are finite and not empty.
+    """Return mean and variance of all parts together, which are those of `sums_of_parts`."""
+    return moments_of_sums(*sums_of_parts(counts, centers, means, m2))
 
-    ``means`` are differences from ``centers``.  ``m2`` is the sum of squared differences from the
-    mean, of each part.  Nothing is rounded, so that the order of parts changes nothing.
+
+def sums_of_parts(
+    counts: np.ndarray, centers: np.ndarray, means: np.ndarray, m2: np.ndarray
+) -> tuple[int, Fraction, Fraction]:
+    """Return the number of numbers, their sum and the sum of their squares.
+
+    The parts are finite and not empty.  ``means`` are differences from ``centers``.  ``m2`` is the
+    sum of squared differences from the mean, of each part.  Nothing is rounded, so that the order
+    of parts changes nothing.
     """
     n, total, squares = 0, 0, 0
     columns = (each.tolist() for each in (counts, centers, means, m2))
@@ -41,12 +51,13 @@ def moments_of_parts(
         n += count
         total += count * mean
         squares += count * mean * mean + (_units(spread) << _UNIT)
-    mean_units, variance_units = _moments(n, total, squares)
-    return mean_units / (1 << _UNIT), variance_units / (1 << 2 * _UNIT)
+    return n, Fraction(total, 1 << _UNIT), Fraction(squares, 1 << 2 * _UNIT)
 
 
-def _moments(n: int, total: int, squares: int) -> tuple[Fraction, Fraction]:
-    return Fraction(total, n), Fraction(n * squares - total * total, n * n)
+def moments_of_sums(n: int, total: Fraction, squares: Fraction) -> tuple[Fraction, Fraction]:
+    """Return mean and variance of ``n`` numbers with this sum and this sum of squares."""
+    mean = total / n
+    return mean, squares / n - mean * mean
 
 
 def _units(number: float) -> int:
@@ -78,17 +89,27 @@ def percentiles(
     ``at_ranks`` gives the stored numbers of some ranks, 0 the smallest.  ``in_units`` scales them.
     ``falling``: the scale is negative, so that the largest stored number is the smallest scaled.
     """
-    virtual = (n - 1) * np.true_divide(np.asarray(percents, np.float64), 100)
-    lower = np.minimum(np.floor(virtual), n - 1)
-    upper = np.minimum(lower + 1, n - 1)
-    ranks = np.stack([lower, upper]).astype(np.int64)
-    low, high = in_units(at_ranks(n - 1 - ranks if falling else ranks))
-    fraction = virtual - lower
+    ranks, fraction = ranks_of_percentiles(n, percents, falling=falling)
+    low, high = in_units(at_ranks(ranks))
     with np.errstate(invalid="ignore"):
         # From the nearer end, as numpy interpolates.
         step = high - low
         from_high, from_low = high - step * (1 - fraction), low + step * fraction
     return np.asarray(np.where(fraction >= 0.5, from_high, from_low))
+
+
+def ranks_of_percentiles(
+    n: int, percents: Sequence[float], *, falling: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks (2, percent) between which each percentile of ``n`` numbers lies, and where.
+
+    The second array is 0 at the first of both ranks, and 1 at the other.
+    """
+    virtual = (n - 1) * np.true_divide(np.asarray(percents, np.float64), 100)
+    lower = np.minimum(np.floor(virtual), n - 1)
+    upper = np.minimum(lower + 1, n - 1)
+    ranks = np.stack([lower, upper]).astype(np.int64)
+    return n - 1 - ranks if falling else ranks, virtual - lower
 
 
 def values_at_ranks(values: np.ndarray, counts: np.ndarray, ranks: np.ndarray) -> np.ndarray:
@@ -105,13 +126,17 @@ def floats_at_ranks(
     ``histogram`` counts the upper 16 bits of their keys (`scan.floats_to_keys`).  ``count_lower``
     takes some upper 16 bits, and returns how often each occurs with each lower 16 bits.
     """
-    before = np.cumsum(histogram)
-    upper = np.searchsorted(before, ranks, side="right")
+    upper = upper_halves_at_ranks(histogram, ranks)
     distinct, which = np.unique(upper, return_inverse=True)
     lower = np.cumsum(count_lower(distinct), axis=1)
-    rest = ranks - (before - histogram)[upper]
+    rest = ranks - (np.cumsum(histogram) - histogram)[upper]
     keys = [
         (int(distinct[k]) << 16) + int(np.searchsorted(lower[k], rank, side="right"))
         for k, rank in zip(which.ravel().tolist(), rest.ravel().tolist(), strict=True)
     ]
     return scan.keys_to_floats(np.array(keys, np.uint32)).reshape(ranks.shape)
+
+
+def upper_halves_at_ranks(histogram: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return the upper 16 bits of the keys of these ranks."""
+    return np.searchsorted(np.cumsum(histogram), ranks, side="right")

@@ -2,14 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .._utils.text import escape_controls
+from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
+from .coverage import Coverage
 from .serialize import int_from_plain, text_from_plain
 
 
@@ -31,6 +33,10 @@ class Provenance:
         A digest of the patch numbers, 16 hexadecimal digits of SHA-256.
     arrays : mapping of str to str
         The element type of each array, by name.
+    covers : Coverage or None
+        The patch numbers themselves, which `cloudio.stats.merge` needs.  None if the result was
+        saved by a version that did not write them.  Equality does not compare it, because ``index``
+        has its digest.
     """
 
     layout: str
@@ -39,6 +45,20 @@ class Provenance:
     splits: Mapping[str, int]
     index: str
     arrays: Mapping[str, str]
+    covers: Coverage | None = field(default=None, compare=False)
+
+    @property
+    def missing(self) -> Mapping[str, Sequence[int]]:
+        """The patches of each split that are not counted: numbers in the split.
+
+        Splits without such patches are left out.  It raises RequestError if ``covers`` is None.
+        """
+        if self.covers is None:
+            raise RequestError(
+                "this result was saved by an earlier version of cloudio, and does not say which "
+                "patches it counts"
+            )
+        return self.covers.missing()
 
     @classmethod
     def of(cls, ds: Dataset, arrays: Sequence[str], window: Window | None = None) -> "Provenance":
@@ -65,8 +85,9 @@ class Provenance:
             ds.layout.patch,
             ds.valid_window if window is None else window,
             {name: len(which) for name, which in ds.splits.items()},
-            hashlib.sha256(stored.astype("<i8").tobytes()).hexdigest()[:16],
+            digest_of(stored),
             {name: ds.dtype(name).name for name in arrays},
+            Coverage.of({split.name: split.n_patches for split in ds.stored_splits}, stored),
         )
 
     @classmethod
@@ -92,6 +113,7 @@ class Provenance:
             {name: int_from_plain(n) for name, n in entries["splits"].items()},
             text_from_plain(entries["index"]),
             {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
+            Coverage.from_plain(entries["covers"]) if "covers" in entries else None,
         )
 
     def fits(self, ds: Dataset) -> bool:
@@ -113,9 +135,21 @@ class Provenance:
         return Provenance.of(ds, list(self.arrays), self.window) == self
 
     def __str__(self) -> str:
-        splits = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
+        stored = {} if self.covers is None else self.covers.stored
+        splits = ", ".join(_of(n, stored.get(name), f"{name} ") for name, n in self.splits.items())
+        total = _of(sum(self.splits.values()), sum(stored.values()) if stored else None)
         row, col, (height, width) = self.window.row, self.window.col, self.window.size
         return escape_controls(
-            f"{self.layout}, {sum(self.splits.values()):,} patches ({splits}), "
+            f"{self.layout}, {total} patches ({splits}), "
             f"{height} x {width} pixels from ({row}, {col})"
         )
+
+
+def digest_of(numbers: np.ndarray) -> str:
+    """Return the digest of patch numbers that `Provenance.index` is."""
+    return hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()[:16]
+
+
+def _of(n: int, stored: int | None, name: str = "") -> str:
+    """Return a number of patches, and of how many if there are more."""
+    return f"{name}{n:,}" if stored is None or n >= stored else f"{name}{n:,} of {stored:,}"

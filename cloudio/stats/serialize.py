@@ -1,8 +1,10 @@
 """Results as plain values that JSON holds, and back: every bit, NaN and infinities too."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,17 @@ from .._utils.numbers import is_int64
 from .._utils.tensors import frozen
 from ..layouts.labels import LabelMap, reachable_classes
 
+# A fraction in a file.  The exact sums of 2 ** 40 numbers of float32 have 700 digits.
+_FRACTION = re.compile(r"-?[0-9]{1,1500}(/[1-9][0-9]{0,1500})?")
 
-def to_plain(value: Any) -> Any:
+
+def to_plain(value: Any, *, compared: bool = False) -> Any:
     """Return ``value`` as dicts, lists, numbers and texts.
 
     A dataclass is a dict of its fields.  Its class may have a ``kind``, which comes first, and
-    ``file_keys``: the keys of fields that are named differently in files.
+    ``file_keys``: the keys of fields that are named differently in files.  A field that has its
+    default is left out, as in files of versions that did not have it.  ``compared``: so are fields
+    that equality does not compare.
     """
     if isinstance(value, LabelMap):
         entries = {"classes": list(value.classes.items()), "unlisted": value.unlisted}
@@ -24,15 +31,20 @@ def to_plain(value: Any) -> Any:
         return entries | {key: to_plain(entry) for key, entry in more.items() if entry}
     if is_dataclass(value):
         keys = getattr(value, "file_keys", {})
-        kind = {"kind": value.kind} if hasattr(value, "kind") else {}
-        entries = {keys.get(f.name, f.name): getattr(value, f.name) for f in fields(value)}
-        return kind | {key: to_plain(entry) for key, entry in entries.items()}
+        found: dict[str, Any] = {"kind": value.kind} if hasattr(value, "kind") else {}
+        for f in fields(value):
+            part = getattr(value, f.name)
+            if part is not f.default and (f.compare or not compared):
+                found[keys.get(f.name, f.name)] = to_plain(part, compared=compared)
+        return found
     if isinstance(value, np.ndarray):
         return to_plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [to_plain(part) for part in value]
+        return [to_plain(part, compared=compared) for part in value]
     if isinstance(value, Mapping):
-        return {name: to_plain(part) for name, part in value.items()}
+        return {name: to_plain(part, compared=compared) for name, part in value.items()}
+    if isinstance(value, Fraction):
+        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
@@ -72,6 +84,11 @@ def ints_from_plain(entry: Any, shape: tuple[int, ...]) -> np.ndarray:
 def int_from_plain(entry: Any) -> int:
     _refuse(not is_int64(entry), "another value than a whole number of 64 bits")
     return int(entry)
+
+
+def fraction_from_plain(entry: Any) -> Fraction:
+    _refuse(not isinstance(entry, str) or not _FRACTION.fullmatch(entry), "no fraction")
+    return Fraction(entry)
 
 
 def text_from_plain(entry: Any) -> str:

@@ -63,16 +63,3 @@ def compact(patches: Iterable[int]) -> Sequence[int]:
         if (np.diff(numbers) > 0).all():
             return PatchRanges(numbers)
     return tuple(int(patch) for patch in patches)
-
-
-def format_ranges(numbers: Sequence[int], most: int = 4) -> str:
-    """Return numbers as ranges, at most ``most`` of them: ``3, 7..12 and 48 more``."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][-1] + 1:
-            ranges[-1] = [ranges[-1][0], number]
-        else:
-            ranges.append([number])
-    shown = ["..".join(map(str, ends)) for ends in ranges[:most]]
-    more = sum(ends[-1] - ends[0] + 1 for ends in ranges[most:])
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .._utils import tables
-from .._utils.text import counted, escape_controls, gigabytes
+from .._utils.text import counted, escape_controls, format_ranges, gigabytes
 from .check_table import CHECKS, SEVERITIES, Severity
 from .meaning import SkippedCheck
-from .patch_numbers import MOST_LISTED, compact, format_ranges
+from .patch_numbers import MOST_LISTED, compact
 from .repetition.report import Repetition, describe
 
 # Rows of one check that are printed.

@@ -116,6 +116,7 @@ CALLS = {
     "cloudio.stats.bands": {"ds": "ds"},
     "cloudio.stats.classes": {"ds": "ds"},
     "cloudio.stats.load": {"path": "'a.json'"},
+    "cloudio.stats.merge": {"results": "[results]"},
     "cloudio.torch.Dataset": {"reader": "reader"},
     "cloudio.torch.Dataset.load_state_dict": {"state": "dataset.state_dict()"},
     "cloudio.torch.Dataset.set_epoch": {"epoch": "1"},

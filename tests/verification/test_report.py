@@ -10,8 +10,8 @@ from clean import verify_tiny
 from defects import PLANTED
 from paths import ROOT
 
+from cloudio._utils.text import format_ranges
 from cloudio.verification.check_table import CHECKS
-from cloudio.verification.patch_numbers import format_ranges
 from cloudio.verification.report import make_finding
 
 

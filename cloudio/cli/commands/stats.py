@@ -111,7 +111,7 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     from ... import stats
     from ..._utils.progress import on_terminal
     from ...reading.selection import default_label
-    from ...stats.class_tables import resolve_label_maps
+    from ...stats.labels.class_tables import resolve_label_maps
     from ...stats.result import Result, ResultSet
 
     bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._utils.tables import text
-from ..._utils.text import counted, gigabytes, listed, percent
-from ...verification.patch_numbers import format_ranges
+from ..._utils.text import counted, format_ranges, gigabytes, listed, percent
 from ...verification.repetition.phases import Pair
 from .choosing import Rules
 from .finish import exceptions_of, phase_of

@@ -5,8 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..._utils.text import counted
-from ..patch_numbers import format_ranges
+from ..._utils.text import counted, format_ranges
 from ..report import Finding, make_finding
 
 #: Split -> array -> (patch,): checksums; 0 for patches of one value, which are not compared.

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._utils.tables import text
-from ..._utils.text import listed
-from ..patch_numbers import format_ranges
+from ..._utils.text import format_ranges, listed
 from .phases import Pair
 
 

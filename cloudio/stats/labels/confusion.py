@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .._utils.progress import Advance
-from .._utils.warn import suppressed
-from ..layouts.labels import LabelMap
-from ..reading import scan
-from ..reading.arguments.options import STORED_DTYPES
-from ..reading.dataset import Dataset
+from ..._utils.progress import Advance
+from ..._utils.warn import suppressed
+from ...layouts.labels import LabelMap
+from ...reading import scan
+from ...reading.arguments.options import STORED_DTYPES
+from ...reading.dataset import Dataset
 
 # Pixels of a batch of label pairs: a few patches, which the cache may still hold when counted.
 _BATCH_PIXELS = 1 << 21

@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._utils.numbers import check_whole
-from .._utils.progress import Advance
-from ..errors import RequestError
-from ..layouts.labels import LabelMap, make_class_lut, reachable_classes
-from ..reading import scan
-from ..reading.dataset import Dataset
-from ..reading.selection import select_labels
-from ..reading.warnings.labels import warn_about_labels
+from ..._utils.numbers import check_whole
+from ..._utils.progress import Advance
+from ...errors import RequestError
+from ...layouts.labels import LabelMap, make_class_lut, reachable_classes
+from ...reading import scan
+from ...reading.dataset import Dataset
+from ...reading.selection import select_labels
+from ...reading.warnings.labels import warn_about_labels
 
 #: Classes are counted in bytes, and one number of a byte stands for ignored pixels.
 MAX_CLASSES = 255
@@ -82,16 +82,21 @@ def code_lut(ds: Dataset, name: str, threads: int, advance: Advance) -> ClassLut
     if dtype.itemsize > 1:
         counts = scan.count_array(ds, name, records=False, threads=threads, advance=advance)
         stored = stored[counts.histogram > 0]
-        if len(stored) > MAX_CLASSES:
-            raise RequestError(
-                f"{name} holds {len(stored):,} codes; at most {MAX_CLASSES} can be counted as "
-                "stored: give it a map"
-            )
+        check_n_codes(name, len(stored))
     codes = stored.view(dtype).astype(np.int64)
     order = np.argsort(codes)
     table = np.zeros(256**dtype.itemsize, np.uint8)
     table[stored[order]] = np.arange(len(stored))
     return ClassLut(codes[order], table)
+
+
+def check_n_codes(name: str, n_codes: int) -> None:
+    """Raise RequestError if a label holds more codes of two bytes than can be counted."""
+    if n_codes > MAX_CLASSES:
+        raise RequestError(
+            f"{name} holds {n_codes:,} codes; at most {MAX_CLASSES} can be counted as stored: give "
+            "it a map"
+        )
 
 
 def class_names(

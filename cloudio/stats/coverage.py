@@ -1,0 +1,143 @@
+"""Coverage: the stored patches that a result was counted from, in its order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._utils.tensors import frozen
+from .._utils.text import format_ranges
+from ..errors import RequestError
+from .serialize import int_from_plain, ints_from_plain
+
+# Patches that an error names.
+_MOST_NAMED = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """The stored patches of a result, in its order.
+
+    Attributes
+    ----------
+    stored : mapping of str to int
+        The number of stored patches of each split, whether they are counted or not.
+    runs : ndarray of int64, (run, 2)
+        Runs of patches: the first number, and how many follow each other.  The numbers count over
+        all splits, as those of the whole data set do.  Read-only.
+    """
+
+    stored: Mapping[str, int]
+    runs: np.ndarray
+
+    @classmethod
+    def of(cls, stored: Mapping[str, int], numbers: np.ndarray) -> "Coverage":
+        """Return the coverage of patch numbers over all splits.
+
+        Parameters
+        ----------
+        stored : mapping of str to int
+            The number of stored patches of each split.
+        numbers : ndarray of int64, (patch,)
+            The patches, in the order of the result.
+
+        Returns
+        -------
+        Coverage
+            The same for the same numbers.
+        """
+        breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
+        starts = np.concatenate([np.zeros(min(1, len(numbers)), np.int64), breaks])
+        lengths = np.diff(np.append(starts, len(numbers)))
+        runs = np.stack([numbers[starts], lengths], axis=1).astype(np.int64)
+        return cls(dict(stored), frozen(runs))
+
+    @classmethod
+    def from_plain(cls, entries: Mapping[str, Any]) -> "Coverage":
+        """Return the coverage that ``entries``, a part of the JSON of a result, describe.
+
+        Parameters
+        ----------
+        entries : mapping
+            Its part of the parsed JSON.
+
+        Returns
+        -------
+        Coverage
+            Equal to the one that was saved.
+        """
+        stored = {name: int_from_plain(n) for name, n in entries["stored"].items()}
+        runs = ints_from_plain(entries["runs"], (len(entries["runs"]), 2))
+        n = sum(stored.values())
+        starts, lengths = runs.T
+        if (starts < 0).any() or (lengths < 1).any() or (starts > n - lengths).any():
+            raise ValueError("it has patches that do not exist")
+        return cls(stored, runs)
+
+    def numbers(self) -> np.ndarray:
+        """Return the patch numbers over all splits, (patch,) int64, in the order of the result."""
+        starts, lengths = self.runs.T
+        begins = np.cumsum(lengths) - lengths
+        found: np.ndarray = np.repeat(starts - begins, lengths) + np.arange(lengths.sum())
+        return found
+
+    def n_by_split(self) -> dict[str, int]:
+        """Return how many patches of each split are counted."""
+        numbers = self.numbers()
+        return {
+            name: int(np.count_nonzero((numbers >= start) & (numbers < stop)))
+            for name, (start, stop) in self._bounds().items()
+        }
+
+    def missing(self) -> dict[str, tuple[int, ...]]:
+        """Return the patches of each split that are not counted, by their number in the split."""
+        is_missing = np.ones(sum(self.stored.values()), bool)
+        is_missing[self.numbers()] = False
+        found = {
+            name: tuple(np.flatnonzero(is_missing[start:stop]).tolist())
+            for name, (start, stop) in self._bounds().items()
+        }
+        return {name: patches for name, patches in found.items() if patches}
+
+    def merged(self, others: Sequence["Coverage"]) -> tuple["Coverage", np.ndarray]:
+        """Return the coverage of all patches in ascending order, and their positions before.
+
+        RequestError if a patch is counted twice, or a result has other splits.
+        """
+        for other in others:
+            if other.stored != self.stored or [*other.stored] != [*self.stored]:
+                raise RequestError(
+                    f"the results are of {_splits_text(self.stored)}, and of "
+                    f"{_splits_text(other.stored)}; merge takes parts of one data set: "
+                    "ds.subset(...) makes them, and ds.subset(ds.splits[name]) for a split"
+                )
+        numbers = np.concatenate([part.numbers() for part in (self, *others)])
+        order = np.argsort(numbers, kind="stable")
+        ascending = numbers[order]
+        if len(twice := np.unique(ascending[1:][np.diff(ascending) == 0])):
+            raise RequestError(
+                f"the results count patches twice: {self._named(twice)}; merge takes results of "
+                "different patches"
+            )
+        return Coverage.of(self.stored, ascending), order
+
+    def _bounds(self) -> dict[str, tuple[int, int]]:
+        stops = np.cumsum([*self.stored.values()], dtype=np.int64).tolist()
+        return {
+            name: (stop - n, stop)
+            for (name, n), stop in zip(self.stored.items(), stops, strict=True)
+        }
+
+    def _named(self, numbers: np.ndarray) -> str:
+        parts = [
+            (name, (numbers[(numbers >= start) & (numbers < stop)] - start).tolist())
+            for name, (start, stop) in self._bounds().items()
+        ]
+        return "; ".join(
+            f"{name} {format_ranges(patches, _MOST_NAMED)}" for name, patches in parts if patches
+        )
+
+
+def _splits_text(stored: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in stored.items())

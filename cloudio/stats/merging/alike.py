@@ -1,0 +1,49 @@
+"""What results must have in common to be merged."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..._utils.text import shown
+from ...errors import RequestError
+from ..provenance import Provenance, digest_of
+from ..result import Result
+from ..serialize import to_plain
+
+
+def check_alike(results: Sequence[Result], *fields: str) -> None:
+    """Raise RequestError unless these fields of all results are equal."""
+    for field in fields:
+        first = to_plain(getattr(results[0], field))
+        for other in results[1:]:
+            if str(to_plain(getattr(other, field))) != str(first):
+                one, two = (shown(getattr(each, field)) for each in (results[0], other))
+                raise RequestError(
+                    f"the results have {field} {one} and {two}; merge takes results of the same "
+                    "arguments"
+                )
+
+
+def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]:
+    """Return the provenance of all patches in ascending order, and where each patch is.
+
+    The positions are those of the patches if the results follow each other.
+    """
+    first, *others = parts = [result.of for result in results]
+    for what in ("layout", "patch", "window", "arrays"):
+        one = getattr(first, what)
+        if other := [two for part in others if (two := getattr(part, what)) != one]:
+            raise RequestError(
+                f"the results have {what} {shown(one)} and {shown(other[0])}; merge takes results "
+                "of one layout, window and choice of arrays"
+            )
+    covers = [part.covers for part in parts if part.covers is not None]
+    if len(covers) < len(parts):
+        raise RequestError(
+            "a result does not say which patches it counts, because an earlier version of cloudio "
+            "saved it; count its patches again to merge it"
+        )
+    merged, order = covers[0].merged(covers[1:])
+    splits, index = merged.n_by_split(), digest_of(merged.numbers())
+    return replace(first, splits=splits, index=index, covers=merged), order

@@ -1,0 +1,181 @@
+"""Results of parts merge into the result of one pass, bit for bit, in any order."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from counted_set import INTS, LAYOUT, PERCENTS, every_result, write_split
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profiles import scaled
+
+import cloudio
+from cloudio import Band, Layout, RequestError, Window, stats
+
+N = 7
+
+
+def count(ds):
+    """Every kind of result that merges; the bands are of whole numbers."""
+    return stats.ResultSet(
+        {
+            "bands": stats.bands(ds, [*INTS, "i16"], percentiles=PERCENTS),
+            "classes": stats.classes(ds, {"hq": "card", "wide": None, "found": None}),
+            "agreement": stats.agreement(ds, ["found", "half"], "hq"),
+            "each": stats.agreement(ds, "found", "hq", per_patch=True).binary((1, 2)),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def counted(data):
+    """The result of each patch alone, as one process sends it to another."""
+    return [pickle.loads(pickle.dumps(count(data[0].subset([k])))) for k in range(N)]
+
+
+def merge_by(tree, results):
+    """Merge as nested lists of positions say."""
+    if isinstance(tree, int):
+        return results[tree]
+    return stats.merge([merge_by(branch, results) for branch in tree])
+
+
+def trees(numbers):
+    """Nested lists of all numbers, in any order."""
+
+    def split(order):
+        if len(order) == 1:
+            return st.just(order[0])
+        cuts = st.sets(st.integers(1, len(order) - 1), max_size=3)
+        return cuts.flatmap(
+            lambda at: (
+                st.just(list(order))
+                if not at
+                else st.tuples(
+                    *(
+                        split(order[a:b])
+                        for a, b in zip([0, *sorted(at)], [*sorted(at), len(order)], strict=True)
+                    )
+                )
+            )
+        )
+
+    return st.permutations(numbers).flatmap(split)
+
+
+@settings(max_examples=scaled(10, 40))
+@given(st.sets(st.integers(0, N - 1), min_size=1), st.data())
+def test_any_tree_of_parts_gives_the_result_of_one_pass(data, counted, chosen, drawn):
+    ds, _ = data
+    found = merge_by(drawn.draw(trees(sorted(chosen))), counted)
+    found = stats.merge([found])
+    expected = count(ds if len(chosen) == N else ds.subset(sorted(chosen)))
+    assert found.json() == expected.json()
+    assert found == expected
+    assert found["bands"].of.missing == expected["bands"].of.missing
+
+
+def test_results_that_do_not_fit_together_are_refused(data, tmp_path):
+    ds, _ = data
+    one, two = (ds.subset(range(*ends)) for ends in ((0, 5), (4, 7)))
+    a = stats.bands(one, "i16")
+    refused = [
+        ([], "there is no result to merge; give the results of parts"),
+        (a, "merge takes a list of results"),
+        ([a, 3], "the results are of type BandStats and int; merge takes results of cloudio.stats"),
+        ([a, stats.classes(two, "hq")], "are of type BandStats and ClassStats"),
+        ([a, stats.bands(two, "i16")], r"count patches twice: val 0; merge takes"),
+        ([a, a], r"count patches twice: train 0..3; val 0;"),
+        ([stats.bands(ds.subset([1, 1]), "i16")], r"count patches twice: train 1;"),
+        ([a, stats.bands(ds.split("val"), "i16")], r"are of train 4, val 3, and of val 3; merge"),
+    ]
+    last = ds.subset([6])
+    window = Window(3, 3, 2, 2)
+    refused += [
+        ([a, stats.bands(last, "u16")], r"have arrays \{'i16': 'int16'\} and \{'u16'"),
+        ([a, stats.bands(last, "i16", window=window)], "have window Window"),
+        ([a, stats.bands(last, "i16", scale=None)], "have scale array.* and array"),
+        ([a, stats.bands(last, "i16", percentiles=(50,))], "have percents "),
+    ]
+    hq = stats.classes(one, "hq")
+    sets = [stats.classes(part, names) for part, names in ((one, ["hq"]), (last, ["hq", "half"]))]
+    fmask = stats.agreement(one, "found", "hq")
+    refused += [
+        ([hq, stats.classes(last, {"hq": {0: 1}})["hq"]], "have label_map LabelMap"),
+        ([hq, stats.classes(last, "hq", n_classes=9)], "have classes array"),
+        (sets, "have parts hq and hq, half; merge takes results of the same arguments"),
+        ([fmask, stats.agreement(last, "found", {"hq": {0: 1}})], "have reference_map LabelMap"),
+        ([fmask, stats.agreement(last, "found", "hq", per_patch=True)], "matrices per patch and"),
+    ]
+    for results, words in refused:
+        with pytest.raises(RequestError, match=words):
+            stats.merge(results)
+    write_split(tmp_path / "train", 4)
+    other = cloudio.open(tmp_path, layout=LAYOUT)
+    with pytest.raises(RequestError, match="are of train 4, val 3, and of train 4; merge takes"):
+        stats.merge([a, stats.bands(other.subset([3]), "i16")])
+
+
+def test_gaps_are_named(data):
+    ds, _ = data
+    merged = stats.merge([stats.classes(ds.subset([k]), "hq") for k in (6, 1, 0, 4)])
+    assert merged.of.missing == {"train": (2, 3), "val": (1,)}
+    assert "4 of 7 patches (train 2 of 4, val 2 of 3)" in str(merged)
+    assert merged.fits(ds.subset([0, 1, 4, 6]))
+    rest = stats.classes(ds.subset([5, 3, 2]), "hq")
+    whole = stats.merge([rest, merged])
+    assert whole.of.missing == {}
+    assert whole.fits(ds)
+    assert "7 patches (train 4, val 3)" in str(whole)
+
+
+def test_a_part_may_be_empty_and_splits_need_not_be_cut(data):
+    ds, _ = data
+    parts = [ds.subset(ds.splits[name]) for name in ("val", "train")] + [ds.subset([])]
+    assert stats.merge([count(part) for part in parts]) == count(ds)
+    assert stats.merge([count(parts[2])] * 2) == count(parts[2])
+
+
+def test_merged_results_are_saved_and_merge_again(data, tmp_path):
+    ds, _ = data
+    stats.merge([count(ds.subset([k])) for k in (5, 0, 6)]).save(tmp_path / "some.json")
+    rest = count(ds.subset([1, 2, 3, 4]))
+    whole = stats.merge([stats.load(tmp_path / "some.json"), rest])
+    assert whole.json() == count(ds).json()
+
+
+def test_results_of_earlier_versions_load_equal_and_are_not_merged(data, tmp_path):
+    ds, _ = data
+    for result in every_result(ds):
+        if isinstance(result, stats.ResultSet):
+            continue
+        text = json.loads(result.json())
+        del text["of"]["covers"]
+        text.pop("floats", None)
+        (tmp_path / "old.json").write_text(json.dumps(text))
+        old = stats.load(tmp_path / "old.json")
+        assert old == result
+        assert json.loads(old.json()) == text
+        with pytest.raises(RequestError, match="an earlier version of cloudio saved it; count"):
+            stats.merge([old])
+        with pytest.raises(RequestError, match="saved by an earlier version of cloudio"):
+            old.of.missing  # noqa: B018
+
+
+def test_codes_as_stored_are_those_of_all_parts(tmp_path):
+    layout = Layout("Codes", (16, 16), Window(0, 0, 16, 16), (Band("x", "label", dtype="uint16"),))
+    codes = np.arange(300, dtype="u2").repeat(2)[:512].reshape(2, 16, 16)
+    codes.tofile(tmp_path / "x.dat")
+    ds = cloudio.open(tmp_path, layout=layout)
+    parts = [stats.classes(ds.subset([k]), {"x": None})["x"] for k in (1, 0)]
+    assert len(parts[0].classes) == 128
+    with pytest.raises(RequestError, match="x holds 256 codes; at most 255 can be counted as"):
+        stats.merge(parts)
+    with pytest.raises(RequestError, match="x holds 256 codes; at most 255 can be counted as"):
+        stats.classes(ds, {"x": None})
+    codes[0, 0] = codes[0, 1]
+    codes.tofile(tmp_path / "x.dat")
+    ds = cloudio.open(tmp_path, layout=layout)
+    parts = [stats.classes(ds.subset([k]), {"x": None})["x"] for k in (1, 0)]
+    assert stats.merge(parts).json() == stats.classes(ds, {"x": None})["x"].json()
