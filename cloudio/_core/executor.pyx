@@ -129,7 +129,7 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     cdef int max_threads = n_threads
     cdef bint is_eighth = c.cio_count(&first.runs) % 8 == 0
     cdef const ArrayDesc *desc
-    cdef Py_ssize_t stored = 0, n_bytes, k
+    cdef Py_ssize_t stored = 0, n_rows, n_bytes, k
     if job.fetch != NULL and n_allowed > 1:
         max_threads = <int>max(n_threads, min(tuning.waiting, MAX_SCRATCH // job.scratch_bytes))
     # Of small reads of files that are warm, every eighth reads ahead.
@@ -139,10 +139,10 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     job.sparse = coldness == c.CIO_WARM
     for k in range(first.n_arrays):
         desc = &first.descs[k * job.n_splits]
-        n_bytes = job.height * min(desc.row_step, job.width * max(4, desc.col_step))
+        n_rows, n_bytes = job.height, job.width * max(4, desc.col_step)
         if desc.repetition != NULL:
-            n_bytes //= desc.repetition.rows * desc.repetition.cols
-        stored += n_bytes
+            n_rows, n_bytes = n_rows // desc.repetition.rows, n_bytes // desc.repetition.cols
+        stored += n_rows * min(desc.row_step, n_bytes)
     job.n_ahead = 1 + <Py_ssize_t>min(
         <double>tuning.readahead_bytes / max(1, stored) * job.n_sample_tiles,
         <double>(job.n_samples * job.n_sample_tiles))
