@@ -5,11 +5,13 @@ memory, and none writes a file: `Result.save` does.
 """
 
 from .agreement_stats import Agreement
-from .band_stats import BandStats, Histogram
+from .band_stats import BandStats
 from .class_stats import WEIGHTS, ClassStats
 from .compute_agreement import agreement
-from .compute_bands import PERCENTILES, bands
+from .compute_bands import PERCENTILES, bands, lower_halves
 from .compute_classes import classes
+from .counts.floats import LowerHalves, SecondRound
+from .counts.histogram import Histogram
 from .merging.merge import merge
 from .provenance import Provenance
 from .result import ResultSet, load
@@ -25,14 +27,17 @@ __all__ = [
     "BandStats",
     "ClassStats",
     "Histogram",
+    "LowerHalves",
     "Population",
     "Provenance",
     "ResultSet",
+    "SecondRound",
     "Several",
     "agreement",
     "bands",
     "classes",
     "load",
+    "lower_halves",
     "merge",
 ]
 

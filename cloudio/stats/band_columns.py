@@ -3,30 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .._utils.tensors import frozen
 from . import moments
-from .band_stats import BandStats, FloatCounts, Histogram
+from .band_stats import BandStats
+from .counts.floats import FloatCounts
+from .counts.histogram import Histogram
+from .counts.scaled_band import ScaledBand
 from .provenance import Provenance
 
 #: Upper halves of keys -> (half, 65536), as `scan.count_lower_halves`.
 CountLower = Callable[[np.ndarray], np.ndarray]
-
-
-class ScaledBand(NamedTuple):
-    """A band in units of ``x * scale + offset``."""
-
-    name: str
-    scale: float
-    offset: float
-
-    def in_units(self, stored: np.ndarray) -> np.ndarray:
-        """Return stored numbers in units of ``x * scale + offset``, float64."""
-        numbers = np.asarray(stored, np.float64) * self.scale
-        return numbers + self.offset if self.offset else numbers
 
 
 def int_columns(

@@ -2,69 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from fractions import Fraction
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from .._utils.tensors import frozen, ratio
 from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
+from . import moments
+from .counts.floats import FloatCounts, LowerHalves, SecondRound
+from .counts.histogram import Histogram, histogram_from_plain
+from .counts.scaled_band import ScaledBand
 from .provenance import Provenance
 from .result import Result, Table, format_number
-from .serialize import floats_from_plain, fraction_from_plain, ints_from_plain, texts_from_plain
-
-
-class Histogram(NamedTuple):
-    """The stored numbers that occur among the data of a band, and how often.
-
-    Attributes
-    ----------
-    values : ndarray of int64, (number,)
-        Stored numbers in ascending order, before scale and offset.  Read-only.
-    counts : ndarray of int64, (number,)
-        The number of pixels with each of them.  Read-only.
-    """
-
-    values: np.ndarray
-    counts: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class FloatCounts:
-    """What `cloudio.stats.merge` needs of a band of floats; nothing is rounded.
-
-    Attributes
-    ----------
-    minimum, maximum : float
-        Of the data, as stored; NaN if there are none.
-    total, squares : Fraction or None
-        The sum of the data as stored, and that of their squares; None if data are infinite.
-    upper : Histogram
-        How often each upper half of the data's ordered 32-bit keys occurs.
-    """
-
-    minimum: float
-    maximum: float
-    total: Fraction | None
-    squares: Fraction | None
-    upper: Histogram
-
-    def histogram(self) -> np.ndarray:
-        """Return ``upper`` as (65536,) int64."""
-        found = np.zeros(65536, np.int64)
-        found[self.upper.values] = self.upper.counts
-        return found
-
-    @classmethod
-    def from_plain(cls, entries: Mapping[str, Any]) -> "FloatCounts":
-        sums = (entries[key] for key in ("total", "squares"))
-        upper = _histogram(entries["upper"])
-        if upper is None or ((upper.values < 0) | (upper.values > 65535)).any():
-            raise ValueError("it has no histogram of upper halves")
-        total, squares = (None if x is None else fraction_from_plain(x) for x in sums)
-        ends = floats_from_plain([entries["minimum"], entries["maximum"]], (2,)).tolist()
-        return cls(ends[0], ends[1], total, squares, upper)
+from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,6 +120,96 @@ class BandStats(Result):
             **columns,
         )
 
+    def second_round(self) -> SecondRound:
+        """Return what must be counted so that pending percentiles can be computed.
+
+        Returns
+        -------
+        SecondRound
+            For `cloudio.stats.lower_halves`, of each part of the data set.
+
+        Raises
+        ------
+        RequestError
+            If no band is in ``pending``.
+        """
+        if not self.pending:
+            raise RequestError("no percentile is pending; these statistics are complete")
+        upper = tuple(map(self._upper_halves, self.pending))
+        return SecondRound(self.pending, upper, self.of.window)
+
+    def finish(self, lower: LowerHalves) -> "BandStats":
+        """Return the statistics with the percentiles that are pending.
+
+        Parameters
+        ----------
+        lower : LowerHalves
+            The second round over the same patches: what `cloudio.stats.lower_halves` returns for
+            ``second_round()``, merged if it was counted in parts.
+
+        Returns
+        -------
+        BandStats
+            Equal to the result of one pass, bit for bit.
+
+        Raises
+        ------
+        RequestError
+            If ``lower`` counts other patches, bands or a window, or if files have changed between
+            the two rounds.
+        """
+        if not isinstance(lower, LowerHalves):
+            raise RequestError(
+                f"lower is of type {type(lower).__name__}; finish takes what "
+                "cloudio.stats.lower_halves returns"
+            )
+        if replace(lower.of, arrays=self.of.arrays) != self.of:
+            raise RequestError(
+                f"the second round counted {lower.of}, and these are statistics of {self.of}; it "
+                "must count the same patches"
+            )
+        percentiles = self.percentiles.copy()
+        for k, name in enumerate(self.names):
+            if name in self.pending:
+                percentiles[k] = self._float_percentiles(k, lower)
+        return replace(self, percentiles=frozen(percentiles), pending=())
+
+    def _upper_halves(self, name: str) -> np.ndarray:
+        """Return the upper halves of the keys between which the percentiles of a band lie."""
+        found = []
+        for k in (k for k, other in enumerate(self.names) if other == name):
+            falling = bool(self.scale[k] < 0)
+            ranks, _ = moments.ranks_of_percentiles(
+                int(self.count[k]), self.percents, falling=falling
+            )
+            found.append(moments.upper_halves_at_ranks(self._float_counts(k).histogram(), ranks))
+        return frozen(np.unique(np.concatenate(found)))
+
+    def _float_percentiles(self, k: int, lower: LowerHalves) -> np.ndarray:
+        name, histogram = self.names[k], self._float_counts(k).histogram()
+        band = ScaledBand(name, float(self.scale[k]), float(self.offset[k]))
+
+        def count_lower(upper: np.ndarray) -> np.ndarray:
+            counts = lower.counts(name, upper)
+            if (counts.sum(axis=1) != histogram[upper]).any():
+                raise RequestError(
+                    f"the second round found other numbers in {name} than the first; its files "
+                    "have changed: count them again"
+                )
+            return counts
+
+        at_ranks = partial(moments.floats_at_ranks, histogram, count_lower)
+        n = int(self.count[k])
+        return moments.percentiles(
+            n, self.percents, at_ranks, band.in_units, falling=band.scale < 0
+        )
+
+    def _float_counts(self, k: int) -> FloatCounts:
+        floats = None if self.floats is None else self.floats[k]
+        if floats is None:
+            raise RequestError(f"{self.names[k]} has no counts of floats; count its patches again")
+        return floats
+
     def tables(self) -> list[Table | str]:
         columns, nodata = (self.min, self.max, self.mean, self.std), self.nodata
         rows: list[Sequence[str]] = [("band", "data", "no data", "min", "max", "mean", "std")]
@@ -203,7 +245,8 @@ class BandStats(Result):
             percents=tuple(floats_from_plain(percents, (-1,)).tolist()),
             percentiles=floats_from_plain(entries["percentiles"], (len(names), len(percents))),
             histograms=tuple(
-                _histogram(pair) for _, pair in zip(names, entries["histograms"], strict=True)
+                histogram_from_plain(pair)
+                for _, pair in zip(names, entries["histograms"], strict=True)
             ),
             of=Provenance.from_plain(entries["of"]),
             floats=_floats(entries["floats"], len(names)) if "floats" in entries else None,
@@ -216,11 +259,3 @@ def _floats(entries: Any, n: int) -> tuple[FloatCounts | None, ...]:
     if len(entries) != n:
         raise ValueError("it has counts of other bands")
     return tuple(None if one is None else FloatCounts.from_plain(one) for one in entries)
-
-
-def _histogram(pair: Any) -> Histogram | None:
-    if pair is None:
-        return None
-    values, counts = pair
-    values = ints_from_plain(values, (-1,))
-    return Histogram(values, ints_from_plain(counts, (len(values),)))

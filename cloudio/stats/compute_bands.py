@@ -21,8 +21,11 @@ from ..reading.dataset import Dataset
 from ..reading.factors import resolve_scales
 from ..reading.selection import Bands, select_bands
 from . import moments
-from .band_columns import ScaledBand, extremes, float_columns, int_columns, stats_of_columns
-from .band_stats import BandStats, FloatCounts, Histogram
+from .band_columns import extremes, float_columns, int_columns, stats_of_columns
+from .band_stats import BandStats
+from .counts.floats import FloatCounts, LowerHalves, SecondRound, sparse_keys
+from .counts.histogram import Histogram
+from .counts.scaled_band import ScaledBand
 from .provenance import Provenance
 
 PERCENTILES = (1, 2, 5, 25, 50, 75, 95, 98, 99)
@@ -155,6 +158,55 @@ def _float_counts(counts: scan.ArrayCounts) -> FloatCounts:
         columns = (patches[entry] for entry in ("data", "center", "mean", "m2"))
         _, total, squares = moments.sums_of_parts(*columns)
     return FloatCounts(*extremes(patches["minimum"], patches["maximum"]), total, squares, upper)
+
+
+@in_default_floats
+@explain_unknown()
+def lower_halves(
+    ds: Dataset, wanted: SecondRound, *, threads: int | None = None, progress: bool = False
+) -> LowerHalves:
+    """Return the second round over a data set or a part of it, for percentiles of floats.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The patches to count: together those of the merged statistics, in any parts.
+    wanted : SecondRound
+        What ``second_round()`` of the merged statistics returns.
+    threads : int, optional
+        As ``threads`` of `Reader`.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    LowerHalves
+        `cloudio.stats.merge` merges those of parts, and `BandStats.finish` takes the whole.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
+    TruncatedError, OSError
+        If a file has become shorter, or cannot be read.
+    """
+    check_dataset(ds)
+    if not isinstance(wanted, SecondRound):
+        raise RequestError(
+            f"wanted is of type {type(wanted).__name__}; it must be what second_round() of merged "
+            "statistics returns"
+        )
+    window, threads = _check_window(wanted.window, ds.layout.patch), resolve_threads(threads)
+    total = sum(scan.bytes_to_read(ds, name, window=window) for name in wanted.names)
+    keys = []
+    with progress_bar(total, shown=progress, what="percentiles") as advance:
+        for name, upper in zip(wanted.names, wanted.upper, strict=True):
+            counts = scan.count_lower_halves(
+                ds, name, upper, window=window, threads=threads, advance=advance
+            )
+            keys.append(sparse_keys(upper, counts))
+    of = Provenance.of(ds, wanted.names, window)
+    return LowerHalves(wanted.names, wanted.upper, tuple(keys), of)
 
 
 # ---- arguments -----------------------------------------------------------------------------------

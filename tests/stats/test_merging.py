@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -38,33 +39,31 @@ def merge_by(tree, results):
     """Merge as nested lists of positions say."""
     if isinstance(tree, int):
         return results[tree]
-    return stats.merge([merge_by(branch, results) for branch in tree])
+    return stats.merge(merge_by(branch, results) for branch in tree)
 
 
 def trees(numbers):
-    """Nested lists of all numbers, in any order."""
+    """Nested tuples of all numbers, in any order."""
 
-    def split(order):
-        if len(order) == 1:
-            return st.just(order[0])
-        cuts = st.sets(st.integers(1, len(order) - 1), max_size=3)
-        return cuts.flatmap(
+    def cut(order):
+        ends = st.sets(st.integers(1, len(order)), max_size=3).map(
+            lambda some: sorted({0, *some, len(order)})
+        )
+        return ends.flatmap(
             lambda at: (
-                st.just(list(order))
-                if not at
-                else st.tuples(
-                    *(
-                        split(order[a:b])
-                        for a, b in zip([0, *sorted(at)], [*sorted(at), len(order)], strict=True)
-                    )
-                )
+                st.tuples(*(branch(order[a:b]) for a, b in pairwise(at)))
+                if len(at) > 2
+                else st.just(tuple(order))
             )
         )
 
-    return st.permutations(numbers).flatmap(split)
+    def branch(order):
+        return st.just(order[0]) if len(order) == 1 else cut(order)
+
+    return st.permutations(numbers).flatmap(branch)
 
 
-@settings(max_examples=scaled(10, 40))
+@settings(max_examples=scaled(8, 40))
 @given(st.sets(st.integers(0, N - 1), min_size=1), st.data())
 def test_any_tree_of_parts_gives_the_result_of_one_pass(data, counted, chosen, drawn):
     ds, _ = data
@@ -179,3 +178,115 @@ def test_codes_as_stored_are_those_of_all_parts(tmp_path):
     ds = cloudio.open(tmp_path, layout=layout)
     parts = [stats.classes(ds.subset([k]), {"x": None})["x"] for k in (1, 0)]
     assert stats.merge(parts).json() == stats.classes(ds, {"x": None})["x"].json()
+
+
+# ---- floats --------------------------------------------------------------------------------------
+
+NAN, INF = np.nan, np.inf
+# One kind of patch each, and what can go wrong with it.
+KINDS = [
+    [0.0, -0.0],
+    [NAN],
+    [-99.0],
+    [INF, 1.0],
+    [-INF, 3e38, -3e38],
+    [1e-45, -1e-45, 1e-39],
+    [0.1, 0.2, 0.30000001, NAN, -99.0],
+    [16777216.0, 16777215.0, 0.5],
+]
+FLOATING = Layout(
+    "Floating",
+    (4, 6),
+    Window(0, 1, 4, 5),
+    (
+        Band("plain", dtype="float32"),
+        Band("nodata", dtype="float32", nodata=-99.0, scale=0.1),
+        Band("falling", dtype="float32", nodata=NAN, scale=-7.0, offset=0.3),
+    ),
+)
+REQUEST = ["plain", "nodata", "falling", "plain"]
+SCALES = [1.0, 0.1, -7.0, -1.0]
+
+
+@pytest.fixture(scope="module")
+def floating(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("floats")
+    rng = np.random.default_rng(5)
+    for band in FLOATING.bands:
+        patches = [rng.choice(np.array(kind, "f4"), FLOATING.patch) for kind in KINDS]
+        patches += [rng.normal(-12, 6, FLOATING.patch).astype("f4") for _ in range(2)]
+        np.stack(patches).tofile(folder / f"{band.name}.dat")
+    return cloudio.open(folder, layout=FLOATING)
+
+
+def count_floats(ds, percentiles=PERCENTS):
+    return stats.bands(ds, REQUEST, scale=SCALES, percentiles=percentiles)
+
+
+@settings(max_examples=scaled(20, 100))
+@given(st.sets(st.integers(0, len(KINDS) + 1), min_size=1), st.data())
+def test_floats_in_two_rounds_equal_one_pass(floating, chosen, drawn):
+    numbers = drawn.draw(st.permutations(sorted(chosen)))
+    cuts = drawn.draw(st.sets(st.integers(1, len(numbers)), max_size=3))
+    parts = [floating.subset(numbers[a:b]) for a, b in pairwise(sorted({0, *cuts, len(numbers)}))]
+    percents = drawn.draw(st.sampled_from([PERCENTS, (50,), ()]))
+    tree = drawn.draw(trees(list(range(len(parts)))))
+    merged = stats.merge([merge_by(tree, [count_floats(part, percents) for part in parts])])
+    expected = count_floats(floating.subset(sorted(numbers)), percents)
+    complete = merged
+    if merged.pending:
+        wanted = pickle.loads(pickle.dumps(merged.second_round()))
+        rounds = [stats.lower_halves(part, wanted) for part in reversed(parts)]
+        complete = merged.finish(stats.merge([merge_by(tree, rounds)]))
+    assert complete.json() == expected.json()
+    for name in ("count", "n_nodata", "n_nan", "min", "max", "mean", "std"):
+        assert getattr(merged, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_percentiles_that_are_pending_are_named(floating, tmp_path):
+    parts = [floating.subset(numbers) for numbers in ((7, 8), (9,))]
+    merged = stats.merge([count_floats(part) for part in parts])
+    assert merged.pending == ("plain", "nodata", "falling")
+    assert np.isnan(merged.percentiles).all()
+    assert "percentiles of plain, nodata, falling need a second round over the files" in str(merged)
+    assert merged != count_floats(floating.subset([7, 8, 9]))
+    merged.save(tmp_path / "merged.json")
+    loaded = stats.load(tmp_path / "merged.json")
+    wanted = loaded.second_round()
+    assert len(pickle.dumps(wanted)) < 2000
+    rounds = [stats.lower_halves(part, wanted) for part in parts]
+    stats.merge(rounds).save(tmp_path / "lower.json")
+    lower = stats.load(tmp_path / "lower.json")
+    assert lower == stats.merge(rounds)
+    assert str(lower).startswith("numbers near percentiles of Floating, 3 of 10 patches")
+    found = loaded.finish(lower)
+    assert found.json() == count_floats(floating.subset([7, 8, 9])).json()
+    some = merged.select(["falling"])
+    assert some.pending == ("falling",)
+    found = some.finish(stats.lower_halves(floating.subset([7, 8, 9]), some.second_round()))
+    assert found.json() == count_floats(floating.subset([7, 8, 9])).select("falling").json()
+
+
+def test_a_second_round_of_something_else_is_refused(floating, tmp_path):
+    parts = [floating.subset(numbers) for numbers in ((6, 7, 8), (9,))]
+    merged = stats.merge([count_floats(part) for part in parts])
+    wanted = merged.second_round()
+    whole = floating.subset([6, 7, 8, 9])
+    with pytest.raises(RequestError, match="no percentile is pending; these statistics are comp"):
+        count_floats(whole).second_round()
+    with pytest.raises(RequestError, match="wanted is of type BandStats; it must be what second_"):
+        stats.lower_halves(whole, merged)
+    with pytest.raises(RequestError, match="lower is of type BandStats; finish takes what"):
+        merged.finish(merged)
+    with pytest.raises(RequestError, match=r"counted Floating, 3 of 10 patches .* the same patch"):
+        merged.finish(stats.lower_halves(parts[0], wanted))
+    few = stats.lower_halves(whole, stats.SecondRound(("plain",), wanted.upper[:1], wanted.window))
+    with pytest.raises(RequestError, match="nodata was counted for another second round, that of"):
+        merged.finish(few)
+    folder = tmp_path / floating.path.name
+    folder.mkdir()
+    for band in FLOATING.bands:
+        np.full((10, 4, 6), 1000, "f4").tofile(folder / f"{band.name}.dat")
+    changed = cloudio.open(folder, layout=FLOATING).subset([6, 7, 8, 9])
+    with pytest.raises(RequestError, match="found other numbers in plain than the first; its fil"):
+        merged.finish(stats.lower_halves(changed, wanted))

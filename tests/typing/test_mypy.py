@@ -107,6 +107,8 @@ CALLS = {
     "cloudio.splits.shared": {"ds": "ds"},
     "cloudio.stats.Agreement.binary": {"positive": "1"},
     "cloudio.stats.Agreement.merged": {"groups": "{'cloud': (1, 2)}"},
+    "cloudio.stats.BandStats.finish": {"lower": "lower"},
+    "cloudio.stats.BandStats.second_round": {},
     "cloudio.stats.BandStats.select": {"names": "'B4'"},
     "cloudio.stats.ClassStats.weights": {},
     "cloudio.stats.Population.of": {"ds": "ds", "arrays": "['B4']"},
@@ -115,7 +117,9 @@ CALLS = {
     "cloudio.stats.agreement": {"ds": "ds", "source": "'fmask'"},
     "cloudio.stats.bands": {"ds": "ds"},
     "cloudio.stats.classes": {"ds": "ds"},
+    "cloudio.stats.LowerHalves.counts": {"name": "'B4'", "upper": "numbers"},
     "cloudio.stats.load": {"path": "'a.json'"},
+    "cloudio.stats.lower_halves": {"ds": "ds", "wanted": "wanted"},
     "cloudio.stats.merge": {"results": "[results]"},
     "cloudio.torch.Dataset": {"reader": "reader"},
     "cloudio.torch.Dataset.load_state_dict": {"state": "dataset.state_dict()"},
@@ -125,7 +129,7 @@ CALLS = {
     "cloudio.torch.collate": {"batch": "reader.read([0])"},
     "cloudio.torch.read": {"reader": "reader", "index": "[0]"},
 }
-for result in ("Agreement", "BandStats", "ClassStats", "ResultSet"):
+for result in ("Agreement", "BandStats", "ClassStats", "LowerHalves", "ResultSet"):
     CALLS |= {
         f"cloudio.stats.{result}.fits": {"ds": "ds"},
         f"cloudio.stats.{result}.from_plain": {"entries": "{}"},
@@ -173,6 +177,7 @@ OBJECTS = {
     "cloudio.stats.Agreement": "cloudio.stats.agreement(ds, 'fmask')",
     "cloudio.stats.BandStats": "cloudio.stats.bands(ds)",
     "cloudio.stats.ClassStats": "cloudio.stats.classes(ds)",
+    "cloudio.stats.LowerHalves": "lower",
     "cloudio.stats.Population": "cloudio.stats.bands(ds).of",
     "cloudio.stats.ResultSet": "results",
     "cloudio.torch.Dataset": "dataset",
@@ -187,6 +192,8 @@ reader = ds.reader('L1C', 'manual_hq')
 loader = cloudio.Loader(reader, 4)
 splits = cloudio.make_splits(ds, {'train': 1})
 results = cloudio.stats.classes(ds, ['fmask', 'sen2cor'])
+wanted = cloudio.stats.bands(ds).second_round()
+lower = cloudio.stats.lower_halves(ds, wanted)
 numbers = np.zeros(3, np.int64)
 pixels = np.zeros((3, 8, 8), np.int16)
 """

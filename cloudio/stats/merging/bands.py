@@ -1,14 +1,17 @@
 """Statistics of bands of parts, merged: from counts and exact sums, so that nothing is rounded."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..._utils.tensors import frozen
 from ...errors import RequestError
-from ..band_columns import ScaledBand, extremes, float_columns, int_columns, stats_of_columns
-from ..band_stats import BandStats, FloatCounts, Histogram
+from ..band_columns import extremes, float_columns, int_columns, stats_of_columns
+from ..band_stats import BandStats
+from ..counts.floats import FloatCounts, LowerHalves
+from ..counts.histogram import add_histograms
+from ..counts.scaled_band import ScaledBand
 from .alike import check_alike, merge_provenance
 
 
@@ -66,10 +69,9 @@ def _merge_floats(given: Sequence[FloatCounts | None]) -> FloatCounts:
     )
 
 
-def add_histograms(histograms: Sequence[Histogram]) -> Histogram:
-    """Return how often each number occurs in all of them."""
-    values = np.concatenate([each.values for each in histograms])
-    distinct, where = np.unique(values, return_inverse=True)
-    counts = np.zeros(len(distinct), np.int64)
-    np.add.at(counts, where.ravel(), np.concatenate([each.counts for each in histograms]))
-    return Histogram(frozen(distinct), frozen(counts))
+def merge_lower_halves(results: Sequence[LowerHalves]) -> LowerHalves:
+    """Return the second round over all patches."""
+    of, _ = merge_provenance(results)
+    check_alike(results, "names", "upper")
+    keys = zip(*(each.keys for each in results), strict=True)
+    return replace(results[0], keys=tuple(map(add_histograms, keys)), of=of)

@@ -8,9 +8,10 @@ from ...errors import RequestError
 from ..agreement_stats import Agreement
 from ..band_stats import BandStats
 from ..class_stats import ClassStats
+from ..counts.floats import LowerHalves
 from ..result import Result, ResultSet
 from .agreements import merge_agreements
-from .bands import merge_bands
+from .bands import merge_bands, merge_lower_halves
 from .classes import merge_classes
 
 R = TypeVar("R", bound=Result)
@@ -21,13 +22,13 @@ def merge(results: Iterable[R]) -> R:
 
     Parameters
     ----------
-    results : sequence of BandStats, ClassStats, Agreement or ResultSet
+    results : sequence of BandStats, ClassStats, Agreement, ResultSet or LowerHalves
         Results of one class, of parts that share no patch: each of ``ds.subset(...)`` of one data
         set, with the same other arguments.  Merged results merge again.
 
     Returns
     -------
-    BandStats, ClassStats, Agreement or ResultSet
+    BandStats, ClassStats, Agreement, ResultSet or LowerHalves
         Equal to the result of one pass over these patches in ascending order, bit for bit.  The
         order of ``results`` changes nothing.  Percentiles of bands of floats are NaN, and these
         bands are in ``pending``: they need a second round, see `BandStats.second_round`.
@@ -71,5 +72,6 @@ _MERGERS: dict[type[Result], Callable[[Any], Result]] = {
     BandStats: merge_bands,
     ClassStats: merge_classes,
     Agreement: merge_agreements,
+    LowerHalves: merge_lower_halves,
     ResultSet: _merge_sets,
 }

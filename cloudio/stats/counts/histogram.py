@@ -1,0 +1,42 @@
+"""`Histogram`: numbers and how often they occur; histograms can be added."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._utils.tensors import frozen
+from ..serialize import ints_from_plain
+
+
+class Histogram(NamedTuple):
+    """The stored numbers that occur among the data of a band, and how often.
+
+    Attributes
+    ----------
+    values : ndarray of int64, (number,)
+        Stored numbers in ascending order, before scale and offset.  Read-only.
+    counts : ndarray of int64, (number,)
+        The number of pixels with each of them.  Read-only.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+
+
+def histogram_from_plain(pair: Any) -> Histogram | None:
+    """Return the histogram that a file has; None for None."""
+    if pair is None:
+        return None
+    values, counts = pair
+    values = ints_from_plain(values, (-1,))
+    return Histogram(values, ints_from_plain(counts, (len(values),)))
+
+
+def add_histograms(histograms: Sequence[Histogram]) -> Histogram:
+    """Return how often each number occurs in all of them."""
+    values = np.concatenate([each.values for each in histograms])
+    distinct, where = np.unique(values, return_inverse=True)
+    counts = np.zeros(len(distinct), np.int64)
+    np.add.at(counts, where.ravel(), np.concatenate([each.counts for each in histograms]))
+    return Histogram(frozen(distinct), frozen(counts))
