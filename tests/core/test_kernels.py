@@ -541,7 +541,7 @@ GUARDED = """
     import ctypes, itertools, mmap, sys
     import numpy as np
     from cloudio._core import kernels, runtime
-    from cloudio._core.plans import Gather, Mask, Remap
+    from cloudio._core.plans import Gather, Mask, Remap, Repeated
 
     PAGE = mmap.PAGESIZE
     libc = ctypes.CDLL(None, use_errno=True)
@@ -569,6 +569,18 @@ GUARDED = """
         none = [[None]] * C
         a = [[x] for x in arrays]
         plans = [(Gather(a, none, None, None), dtype)]
+        coarse = []
+        for repeat, phase in ((2, 1), (3, 0), (6, 5)):  # no pixel is stored that is not needed
+            rows, cols = (-(-(side + phase) // repeat) for side in (h, w))
+            memory = guarded(n * rows * cols * item, last)
+            memory[:] = rng.integers(0, 60, memory.size)
+            x = memory.view(dtype).reshape(n, rows, cols)
+            coarse.append([Repeated(
+                x, repeat=(repeat, repeat), patch=(h, w), window=(0, 0, h, w),
+                places=phase * repeat + phase)])
+        for inter in (False, True):
+            plan = Gather(coarse, none, [1.0] * C, [0.0] * C, interleaved=inter)
+            plans.append((plan, "f4"))
         for to, out in (("float32", "f4"), ("float16", "f2"), ("bfloat16", "u2")):
             for apart, inter in ((0, False), (0, True), (1, True)):
                 scale = [1.0 + k * apart for k in range(C)]
