@@ -9,11 +9,17 @@ import builders
 import native
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from native import FULL
+from profiles import scaled
+from repeated_patches import REPEATS, patches, same_bits
 
 import cloudio
 from cloudio import Band, Window
 from cloudio.layouts.toml_writer import to_toml
+from cloudio.packing.compacting.worker import shrink_exactly
+from cloudio.verification.repetition.phases import find_phases
 
 PATCHES = {"train": 7, "val": 2}
 VALID = np.s_[..., 1:36, 2:43]
@@ -131,6 +137,19 @@ def test_threads_and_processes_of_any_number_write_the_same(roots, done, tmp_pat
     assert contents(tmp_path / "set") == contents(done.path)
 
 
+@given(patches(), st.sampled_from(range(len(REPEATS))))
+@settings(max_examples=scaled(60, 600))
+def test_what_is_stored_can_be_read_back_and_nothing_else_is_stored(pixels, chosen):
+    stored, phases = shrink_exactly(pixels, REPEATS, chosen)
+    wanted = find_phases(pixels, REPEATS)
+    assert [phase is not None for phase in phases] == [phase is not None for phase in wanted]
+    assert phases[chosen] == wanted[chosen]
+    assert (stored is None) == (wanted[chosen] is None)
+    if stored is not None:
+        read = native.expand(stored[None], REPEATS[chosen], phases[chosen], pixels.shape)[0]
+        assert same_bits(read, pixels)
+
+
 # ---- one patch that is none, and bands with too many ---------------------------------------------
 
 
@@ -205,6 +224,19 @@ def test_a_smaller_repeat_is_taken_where_the_larger_one_has_too_many_exceptions(
         tmp_path / "set", "train", cloudio.Layout.from_toml(tmp_path / "set/cloudio.toml")
     )
     assert (found["B11"][VALID] == pixels[VALID]).all()
+
+
+def test_a_sample_with_a_few_too_many_exceptions_does_not_decide(tmp_path):
+    """Five of 127 patches are few enough, but all of them are in the sample of 64."""
+    write_band(tmp_path / "data", 127, exceptions=[0, 20, 40, 60, 80])
+    (array,) = cloudio.compact(tmp_path / "data", tmp_path / "set").arrays
+    assert (array.repeat, array.exceptions) == (2, {"train": (0, 20, 40, 60, 80)})
+
+
+def test_a_band_that_would_become_larger_stays_as_it_is(tmp_path):
+    write_band(tmp_path / "data", 10, exceptions=range(9))
+    (array,) = cloudio.compact(tmp_path / "data", tmp_path / "set", exceptions=1).arrays
+    assert (array.repeat, array.why) == (1, "nothing would be saved")
 
 
 def test_a_share_of_all_patches_of_all_splits_counts(tmp_path):
@@ -351,6 +383,71 @@ def test_a_file_that_becomes_shorter_is_named_and_nothing_appears(tmp_path):
         with pytest.raises(cloudio.TruncatedError, match=r"B11\.dat ends within patch 204"):
             cloudio.compact(source, dest)
     assert not dest.exists()
+
+
+def test_a_dataset_or_a_split_of_one_is_a_source_but_no_subset(roots, done, tmp_path):
+    ds = cloudio.open(roots.full)
+    cloudio.compact(ds, tmp_path / "set", exceptions=0.45, labels=True)
+    assert contents(tmp_path / "set") == contents(done.path)
+    part = cloudio.compact(ds.split("val"), tmp_path / "val", exceptions=0.45)
+    assert part.patches == {"val": 2}
+    assert ds.reader("L1C_B3").read(0).image.any()  # it is still open
+    with pytest.raises(cloudio.RequestError, match="source is a subset, and files"):
+        cloudio.compact(ds.subset([0, 1]), tmp_path / "some")
+    with pytest.raises(cloudio.RequestError, match="layout= is for a path"):
+        cloudio.compact(ds, tmp_path / "some", layout=ds.layout)
+
+
+@pytest.mark.filterwarnings("ignore:.*warning about its files")
+def test_files_of_another_type_than_the_layout_says_keep_theirs(tmp_path):
+    layout = write_band(tmp_path / "data", 6, dtype="float32")
+    layout = dataclasses.replace(layout, bands=(Band("B11", scale=1e-4),))
+    (tmp_path / "data/cloudio.toml").write_text(to_toml(layout))
+    cloudio.compact(tmp_path / "data", tmp_path / "set")
+    before, after = cloudio.open(tmp_path / "data"), cloudio.open(tmp_path / "set")
+    assert after.band("B11").repeat == 2
+    assert (after.band("B11").dtype, after.band("B11").scale) == ("float32", None)
+    images = [ds.reader("B11", scale=None).read(range(6)).image for ds in (before, after)]
+    assert images[0].tobytes() == images[1].tobytes()
+
+
+def test_an_array_that_the_layout_does_not_know_can_be_compacted(tmp_path):
+    write_band(tmp_path / "data", 6, repeat=6)
+    data = (tmp_path / "data/train/B11.dat").read_bytes()
+    (tmp_path / "data/train/other.dat").write_bytes(data)
+    result = cloudio.compact(tmp_path / "data", tmp_path / "set")
+    assert {array.name: array.repeat for array in result.arrays} == {"B11": 6, "other": 6}
+    before, after = cloudio.open(tmp_path / "data"), cloudio.open(tmp_path / "set")
+    assert dataclasses.replace(after.band("other"), repeat=1, phase=0) == before.band("other")
+    images = [
+        ds.reader(["B11", "other"], scale=None).read(range(6)).image for ds in (before, after)
+    ]
+    assert (images[0] == images[1]).all()
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_patch_that_would_be_read_back_otherwise_stops_the_run(tmp_path, monkeypatch, n):
+    """A bit of what is stored is flipped, once or each time, as faulty memory would do it."""
+    from cloudio.packing.compacting import worker
+
+    write_band(tmp_path / "data", 40)
+    right, left = worker.shrink, [n]
+
+    def wrong(*args):
+        stored = right(*args)
+        if left[0]:
+            left[0] -= 1
+            stored[3, 4] ^= 1
+        return stored
+
+    monkeypatch.setattr(worker, "shrink", wrong)
+    if n == 1:  # it is looked at again
+        result = cloudio.compact(tmp_path / "data", tmp_path / "set", workers=1)
+        assert (result.arrays[0].repeat, result.arrays[0].exceptions) == (2, {})
+        return
+    with pytest.raises(cloudio.WriteError, match="patch 0 would not be read back as it is in"):
+        cloudio.compact(tmp_path / "data", tmp_path / "set", workers=1)
+    assert not list(tmp_path.glob("set*"))
 
 
 # ---- real patches --------------------------------------------------------------------------------

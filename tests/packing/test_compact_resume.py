@@ -68,6 +68,16 @@ def test_a_killed_run_is_resumed_to_the_same_files(source, undisturbed, tmp_path
     assert moment == "rename:0" or os.listdir(tmp_path) == ["set"]
 
 
+def test_what_is_done_is_not_read_again(source, tmp_path, monkeypatch):
+    dest = tmp_path / "set"
+    run(source, dest, "fsync:42")
+    read, reads = os.preadv, []
+    monkeypatch.setattr(os, "preadv", lambda *args: reads.append(args) or read(*args))
+    cloudio.compact(source, dest, resume=True)
+    # Half of the tasks of B5 in the second round, and two exceptions; not the 381 of the first.
+    assert 0 < len(reads) < 140
+
+
 def test_a_run_needs_resume_and_the_same_source_and_options(source, tmp_path):
     data, dest = tmp_path / "data", tmp_path / "set"
     write_data(data)

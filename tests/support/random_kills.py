@@ -1,9 +1,10 @@
 """`cloudio pack` is killed at random moments and resumed: are its files as without a kill?
 
-    python tests/support/random_kills.py [--rounds N] [--files N] [--seed N]
+    python tests/support/random_kills.py [--rounds N] [--files N] [--seed N] [--compact]
 
 The sources are GeoTIFFs, two worker processes read them, and SIGKILL comes to the process that the
-command is.  A kill counts if the command lived then; each round has two at most, and then ends.
+command is.  With --compact it is `cloudio compact`, and the source so many synthetic patches.  A
+kill counts if the command lived then; each round has two at most, and then ends.
 The exit status is 1 if a file differs, a command fails, or a process is left.
 """
 
@@ -35,8 +36,19 @@ def write_files(folder: Path, n: int) -> None:
             file.write(numbers.integers(0, 9000, (N_BANDS, SIDE, SIDE), np.uint16))
 
 
-def start(source: Path, dest: Path) -> subprocess.Popen:
-    words = ["pack", source, dest, "--images", "{id}.tif", "--workers", "2", "--resume"]
+def write_patches(folder: Path, n: int) -> None:
+    import cloudio
+
+    names = [band.name for band in cloudio.CLOUDSEN12.bands if band.name.startswith("L1C")]
+    cloudio.synthesize(folder, {"train": n}, arrays=[*names, "LABEL_fmask"], repeats=True)
+    with open(folder / "train" / "L1C_B9.dat", "rb+") as file:  # only one in two is a repetition
+        for k in range(1, n, 2):
+            file.seek(((k * 512 + 200) * 512 + 300) * 2)
+            file.write(b"\x01\x00\x02\x00\x03\x00")
+
+
+def start(source: Path, dest: Path, *options: str) -> subprocess.Popen:
+    words = [*options, source, dest, "--workers", "2", "--resume"]
     command = [sys.executable, "-m", "cloudio", *map(str, words)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # of killed workers
     return subprocess.Popen(command, start_new_session=True, **quiet)
@@ -63,14 +75,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--files", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compact", action="store_true")
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         source, whole = Path(folder, "files"), Path(folder, "whole", "set")
-        write_files(source, arguments.files)
+        options = ["compact"] if arguments.compact else ["pack", "--images", "{id}.tif"]
+        (write_patches if arguments.compact else write_files)(source, arguments.files)
         whole.parent.mkdir()
         began = time.perf_counter()
-        assert start(source, whole).wait() == 0
+        assert start(source, whole, *options).wait() == 0
         seconds, wanted = time.perf_counter() - began, contents(whole)
         n_killed = n_resumed = n_bad = k = 0
         while n_killed < arguments.rounds:
@@ -78,7 +92,7 @@ def main() -> int:
             dest.parent.mkdir()
             k += 1
             for limit in (seconds, seconds, None):
-                process = start(source, dest)
+                process = start(source, dest, *options)
                 if limit is not None:
                     time.sleep(moments.uniform(0, limit))
                     process.send_signal(signal.SIGKILL)

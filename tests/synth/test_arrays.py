@@ -129,3 +129,21 @@ def test_the_dates_of_a_place_show_the_same_ground(whole):
     assert (stored_pixels(whole, "val", "EXTRA_elevation") != heights[0]).any()
     clouds = stored_pixels(whole, "train", "LABEL_manual_hq")
     assert (clouds[0] != clouds[1]).any()
+
+
+def test_bands_of_20_m_and_60_m_can_be_repeated_in_a_phase_of_each_patch(tmp_path, whole):
+    names = ["L1C_B1", "L1C_B2", "L1C_B11", "L2A_B5", "LABEL_fmask"]
+    cloudio.synthesize(tmp_path / "set", {"train": 3}, arrays=names, repeats=True)
+    report = cloudio.verify(tmp_path / "set", full=False, native=True, progress=False)
+    found = {each.array: each for each in report.native}
+    repeats = {name: each.repeat for name, each in found.items()}
+    assert repeats == {"L1C_B1": 6, "L1C_B2": 1, "L1C_B11": 2, "L2A_B5": 2, "LABEL_fmask": 1}
+    assert found["L1C_B1"].n_exact == found["L1C_B11"].n_exact == 3
+    assert found["L1C_B1"].n_phases > 1
+    plain, repeated = cloudio.open(whole).split("train"), cloudio.open(tmp_path / "set")
+    for name in ("L1C_B2", "LABEL_fmask"):
+        assert (plain[name][:3] == repeated[name]).all()
+    inside = repeated["L1C_B1"][:, 1:510, 1:510]
+    assert np.isin(inside, plain["L1C_B1"][:3, 1:510, 1:510]).all()
+    assert not repeated["L1C_B1"][:, 0].any()
+    assert not repeated["L1C_B1"][:, :, 510:].any()

@@ -97,4 +97,4 @@ def _possible(
         Window(valid.row + strip.start, valid.col, strip.stop - strip.start, valid.width)
         for strip in strips(valid.height)
     )
-    return allowed_by_strips([array.read_window(k, window) for window in windows], repeats)
+    return allowed_by_strips((array.read_window(k, window) for window in windows), repeats)

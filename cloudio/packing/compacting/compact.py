@@ -1,7 +1,8 @@
 """`cloudio.compact`: a data set with bands stored as the sensor saw them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ _KEYWORDS = {
 @in_default_floats
 @explain_unknown(_KEYWORDS)
 def compact(
-    source: FilePath,
+    source: FilePath | Dataset,
     dest: FilePath,
     *,
     layout: Layout | FilePath | None = None,
@@ -54,12 +55,12 @@ def compact(
 
     Parameters
     ----------
-    source : str or path
-        The data set, as in `cloudio.open`.
+    source : str, path or Dataset
+        The data set: a path as in `cloudio.open`, or a `Dataset`, such as one split, but no subset.
     dest : str or path
         The folder to create.  It must not exist.
     layout : Layout, str or path, optional
-        The layout, as in `cloudio.open`.
+        The layout, as in `cloudio.open`, if ``source`` is a path.
     repeat : int, (int, int), list or mapping, optional
         The repeats that are tried: a number, (rows, columns), or a list of these; a mapping has
         those of some bands by name, 1 for none.  By default 6, 3 and 2.
@@ -98,23 +99,43 @@ def compact(
     compared by their bits.  Every patch is compared with the source before it is written.  Outside
     the valid window such a band reads as 0.
 
+    Of a stacked file only the channels that the layout names are kept, if one of them is stored so.
+    Other files of the folders are not copied.
+
     The folder appears when everything is in it.  Until then, and after an error, it is
     ``DEST.packing``; ``resume`` goes on from there.
     """
     start = time.perf_counter()
-    path, dest = local_path(source, "source"), local_path(dest, "dest")
+    dest = local_path(dest, "dest")
     check_choice("progress", progress, (True, False, None))
     labels, dry_run = check_bool("labels", labels), check_bool("dry_run", dry_run)
     n_workers = default_threads()[0] if workers is None else check_whole("workers", workers, 1)
     options = Options(n_workers, check_bool("resume", resume), progress)
     check_new_folder(dest)
-    with open_dataset(path, layout=layout, io="pread") as ds:
+    with _opened(source, layout) as ds:
         _check_apart(ds, dest)
         found = survey_source(ds, labels=labels)
         rules = make_rules(found, repeat, exceptions)
         if dry_run:
             return _dry_run(found, rules, dest, n_workers, start)
         return compact_source(found, rules, dest, options)
+
+
+@contextmanager
+def _opened(source: Any, layout: Layout | FilePath | None) -> Iterator[Dataset]:
+    """Give the data set; RequestError if it is a subset, or a layout is given for one."""
+    if not isinstance(source, Dataset):
+        with open_dataset(local_path(source, "source"), layout=layout, io="pread") as ds:
+            yield ds
+        return
+    if layout is not None:
+        raise RequestError("layout= is for a path; the data set has a layout already")
+    if source.is_subset:
+        raise RequestError(
+            "source is a subset, and files are compacted whole; pack it first: "
+            "cloudio.pack(source, dest)"
+        )
+    yield source
 
 
 def _check_apart(ds: Dataset, dest: Path) -> None:

@@ -11,6 +11,8 @@ from ...errors import RequestError, TruncatedError, write_error
 from ..running.disk import FULL, allocate, check_room, read_at, write_at
 
 _COPIED = 8 << 20
+# Linux reads no more ahead at a time than a disk takes in one request.
+_AHEAD = 128 << 10
 
 
 class Inputs:
@@ -32,8 +34,11 @@ class Inputs:
     def ahead(self, path: Path, offset: int, n_bytes: int) -> None:
         """Let the system read what is needed soon."""
         if hasattr(os, "posix_fadvise"):
+            descriptor, end = self.open(path), offset + n_bytes
             with suppress(OSError):
-                os.posix_fadvise(self.open(path), offset, n_bytes, os.POSIX_FADV_WILLNEED)
+                for at in range(offset, end, _AHEAD):
+                    n = min(_AHEAD, end - at)
+                    os.posix_fadvise(descriptor, at, n, os.POSIX_FADV_WILLNEED)
 
     def patch(self, path: Path, k: int, offset: int, n_bytes: int) -> memoryview:
         """Return the bytes of patch k, in a buffer of this thread that the next call fills again.
@@ -48,6 +53,11 @@ class Inputs:
         if n < n_bytes:
             raise TruncatedError.about(path, f"ends within patch {k}", patch=k)
         return buffer
+
+    def release(self, path: Path) -> None:
+        """Close a file that nobody reads now; it is opened again where it is needed."""
+        if (descriptor := self._open.pop(path, None)) is not None:
+            close_descriptor(descriptor)
 
     def close(self) -> None:
         while self._open:

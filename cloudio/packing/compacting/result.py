@@ -67,7 +67,9 @@ class CompactResult:
     patches : mapping of str to int
         The number of patches of each split.
     arrays : tuple of CompactedArray
-        All arrays, those that stay as they are too.
+        All arrays, those that stay as they are too: ``name``, ``repeat``, ``phase``,
+        ``exceptions``, ``n_exceptions``, ``n_patches``, ``bytes_before``, ``n_bytes`` and ``why``,
+        the reason why it stays.
     bytes_before, n_bytes : int
         The bytes of all arrays, in the source and as they are stored now.
     seconds : float

@@ -124,8 +124,11 @@ def _do(
 
     try:
         with committing(outputs.sync, state.commit) as committer:
-            for done in in_order(submit, todo, _TASKS_AHEAD * n_workers):
+            results = in_order(submit, todo, _TASKS_AHEAD * n_workers)
+            for (unit, _, task), done in zip(todo, results, strict=True):
                 committer.add([done], done.n_bytes)
+                if task.stop == unit.end:
+                    worker.release(unit)
                 advance(done.n_bytes)
     finally:
         threads.shutdown(cancel_futures=True)

@@ -106,7 +106,7 @@ class SourceSet:
         """Return a text that is another one if a file or the layout is another one."""
         found = hashlib.sha256(layout_digest(self.layout).encode())
         for path in self._paths():
-            found.update(repr((str(path), file_state(path))).encode())
+            found.update(repr((str(path.absolute()), file_state(path))).encode())
         for file in self.files:
             found.update(repr((file.split, file.target, sorted(file.arrays))).encode())
         return found.hexdigest()

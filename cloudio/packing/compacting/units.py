@@ -40,9 +40,13 @@ class Unit:
 
     def tasks(self) -> Iterator[range]:
         """Yield the bytes of a copy, or the patches, of each task."""
-        end = self.n_bytes if self.is_copy else self.file.n_patches
-        for first in range(0, end, self.step):
-            yield range(first, min(end, first + self.step))
+        for first in range(0, self.end, self.step):
+            yield range(first, min(self.end, first + self.step))
+
+    @property
+    def end(self) -> int:
+        """Where the last task ends."""
+        return self.n_bytes if self.is_copy else self.file.n_patches
 
     def task_bytes(self, task: range) -> int:
         """Return the bytes that a task reads."""

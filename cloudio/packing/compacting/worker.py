@@ -46,6 +46,10 @@ class Worker:
         offset = task.start if unit.is_copy else file.offset(task.start)
         self._inputs.ahead(file.path, offset, unit.task_bytes(task))
 
+    def release(self, unit: Unit) -> None:
+        """Close the file of a unit whose tasks are done."""
+        self._inputs.release(unit.file.path)
+
     def _copy(self, unit: Unit, task: range) -> None:
         path = unit.file.path
         name, _ = unit.outputs[""]

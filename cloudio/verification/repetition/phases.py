@@ -4,7 +4,7 @@ Rows and columns are looked at apart: a patch is a repetition where each pixel e
 or to the left of it, except where a new stored pixel begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -54,12 +54,19 @@ def strips(height: int) -> list[slice]:
     return [slice(top, top + _STRIP_ROWS) for top in tops]
 
 
-def allowed_by_strips(pixels: Sequence[np.ndarray], repeats: Sequence[Pair]) -> list[bool]:
-    """Return for each repeat whether it may be exact, by some strips of a patch."""
-    found = [as_bits(strip) for strip in pixels]
-    columns = np.concatenate([_column_changes(strip) for strip in found])
-    each = [_phases(_row_changes(strip), columns, repeats) for strip in found]
-    return [all(phases) for phases in zip(*each, strict=True)]
+def allowed_by_strips(pixels: Iterable[np.ndarray], repeats: Sequence[Pair]) -> list[bool]:
+    """Return for each repeat whether it may be exact, by some strips of a patch.
+
+    No more of them are taken when none is left.
+    """
+    allowed = [True] * len(repeats)
+    for strip in pixels:
+        bits = as_bits(strip)
+        phases = _phases(_row_changes(bits), _column_changes(bits), repeats)
+        allowed = [was and phase is not None for was, phase in zip(allowed, phases, strict=True)]
+        if not any(allowed):
+            break
+    return allowed
 
 
 def _row_changes(bits: np.ndarray) -> np.ndarray:
