@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .packing.unpacking.unpack import unpack
     from .splits import Splits, make_splits
     from .synth.writer import synthesize
+    from .verification.parts.merge import merge_reports
     from .verification.report import Finding, Report
     from .verification.verify import verify
 
@@ -98,6 +99,7 @@ __all__ = [
     "gather",
     "get_include",
     "make_splits",
+    "merge_reports",
     "open",
     "pack",
     "remap",
@@ -137,6 +139,7 @@ _LAZY_NAMES = {
     "UnpackResult": "packing.unpacking.result",
     "compact": "packing.compacting.compact",
     "make_splits": "splits",
+    "merge_reports": "verification.parts.merge",
     "pack": "packing.pack",
     "synthesize": "synth.writer",
     "unpack": "packing.unpacking.unpack",

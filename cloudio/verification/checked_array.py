@@ -16,12 +16,11 @@ from ..storage.discovery import Split
 from .file_checks.disk import patches_in_holes
 from .file_names import array_file_name, file_name
 from .meaning import SkippedCheck, why_not_measured
+from .part_counts import ClassColumns
 from .report import Finding, make_finding
 
 # Patches whose classes are counted at a time.
 _BLOCK = 1 << 14
-#: Class -> (patch,): its pixels in each patch; only classes that occur.
-ClassColumns = dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class CheckedArray:
     """An array of a split, resolved once.
 
     ``dataset`` is the data set of its split only.  ``band`` is the layout's row, corrected by what
-    the file says.  ``file`` is the name in findings.
+    the file says.  ``file`` is the name in findings.  ``rows``: the patches of the split that are
+    checked, ascending; None is all of them.  Checks number patches by their position among them.
     """
 
     dataset: Dataset
@@ -38,12 +38,15 @@ class CheckedArray:
     stored: ArrayFile
     band: Band
     file: str
+    rows: np.ndarray | None = None
 
     @classmethod
-    def resolve(cls, dataset: Dataset, split: Split, name: str) -> "CheckedArray":
+    def resolve(
+        cls, dataset: Dataset, split: Split, name: str, rows: np.ndarray | None = None
+    ) -> "CheckedArray":
         stored = split.arrays[name]
         file = array_file_name(stored, split.folder)
-        return cls(dataset, split, name, stored, dataset.band(name), file)
+        return cls(dataset, split, name, stored, dataset.band(name), file, rows)
 
     @property
     def layout(self) -> Layout:
@@ -60,7 +63,7 @@ class CheckedArray:
 
     @property
     def n_patches(self) -> int:
-        return self.stored.shape[0]
+        return self.stored.shape[0] if self.rows is None else len(self.rows)
 
     @property
     def n_pixels(self) -> int:
@@ -76,9 +79,16 @@ class CheckedArray:
 
     @cached_property
     def holes(self) -> frozenset[int]:
-        """Patches that were never written to the disk."""
+        """Positions of patches that were never written to the disk."""
         measured = why_not_measured(self.layout, self.layout.band(self.name)) is None
-        return frozenset(patches_in_holes(self.stored, measured=measured))
+        holes = patches_in_holes(self.stored, measured=measured)
+        if self.rows is not None:
+            holes = np.flatnonzero(np.isin(self.rows, holes)).tolist()
+        return frozenset(holes)
+
+    def row(self, k: int) -> int:
+        """Return the number in the split of the patch at a position."""
+        return k if self.rows is None else int(self.rows[k])
 
     def count(
         self, class_lut: np.ndarray | None, threads: int, advance: Advance
@@ -108,7 +118,8 @@ class CheckedArray:
                     column = columns.setdefault(k, np.zeros(self.n_patches, np.uint32))
                     column[start:stop] = counts.class_counts[:, k]
             parts.append(replace(counts, class_counts=None))
-        advance(self.stored.exception_bytes)
+        if self.rows is None:
+            advance(self.stored.exception_bytes)
         if len(parts) == 1:
             return parts[0], columns
         patches = np.concatenate([part.patches for part in parts])
@@ -118,12 +129,12 @@ class CheckedArray:
     def read_patch(self, k: int) -> np.ndarray:
         """Return a stored patch, (row, column), by plain reads; TruncatedError past the end."""
         whole = Window(0, 0, *self.layout.patch)
-        return np.ascontiguousarray(self.stored.read_window(k, whole))
+        return np.ascontiguousarray(self.stored.read_window(self.row(k), whole))
 
     def read_stored(self, k: int) -> np.ndarray:
         """Return the pixels that the array's file stores of a patch, as `read_patch` does."""
         whole = Window(0, 0, *self.stored.size)
-        return np.ascontiguousarray(self.stored.read_stored(k, whole))
+        return np.ascontiguousarray(self.stored.read_stored(self.row(k), whole))
 
     def skipped(self, check: str, reason: str) -> SkippedCheck:
         return SkippedCheck(check, self.split.name, self.file, reason)
@@ -133,6 +144,8 @@ class CheckedArray:
     ) -> Iterator[Finding]:
         """Yield one finding, unless there are no such patches."""
         numbers = patches if isinstance(patches, (range, np.ndarray)) else tuple(patches)
+        if self.rows is not None and len(numbers):
+            numbers = self.rows[np.asarray(numbers)]
         if len(numbers):
             yield make_finding(check, self.split.name, self.file, numbers, message, advice)
 

@@ -1,11 +1,10 @@
 """The pass over every byte: each array of each split is read once, and its pixels are checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._utils.progress import Advance
 from ..errors import CloudioError, error_reason
 from ..layouts.band import Band
 from ..layouts.layout import Layout
@@ -14,6 +13,7 @@ from ..reading.dataset import Dataset
 from ..storage.discovery import Split
 from .checked_array import CheckedArray
 from .meaning import NO_LABEL_MAP, SkippedCheck, why_codes
+from .part_counts import ClassColumns
 from .pixel_checks.bands import check_band
 from .pixel_checks.channels import find_misplaced_channels
 from .pixel_checks.dtypes import check_dtype
@@ -25,6 +25,8 @@ from .report import Finding, make_finding
 
 #: (split, array) -> (patch,): checksums of the stored bytes.
 Checksums = Mapping[tuple[str, str], np.ndarray]
+#: Counts an array; its second argument is the class of each code, or None.
+Count = Callable[[CheckedArray, np.ndarray | None], tuple[scan.ArrayCounts, ClassColumns]]
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ def check_every_byte(
     ds: Dataset,
     splits: Sequence[Split],
     findings: Sequence[Finding],
-    threads: int,
-    advance: Advance,
+    count: Count,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> FullResult:
-    """Read every array once.  Pixels settle some of ``findings``, which then are left out."""
+    """Count every array once.  Pixels settle some of ``findings``, which then are left out.
+
+    ``rows``: the patches of each split to check, ascending; a split that is left out has none.
+    None: all patches.
+    """
     found = list(findings)
     unreadable = {(f.split, f.file) for f in findings if f.check in ("unreadable", "phases")}
     sums: dict[tuple[str, str], np.ndarray] = {}
@@ -60,15 +66,20 @@ def check_every_byte(
     files: dict[tuple[str, str], str] = {}
     skipped: list[SkippedCheck] = []
     for split in splits:
-        dataset = ds.split(split.name)
-        arrays = [CheckedArray.resolve(dataset, split, name) for name in dataset.names]
+        dataset, some = ds.split(split.name), None
+        if rows is not None:
+            if split.name not in rows:
+                continue
+            some = rows[split.name]
+            dataset = dataset.subset(some)
+        arrays = [CheckedArray.resolve(dataset, split, name, some) for name in dataset.names]
         files |= {(split.name, array.name): array.file for array in arrays}
         readable = [
             array
             for array in arrays
             if unreadable.isdisjoint((split.name, file) for file in array.files)
         ]
-        result = _check_arrays(readable, threads, advance)
+        result = _check_arrays(readable, count)
         sums |= {(split.name, name): each for name, each in result.checksums.items()}
         found, is_misread = _settle(found, split, result)
         if not is_misread:
@@ -76,7 +87,7 @@ def check_every_byte(
             skipped += result.skipped
             if not any(f.check == "frame" for f in result.findings):
                 found += check_split_padding([a for a in arrays if a.name in result.measured])
-    found += check_duplicates(pictures, files)
+    found += check_duplicates(pictures, files, rows or {})
     return FullResult(found, sums, skipped)
 
 
@@ -97,13 +108,13 @@ class _SplitResult:
     pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def _check_arrays(arrays: Sequence[CheckedArray], threads: int, advance: Advance) -> _SplitResult:
+def _check_arrays(arrays: Sequence[CheckedArray], count: Count) -> _SplitResult:
     result = _SplitResult()
     misplaced = find_misplaced_channels(arrays)
     result.findings += misplaced.values()
     for array in arrays:
         try:
-            counts, found = _check_array(array, threads, advance)
+            counts, found = _check_array(array, count)
         except (CloudioError, OSError) as error:
             result.findings.append(_read_error(array, error))
             continue
@@ -151,13 +162,13 @@ def _is_about_size(finding: Finding) -> bool:
 
 
 def _check_array(
-    array: CheckedArray, threads: int, advance: Advance
+    array: CheckedArray, count: Count
 ) -> tuple[scan.ArrayCounts, list[Finding | SkippedCheck]]:
     """Return the counts of an array's pixels, what is wrong with them, and what was skipped."""
     codes = None
     if array.band.kind == "label" and array.dtype.kind != "f":
         codes = LabelCodes.resolve(array.layout.label_maps.get(array.name, {}), array.dtype)
-    counts, classes = array.count(None if codes is None else codes.class_lut, threads, advance)
+    counts, classes = count(array, None if codes is None else codes.class_lut)
     found: list[Finding | SkippedCheck] = list(check_dtype(array))
     if not found:
         padding = measure_padding(array, counts.patches)

@@ -4,15 +4,18 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from .._utils import tables
 from .._utils.text import counted, escape_controls, format_ranges, gigabytes
+from ..reading.dataset import Dataset
+from ..storage.discovery import Split
 from .check_table import CHECKS, SEVERITIES, Severity
 from .meaning import SkippedCheck
+from .part_counts import PartCounts
 from .patch_numbers import MOST_LISTED, compact
 from .repetition.report import Repetition, describe
 
@@ -85,7 +88,7 @@ class Report:
     full : bool
         Whether every byte was read.
     splits : dict of str to int
-        The number of patches of each split.
+        The number of patches of each split; of a part of a data set those that were checked.
     n_arrays, n_files : int
         The number of different arrays, and of files that hold them.
     n_bytes : int
@@ -100,6 +103,8 @@ class Report:
     native : tuple of Repetition, optional
         With ``native`` how the pixels of each array are repeated: ``array``, ``repeat``,
         ``stored``, ``n_patches``, ``n_exact``, ``n_phases`` and ``exceptions``.  Else None.
+    counts : PartCounts, optional
+        What `cloudio.merge_reports` needs of the report of a part of a data set.  Else None.
     """
 
     path: Path
@@ -113,6 +118,15 @@ class Report:
     findings: tuple[Finding, ...]
     skipped: tuple[SkippedCheck, ...] = ()
     native: tuple[Repetition, ...] | None = None
+    counts: PartCounts | None = field(default=None, compare=False)
+
+    @property
+    def missing(self) -> dict[str, tuple[int, ...]]:
+        """The patches of each split that were not checked: numbers in the split.
+
+        It is empty if all were checked, or no pixels at all.
+        """
+        return {} if self.counts is None else self.counts.missing()
 
     @property
     def ok(self) -> bool:
@@ -126,10 +140,15 @@ class Report:
         -------
         str
             An object with the attributes of the report and ``ok``.  A finding of more than 10,000
-            patches has the first 10,000 of them, and ``n_patches``, their number.
+            patches has the first 10,000 of them, and ``n_patches``, their number.  The report of a
+            part of a data set has ``n_missing``, the patches of each split that were not checked.
         """
         findings = [_finding_entries(finding) for finding in self.findings]
-        entries = asdict(replace(self, findings=(), native=None)) | {"findings": findings}
+        entries = asdict(replace(self, findings=(), native=None, counts=None))
+        entries["findings"] = findings
+        del entries["counts"]
+        if missing := self.missing:
+            entries["n_missing"] = {split: len(numbers) for split, numbers in missing.items()}
         if self.native is not None:
             entries["native"] = [each.entries() for each in self.native]
         return json.dumps(entries | {"path": os.fspath(self.path), "ok": self.ok}, indent=1)
@@ -151,7 +170,11 @@ class Report:
 
     def _scope(self) -> str:
         """Return what was read."""
-        parts = ", ".join(f"{name} {n:,}" for name, n in self.splits.items())
+        stored = self.splits if self.counts is None else self.counts.stored
+        parts = ", ".join(
+            f"{name} {n:,}" if n == stored[name] else f"{name} {n:,} of {stored[name]:,}"
+            for name, n in self.splits.items()
+        )
         read = (
             f"every byte of {gigabytes(self.n_bytes)} GB in {self.seconds:,.1f} s"
             if self.full
@@ -188,6 +211,36 @@ class Report:
         in_order = sorted(self.findings, key=lambda finding: (*_rank(finding), finding.advice))
         groups = groupby(in_order, lambda finding: (finding.check, finding.advice))
         return [list(group) for _, group in groups]
+
+
+def report_of(
+    ds: Dataset,
+    splits: Sequence[Split],
+    found: tuple[Iterable[Finding], Iterable[SkippedCheck]],
+    n_bytes: int,
+    seconds: float,
+    *,
+    n_by_split: dict[str, int] | None = None,
+    **more: Any,
+) -> Report:
+    """Return the report of a data set.
+
+    ``found`` are findings and skipped checks, ``more`` the fields that are not the same for all.
+    """
+    findings, skipped = found
+    arrays = [array for split in splits for array in split.arrays.values()]
+    return Report(
+        path=ds.path,
+        layout=ds.layout.name,
+        n_arrays=len({name for split in splits for name in split.arrays}),
+        n_files=len({path for array in arrays for path in array.paths}),
+        n_bytes=n_bytes,
+        seconds=seconds,
+        findings=sort_findings(findings),
+        skipped=tuple(skipped),
+        splits=n_by_split or {split.name: split.n_patches for split in splits},
+        **{"full": True, **more},
+    )
 
 
 def sort_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from counted_set import INTS, LAYOUT, PERCENTS, every_result, write_split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import scaled
+from trees import merge_by, trees
 
 import cloudio
 from cloudio import Band, Layout, RequestError, Window, stats
@@ -35,39 +36,11 @@ def counted(data):
     return [pickle.loads(pickle.dumps(count(data[0].subset([k])))) for k in range(N)]
 
 
-def merge_by(tree, results):
-    """Merge as nested lists of positions say."""
-    if isinstance(tree, int):
-        return results[tree]
-    return stats.merge(merge_by(branch, results) for branch in tree)
-
-
-def trees(numbers):
-    """Nested tuples of all numbers, in any order."""
-
-    def cut(order):
-        ends = st.sets(st.integers(1, len(order)), max_size=3).map(
-            lambda some: sorted({0, *some, len(order)})
-        )
-        return ends.flatmap(
-            lambda at: (
-                st.tuples(*(branch(order[a:b]) for a, b in pairwise(at)))
-                if len(at) > 2
-                else st.just(tuple(order))
-            )
-        )
-
-    def branch(order):
-        return st.just(order[0]) if len(order) == 1 else cut(order)
-
-    return st.permutations(numbers).flatmap(branch)
-
-
-@settings(max_examples=scaled(8, 40))
+@settings(max_examples=scaled(8, 30))
 @given(st.sets(st.integers(0, N - 1), min_size=1), st.data())
 def test_any_tree_of_parts_gives_the_result_of_one_pass(data, counted, chosen, drawn):
     ds, _ = data
-    found = merge_by(drawn.draw(trees(sorted(chosen))), counted)
+    found = merge_by(drawn.draw(trees(sorted(chosen))), counted, stats.merge)
     found = stats.merge([found])
     expected = count(ds if len(chosen) == N else ds.subset(sorted(chosen)))
     assert found.json() == expected.json()
@@ -223,7 +196,7 @@ def count_floats(ds, percentiles=PERCENTS):
     return stats.bands(ds, REQUEST, scale=SCALES, percentiles=percentiles)
 
 
-@settings(max_examples=scaled(20, 100))
+@settings(max_examples=scaled(20, 60))
 @given(st.sets(st.integers(0, len(KINDS) + 1), min_size=1), st.data())
 def test_floats_in_two_rounds_equal_one_pass(floating, chosen, drawn):
     numbers = drawn.draw(st.permutations(sorted(chosen)))
@@ -231,13 +204,15 @@ def test_floats_in_two_rounds_equal_one_pass(floating, chosen, drawn):
     parts = [floating.subset(numbers[a:b]) for a, b in pairwise(sorted({0, *cuts, len(numbers)}))]
     percents = drawn.draw(st.sampled_from([PERCENTS, (50,), ()]))
     tree = drawn.draw(trees(list(range(len(parts)))))
-    merged = stats.merge([merge_by(tree, [count_floats(part, percents) for part in parts])])
+    merged = stats.merge(
+        [merge_by(tree, [count_floats(part, percents) for part in parts], stats.merge)]
+    )
     expected = count_floats(floating.subset(sorted(numbers)), percents)
     complete = merged
     if merged.pending:
         wanted = pickle.loads(pickle.dumps(merged.second_round()))
         rounds = [stats.lower_halves(part, wanted) for part in reversed(parts)]
-        complete = merged.finish(stats.merge([merge_by(tree, rounds)]))
+        complete = merged.finish(stats.merge([merge_by(tree, rounds, stats.merge)]))
     assert complete.json() == expected.json()
     for name in ("count", "n_nodata", "n_nan", "min", "max", "mean", "std"):
         assert getattr(merged, name).tobytes() == getattr(expected, name).tobytes()

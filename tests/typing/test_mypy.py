@@ -84,6 +84,7 @@ CALLS = {
     "cloudio.open": {"path": "'data'"},
     "cloudio.pack": {"samples": "[]", "dest": "'out'"},
     "cloudio.remap": {"array": "pixels", "index": "[0]", "table": "numbers"},
+    "cloudio.merge_reports": {"reports": "[cloudio.verify('data')]"},
     "cloudio.synthesize": {"path": "'data'"},
     "cloudio.unpack": {"data": "'data'", "dest": "'out'"},
     "cloudio.verify": {"path": "'data'"},

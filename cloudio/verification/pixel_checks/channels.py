@@ -59,7 +59,7 @@ def _finding(array: CheckedArray) -> Finding:
         "channels",
         array.split.name,
         without_channel(array.file),
-        range(array.n_patches),
+        range(array.n_patches) if array.rows is None else array.rows,
         f"read with the channels {said}, but the pixels look like channels that are {true}",
         advice,
     )
@@ -73,7 +73,7 @@ def _blocks(array: CheckedArray, n_channels: int) -> Iterator[np.ndarray]:
     size, n, before = row * height, row * n_rows, row * ((height - n_rows) // 2)
     with open_bytes(array.stored.path) as file:
         for k in sample_numbers(array.n_patches, _N_SAMPLED):
-            file.seek(array.stored.start + (k * size + before) * item)
+            file.seek(array.stored.start + (array.row(k) * size + before) * item)
             held = file.read(n * item)
             yield np.frombuffer(held[: len(held) // item * item], array.dtype).astype(np.float64)
 

@@ -19,23 +19,25 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit of a checksum is 
 
 
 def check_duplicates(
-    checksums: Checksums, files: Mapping[tuple[str, str], str]
+    checksums: Checksums, files: Mapping[tuple[str, str], str], rows: Mapping[str, np.ndarray]
 ) -> Iterator[Finding]:
     """Report patches and arrays with the same bytes as another.
 
     Patches of one split are compared in all of its arrays, patches of several splits in the arrays
-    that these splits share.  ``files``: (split, array) -> the file's name in findings.
+    that these splits share.  ``files``: (split, array) -> the file's name in findings.  ``rows``:
+    the numbers of the patches in their split, of splits of which only some are checked.
     """
     checksums = {split: arrays for split, arrays in checksums.items() if arrays}
     for split, arrays in checksums.items():
-        yield from _check_copies(split, arrays, files)
+        yield from _check_copies(split, arrays, files, rows.get(split))
     reported: dict[Place, set[int]] = {}
     n_reported = 0
     more: dict[str, list[int]] = {}
     # The more splits, the fewer arrays they share: patches that agree in more of them come first.
     for splits in _splits_to_compare(checksums):
         names = sorted(set.intersection(*(set(checksums[split]) for split in splits)))
-        for places in _equal_patches({split: checksums[split] for split in splits}, names):
+        compared = {split: checksums[split] for split in splits}
+        for places in _equal_patches(compared, names, rows):
             in_one_split = len({split for split, _ in places}) == 1
             if in_one_split != (len(splits) == 1) or _are_reported(places, reported):
                 continue
@@ -77,7 +79,9 @@ def _splits_to_compare(checksums: Checksums) -> list[tuple[str, ...]]:
     return together + pairs + [(split,) for split in checksums]
 
 
-def _equal_patches(checksums: Checksums, names: Sequence[str]) -> Iterator[list[Place]]:
+def _equal_patches(
+    checksums: Checksums, names: Sequence[str], rows: Mapping[str, np.ndarray]
+) -> Iterator[list[Place]]:
     """Yield patches that are the same in all arrays of these names."""
     places: dict[bytes, list[Place]] = {}
     mixed = {split: _mix([arrays[name] for name in names]) for split, arrays in checksums.items()}
@@ -88,7 +92,8 @@ def _equal_patches(checksums: Checksums, names: Sequence[str]) -> Iterator[list[
         for patch in np.flatnonzero(np.isin(mixed[split], repeated)).tolist():
             key = np.array([arrays[name][patch] for name in names])
             if key.any():
-                places.setdefault(key.tobytes(), []).append((split, patch))
+                number = int(rows[split][patch]) if split in rows else patch
+                places.setdefault(key.tobytes(), []).append((split, number))
     return (equal for equal in places.values() if len(equal) > 1)
 
 
@@ -107,7 +112,10 @@ def _are_reported(places: Sequence[Place], reported: Mapping[Place, set[int]]) -
 
 
 def _check_copies(
-    split: str, arrays: Mapping[str, np.ndarray], files: Mapping[tuple[str, str], str]
+    split: str,
+    arrays: Mapping[str, np.ndarray],
+    files: Mapping[tuple[str, str], str],
+    rows: np.ndarray | None,
 ) -> Iterator[Finding]:
     """Report arrays of a split that have the same bytes in every patch."""
     first_with: dict[bytes, str] = {}
@@ -117,5 +125,5 @@ def _check_copies(
         first = first_with.setdefault(checksums.tobytes(), name)
         if first != name:
             message = f"the same as {files[split, first]}"
-            patches = range(len(checksums))
+            patches = range(len(checksums)) if rows is None else rows
             yield make_finding("copied", split, files[split, name], patches, message)

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..._utils.text import counted, listed, percent
 from ...reading.scan import ArrayCounts
-from ..checked_array import CheckedArray, ClassColumns
+from ..checked_array import CheckedArray
+from ..part_counts import ClassColumns
 from ..report import Finding
 from .label_codes import LabelCodes, code_text
 from .padding import ArrayPadding

@@ -1,0 +1,1 @@
+"""Parts of a data set: verified one by one, and their reports merged."""

@@ -1,0 +1,194 @@
+"""Reports of parts merge into the report of one pass, in any order."""
+
+import dataclasses
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+from clean import TINY, verify_tiny
+from defects import PLANTED
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from profiles import scaled
+from trees import merge_by, trees
+
+import cloudio
+from cloudio import RequestError
+
+N = 5
+# Defects of which each leaves the others to be found.
+DEFECTS = [
+    "a_patch_is_there_twice",
+    "the_padding_of_one_label_patch_is_255",
+    "a_band_is_one_number",
+    "radar_is_infinite",
+    "an_elevation_has_no_data",
+    "a_patch_is_not_labeled_at_all",
+    "a_probability_is_a_mask",
+    "two_rows_have_one_index",
+    "files_are_unknown",
+]
+
+
+class Spoilt:
+    """A data set, and the report of each of its patches."""
+
+    def __init__(self, path, reports):
+        self.path, self.reports = path, reports
+
+    def __iter__(self):
+        return iter((self.path, self.reports))
+
+    def __repr__(self):  # hypothesis writes the reports otherwise
+        return "spoilt"
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory, corners):
+    """A data set with many defects."""
+    path = shutil.copytree(corners, tmp_path_factory.mktemp("merging") / "tiny")
+    for name in DEFECTS:
+        PLANTED[name][0](path)
+    reports = [verify_tiny(path, index=[k]) for k in range(N)]
+    return Spoilt(path, pickle.loads(pickle.dumps(reports)))
+
+
+def timeless(report):
+    return dataclasses.replace(report, seconds=0.0)
+
+
+@settings(max_examples=scaled(5, 25))
+@given(trees(range(N)))
+def test_any_tree_of_parts_gives_the_report_of_one_pass(spoilt, tree):
+    path, reports = spoilt
+    found = timeless(merge_by(tree, reports, cloudio.merge_reports))
+    expected = timeless(verify_tiny(path))
+    assert found == expected
+    assert found.json() == expected.json()
+    assert str(found) == str(expected)
+    assert not found.missing
+    assert len({finding.check for finding in expected.findings}) == 9
+
+
+@settings(max_examples=scaled(3, 20))
+@given(st.sampled_from(sorted(PLANTED)), st.permutations(range(N)), st.integers(1, N - 1))
+def test_every_planted_defect_is_found_in_parts(corners, tmp_path_factory, name, order, at):
+    plant, _, options = PLANTED[name]
+    if options.get("full") is False:
+        return
+    path = shutil.copytree(corners, tmp_path_factory.mktemp("planted") / "tiny")
+    plant(path)
+    expected = verify_tiny(path, **options)
+    order = [k for k in order if k < sum(expected.splits.values())]
+    order += range(N, sum(expected.splits.values()))
+    parts = [verify_tiny(path, index=some, **options) for some in (order[:at], order[at:])]
+    found = cloudio.merge_reports(parts)
+    assert timeless(found) == timeless(expected)
+    shutil.rmtree(path)
+
+
+def test_the_report_of_a_part_is_about_its_patches(spoilt):
+    path, _ = spoilt
+    whole = verify_tiny(path)
+    report = verify_tiny(path, index=[3, 0, 2])
+    assert report.splits == {"train": 2, "val": 1}
+    assert report.missing == {"train": (1,), "val": (1,)}
+    assert json.loads(report.json())["n_missing"] == {"train": 1, "val": 1}
+    assert "train 2 of 3, val 1 of 2 patches" in str(report)
+    checked = {"train": {0, 2}, "val": {0}}
+    for finding in report.findings:
+        assert {*finding.patches} <= checked.get(finding.split, set()) or finding.check == "index"
+    of_whole = {
+        (f.check, f.split, f.file): {*f.patches} & checked[f.split]
+        for f in whole.findings
+        if f.check in ("empty", "constant", "infinite", "nodata", "label-empty")
+    }
+    of_part = {(f.check, f.split, f.file): {*f.patches} for f in report.findings}
+    for key, patches in of_whole.items():
+        assert of_part.get(key, set()) == patches
+    assert len(pickle.dumps(report)) < 1_000_000
+    assert "counts" not in json.loads(whole.json())
+    assert whole.counts is None
+
+
+def test_parts_of_an_open_data_set_are_verified(spoilt):
+    path, _ = spoilt
+    ds = cloudio.open(path, layout=TINY)
+    parts = [ds.split("val"), ds.subset([2]), ds.split("train").subset([1, 0])]
+    reports = [cloudio.verify(part, progress=False) for part in parts]
+    assert [each.missing for each in reports] == [
+        {"train": (0, 1, 2)},
+        {"train": (0, 1), "val": (0, 1)},
+        {"train": (2,), "val": (0, 1)},
+    ]
+    found = cloudio.merge_reports(reports)
+    assert timeless(found) == timeless(cloudio.verify(path, layout=TINY, progress=False))
+    assert timeless(cloudio.verify(ds, progress=False)) == timeless(found)
+
+
+def test_an_array_that_cannot_be_read_in_one_part_is_a_finding(spoilt):
+    _, reports = spoilt
+    broken = []
+    for k, report in enumerate(reports):
+        arrays = dict(report.counts.arrays)
+        key = next(key for key in arrays if key[1] == "L1C_B3")
+        if key[0] == "train" and k:
+            part = dataclasses.replace(arrays[key], counts=None, error=(f"reason {k}", k))
+            arrays[key] = part
+        counts = dataclasses.replace(report.counts, arrays=arrays)
+        broken.append(dataclasses.replace(report, counts=counts))
+    for order in (broken, broken[::-1]):
+        found = [f for f in cloudio.merge_reports(order).findings if f.check == "read"]
+        assert [(f.split, f.file, f.patches, f.message) for f in found] == [
+            ("train", "L1C_B3.dat", (1,), "reason 1")
+        ]
+
+
+def test_reports_that_do_not_fit_together_are_refused(spoilt, tmp_path):
+    path, reports = spoilt
+    whole = verify_tiny(path)
+    other = shutil.copytree(path, tmp_path / "other")
+    refused = [
+        ([], "there is no report to merge; give the reports of parts"),
+        ([3], "a report is of type int; merge_reports takes what cloudio.verify returns"),
+        ([reports[0], whole], "a report is of a whole data set, or of files only; merge_reports"),
+        ([reports[0], *reports[:2]], "the reports have patches twice: train 0; merge_reports"),
+        ([reports[0], verify_tiny(other, index=[1])], r"are of .*tiny \(train 3, val 2 patches, l"),
+    ]
+    for given_reports, words in refused:
+        with pytest.raises(RequestError, match=words):
+            cloudio.merge_reports(given_reports)
+    part = verify_tiny(other, index=[0])
+    for file in (other / "val").glob("*.dat"):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    (other / "val" / "metadata.csv").unlink()
+    with pytest.raises(RequestError, match="other has other patches than when it was verified"):
+        cloudio.merge_reports([part])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"index": [0], "full": False}, "full=False with some patches only; it needs the whole"),
+        ({"index": [0], "native": True}, "native= with some patches only; it needs the whole data"),
+        ({"index": [0], "manifest": "m.json"}, "manifest= with some patches only; it needs"),
+        ({"index": [1, 0, 1]}, "index has patches twice: 1; verify reads each patch once"),
+        ({"index": [True, False]}, r"the mask has shape \(2,\); it must be \(5,\)"),
+    ],
+)
+def test_a_part_that_cannot_be_verified_is_refused(spoilt, options, words):
+    path, _ = spoilt
+    with pytest.raises(RequestError, match=words):
+        verify_tiny(path, **options)
+    ds = cloudio.open(path, layout=TINY, io="pread")
+    with pytest.raises(RequestError, match="index= with a data set; give verify"):
+        cloudio.verify(ds, index=[0], progress=False)
+
+
+def test_a_part_may_be_a_mask_or_empty(spoilt):
+    path, reports = spoilt
+    mask = np.array([False, True, True, True, True])
+    parts = [reports[0], verify_tiny(path, index=mask), verify_tiny(path, index=[])]
+    assert timeless(cloudio.merge_reports(parts)) == timeless(verify_tiny(path))
