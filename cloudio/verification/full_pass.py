@@ -87,7 +87,7 @@ def check_every_byte(
             skipped += result.skipped
             if not any(f.check == "frame" for f in result.findings):
                 found += check_split_padding([a for a in arrays if a.name in result.measured])
-    found += check_duplicates(pictures, files, rows or {})
+    found += check_duplicates(pictures, files, rows)
     return FullResult(found, sums, skipped)
 
 

@@ -19,7 +19,9 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no bit of a checksum is 
 
 
 def check_duplicates(
-    checksums: Checksums, files: Mapping[tuple[str, str], str], rows: Mapping[str, np.ndarray]
+    checksums: Checksums,
+    files: Mapping[tuple[str, str], str],
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> Iterator[Finding]:
     """Report patches and arrays with the same bytes as another.
 
@@ -27,6 +29,7 @@ def check_duplicates(
     that these splits share.  ``files``: (split, array) -> the file's name in findings.  ``rows``:
     the numbers of the patches in their split, of splits of which only some are checked.
     """
+    rows = rows or {}
     checksums = {split: arrays for split, arrays in checksums.items() if arrays}
     for split, arrays in checksums.items():
         yield from _check_copies(split, arrays, files, rows.get(split))
