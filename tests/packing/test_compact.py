@@ -138,7 +138,7 @@ def test_threads_and_processes_of_any_number_write_the_same(roots, done, tmp_pat
 
 
 @given(patches(), st.sampled_from(range(len(REPEATS))))
-@settings(max_examples=scaled(60, 600))
+@settings(max_examples=scaled(60, 200))
 def test_what_is_stored_can_be_read_back_and_nothing_else_is_stored(pixels, chosen):
     stored, phases = shrink_exactly(pixels, REPEATS, chosen)
     wanted = find_phases(pixels, REPEATS)

@@ -51,9 +51,7 @@ MOMENTS = [
     "remove:0",  # as the second one begins
     "fsync:42",  # in the second one
     "rename:0",  # the last step
-    *scaled([], [f"preadv:{k}" for k in (0, 60, 260, 375, 440)]),
-    *scaled([], [f"fsync:{k}" for k in (0, 1, 2, 11, 33, 34, 51, 55)]),
-    *scaled([], ["copy_file_range:5", "fdatasync:20", "remove:1"]),
+    *scaled([], ["fsync:0", "fsync:11", "fsync:34", "fsync:51", "remove:1"]),
 ]
 
 

@@ -19,7 +19,7 @@ from cloudio.verification.repetition.phases import (
 
 
 @given(patches())
-@settings(max_examples=scaled(100, 1000))
+@settings(max_examples=scaled(100, 300))
 def test_phases_are_those_that_numpy_finds_by_trying_all(pixels):
     found = find_phases(pixels, REPEATS)
     assert found == [phase_by_trying(pixels, repeat) for repeat in REPEATS]
@@ -33,7 +33,7 @@ def test_phases_are_those_that_numpy_finds_by_trying_all(pixels):
 
 
 @given(patches())
-@settings(max_examples=scaled(30, 300))
+@settings(max_examples=scaled(30, 100))
 def test_strips_never_deny_what_the_whole_patch_allows(pixels):
     some = [pixels[rows] for rows in strips(len(pixels))]
     allowed = allowed_by_strips(some, REPEATS)
