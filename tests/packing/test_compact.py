@@ -1,6 +1,7 @@
 """`compact`: what is read of the new data set equals what is read of the old one, bit for bit."""
 
 import dataclasses
+import errno
 import json
 import os
 from pathlib import Path
@@ -148,6 +149,28 @@ def test_what_is_stored_can_be_read_back_and_nothing_else_is_stored(pixels, chos
     if stored is not None:
         read = native.expand(stored[None], REPEATS[chosen], phases[chosen], pixels.shape)[0]
         assert same_bits(read, pixels)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_systems_that_can_less_write_the_same(roots, done, tmp_path, monkeypatch, refuses):
+    if refuses and hasattr(os, "copy_file_range"):  # as between two file systems
+
+        def refuse(*args):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+        monkeypatch.setattr(os, "copy_file_range", refuse)
+    names = ["preadv", "posix_fadvise", "posix_fallocate", "fdatasync"]
+    for name in names if refuses else [*names, "copy_file_range", "pread", "pwrite"]:
+        monkeypatch.delattr(os, name, raising=False)
+    cloudio.compact(roots.full, tmp_path / "set", exceptions=0.45, labels=True, workers=3)
+    assert contents(tmp_path / "set") == contents(done.path)
+
+
+def test_a_bar_shows_progress_only_where_asked_for(roots, tmp_path, capsys):
+    cloudio.compact(roots.full, tmp_path / "quiet")
+    assert capsys.readouterr().err == ""
+    cloudio.compact(roots.full, tmp_path / "shown", progress=True)
+    assert "compact: " in capsys.readouterr().err
 
 
 # ---- one patch that is none, and bands with too many ---------------------------------------------

@@ -90,10 +90,12 @@ def _phases(rows: np.ndarray, columns: np.ndarray, repeats: Sequence[Pair]) -> l
 
 def _phase(changes: np.ndarray, repeat: int) -> int | None:
     """Return the smallest phase by which all changes are where a stored pixel begins."""
-    begins = -changes % repeat
-    if not len(begins):
+    if not len(changes):
         return 0
-    return int(begins[0]) if (begins == begins[0]).all() else None
+    phase, last = -int(changes[0]) % repeat, -int(changes[-1]) % repeat
+    if last != phase or -int(changes[len(changes) // 2]) % repeat != phase:  # mostly so, and fast
+        return None
+    return phase if ((changes + phase) % repeat == 0).all() else None
 
 
 # ---- the pixels ----------------------------------------------------------------------------------
