@@ -32,21 +32,24 @@ class Coverage:
     runs: np.ndarray
 
     @classmethod
-    def of(cls, stored: Mapping[str, int], numbers: np.ndarray) -> "Coverage":
+    def of(cls, stored: Mapping[str, int], numbers: np.ndarray | None) -> "Coverage":
         """Return the coverage of patch numbers over all splits.
 
         Parameters
         ----------
         stored : mapping of str to int
             The number of stored patches of each split.
-        numbers : ndarray of int64, (patch,)
-            The patches, in the order of the result.
+        numbers : ndarray of int64, (patch,), or None
+            The patches, in the order of the result; None for all.
 
         Returns
         -------
         Coverage
             The same for the same numbers.
         """
+        if numbers is None:
+            runs = np.array([[0, sum(stored.values())]], np.int64)
+            return cls(dict(stored), frozen(runs[runs[:, 1] > 0]))
         breaks = np.flatnonzero(np.diff(numbers) != 1) + 1
         starts = np.concatenate([np.zeros(min(1, len(numbers)), np.int64), breaks])
         lengths = np.diff(np.append(starts, len(numbers)))

@@ -79,15 +79,16 @@ class Provenance:
             What `fits` compares.
         """
         index = np.arange(len(ds), dtype=np.int64)
-        stored = ds.stored_index(index) if ds.is_subset else index
+        numbers = ds.stored_index(index) if ds.is_subset else index
+        stored = {split.name: split.n_patches for split in ds.stored_splits}
         return cls(
             ds.layout.name,
             ds.layout.patch,
             ds.valid_window if window is None else window,
             {name: len(which) for name, which in ds.splits.items()},
-            digest_of(stored),
+            digest_of(numbers),
             {name: ds.dtype(name).name for name in arrays},
-            Coverage.of({split.name: split.n_patches for split in ds.stored_splits}, stored),
+            Coverage.of(stored, numbers if ds.is_subset else None),
         )
 
     @classmethod
