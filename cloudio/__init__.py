@@ -127,7 +127,7 @@ def get_include() -> str:
 
 # Imported when first used: rooms that a training loop does not need, and doors to other packages.
 _LAZY_ROOMS = {
-    **{name: f"integrations.{name}" for name in ("lightning", "ray")},
+    **{name: f"integrations.{name}" for name in ("lightning", "ray", "xarray")},
     **{name: name for name in ("plot", "splits", "stats", "torch")},
 }
 _LAZY_NAMES = {
@@ -176,7 +176,12 @@ def __dir__() -> list[str]:
     import importlib.util
 
     # help() and inspect read every name of this list.  Ray may be there without Ray Train.
-    needs = {"plot": "matplotlib", "torch": "torch", "lightning": "lightning pytorch_lightning"}
+    needs = {
+        "plot": "matplotlib",
+        "torch": "torch",
+        "lightning": "lightning pytorch_lightning",
+        "xarray": "xarray",
+    }
     rooms = (
         room
         for room in _LAZY_ROOMS.keys() - {"ray"}

@@ -14,15 +14,25 @@ def test_the_names_of_the_package_can_all_be_read():
         import importlib.util, inspect, sys
         find = importlib.util.find_spec
         if sys.argv[1] == "without":
-            lost = ("torch", "matplotlib", "lightning", "pytorch_lightning")
+            lost = ("torch", "matplotlib", "lightning", "pytorch_lightning", "xarray")
             importlib.util.find_spec = lambda name, *a: None if name in lost else find(name, *a)
         import cloudio
         names = {name for name, _ in inspect.getmembers(cloudio)}
         assert {*cloudio.__all__, "stats", "splits", "__version__"} <= names
-        print(not names.isdisjoint({"torch", "plot", "lightning"}))
+        print(not names.isdisjoint({"torch", "plot", "lightning", "xarray"}))
     """
     assert in_subprocess(code, "without") == "False"
     in_subprocess(code, "with")
+
+
+def test_importing_cloudio_imports_no_engine():
+    """Each is an extra, and takes longer to import than all of cloudio."""
+    code = """
+        import sys
+        import cloudio
+        print(*{"dask", "pandas", "ray", "torch", "xarray"}.intersection(sys.modules))
+    """
+    assert in_subprocess(code) == ""
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
