@@ -22,6 +22,11 @@ class Accessor:
 
     It reads the patches of the coordinate ``patch``, also after `isel` or `sel` along ``patch``.
     Other selections change nothing here: ``size`` and ``origin`` choose the window.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        xarray fills this in.
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
@@ -81,10 +86,12 @@ class Accessor:
 
         Parameters
         ----------
-        bands, labels, **settings
-            As in `reader`; without ``keys``.
+        bands, labels
+            As in `reader`.
         origin, symmetry
             As in `Reader.read`.
+        **settings
+            As in `reader`, without ``keys``.
 
         Returns
         -------

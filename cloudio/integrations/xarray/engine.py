@@ -38,7 +38,18 @@ class Engine(BackendEntrypoint):
     )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Return whether this is a folder with a data set that needs no ``layout``."""
+        """Return whether this is a folder with a data set that needs no ``layout``.
+
+        Parameters
+        ----------
+        filename_or_obj : object
+            What `xarray.open_dataset` was given.
+
+        Returns
+        -------
+        bool
+            False for anything but the path of a folder, and for Zarr stores.
+        """
         try:
             path = os.fspath(filename_or_obj)
             if not os.path.isdir(path) or any(
