@@ -127,7 +127,7 @@ def get_include() -> str:
 
 # Imported when first used: rooms that a training loop does not need, and doors to other packages.
 _LAZY_ROOMS = {
-    **{name: f"integrations.{name}" for name in ("lightning", "ray", "xarray")},
+    **{name: f"integrations.{name}" for name in ("dask", "lightning", "ray", "xarray")},
     **{name: name for name in ("plot", "splits", "stats", "torch")},
 }
 _LAZY_NAMES = {
@@ -181,6 +181,7 @@ def __dir__() -> list[str]:
         "torch": "torch",
         "lightning": "lightning pytorch_lightning",
         "xarray": "xarray",
+        "dask": "dask",
     }
     rooms = (
         room

@@ -14,12 +14,12 @@ def test_the_names_of_the_package_can_all_be_read():
         import importlib.util, inspect, sys
         find = importlib.util.find_spec
         if sys.argv[1] == "without":
-            lost = ("torch", "matplotlib", "lightning", "pytorch_lightning", "xarray")
+            lost = ("torch", "matplotlib", "lightning", "pytorch_lightning", "dask", "xarray")
             importlib.util.find_spec = lambda name, *a: None if name in lost else find(name, *a)
         import cloudio
         names = {name for name, _ in inspect.getmembers(cloudio)}
         assert {*cloudio.__all__, "stats", "splits", "__version__"} <= names
-        print(not names.isdisjoint({"torch", "plot", "lightning", "xarray"}))
+        print(not names.isdisjoint({"torch", "plot", "lightning", "dask", "xarray"}))
     """
     assert in_subprocess(code, "without") == "False"
     in_subprocess(code, "with")

@@ -97,6 +97,7 @@ def _describe_field(name: str, value: Any) -> str:
     shape = getattr(value, "shape", None)
     if shape is None:
         return repr(value)
-    if name == "index" and len(shape) == 1 and shape[0] <= _MAX_SHOWN:
+    is_short = name == "index" and len(shape) == 1 and shape[0] <= _MAX_SHOWN
+    if is_short and hasattr(value, "tolist"):  # lazy arrays have no numbers to show
         return repr(value.tolist())
     return f"{value.dtype} {tuple(shape)}"

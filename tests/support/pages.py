@@ -33,6 +33,7 @@ _EXTRAS = {
     "cloudio.torch": "torch",
     "cloudio.lightning": "lightning",
     "cloudio.ray": "ray",
+    "cloudio.dask": "dask",
     "cloudio.plot": "matplotlib",
     "cloudio show": "matplotlib",
 }
