@@ -229,7 +229,7 @@ class ResultSet(Result, Mapping[str, R], Generic[R], kind="Several"):
 
     @classmethod
     def from_plain(cls, entries: Mapping[str, Any]) -> "ResultSet[Any]":
-        return cls({name: _from_plain(part) for name, part in entries["parts"].items()})
+        return cls({name: result_from_plain(part) for name, part in entries["parts"].items()})
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -261,12 +261,13 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise not_found(path, "file of statistics")
     entries = read_json(path, _NO_RESULT)
     try:
-        return _from_plain(entries)
+        return result_from_plain(entries)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         raise RequestError.about(path, _NO_RESULT) from None
 
 
-def _from_plain(entries: Any) -> Any:
+def result_from_plain(entries: Any) -> Any:
+    """Return the result that the parsed JSON of `Result.json` describes; any error if none."""
     return _KINDS[entries["kind"]].from_plain(entries)
 
 

@@ -63,6 +63,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="also write the results as JSON to FILE"
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="keep what is counted in FILE until all is counted, and go on from such a FILE "
+        "(default: none)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -74,9 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_writable(arguments.output, force=arguments.force)
         check_savable(arguments.output)
+    if arguments.resume:
+        check_writable(arguments.resume, force=True)
     with open(arguments.path, layout=arguments.layout) as whole:
         ds = options.one_split(whole, arguments.split)
-        results, hints = _compute(ds, arguments), _hints(ds, arguments)
+        try:
+            results, hints = _compute(ds, arguments), _hints(ds, arguments)
+        except KeyboardInterrupt:
+            if arguments.resume and arguments.resume.exists():
+                write(f"stopped; {arguments.resume} has what is counted. The same command goes on")
+            raise
     if arguments.output:
         # Not `save`, which replaces a result: the file may be a new one of another process.
         write_file(arguments.output, results.json(), force=arguments.force, check=check_savable)
@@ -84,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_data(results.json())
     else:
         write("\n\n".join([str(results), *hints]))
+    if arguments.resume:
+        arguments.resume.unlink(missing_ok=True)
     return 0
 
 
@@ -103,6 +119,9 @@ def _check(arguments: argparse.Namespace) -> None:
                     f"--{name} {label!r}; this command has no policies; in Python, "
                     f"cloudio.stats.classes(ds, {{{found!r}: {policy!r}}}) has"
                 )
+    kept, output = arguments.resume, arguments.output
+    if kept and output and kept.resolve() == output.resolve():
+        raise RequestError("--resume and -o name one file; --resume removes its file in the end")
     if arguments.reference and not arguments.agreement:
         raise RequestError("--reference needs --agreement, the labels to compare with it")
 
@@ -112,7 +131,8 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     from ..._utils.progress import on_terminal
     from ...reading.selection import default_label
     from ...stats.labels.class_tables import resolve_label_maps
-    from ...stats.result import Result, ResultSet
+    from ...stats.merging.resume import count_in_chunks
+    from ...stats.result import ResultSet
 
     bands = [] if arguments.no_bands else _choose_bands(ds, arguments.bands, raw=arguments.raw)
     labels = [] if arguments.no_labels else _choose_labels(ds, arguments.labels)
@@ -123,26 +143,29 @@ def _compute(ds: "Dataset", arguments: argparse.Namespace) -> "ResultSet[Any]":
     counted = _with_codes(ds, labels)
     for names in filter(None, (counted, compared, [reference] if compared else [])):
         resolve_label_maps(ds, names)
-    settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
-    results: dict[str, Result] = {}
+    requests: dict[str, dict[str, Any]] = {}
     if bands:
         _warn_of_labels(ds, bands)
         scale: Scale = None if arguments.raw else "reflectance"
         percents = _choose_percentiles(arguments.percentiles)
-        results["bands"] = stats.bands(ds, bands, percentiles=percents, scale=scale, **settings)
+        requests["bands"] = {"bands": bands, "percentiles": percents, "scale": scale}
     if labels:
-        results["classes"] = stats.classes(ds, _name_or_names(counted), **settings)
+        requests["classes"] = {"labels": _name_or_names(counted)}
     if compared:
-        compared = _name_or_names(compared)
-        results["agreement"] = stats.agreement(ds, compared, reference, **settings)
-    if not results:
+        requests["agreement"] = {"source": _name_or_names(compared), "reference": reference}
+    if not requests:
         unknown = "" if arguments.no_bands or arguments.raw else listed(_unscaled(ds))
         hint = f"the scale of {unknown} is unknown: --raw counts numbers as stored; else "
         raise RequestError(
             f"there is nothing to count in {ds.path}, which has {listed(ds.names)}; "
             f"{hint if unknown else ''}give --bands, --labels or --agreement"
         )
-    return ResultSet(results)
+    if arguments.resume is not None:
+        return count_in_chunks(arguments.resume, ds, requests, arguments.threads, on_terminal())
+    settings: dict[str, Any] = {"threads": arguments.threads, "progress": on_terminal()}
+    return ResultSet(
+        {name: getattr(stats, name)(ds, **each, **settings) for name, each in requests.items()}
+    )
 
 
 def _warn_of_labels(ds: "Dataset", bands: Sequence[str]) -> None:
