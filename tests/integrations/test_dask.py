@@ -130,6 +130,36 @@ def test_percentiles_of_floats_and_agreements_are_those_of_one_pass(tmp_path, ca
     assert matrix == cloudio.stats.agreement(ds, "fmask", "manual_hq", per_patch=True)
 
 
+@pytest.fixture
+def defective(tmp_path):
+    """Patches that occur twice, in two splits, and a file that ends early."""
+    for name, n in (("a", 9), ("b", 7)):
+        loading.write(tmp_path / name, n)
+    os.truncate(tmp_path / "a" / "B1.dat", 8 * 12 * 14 * 2 + 3)
+    return tmp_path
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_reports_are_those_of_one_pass(defective, size):
+    layout = loading.LAYOUT
+    expected = cloudio.verify(defective, layout=layout, progress=False)
+    assert {"duplicate", "cut"} <= {finding.check for finding in expected.findings}
+    found = cloudio.dask.verify(defective, layout=layout, patches_per_chunk=size)
+    assert found.findings == expected.findings
+    assert (found.splits, found.n_bytes) == (expected.splits, expected.n_bytes)
+    assert found.missing == {}
+
+
+@pytest.mark.filterwarnings("ignore::cloudio.CloudioWarning")  # few patches
+def test_a_part_is_verified_as_one_pass_verifies_it(ds):
+    part = ds.subset([30, *range(3, 12)])
+    expected = cloudio.verify(part, progress=False)
+    found = cloudio.dask.verify(part, patches_per_chunk=4)
+    assert found.findings == expected.findings
+    assert found.missing == expected.missing
+    assert found.n_bytes == expected.n_bytes
+
+
 # ---- graphs --------------------------------------------------------------------------------------
 
 
@@ -167,12 +197,13 @@ def test_names_follow_from_files_and_settings(ds, folder):
 # ---- errors --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["array", "batches", "stats"])
+@pytest.mark.parametrize("call", ["array", "batches", "stats", "verify"])
 def test_wrong_chunks_are_refused(ds, call):
     given = {
         "array": (ds, "B0"),
         "batches": (ds.reader("B0"),),
         "stats": (cloudio.stats.bands, ds),
+        "verify": (ds,),
     }[call]
     with pytest.raises(
         RequestError, match=r"^patches_per_chunk=0; .* must be a whole number, 1 or more$"
@@ -191,6 +222,10 @@ def test_wrong_arguments_are_refused_before_a_task_runs(ds):
         cloudio.dask.stats("bands", ds)
     with pytest.raises(RequestError, match=r"^percentiles="):
         cloudio.dask.stats(cloudio.stats.bands, ds, percentiles=[101])
+    with pytest.raises(RequestError, match=r"^path is of type int; path must be a str"):
+        cloudio.dask.verify(3)
+    with pytest.raises(RequestError, match=r"^layout= belongs to a path; a Dataset has its layout"):
+        cloudio.dask.verify(ds, layout=loading.LAYOUT)
     with pytest.raises(RequestError, match=r"has patches twice, such as b 2; results of parts"):
         cloudio.dask.stats(cloudio.stats.bands, ds.subset([1, 25, 4, 25]))
 
@@ -257,4 +292,7 @@ def test_workers_count_what_one_pass_counts(cluster):
     folder, _ = cluster
     ds = loading.open_set(folder / "data").subset(range(1, N))
     assert cloudio.stats.load(folder / "bands.json") == cloudio.stats.bands(ds, BANDS)
+    report = pickle.loads((folder / "report.pickle").read_bytes())
+    expected = cloudio.verify(folder / "data", layout=loading.LAYOUT, progress=False)
+    assert report.findings == expected.findings
     assert cloudio.stats.load(folder / "classes.json") == cloudio.stats.classes(ds, "LABEL")

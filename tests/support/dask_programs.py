@@ -7,6 +7,7 @@ FOLDER has the data.  The program writes arrays there, and prints one line of JS
 
 import json
 import os
+import pickle
 import signal
 import sys
 from pathlib import Path
@@ -57,9 +58,13 @@ def main(folder: Path, client: Client) -> dict[str, Any]:
     np.save(folder / "ended.npy", ended.compute())
     ds = loading.open_set(folder / "data").subset(range(1, loading.N))
     count = cloudio.dask.stats
-    found = count(cloudio.stats.bands, ds, loading.BANDS, patches_per_chunk=1, progress=True)
+    found = count(cloudio.stats.bands, ds, loading.BANDS, patches_per_chunk=1)
     found.save(folder / "bands.json")
     count(cloudio.stats.classes, ds, "LABEL", patches_per_chunk=5).save(folder / "classes.json")
+    report = cloudio.dask.verify(
+        folder / "data", layout=loading.LAYOUT, patches_per_chunk=8, progress=True
+    )
+    (folder / "report.pickle").write_bytes(pickle.dumps(report))
     return {
         "names": [array.name, *(part.name for part in batch)],
         "opened": [*opened.values()],
@@ -68,7 +73,7 @@ def main(folder: Path, client: Client) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         said = main(Path(sys.argv[1]), client)

@@ -6,9 +6,9 @@ except ImportError as error:
     raise ImportError("cloudio.dask needs dask.array: pip install 'cloudio[dask]'") from error
 
 from .lazy_arrays import array, batches
-from .partials import stats
+from .partials import stats, verify
 
-__all__ = ["array", "batches", "stats"]
+__all__ = ["array", "batches", "stats", "verify"]
 
 
 def __dir__() -> list[str]:

@@ -56,12 +56,17 @@ class Chunks(ArrayBlockwiseDep):
 
 def make_chunks(ds: Dataset, index: np.ndarray | None, patches_per_chunk: Any) -> Chunks:
     """Return the chunks of patches of a data set, by default of all."""
-    size = check_whole("patches_per_chunk", patches_per_chunk, 1)
     given = range(len(ds)) if index is None else as_range(index)
     stored = given
     if ds.is_subset:
         stored = as_range(ds.stored_index(np.array(given, np.int64)))
-    return Chunks(stored, given, size)
+    return as_chunks(stored, patches_per_chunk, given)
+
+
+def as_chunks(stored: Patches, patches_per_chunk: Any, given: Patches | None = None) -> Chunks:
+    """Return the chunks of stored patches."""
+    size = check_whole("patches_per_chunk", patches_per_chunk, 1)
+    return Chunks(stored, stored if given is None else given, size)
 
 
 def as_range(numbers: np.ndarray) -> Patches:

@@ -1,27 +1,31 @@
-"""`cloudio.dask.stats`: results of parts, counted by tasks and merged in a tree."""
+"""`cloudio.dask.stats` and `verify`: tasks count parts of a data set, whose results merge."""
 
-import sys
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from dask.base import get_scheduler
-from dask.delayed import Delayed
-from dask.diagnostics import ProgressBar
-from dask.highlevelgraph import HighLevelGraph
 from dask.tokenize import tokenize
 
 from ... import stats as room
+from ..._utils.paths import local_path
 from ..._utils.text import shown
+from ..._utils.types import FilePath
 from ...errors import RequestError
+from ...layouts.layout import Layout
 from ...reading.collection import check_dataset
 from ...reading.dataset import Dataset
 from ...stats.band_stats import BandStats
-from .chunks import Chunks, Patches, make_chunks
+from ...verification.parts.merge import merge_reports
+from ...verification.report import Report
+from ...verification.verify import verify as verify_here
+from .chunks import Chunks, Patches, as_chunks, make_chunks
 from .sources import Source
+from .trees import run
 
 R = TypeVar("R")
-# Results that one task merges.
+# Results of statistics that one task merges.
 _MERGED_AT_ONCE = 16
 
 
@@ -78,16 +82,77 @@ def stats(
         return nothing
     chunks = _ascending(ds, patches_per_chunk)
     options = {"threads": 1, **options}
-    source = Source.of_dataset(ds)
-    result: Any = _run(_Count(source, count, args, options), chunks, room.merge, progress)
+    task = _Count(Source.of_dataset(ds), count, args, options)
+    how: dict[str, Any] = {"at_once": _MERGED_AT_ONCE, "progress": progress}
+    name = f"{task.name}-{tokenize(task, chunks)}"
+    result: Any = run(name, task, chunks, room.merge, **how)
     if isinstance(result, BandStats) and result.pending:
-        again = {"threads": options["threads"]}
+        task = _Count(task.source, room.lower_halves, (), {"threads": options["threads"]})
         wanted = result.second_round()
-        lower = _run(
-            _Count(source, room.lower_halves, (), again), chunks, room.merge, progress, wanted
-        )
-        result = result.finish(lower)
+        name = f"{task.name}-{name}"
+        result = result.finish(run(name, task, chunks, room.merge, wanted, **how))
     return result  # type: ignore[no-any-return]
+
+
+def verify(
+    path: FilePath | Dataset,
+    *,
+    layout: Layout | FilePath | None = None,
+    patches_per_chunk: int = 4096,
+    progress: bool = False,
+) -> Report:
+    """Check a data set on the workers of Dask, and return the report of one pass.
+
+    Parameters
+    ----------
+    path, layout
+        As in `cloudio.verify`.
+    patches_per_chunk : int
+        The patches whose pixels one task checks.  Each task also checks the names, sizes and
+        metadata of all files.
+    progress : bool
+        Whether to show Dask's progress bar.
+
+    Returns
+    -------
+    Report
+        As `cloudio.verify` returns it.  ``seconds`` is the sum over tasks.
+
+    Raises
+    ------
+    RequestError
+        If an argument is wrong.
+    LayoutError, OSError
+        If no array of the data set can be opened.
+
+    Notes
+    -----
+    It waits for the report.  One task merges all reports: it needs memory for 120 bytes for each
+    patch of each array.
+    """
+    task: _Count | _VerifyPath
+    if isinstance(path, Dataset):
+        if layout is not None:
+            raise RequestError("layout= belongs to a path; a Dataset has its layout")
+        chunks = _ascending(path, patches_per_chunk)
+        options = {"threads": 1, "progress": False}
+        task = _Count(Source.of_dataset(path), verify_here, (), options)
+        has_patches = bool(len(path))
+    else:
+        path = local_path(path).absolute()
+        if layout is not None and not isinstance(layout, Layout):
+            layout = local_path(layout, "layout").absolute()
+        n = sum(verify_here(path, full=False, layout=layout, progress=False).splits.values())
+        chunks = as_chunks(range(n), patches_per_chunk)
+        task = _VerifyPath(path, layout)
+        has_patches = bool(n)
+    if not has_patches:
+        return verify_here(path, layout=layout, progress=False)
+    # A name of its own: a second run reads again.
+    name = f"verify-{uuid.uuid4().hex}"
+    at_once = max(2, chunks.numblocks[0])
+    report: Report = run(name, task, chunks, merge_reports, at_once=at_once, progress=progress)
+    return report
 
 
 def _ascending(ds: Dataset, patches_per_chunk: int) -> Chunks:
@@ -117,6 +182,10 @@ class _Count:
     ) -> None:
         self.source, self.count, self.args, self.options = source, count, args, options
 
+    @property
+    def name(self) -> str:
+        return self.count.__name__
+
     def __call__(self, patches: Patches, *given: Any) -> Any:
         part = self.source.open().subset(patches)
         return self.count(part, *given, *self.args, **self.options)
@@ -126,43 +195,11 @@ class _Count:
         return "cloudio.dask count", self.source.key, *count, self.args, self.options
 
 
-def _run(
-    task: _Count,
-    parts: Iterable[Patches],
-    merge: Callable[[list[Any]], Any],
-    progress: bool,
-    *shared: Any,
-) -> Any:
-    """Return the merged results of a task for each part.
+class _VerifyPath:
+    """Verifies some patches of a folder, which need not open as a data set."""
 
-    ``shared``: further arguments of all tasks, which each worker gets once.
-    """
-    name = f"{task.count.__name__}-{tokenize(task, parts, shared)}"
-    graph: dict[Any, Any] = {(f"shared-{name}", k): value for k, value in enumerate(shared)}
-    further = [*graph]
-    keys: list[Any] = []
-    for k, patches in enumerate(parts):
-        keys.append((name, k))
-        graph[keys[-1]] = (task, patches, *further)
-    level = 0
-    while len(keys) > 1:
-        level += 1
-        groups = [keys[k : k + _MERGED_AT_ONCE] for k in range(0, len(keys), _MERGED_AT_ONCE)]
-        keys = [(f"merge-{name}", level, k) for k in range(len(groups))]
-        graph |= {key: (merge, group) for key, group in zip(keys, groups, strict=True)}
-    layers = HighLevelGraph.from_collections(name, graph, dependencies=())
-    return _compute(Delayed(keys[0], layers, layer=name), progress)
+    def __init__(self, path: Path, layout: Layout | Path | None) -> None:
+        self.path, self.layout = path, layout
 
-
-def _compute(wanted: Delayed, progress: bool) -> Any:
-    if not progress:
-        return wanted.compute()
-    client = getattr(get_scheduler(), "__self__", None)
-    if client is None:
-        with ProgressBar(out=sys.stderr):
-            return wanted.compute()
-    from distributed import progress as show_progress
-
-    future = client.compute(wanted)
-    show_progress(future, notebook=False)
-    return future.result()
+    def __call__(self, patches: Patches) -> Report:
+        return verify_here(self.path, index=patches, layout=self.layout, threads=1, progress=False)
