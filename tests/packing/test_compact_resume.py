@@ -68,12 +68,12 @@ def test_a_killed_run_is_resumed_to_the_same_files(source, undisturbed, tmp_path
 
 def test_what_is_done_is_not_read_again(source, tmp_path, monkeypatch):
     dest = tmp_path / "set"
-    run(source, dest, "fsync:42")
+    run(source, dest, "fsync:48")
     read, reads = os.preadv, []
     monkeypatch.setattr(os, "preadv", lambda *args: reads.append(args) or read(*args))
     cloudio.compact(source, dest, resume=True)
-    # Half of the tasks of B5 in the second round, and two exceptions; not the 381 of the first.
-    assert 0 < len(reads) < 140
+    # A few tasks of the second round, of 17 patches each, and two exceptions.
+    assert 0 < len(reads) < 60
 
 
 def test_a_run_needs_resume_and_the_same_source_and_options(source, tmp_path):
