@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import pickle
+import shutil
 
 import builders
 import native
@@ -201,6 +202,14 @@ def test_a_place_outside_is_an_index_error(flat, key, wrong):
     key = tuple(np.array(k) if isinstance(k, list) else k for k in key)
     with pytest.raises(IndexError, match=f"^index {wrong} is out of range for an axis of length"):
         array[xr.core.indexing.OuterIndexer(key)]
+
+
+def test_negative_places_count_from_the_end(flat):
+    array, pixels = StoredArray(cloudio.open(flat.native), "L1C_B2"), flat.arrays["L1C_B2"]
+    outer = xr.core.indexing.OuterIndexer((np.array([-1, 2]), -40, slice(-3, None)))
+    same_bits(array[outer], pixels[[-1, 2], -40, -3:])
+    points = xr.core.indexing.VectorizedIndexer((np.array([-8, 7]), np.array([-1, 0]), slice(3)))
+    same_bits(array[points], pixels[[-8, 7], [-1, 0], :3])
 
 
 @pytest.mark.parametrize("io", ["mmap", "pread"])
@@ -456,9 +465,9 @@ def test_an_array_with_the_name_of_a_dimension_is_refused(tmp_path):
 
 def test_splits_are_the_nodes_of_a_tree(flat):
     for tree in (
-        xr.open_datatree(flat.native, engine="cloudio", bands="L1C_B4", decode_cf=False),
+        xr.open_datatree(flat.native, engine="cloudio", bands="L1C_B4", mask_and_scale=False),
         xr.open_datatree(
-            cloudio.open(flat.native), engine="cloudio", bands="L1C_B4", decode_cf=False
+            cloudio.open(flat.native), engine="cloudio", bands="L1C_B4", mask_and_scale=False
         ),
     ):
         assert [*tree.children] == ["train", "val"]
@@ -492,10 +501,12 @@ def test_a_folder_is_recognized_without_an_engine(flat, tmp_path, all_labels):
     assert guess(str(flat.native / "val"))
     assert guess(all_labels)
     assert xr.open_dataset(flat.native).sizes == SIZES
-    (tmp_path / "store").mkdir()
-    for name in ("zarr.json", "a.dat"):
-        (tmp_path / "store" / name).write_text("{}", encoding="utf-8")
-    others = tmp_path, tmp_path / "none", tmp_path / "store", tmp_path / "store" / "a.dat"
+    store = tmp_path / "store"
+    shutil.copytree(flat.native / "val", store)
+    (store / "cloudio.toml").write_bytes((flat.native / "cloudio.toml").read_bytes())
+    assert guess(store)
+    (store / "zarr.json").write_text("{}", encoding="utf-8")
+    others = tmp_path / "none", store, store / "metadata.csv", store / "phases"
     assert not any(map(guess, (*others, "https://example.com/data", b"", 5, None)))
 
 

@@ -15,7 +15,7 @@ from ...layouts.band import Band
 from ...reading.dataset import Dataset
 from ...reading.selection import select_bands
 from .array import StoredArray
-from .places import CRS_COLUMNS, TRANSFORM_COLUMNS, PlaceArray
+from .places import CRS_COLUMNS, TRANSFORM_COLUMNS, PlaceArray, PlaceTable
 
 DIMS = ("patch", "y", "x")
 # The dimension of the six numbers of a transform.
@@ -140,12 +140,13 @@ def _coords(ds: Dataset, metadata: Any, time: str | bool | None) -> dict[str, An
         coords["split"] = "patch", _split_names(ds)
     if (dates := _time(ds, time)) is not None:
         coords["time"] = "patch", dates
+    places = PlaceTable(ds)
     for name, columns, dims in (
         ("crs", CRS_COLUMNS, ("patch",)),
         ("geotransform", TRANSFORM_COLUMNS, ("patch", _NUMBERS)),
     ):
         if not set(columns).isdisjoint(ds.metadata_names):
-            data = indexing.LazilyIndexedArray(PlaceArray(ds, name))
+            data = indexing.LazilyIndexedArray(PlaceArray(places, name))
             coords[name] = xr.Variable(dims, data)
     metadata = [metadata] if isinstance(metadata, str) else metadata
     for name, column in ds.metadata_columns(metadata).items():
