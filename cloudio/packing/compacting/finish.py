@@ -185,7 +185,8 @@ def _band(band: Band, array: SourceArray | None, is_whole: bool, state: CompactS
     if band.dtype != array.band.dtype and array.why == "":
         band = stored_as(band, array.band.dtype)
     if not is_whole:
-        return replace(band, file=array.file)
+        own = array.band  # which has the names of the tables of a native array
+        return replace(band, file=array.file, phase=own.phase, exceptions=own.exceptions)
     is_plain = array.safe == band.name
     name = "{name}" if is_plain else glob.escape(array.safe)
     file = None if is_plain and band.file is None else f"{name}.dat"

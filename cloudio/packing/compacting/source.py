@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from ..splits import check_splits
 # What is a name of a file on every system.
 _SAFE = re.compile(r"[\w][\w .,+=()@%-]{0,99}(?<![ .])")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|metadata|cloudio|manifest", re.I)
+# Instead of what `_Names._key` returns: a file that no array may be written to.
+_TAKEN = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _array(ds: Dataset, name: str, names: "_Names", labels: bool) -> SourceArray
         band = stored_as(known, dtype)
         if known.is_native:
             why = "it is stored so already"
+            band = names.with_tables(band)
         elif known.kind == "label" and not labels:
             why = "labels stay as they are"
     first = next(iter(stored.values()))
@@ -169,10 +172,12 @@ class _Names:
         for name in self._names:
             self._keep_name(name)
         taken = {target.casefold(): key for key, target in self._targets.items()}
+        for split in ds.stored_splits:
+            for _, target in self.beside(split.folder, split.arrays):
+                taken[target.casefold()] = _TAKEN
         self.safe = {name: self._distinct(name, taken) for name in self._names}
         for name in self._names:
-            suffix = next(iter(self._paths(name))).suffix.lower()
-            self._targets.setdefault(self._key(name), self.safe[name] + suffix)
+            self._targets.setdefault(self._key(name), self.safe[name] + self._suffix(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -198,6 +203,25 @@ class _Names:
                 found[path] = path.relative_to(folder).as_posix()
         return tuple(found.items())
 
+    def with_tables(self, band: Band) -> Band:
+        """Return a native band with the names of its tables, where all splits have the same.
+
+        A pattern may match tables that are written for other arrays, too.
+        """
+        found: dict[str, set[str]] = {"phase": set(), "exceptions": set()}
+        for split in self._ds.stored_splits:
+            native = split.arrays[band.name].native if band.name in split.arrays else None
+            for key, names in found.items():
+                if (table := getattr(native, key, None)) and not isinstance(table, tuple):
+                    names.add(table.path.relative_to(split.folder).as_posix())
+        patterns = {"phase": band.phase_pattern, "exceptions": band.exceptions_pattern}
+        exact: dict[str, Any] = {
+            key: glob.escape(name)
+            for key, names in found.items()
+            if len(names) == 1 and not _is_literal(patterns[key] or "", name := next(iter(names)))
+        }
+        return replace(band, **exact)
+
     def _key(self, name: str) -> str:
         """Return the same text for arrays that share a file."""
         band = self._ds.layout.band(name)
@@ -214,14 +238,26 @@ class _Names:
         if len(found) == 1 and _is_literal(self._key(name), target := next(iter(found))):
             self._targets[self._key(name)] = target
 
+    def _suffix(self, name: str) -> str:
+        return next(iter(self._paths(name))).suffix.lower()
+
     def _distinct(self, name: str, taken: dict[str, str]) -> str:
         """Return a name for the files of an array that no other has, where case is ignored too."""
         stem = name if _SAFE.fullmatch(name) and not _RESERVED.fullmatch(name) else "array"
-        found, k = stem, 1
-        while taken.setdefault(f"{found}.dat".casefold(), self._key(name)) != self._key(name):
+        own, found, k = self._key(name), stem, 1
+        while any(taken.get(file, own) != own for file in self._files(found, name)):
             k += 1
             found = f"{stem}_{k}"
+        taken.update(dict.fromkeys(self._files(found, name), _TAKEN))
         return found
+
+    def _files(self, stem: str, name: str) -> list[str]:
+        """Return the files that an array may get by a name, in lower case."""
+        files = [f"{stem}.dat", stem + self._suffix(name)]
+        band = self._ds.layout.band(name)
+        if band is None or not band.is_native:
+            files += [f"phases/{stem}.npy", f"exceptions/{stem}.npy"]
+        return [file.casefold() for file in files]
 
 
 def _is_literal(pattern: str, target: str) -> bool:
