@@ -126,8 +126,9 @@ def gather(
     again, which costs about 2 us per array; to read the same arrays many times, use a reader.
 
     Pixel (y, x) of the patch is stored pixel ``(y + phase[0]) // repeat[0], (x + phase[1]) //
-    repeat[1]``.  The patch is that of the arrays with repeat 1; the others must cover it, and may
-    be larger.  If every array has a repeat, it is what all of them cover.
+    repeat[1]``.  The patch is that of the arrays with repeat 1; the others must cover it, and have
+    no more pixels than cover it in any phase, ``(side + 2 * (repeat - 1)) // repeat``.  If every
+    array has a repeat, the patch is what all of them cover.
     """
     bands = _bands(arrays)
     sources: list[Any] = bands

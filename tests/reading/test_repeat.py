@@ -68,7 +68,7 @@ def array_of(entry, patch, rng):
     """Random pixels that cover a patch, in any kind of view."""
     ry, rx = native.pair(entry["repeat"])
     sides = [
-        -(-(side + p) // r) + (more if r > 1 else 0)
+        min(-(-(side + p) // r) + more, (side + 2 * (r - 1)) // r)
         for side, p, r, more in zip(
             patch, largest(entry["phase"]), (ry, rx), entry["more"], strict=True
         )
@@ -283,6 +283,18 @@ BAD = np.array([[0, 1], [1, 1], [0, 2]])
             [HALF[:, :1, :1]],
             {"repeat": [(1, 6)], "phase": [(0, 5)], "size": 2},
             "size=2; the stored patch is 1 x 1, so size must be",
+        ),
+        (
+            [HALF, U1],
+            {"repeat": [1, 2]},
+            r"^arrays\[1\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 4 x 5, the shape "
+            r"of arrays\[0\], needs 3 x 3 of them at most; check the order of repeat, or cut",
+        ),
+        (
+            [U1, HALF],
+            {"repeat": [2, 3]},
+            r"^arrays\[0\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 12 x 15, which is "
+            r"what all arrays cover, needs 7 x 8 of them at most",
         ),
         ([U1, HALF, HALF], {"repeat": [1, 2, 1]}, r"arrays\[2\] has patches of 4 x 5"),
         ([U1, HALF[:2]], {"repeat": [1, 2]}, r"arrays\[1\] has 2 patches; it must have 3"),

@@ -133,11 +133,18 @@ def _check_covers(
     array: np.ndarray, name: str, repeat: Pair, covered: Pair, patch: Pair, fine: str
 ) -> None:
     """Raise RequestError if the pixels of an array, repeated, do not fill the patch."""
-    height, width = patch
-    if covered[0] >= max(height, 1) and covered[1] >= max(width, 1):
-        return
-    needed = f"{height} x {width}, the shape of {fine}" if fine else "1 x 1 at least"
-    raise RequestError(
-        f"{name} has patches of {array.shape[1]} x {array.shape[2]}; with repeat {repeat} and its "
-        f"phases it covers {covered[0]} x {covered[1]} pixels, and it must cover {needed}"
-    )
+    rows, cols = array.shape[1:]
+    held = f"{name} has patches of {rows} x {cols}; with repeat {repeat}"
+    if covered[0] < max(patch[0], 1) or covered[1] < max(patch[1], 1):
+        needed = f"{patch[0]} x {patch[1]}, the shape of {fine}" if fine else "1 x 1 at least"
+        raise RequestError(
+            f"{held} and its phases it covers {covered[0]} x {covered[1]} pixels, and it must "
+            f"cover {needed}"
+        )
+    most = [(side + 2 * (r - 1)) // r for side, r in zip(patch, repeat, strict=True)]
+    if rows > most[0] or cols > most[1]:  # most likely repeats in the order of other arrays
+        whose = f"the shape of {fine}" if fine else "which is what all arrays cover"
+        raise RequestError(
+            f"{held} the patch of {patch[0]} x {patch[1]}, {whose}, needs {most[0]} x {most[1]} "
+            "of them at most; check the order of repeat, or cut the array"
+        )
