@@ -13,7 +13,13 @@ from .._utils.text import counted
 from ..layouts.layout import Layout
 from .arrays import ArrayFile
 from .errors import FileProblem
-from .inspection import InspectedFile, missing_patches, repeat_hint, shape_problem
+from .inspection import (
+    InspectedFile,
+    likely_sizes,
+    missing_patches,
+    repeat_hint,
+    shape_problem,
+)
 
 
 def infer_arrays(
@@ -122,7 +128,7 @@ def _arrays(
         f"{height} x {width}{_stack(file)} "
         f"{'is' if n_patches == 1 else 'are'} {sizes}"
         f"{_header_hint(file.size / file.n_bytes(1, layout, file.dtypes[0]) - n_patches, source)}"
-        f"{_whole_patches_hint(file, layout, n_patches)}",
+        f"{_size_hint(file, layout, n_patches)}",
         missing,
     )
 
@@ -135,13 +141,14 @@ def _header_hint(n_more: float, source: str) -> str:
     return f". If the first line of {csv} is a row too, write the names of its columns above it"
 
 
-def _whole_patches_hint(file: InspectedFile, layout: Layout, n_patches: int) -> str:
-    """Return that a flat file has the size of whole patches, where it needs fewer pixels."""
-    n_pixels = n_patches * (file.channels or 1) * layout.patch[0] * layout.patch[1]
-    if file.size not in [n_pixels * np.dtype(dtype).itemsize for dtype in file.dtypes]:
-        return ""
-    hint = repeat_hint(layout.patch, layout, file.band)
-    return f". {hint}" if hint else ""
+def _size_hint(file: InspectedFile, layout: Layout, n_patches: int) -> str:
+    """Return what a flat file may hold whose size is that of patches with another repeat."""
+    for sides in likely_sizes(layout, file.band):
+        n_pixels = n_patches * (file.channels or 1) * sides[0] * sides[1]
+        if file.size in [n_pixels * np.dtype(dtype).itemsize for dtype in file.dtypes]:
+            hint = repeat_hint(sides, layout, file.band)
+            return f". {hint}" if hint else ""
+    return ""
 
 
 def _stack(file: InspectedFile) -> str:

@@ -1,6 +1,6 @@
 """One file of a split by its first bytes and its size: what it may hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -173,20 +173,43 @@ def repeat_hint(sides: tuple[int, ...], layout: Layout, band: Band | None) -> st
     """Return which repeat patches of other sides may have; "" if none is likely."""
     name = "it" if band is None else band.name
     if band is not None and band.is_native:
-        if layout.patch not in (sides[-2:], sides[:2]):
-            return ""
         given = [*band.repeats] if isinstance(band.repeat, tuple) else band.repeat
-        height, width = layout.patch
-        return (
-            f"These are whole patches of {height} x {width}, but the layout says repeat = {given}: "
-            f"leave repeat out for {name}"
-        )
-    for repeat in _USUAL_REPEATS:
-        finer = replace(Band("x") if band is None else band, repeat=repeat)
-        sizes = stored_sizes(layout, finer)
-        if all(n >= repeat for n in layout.valid.size) and sides[-2:] in sizes:
+        if layout.patch in (sides[-2:], sides[:2]):
+            height, width = layout.patch
+            return (
+                f"These are whole patches of {height} x {width}, but the layout says repeat = "
+                f"{given}: leave repeat out for {name}"
+            )
+        few = stored_sizes(layout, _in_one_phase(band))[0]
+        if few in (sides[-2:], sides[:2]):
+            rows, cols = layout.stored_size(band)
+            return (
+                f"{few[0]} x {few[1]} is the size for phase = 0 in a .npy file; a flat file, or "
+                f"one with a phase for each patch, has {rows} x {cols} for repeat = {given}"
+            )
+    for repeat, sizes in _usual_sizes(layout, band):
+        if sides[-2:] in sizes:
             return f"If each pixel covers {repeat} x {repeat} of a patch, write repeat = {repeat}"
     return ""
+
+
+def likely_sizes(layout: Layout, band: Band | None) -> list[tuple[int, int]]:
+    """Return the rows and columns of patches of which `repeat_hint` may say something."""
+    own = stored_sizes(layout, _in_one_phase(band)) if band is not None and band.is_native else []
+    usual = [size for _, sizes in _usual_sizes(layout, band) for size in sizes]
+    return [layout.patch, *own, *usual]
+
+
+def _usual_sizes(layout: Layout, band: Band | None) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield usual repeats, and the rows and columns that patches then may have."""
+    for repeat in _USUAL_REPEATS:
+        if all(side >= repeat for side in layout.valid.size):
+            finer = replace(_in_one_phase(band or Band("x")), repeat=repeat)
+            yield repeat, stored_sizes(layout, finer)
+
+
+def _in_one_phase(band: Band) -> Band:
+    return replace(band, phase=0, exceptions=None)
 
 
 def _shape_remedy(

@@ -287,14 +287,14 @@ BAD = np.array([[0, 1], [1, 1], [0, 2]])
         (
             [HALF, U1],
             {"repeat": [1, 2]},
-            r"^arrays\[1\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 4 x 5, the shape "
-            r"of arrays\[0\], needs 3 x 3 of them at most; check the order of repeat, or cut",
+            r"^arrays\[1\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 4 x 5, the "
+            r"shape of arrays\[0\], needs 3 x 3 of them at most; check the order of repeat, or cut",
         ),
         (
             [U1, HALF],
             {"repeat": [2, 3]},
-            r"^arrays\[0\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 12 x 15, which is "
-            r"what all arrays cover, needs 7 x 8 of them at most",
+            r"^arrays\[0\] has patches of 8 x 9; with repeat \(2, 2\) the patch of 12 x 15, which "
+            r"is what all arrays cover, needs 7 x 8 of them at most",
         ),
         ([U1, HALF, HALF], {"repeat": [1, 2, 1]}, r"arrays\[2\] has patches of 4 x 5"),
         ([U1, HALF[:2]], {"repeat": [1, 2]}, r"arrays\[1\] has 2 patches; it must have 3"),

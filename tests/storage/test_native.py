@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from native import FULL, KEYS, expand, layout_text, native_layout, write_roots
+from native import FULL, KEYS, expand, layout_text, native_layout, write_array, write_roots
 
 import cloudio
 from cloudio import Band, Layout, LayoutError, RequestError, TruncatedError, Window
@@ -338,6 +338,33 @@ def test_fewer_pixels_where_the_layout_has_no_repeat(tmp_path):
     words = "If each pixel covers 2 x 2 of a patch, write repeat = 2"
     with pytest.raises(LayoutError, match=words):
         cloudio.open(tmp_path, layout=layout)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "keys", "size", "words"),
+    [
+        (".dat", {}, (10, 12), "If each pixel covers 2 x 2 of a patch, write repeat = 2"),
+        (".npy", {"repeat": 6}, (10, 12), "covers 2 x 2 of a patch, write repeat = 2"),
+        (".dat", {"repeat": 6}, (11, 13), "covers 2 x 2 of a patch, write repeat = 2"),
+        (".dat", {"repeat": 2}, (10, 12), "10 x 12 is the size for phase = 0 in a .npy file"),
+        (
+            ".npy",
+            {"repeat": 2, "phase": "p.npy"},
+            (10, 12),
+            "for each patch, has 11 x 13 for repeat = 2",
+        ),
+        (".npy", {"repeat": (1, 2)}, (20, 24), "but the layout says repeat = [1, 2]: leave repeat"),
+        (".dat", {"repeat": 2}, (9, 7), "4 patches of 11 x 13 are 1,144 bytes (int16) or 2,288 (f"),
+    ],
+)
+def test_the_size_of_a_file_says_which_repeat_it_may_have(tmp_path, suffix, keys, size, words):
+    layout = Layout("X", (20, 24), Window(0, 0, 20, 24), (Band("B2"), Band("B11", **keys)))
+    np.save(tmp_path / "B2.npy", np.zeros((4, 20, 24), "i2"))
+    write_array(tmp_path / f"B11{suffix}", np.zeros((4, *size), "i2"))
+    with pytest.raises(LayoutError) as caught:
+        cloudio.open(tmp_path, layout=layout)
+    assert words in str(caught.value)
+    assert ("repeat" in str(caught.value)) == (size != (9, 7))
 
 
 def test_files_that_end_early(tmp_path):
