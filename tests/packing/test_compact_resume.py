@@ -89,6 +89,24 @@ def test_a_run_needs_resume_and_the_same_source_and_options(source, tmp_path):
         cloudio.compact(data, dest, resume=True)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "data/notes.txt", "data", ""])
+def test_a_folder_that_is_no_unfinished_run_is_left_alone(source, tmp_path, name):
+    path = tmp_path / "set.packing" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    for options in ({}, {"resume": True}):
+        with pytest.raises(cloudio.RequestError, match=r"set\.packing exists and is no unfinished"):
+            cloudio.compact(source, tmp_path / "set", **options)
+    assert path.read_text() == "mine"
+    assert os.listdir(tmp_path) == ["set.packing"]
+
+
+def test_the_empty_folder_of_a_run_that_was_killed_at_its_begin_is_no_hindrance(source, tmp_path):
+    (tmp_path / "set.packing" / "data").mkdir(parents=True)
+    cloudio.compact(source, tmp_path / "set")
+    assert os.listdir(tmp_path) == ["set"]
+
+
 def test_a_file_of_the_run_that_was_changed_is_refused(source, tmp_path):
     dest = tmp_path / "set"
     run(source, dest, "preadv:150")

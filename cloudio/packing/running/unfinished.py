@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..._utils.files import check_new_folder, move_folder
-from ..._utils.paths import remove_folder
+from ..._utils.paths import exists, remove_folder
 from ...errors import CloudioError, RequestError, WriteError, write_error
 from .journal import JOURNAL
 
@@ -55,6 +55,8 @@ def open_run(dest: Path, open_state: Callable[[Path, bool], S], *, resume: bool)
                 "it to begin anew",
                 path=folder,
             )
+        if new:
+            _check_empty(folder)
         data_folder(dest).mkdir(parents=True, exist_ok=True)
         try:
             state = open_state(folder, new)
@@ -68,6 +70,23 @@ def open_run(dest: Path, open_state: Callable[[Path, bool], S], *, resume: bool)
             raise
         finally:
             state.close()
+
+
+def _check_empty(folder: Path) -> None:
+    """Raise RequestError if a folder without a journal has files: a finished run would remove it.
+
+    A run that was killed at its begin leaves an empty folder of data.
+    """
+    if not exists(folder):
+        return
+    found = [*folder.iterdir()] if folder.is_dir() else [folder]
+    data = folder / "data"
+    if any(path != data or not path.is_dir() or any(path.iterdir()) for path in found):
+        raise RequestError(
+            f"{folder} exists and is no unfinished run: it has no journal. Move it away, or give "
+            "another destination",
+            path=folder,
+        )
 
 
 def appear(dest: Path) -> None:
