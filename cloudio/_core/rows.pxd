@@ -138,7 +138,7 @@ cdef inline void write_interleaved(
     cdef char *pixels = rows + n * row_bytes
     cdef char *dst
     cdef char *target
-    cdef Py_ssize_t a, y, x, width
+    cdef Py_ssize_t a, y, x, width, n_ahead
     cdef const BandOp *op = output.ops
     cdef bint in_place = job.store == c.CIO_CACHED and not output.uniform
     cdef Loaded loaded
@@ -152,16 +152,19 @@ cdef inline void write_interleaved(
             return
         if tile.window.transpose:
             transpose_rows(job, tile, &cursors[a], symmetric + a * output.symmetry_bytes)
+    n_ahead = 0 if tile.window.transpose else tile.n_rows
     for y in range(tile.n_rows):
         dst = tile.dst + y * tile.dst_step
         for a in range(n):
-            seek_any_row(job, tile, &cursors[a], y, symmetric + a * output.symmetry_bytes)
+            if output.repeats:
+                seek_any_row(job, tile, &cursors[a], y, symmetric + a * output.symmetry_bytes)
+            else:
+                seek_row(job, tile, &cursors[a], y, symmetric + a * output.symmetry_bytes)
         x = 0
         while x < job.width:
             width = min(output.block, job.width - x)
             for a in range(n):
-                if (cursors[a].expansion == NULL and not tile.window.transpose
-                        and y + 1 < tile.n_rows):
+                if y + 1 < n_ahead and (not output.repeats or cursors[a].expansion == NULL):
                     c.cio_prefetch_row(
                         cursors[a].src + (y + 1) * cursors[a].step + x * cursors[a].op.item,
                         width * cursors[a].op.item)
