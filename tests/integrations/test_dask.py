@@ -186,6 +186,11 @@ def test_names_follow_from_files_and_settings(ds, folder):
     assert cloudio.dask.array(ds, "B0", patches_per_chunk=63).name != first[0]
     assert names(ds, mean=[1, 2])[1] != first[1]
     assert names(ds, mean=[1, 2])[0] == first[0]
+    maps = [cloudio.LabelMap({1: 0, 2: 1}, names=["clear", "".join(["clo", "ud"])]) for _ in "ab"]
+    maps += [pickle.loads(pickle.dumps(maps[0])), cloudio.LabelMap({1: 0, 2: 2})]
+    readers = [ds.reader("B0", {"LABEL": each}) for each in maps]
+    labels = [cloudio.dask.batches(reader).label.name for reader in readers]
+    assert [labels.count(name) for name in labels] == [3, 3, 3, 1]
     path = folder / "b" / "LABEL.dat"
     before = path.stat()
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dask.tokenize import tokenize
 
 from ..._utils.paths import status_of
 from ...layouts.digest import layout_digest
+from ...layouts.labels import LabelMap
 from ...reading.copies import description, restore
 from ...reading.dataset import Dataset
 from ...reading.reader import Reader
@@ -49,7 +51,7 @@ class Source:
         kind, ds, settings, added = description(reader)
         settings["threads"] = settings["threads"] or 1
         whole = restore(kind, whole_dataset(ds), settings, added)
-        return cls(cloudpickle.dumps(whole), _digest(ds, kind, settings, added))
+        return cls(cloudpickle.dumps(whole), _digest(ds, kind, _plain(settings), added))
 
     def open(self) -> Any:
         """Return the data set or the reader, which this process may have opened before."""
@@ -80,6 +82,16 @@ def _digest(ds: Dataset, *settings: Any) -> str:
     counts = {split.name: split.n_patches for split in ds.stored_splits}
     parts = str(ds.path), layout_digest(ds.layout), counts, _file_states(ds), settings
     return hashlib.sha256(tokenize(*parts).encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    """Return settings without pickles, whose bytes can differ where values are equal."""
+    if isinstance(value, Mapping):
+        return [(key, _plain(entry)) for key, entry in value.items()]
+    if isinstance(value, LabelMap):
+        fields = [_plain(field) for field in value.fields or ()]
+        return [sorted(value.classes.items()), value.unlisted, fields, value.names, value.colors]
+    return value
 
 
 def _file_states(ds: Dataset) -> list[tuple[str, int, int] | str]:
