@@ -36,7 +36,7 @@ def counted(data):
     return [pickle.loads(pickle.dumps(count(data[0].subset([k])))) for k in range(N)]
 
 
-@settings(max_examples=scaled(8, 30))
+@settings(max_examples=scaled(6, 15))
 @given(st.sets(st.integers(0, N - 1), min_size=1), st.data())
 def test_any_tree_of_parts_gives_the_result_of_one_pass(data, counted, chosen, drawn):
     ds, _ = data
@@ -196,7 +196,7 @@ def count_floats(ds, percentiles=PERCENTS):
     return stats.bands(ds, REQUEST, scale=SCALES, percentiles=percentiles)
 
 
-@settings(max_examples=scaled(20, 60))
+@settings(max_examples=scaled(15, 30))
 @given(st.sets(st.integers(0, len(KINDS) + 1), min_size=1), st.data())
 def test_floats_in_two_rounds_equal_one_pass(floating, chosen, drawn):
     numbers = drawn.draw(st.permutations(sorted(chosen)))

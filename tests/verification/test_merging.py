@@ -59,7 +59,7 @@ def timeless(report):
     return dataclasses.replace(report, seconds=0.0)
 
 
-@settings(max_examples=scaled(5, 25))
+@settings(max_examples=scaled(4, 10))
 @given(trees(range(N)))
 def test_any_tree_of_parts_gives_the_report_of_one_pass(spoilt, tree):
     path, reports = spoilt
@@ -72,7 +72,7 @@ def test_any_tree_of_parts_gives_the_report_of_one_pass(spoilt, tree):
     assert len({finding.check for finding in expected.findings}) == 9
 
 
-@settings(max_examples=scaled(3, 20))
+@settings(max_examples=scaled(3, 8))
 @given(st.sampled_from(sorted(PLANTED)), st.permutations(range(N)), st.integers(1, N - 1))
 def test_every_planted_defect_is_found_in_parts(corners, tmp_path_factory, name, order, at):
     plant, _, options = PLANTED[name]
