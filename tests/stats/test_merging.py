@@ -158,14 +158,14 @@ def test_codes_as_stored_are_those_of_all_parts(tmp_path):
 NAN, INF = np.nan, np.inf
 # One kind of patch each, and what can go wrong with it.
 KINDS = [
-    [0.0, -0.0],
+    [0.0],
     [NAN],
     [-99.0],
     [INF, 1.0],
     [-INF, 3e38, -3e38],
     [1e-45, -1e-45, 1e-39],
-    [0.1, 0.2, 0.30000001, NAN, -99.0],
-    [16777216.0, 16777215.0, 0.5],
+    [0.1, 0.2, 0.30000001, NAN, -99.0, 16777216.0, 16777215.0],
+    [-0.0],
 ]
 FLOATING = Layout(
     "Floating",
@@ -216,6 +216,24 @@ def test_floats_in_two_rounds_equal_one_pass(floating, chosen, drawn):
     assert complete.json() == expected.json()
     for name in ("count", "n_nodata", "n_nan", "min", "max", "mean", "std"):
         assert getattr(merged, name).tobytes() == getattr(expected, name).tobytes()
+
+
+@pytest.mark.parametrize("numbers", [(0, 7), (7, 0), (0,), (7,)])
+def test_zeros_keep_their_sign_in_any_order(floating, numbers):
+    parts = [stats.bands(floating.subset([k]), "plain") for k in numbers]
+    merged = stats.merge(parts)
+    assert np.signbit(merged.min[0]) == (7 in numbers)
+    assert np.signbit(merged.max[0]) == (0 not in numbers)
+    found = stats.bands(floating.subset(numbers), "plain")
+    assert found.min.tobytes() == merged.min.tobytes()
+    assert found.max.tobytes() == merged.max.tobytes()
+
+
+def test_percentiles_of_the_only_part_with_data_are_not_pending(floating):
+    parts = [count_floats(floating.subset(numbers)) for numbers in ([8, 9], [2], [])]
+    merged = stats.merge(parts)
+    assert merged.pending == ("plain", "falling")
+    assert merged.select("nodata") == count_floats(floating.subset([2, 8, 9])).select("nodata")
 
 
 def test_percentiles_that_are_pending_are_named(floating, tmp_path):

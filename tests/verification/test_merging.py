@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 
@@ -111,6 +112,33 @@ def test_the_report_of_a_part_is_about_its_patches(spoilt):
     assert len(pickle.dumps(report)) < 1_000_000
     assert "counts" not in json.loads(whole.json())
     assert whole.counts is None
+
+
+def test_checks_of_a_part_look_at_its_patches(corners, tmp_path):
+    """Of few patches each: the first one of the split is as it should be."""
+    path = shutil.copytree(corners, tmp_path / "tiny")
+    side = TINY.patch[0]
+
+    def stored(name, dtype="i2"):
+        return np.memmap(path / "train" / f"{name}.dat", dtype, "r+", shape=(3, side, side))
+
+    swapped, written = stored("L1C_B2"), stored("L1C_B4")
+    swapped[1:] = swapped[1:].byteswap()
+    written[1:, 1:, 1:] = 500 + np.arange(side - 1)
+    holes = stored("L1C_B8").copy()
+    with open(path / "train" / "L1C_B8.dat", "wb") as file:
+        file.write(holes[0])
+        file.seek(holes[1].nbytes, os.SEEK_CUR)
+        file.write(holes[2])
+    report = verify_tiny(path, index=[1, 2])
+    found = {(f.check, f.file): f for f in report.findings}
+    assert found["byte-order", "L1C_B2.dat"].patches == (1, 2)
+    frame = found["frame", "L1C_B4.dat"]
+    assert frame.patches == (1, 2)
+    assert frame.message.startswith("valid pixels seem to lie at rows 1..63, columns 1..63")
+    assert ("constant", "L1C_B8.dat") not in found
+    first = verify_tiny(path, index=[0])
+    assert {f.check for f in first.findings} <= {"holes"}
 
 
 def test_parts_of_an_open_data_set_are_verified(spoilt):
