@@ -136,6 +136,8 @@ def test_checks_of_a_part_look_at_its_patches(corners, tmp_path):
     frame = found["frame", "L1C_B4.dat"]
     assert frame.patches == (1, 2)
     assert frame.message.startswith("valid pixels seem to lie at rows 1..63, columns 1..63")
+    last = verify_tiny(path, index=[2])
+    assert [f.message for f in last.findings if f.check == "frame"] == [frame.message]
     assert ("constant", "L1C_B8.dat") not in found
     first = verify_tiny(path, index=[0])
     assert {f.check for f in first.findings} <= {"holes"}

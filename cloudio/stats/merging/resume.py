@@ -193,7 +193,10 @@ class ResumablePass:
 def _n_counted(result: Result) -> int:
     """Return how many patches are counted: the first ones."""
     if isinstance(result, ResultSet):
-        return _n_counted(next(iter(result.values())))
+        first = next(iter(result.values()), None)
+        if first is None:
+            raise ValueError("it is empty")
+        return _n_counted(first)
     covers = result.of.covers
     n = sum(result.of.splits.values())
     if covers is None or covers.runs.tolist() != [[0, n]][: min(n, 1)]:
