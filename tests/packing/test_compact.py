@@ -342,9 +342,30 @@ def test_a_data_set_that_is_native_already_is_copied_with_its_tables(roots, tmp_
 def test_a_dry_run_writes_nothing_and_tells_what_would_be_saved(roots, tmp_path):
     result = cloudio.compact(roots.full, tmp_path / "set", dry_run=True, exceptions=0.45)
     assert by_name(result)["L2A_AOT"].repeat == 6
-    assert result.n_bytes < result.bytes_before
     assert str(result).endswith("the run looks at all of them")
     assert not list(tmp_path.iterdir())
+    run = cloudio.compact(roots.full, tmp_path / "set", exceptions=0.45)
+    assert any(array.exceptions for array in run.arrays)
+    for found, array in zip(result.arrays, run.arrays, strict=True):  # the sample is all patches
+        assert found == dataclasses.replace(array, phase=None)
+    assert result.n_bytes == run.n_bytes < run.bytes_before
+
+
+def test_exceptions_of_all_patches_are_told_by_those_that_a_dry_run_sees(tmp_path):
+    layout = dataclasses.replace(FULL, bands=FULL.bands[:1], label_maps={}, presets={}, aliases={})
+    (tmp_path / "data/train").mkdir(parents=True)
+    (tmp_path / "data/cloudio.toml").write_text(to_toml(layout))
+    stored = builders.pixels("x", (640, *native.stored_size(layout.valid.size, 2)), "int16")
+    pixels = native.expand(stored, 2, 1, layout.patch, layout.valid)
+    pixels[::7] = builders.pixels("y", layout.patch, "int16")
+    name = layout.bands[0].name
+    pixels.tofile(tmp_path / f"data/train/{name}.dat")
+    result = cloudio.compact(tmp_path / "data", tmp_path / "set", exceptions=0.5, dry_run=True)
+    (array,) = result.arrays
+    seen = np.unique(np.linspace(0, 639, 64).astype(int))
+    assert array.exceptions == {"train": tuple(seen[seen % 7 == 0].tolist())}
+    n_whole = round(array.n_exceptions / 64 * 640)
+    assert array.n_bytes == stored.nbytes + n_whole * pixels[0].nbytes
 
 
 def test_repeats_can_be_given_for_all_bands_or_for_some(roots, tmp_path):

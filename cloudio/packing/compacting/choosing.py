@@ -78,15 +78,20 @@ def choose_by_sample(
 
 def sample(source: SourceSet, name: str, rules: Rules) -> np.ndarray:
     """Return (patch, repeat) whether strips of some patches of an array allow each repeat."""
+    found = [
+        _possible(split, name, row, source.layout.valid, rules.of(name))
+        for split, row in sampled_patches(source, name)
+    ]
+    return np.array(found)
+
+
+def sampled_patches(source: SourceSet, name: str) -> list[tuple[Split, int]]:
+    """Return the patches of an array that are looked at before the run, in order."""
     splits = [split for split in source.ds.stored_splits if name in split.arrays]
     total = source.arrays[name].total
     numbers = np.unique(np.linspace(0, total - 1, min(total, N_SAMPLED)).astype(np.int64))
     which, rows = locate_patches(splits, numbers)
-    found = [
-        _possible(splits[w], name, int(row), source.layout.valid, rules.of(name))
-        for w, row in zip(which.tolist(), rows, strict=True)
-    ]
-    return np.array(found)
+    return [(splits[w], int(row)) for w, row in zip(which.tolist(), rows, strict=True)]
 
 
 def _possible(

@@ -18,7 +18,7 @@ from ...reading.dataset import Dataset
 from ...reading.dataset import open as open_dataset
 from ..arguments import check_choice
 from .arguments import make_rules
-from .choosing import N_SAMPLED, Rules, choose_by_sample
+from .choosing import N_SAMPLED, Rules, choose_by_sample, sample, sampled_patches
 from .result import CompactedArray, CompactResult, collect, reason, staying
 from .run import Options, compact_source
 from .source import SourceSet, survey_source
@@ -154,8 +154,14 @@ def _dry_run(
         if (repeat := chosen[name]) is None:
             arrays.append(staying(array, reason(array, rules, shares.get(name, 1.0))))
             continue
-        n_bytes = array.total * stored_bytes(source, name, repeat)
+        exact = sample(source, name, rules)[:, rules.of(name).index(repeat)]
+        exceptions: dict[str, tuple[int, ...]] = {}
+        for (split, row), is_exact in zip(sampled_patches(source, name), exact, strict=True):
+            if not is_exact:
+                exceptions[split.name] = (*exceptions.get(split.name, ()), row)
         before = array.total * array.patch_bytes
+        n_whole = round((1 - exact.mean()) * array.total)  # as many of all as of those seen
+        n_bytes = array.total * stored_bytes(source, name, repeat) + n_whole * array.patch_bytes
         one: Any = repeat[0] if repeat[0] == repeat[1] else repeat
-        arrays.append(CompactedArray(name, one, None, {}, array.total, before, n_bytes, ""))
+        arrays.append(CompactedArray(name, one, None, exceptions, array.total, before, n_bytes, ""))
     return collect(dest, source, arrays, time.perf_counter() - start, N_SAMPLED)

@@ -32,7 +32,8 @@ class CompactedArray:
     phase : int, (int, int) or None
         The phase that all patches have; None if patches differ, or the array stays as it is.
     exceptions : mapping of str to tuple of int
-        The patches of each split that are no repetition and are kept whole.
+        The patches of each split that are no repetition and are kept whole; of a dry run, those
+        that were looked at.
     n_patches : int
         The patches of all splits.
     bytes_before, n_bytes : int

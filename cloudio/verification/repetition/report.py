@@ -79,5 +79,5 @@ def _row(each: Repetition) -> tuple[str, ...]:
 
 def _stored(each: Repetition) -> str:
     if not each.stored:
-        return "no, too many are none"
+        return "no, too few patches"
     return "with --labels" if each.kind == "label" else "yes"
