@@ -389,7 +389,7 @@ def test_coordinates_come_from_the_metadata(tmp_path):
         ",,,b\n",
     )
     opened = xr.open_dataset(tmp_path, engine="cloudio", layout=layout, metadata=["name"])
-    assert [*opened.coords] == ["patch", "time", "crs", "geotransform", "name"]
+    assert [*opened.coords] == ["patch", "folder", "time", "crs", "geotransform", "name"]
     assert not any(opened[name].variable._in_memory for name in ("crs", "geotransform"))
     assert opened.crs.values.tolist() == ["EPSG:32630", ""]
     assert opened.geotransform[0].values.tolist() == [500000, 10, 0, 4000000, 0, -10]
@@ -429,6 +429,9 @@ def test_patches_have_their_split_and_number(flat):
     ds = cloudio.open(flat.native).subset([6, 0, 6])
     some = xr.open_dataset(ds, engine="cloudio", decode_cf=False)
     assert some.split.values.tolist() == ["val", "train", "val"]
+    assert some.patch.values.tolist() == [6, 0, 6]
+    folders = [str(flat.native / name) for name in ("val", "train", "val")]
+    assert some.folder.values.tolist() == folders
     same_bits(some["L1C_B4"][[-1, 1], :, 2].values, flat.arrays["L1C_B4"][[6, 0], :, 2])
 
 
@@ -558,6 +561,33 @@ def test_the_accessor_takes_the_bands_that_are_there(flat):
     batch = ds.reader(["B3", "S1_VV"], ["hq", "sc"], layout="NHWC", scale=None).read(7)
     same_bits(read.image.values, batch.image)
     same_bits(read.label.values, batch.label)
+
+
+def test_the_accessor_never_takes_other_patches(flat, tmp_path):
+    """Data sets that are joined keep what the first one knows."""
+    ds = cloudio.open(flat.native)
+    names = {"bands": "L1C_B4", "size": (40, 48), "scale": None}
+    parts = [xr.open_dataset(ds.subset(index), engine="cloudio") for index in ([6, 1, 7], [7, 6])]
+    joined = xr.concat(parts, "patch")
+    numbers = [6, 1, 7, 7, 6]
+    assert joined.patch.values.tolist() == numbers
+    image = ds.reader(**names).read(numbers).image
+    same_bits(joined.cloudio.read(**names).image.values, image)
+    same_bits(joined.cloudio.reader(**names).read([4, 1]).image, image[[4, 1]])
+    other = xr.open_dataset(ds.subset([0]), engine="cloudio")
+    with pytest.raises(RequestError, match=r"^patch 0 of .*train is not one of .*native"):
+        xr.concat([*parts, other], "patch").cloudio.read(**names)
+    splits = [xr.open_dataset(flat.native, engine="cloudio", split=x) for x in ("train", "val")]
+    with pytest.raises(RequestError, match=r"^patch 0 of .*val is not one of .*native"):
+        xr.concat(splits, "patch").cloudio.read(**names)
+    shutil.copytree(flat.native, tmp_path / "copy")
+    splits[1] = xr.open_dataset(tmp_path / "copy", engine="cloudio", split="train")
+    with pytest.raises(RequestError, match=r"^patch 0 of .*copy.*train is not one of"):
+        xr.concat(splits, "patch").cloudio.reader(**names)
+    with pytest.raises(RequestError, match=r"^patch 9 of nan is not one of"):
+        splits[0].reindex(patch=[4, 9]).cloudio.read(**names)
+    with pytest.raises(RequestError, match=r"^patch 0.5 of .*train is not one of"):
+        splits[0].assign_coords(patch=np.arange(5) + 0.5).cloudio.read(**names)
 
 
 def test_the_accessor_says_what_it_needs(flat):

@@ -86,7 +86,9 @@ class TestBackend:
             with xr.open_dataset(Path(folder, "data"), **options) as opened:
                 opened.attrs = {}
                 dims = [*data.sizes]
-                one = opened.isel(dict.fromkeys(DIMS[len(dims) :], 0)).drop_vars("patch")
+                one = opened.isel(dict.fromkeys(DIMS[len(dims) :], 0)).drop_vars(
+                    ["patch", "folder"]
+                )
                 one = one.rename(dict(zip(DIMS, dims, strict=False)))
                 yield one.assign_coords(data.coords)
 

@@ -10,6 +10,7 @@ from ...errors import RequestError
 from ...reading.dataset import Dataset
 from ...reading.reader import Reader
 from ...reading.selection import Bands, Labels
+from .coordinates import SplitArray, stored_numbers
 from .variables import kind_of
 
 #: Where the encoding of an `xarray.Dataset` has its data set.
@@ -20,8 +21,9 @@ SOURCE = "cloudio"
 class Accessor:
     """``ds.cloudio``, where ``ds`` was opened with the engine ``"cloudio"``.
 
-    It reads the patches of the coordinate ``patch``, also after `isel` or `sel` along ``patch``.
-    Other selections change nothing here: ``size`` and ``origin`` choose the window.
+    It reads the patches that the coordinates ``patch`` and ``folder`` name, also after `isel` or
+    `sel`.  A selection of rows and columns changes nothing here: ``size`` and ``origin`` choose
+    the window.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class Accessor:
             If a setting is not possible, or the `xarray.Dataset` does not know its files.
         """
         ds = self.dataset
-        patches = self._patches()
+        patches = self._patches(ds)
         if not np.array_equal(patches, np.arange(len(ds))):
             ds = ds.subset(patches)
         return self._reader(ds, bands, labels, settings)
@@ -107,7 +109,7 @@ class Accessor:
         if settings.get("keys") is not None:
             raise RequestError("keys= names the entries of dicts; ds.cloudio.reader(...) takes it")
         reader = self._reader(self.dataset, bands, labels, settings)
-        batch = reader.read(self._patches(), origin, symmetry)
+        batch = reader.read(self._patches(self.dataset), origin, symmetry)
         image = ("band", "y", "x") if reader.settings["layout"] == "NCHW" else ("y", "x", "band")
         variables: dict[str, Any] = {"image": (("patch", *image), batch.image)}
         coords = {**self._coords(), "band": [*reader.bands]}
@@ -128,10 +130,24 @@ class Accessor:
         reader: Reader[Any] = ds.reader(bands, labels, **settings)
         return reader
 
-    def _patches(self) -> np.ndarray:
-        if "patch" not in self._xarray.coords:
-            raise RequestError("this Dataset has no coordinate patch, which says what to read")
-        return np.atleast_1d(self._xarray["patch"].values)
+    def _patches(self, ds: Dataset) -> np.ndarray:
+        """Return the patches of ``ds`` that the coordinates name, each by its folder and number."""
+        for name in ("patch", "folder"):
+            if name not in self._xarray.coords:
+                raise RequestError(
+                    f"this Dataset has no coordinate {name}; patch and folder say what to read"
+                )
+        numbers = np.atleast_1d(self._xarray["patch"].values)
+        folders = np.atleast_1d(self._xarray["folder"].values)
+        patches = _positions(ds, numbers)
+        own = SplitArray(ds, "folder").of_stored(np.where(patches < 0, 0, numbers))
+        if (wrong := (patches < 0) | (own != folders)).any():
+            k = int(np.argmax(wrong))
+            raise RequestError(
+                f"patch {numbers[k]} of {folders[k]} is not one of {ds.path}, which this Dataset "
+                "was opened from; read the patches of each data set and split on their own"
+            )
+        return patches
 
     def _coords(self) -> dict[str, Any]:
         """Return the coordinates of each patch."""
@@ -139,3 +155,16 @@ class Accessor:
         if "patch" not in coords.dims:
             coords = coords.expand_dims("patch")
         return {name: x.variable for name, x in coords.coords.items() if x.dims == ("patch",)}
+
+
+def _positions(ds: Dataset, numbers: np.ndarray) -> np.ndarray:
+    """Return which patches of ``ds`` these are by their stored numbers; -1 for none of them."""
+    if numbers.dtype.kind not in "iu":
+        return np.full(len(numbers), -1)
+    if not ds.is_subset or not len(ds):
+        return np.where((numbers >= 0) & (numbers < len(ds)), numbers, -1).astype(np.int64)
+    own = stored_numbers(ds)
+    order = np.argsort(own)
+    places = np.searchsorted(own, numbers, sorter=order).clip(max=len(own) - 1)
+    found: np.ndarray = np.where(own[order[places]] == numbers, order[places], -1)
+    return found

@@ -15,7 +15,14 @@ from ...layouts.band import Band
 from ...reading.dataset import Dataset
 from ...reading.selection import select_bands
 from .array import StoredArray
-from .places import CRS_COLUMNS, TRANSFORM_COLUMNS, PlaceArray, PlaceTable
+from .coordinates import (
+    CRS_COLUMNS,
+    TRANSFORM_COLUMNS,
+    PlaceArray,
+    PlaceTable,
+    SplitArray,
+    stored_numbers,
+)
 
 DIMS = ("patch", "y", "x")
 # The dimension of the six numbers of a transform.
@@ -76,8 +83,11 @@ def _arrays(ds: Dataset, bands: Any, labels: Any) -> Sequence[str]:
 def _variable(ds: Dataset, name: str) -> xr.Variable:
     array = StoredArray(ds, name)
     chunks = {"patch": max(1, min(len(ds), _CHUNK))}
-    data = indexing.LazilyIndexedArray(array)
-    return xr.Variable(DIMS, data, _attributes(ds, name), {"preferred_chunks": chunks})
+    return _lazy(DIMS, array, _attributes(ds, name), {"preferred_chunks": chunks})
+
+
+def _lazy(dims: Any, array: Any, *more: Any) -> xr.Variable:
+    return xr.Variable(dims, indexing.LazilyIndexedArray(array), *more)
 
 
 def _attributes(ds: Dataset, name: str) -> dict[str, Any]:
@@ -135,9 +145,12 @@ def _flags(ds: Dataset, name: str, dtype: np.dtype[Any]) -> dict[str, Any]:
 
 
 def _coords(ds: Dataset, metadata: Any, time: str | bool | None) -> dict[str, Any]:
-    coords: dict[str, Any] = {"patch": pd.RangeIndex(len(ds), name="patch")}
+    numbers = stored_numbers(ds) if ds.is_subset else pd.RangeIndex(len(ds))
+    coords: dict[str, Any] = {"patch": pd.Index(numbers, name="patch")}
     if len(ds.splits) > 1:
-        coords["split"] = "patch", _split_names(ds)
+        coords["split"] = _lazy("patch", SplitArray(ds, "name"))
+    # With the number it says which patch this is, also beside those of other data sets.
+    coords["folder"] = _lazy("patch", SplitArray(ds, "folder"))
     if (dates := _time(ds, time)) is not None:
         coords["time"] = "patch", dates
     places = PlaceTable(ds)
@@ -146,20 +159,11 @@ def _coords(ds: Dataset, metadata: Any, time: str | bool | None) -> dict[str, An
         ("geotransform", TRANSFORM_COLUMNS, ("patch", _NUMBERS)),
     ):
         if not set(columns).isdisjoint(ds.metadata_names):
-            data = indexing.LazilyIndexedArray(PlaceArray(places, name))
-            coords[name] = xr.Variable(dims, data)
+            coords[name] = _lazy(dims, PlaceArray(places, name))
     metadata = [metadata] if isinstance(metadata, str) else metadata
     for name, column in ds.metadata_columns(metadata).items():
         coords.setdefault(name, ("patch", column))
     return coords
-
-
-def _split_names(ds: Dataset) -> np.ndarray:
-    names = np.array([*ds.splits])
-    which = np.zeros(len(ds), np.int64)
-    for k, patches in enumerate(ds.splits.values()):
-        which[np.asarray(patches, np.int64)] = k
-    return names[which]
 
 
 def _time(ds: Dataset, time: str | bool | None) -> np.ndarray | None:
