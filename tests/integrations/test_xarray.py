@@ -116,7 +116,7 @@ def together(draw):
     return indexers
 
 
-@settings(max_examples=scaled(60, 250))
+@settings(max_examples=scaled(25, 80))
 @given(data=st.data())
 def test_any_indexing_equals_numpy(stored, expected, data):
     name = data.draw(st.sampled_from([*expected.data_vars]))
@@ -129,7 +129,7 @@ def test_any_indexing_equals_numpy(stored, expected, data):
     same_bits(one.values, other.values)
 
 
-@settings(max_examples=scaled(30, 150))
+@settings(max_examples=scaled(10, 40))
 @given(data=st.data())
 def test_indexing_twice_equals_numpy(stored, expected, data):
     one, other = stored["L1C_B4"], expected["L1C_B4"]
@@ -139,7 +139,7 @@ def test_indexing_twice_equals_numpy(stored, expected, data):
     same_bits(one.values, other.values)
 
 
-@settings(max_examples=scaled(30, 150))
+@settings(max_examples=scaled(10, 40))
 @given(data=st.data())
 def test_indexers_as_xarray_draws_them(stored, expected, data):
     strategies = pytest.importorskip("xarray.testing.strategies")
