@@ -55,15 +55,14 @@ def float_columns(
     columns = _without_data(percents) | {"n_nodata": n_nodata, "n_nan": n_nan, "floats": floats}
     if not n:
         return columns
-    low, high = ends = np.sort(band.in_units(np.array([floats.minimum, floats.maximum])))
+    low, high = np.sort(band.in_units(np.array([floats.minimum, floats.maximum])))
     columns |= {"count": n, "min": float(low), "max": float(high)}
     if count_lower is not None:
         at_ranks = partial(moments.floats_at_ranks, floats.histogram(), count_lower)
         columns |= _percentiles(n, percents, at_ranks, band)
     if floats.total is None or floats.squares is None:
         # As in numpy: the sum of both infinities is NaN, and so is the distance from one.
-        infinite = ends[np.isinf(ends)]
-        return columns | {"mean": float(infinite[0]) + float(infinite[-1])}
+        return columns | {"mean": float(low) + float(high)}
     mean, variance = moments.moments_of_sums(n, floats.total, floats.squares)
     return columns | _mean_and_std(mean, variance, band)
 

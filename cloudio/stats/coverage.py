@@ -13,6 +13,8 @@ from .serialize import int_from_plain, ints_from_plain
 
 # Patches that an error names.
 _MOST_NAMED = 12
+# More would take 100 GB of memory; a file can claim them.
+_MOST_PATCHES = 1 << 33
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +89,11 @@ class Coverage:
 
     def n_by_split(self) -> dict[str, int]:
         """Return how many patches of each split are counted."""
-        numbers = self.numbers()
+        begins, lengths = self.runs.T
         return {
-            name: int(np.count_nonzero((numbers >= start) & (numbers < stop)))
+            name: int(
+                (np.minimum(begins + lengths, stop) - np.maximum(begins, start)).clip(0).sum()
+            )
             for name, (start, stop) in self._bounds().items()
         }
 
@@ -115,6 +119,9 @@ class Coverage:
                     f"{_splits_text(other.stored)}; merge takes parts of one data set: "
                     "ds.subset(...) makes them, and ds.subset(ds.splits[name]) for a split"
                 )
+        n = sum(int(part.runs[:, 1].sum()) for part in (self, *others))
+        if n > _MOST_PATCHES:
+            raise RequestError(f"the results count {n:,} patches; at most {_MOST_PATCHES:,} merge")
         numbers = np.concatenate([part.numbers() for part in (self, *others)])
         order = np.argsort(numbers, kind="stable")
         ascending = numbers[order]

@@ -107,14 +107,18 @@ class Provenance:
         """
         sides = (entries["window"][key] for key in ("row", "col", "height", "width"))
         height, width = map(int_from_plain, entries["patch"])
+        splits = {name: int_from_plain(n) for name, n in entries["splits"].items()}
+        covers = Coverage.from_plain(entries["covers"]) if "covers" in entries else None
+        if covers is not None and covers.n_by_split() != splits:
+            raise ValueError("it has other numbers of patches than it covers")
         return cls(
             text_from_plain(entries["layout"]),
             (height, width),
             Window(*map(int_from_plain, sides)),
-            {name: int_from_plain(n) for name, n in entries["splits"].items()},
+            splits,
             text_from_plain(entries["index"]),
             {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
-            Coverage.from_plain(entries["covers"]) if "covers" in entries else None,
+            covers,
         )
 
     def fits(self, ds: Dataset) -> bool:

@@ -572,6 +572,29 @@ _BANDS = {
     "histograms": [[[0, 1, 2], [1, 1, 1]]],
     "of": _OF,
 }
+_PART = {**_OF, "covers": {"stored": {"train": 9}, "runs": [[0, 1], [7, 1]]}}
+_FLOATS = {
+    **_BANDS,
+    "histograms": [None],
+    "of": {**_PART, "arrays": {"a": "float32"}},
+    "floats": [
+        {
+            "minimum": 0.0,
+            "maximum": 2.5,
+            "total": "7/2",
+            "squares": "29/4",
+            "upper": [[32768, 49024], [1, 2]],
+        }
+    ],
+    "pending": ["a"],
+}
+_LOWER = {
+    "kind": "LowerHalves",
+    "names": ["a"],
+    "upper": [[32768, 49024]],
+    "keys": [[[2147483648, 3212836864], [1, 2]]],
+    "of": _FLOATS["of"],
+}
 _AGREEMENT = {
     "kind": "Agreement",
     "source": "l",
@@ -590,6 +613,7 @@ _AGREEMENT = {
 RESULTS = (
     *(_CLASSES, _BANDS, _AGREEMENT),
     {"kind": "Several", "parts": {"l": _CLASSES, "q": _CLASSES, "a": _AGREEMENT}},
+    *(_FLOATS, _LOWER, {**_CLASSES, "of": _PART}, {**_AGREEMENT, "per_patch": None, "of": _PART}),
 )
 
 
@@ -602,6 +626,8 @@ def use_result(folder):
                 getattr(part, name)
     (folder / "r.json").write_text(result.json(), encoding="utf-8")
     assert stats.load(folder / "r.json") == result
+    with contextlib.suppress(RequestError):
+        stats.merge([result])
 
 
 STATE = {

@@ -9,7 +9,7 @@ import numpy as np
 from ..._utils.tensors import frozen
 from ...errors import RequestError
 from ..agreement_stats import Agreement
-from .alike import check_alike, merge_provenance
+from .alike import check_alike, check_rows, merge_provenance
 
 _SUMS = ("ignored", "ignored_by_reference", "ignored_by_source")
 
@@ -26,6 +26,8 @@ def merge_agreements(results: Sequence[Agreement]) -> Agreement:
             "some of the results have matrices per patch and others have none; merge takes "
             "results of the same per_patch="
         )
+    if each:
+        check_rows(results, each)
     sums: dict[str, Any] = {name: sum(getattr(one, name) for one in results) for name in _SUMS}
     return replace(
         results[0],

@@ -25,6 +25,17 @@ def check_alike(results: Sequence[Result], *fields: str) -> None:
                 )
 
 
+def check_rows(results: Sequence[Result], tables: Sequence[np.ndarray]) -> None:
+    """Raise RequestError unless a table of each result has a row for each patch."""
+    for result, table in zip(results, tables, strict=True):
+        n = sum(result.of.splits.values())
+        if len(table) != n:
+            raise RequestError(
+                f"a result has counts of {len(table):,} patches, and says that it counts {n:,}; "
+                "count its patches again"
+            )
+
+
 def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]:
     """Return the provenance of all patches in ascending order, and where each patch is.
 

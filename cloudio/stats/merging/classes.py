@@ -7,7 +7,7 @@ import numpy as np
 from ..._utils.tensors import frozen
 from ..class_stats import ClassStats
 from ..labels.class_tables import check_n_codes, class_names
-from .alike import check_alike, merge_provenance
+from .alike import check_alike, check_rows, merge_provenance
 
 
 def merge_classes(results: Sequence[ClassStats]) -> ClassStats:
@@ -21,13 +21,14 @@ def merge_classes(results: Sequence[ClassStats]) -> ClassStats:
     if first.label_map is not None:
         check_alike(results, "classes", "names")
     classes = np.unique(np.concatenate([each.classes for each in results]))
-    if first.label_map is None and np.dtype(of.arrays[first.label]).itemsize > 1:
+    if first.label_map is None and of.arrays.get(first.label) not in ("uint8", "int8"):
         check_n_codes(first.label, len(classes))
     rows = []
     for each in results:
         table = np.zeros((len(each.per_patch), len(classes)), np.int64)
         table[:, np.searchsorted(classes, each.classes)] = each.per_patch
         rows.append(table)
+    check_rows(results, [each.per_patch for each in results])
     ignored = np.concatenate([each.ignored_per_patch for each in results])
     return ClassStats(
         label=first.label,
