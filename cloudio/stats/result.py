@@ -153,6 +153,7 @@ class Result:
             for part in self.tables()
         )
 
+    @in_default_floats
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
