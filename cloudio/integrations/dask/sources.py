@@ -1,44 +1,25 @@
-"""Data sets and readers as tasks carry them: a few bytes, opened once in each process."""
+"""Data sets and readers as tasks of Dask carry them."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
 from dask.tokenize import tokenize
 
-from ..._utils.paths import status_of
 from ...layouts.digest import layout_digest
 from ...layouts.labels import LabelMap
-from ...reading.copies import description, restore
+from ...reading.copies import description
 from ...reading.dataset import Dataset
 from ...reading.reader import Reader
-from ...storage.open_files import OpenFiles
-
-# What this process has opened last, by key.  There is no lock, because a forked child could find it
-# held by a thread that it does not have.  If two threads open a source at once, both use the first.
-_opened: dict[str, Any] = {}
-_MOST_OPEN = 8
+from ..sources import Source as OpenedOnce
+from ..sources import file_states, whole_dataset, whole_reader
 
 
-class Source:
-    """A data set or a reader that tasks share.
+class Source(OpenedOnce):
+    """A data set or a reader that tasks share; equal ones have equal keys in any process."""
 
-    Attributes
-    ----------
-    data : bytes
-        Its pickle: a path and settings.
-    key : str
-        A digest of the path, the layout, the settings, and the sizes and times of the files.  When
-        a file changes, the key is another one, so that nothing old is taken for it.
-    """
-
-    __slots__ = "data", "key"
-
-    def __init__(self, data: bytes, key: str) -> None:
-        self.data, self.key = data, key
+    __slots__ = ()
 
     @classmethod
     def of_dataset(cls, ds: Dataset) -> "Source":
@@ -48,39 +29,17 @@ class Source:
     @classmethod
     def of_reader(cls, reader: Reader[Any]) -> "Source":
         """Return a reader of the whole data set, with one thread if no number was chosen."""
-        kind, ds, settings, added = description(reader)
-        settings["threads"] = settings["threads"] or 1
-        whole = restore(kind, whole_dataset(ds), settings, added)
-        return cls(cloudpickle.dumps(whole), _digest(ds, kind, _plain(settings), added))
-
-    def open(self) -> Any:
-        """Return the data set or the reader, which this process may have opened before."""
-        found = _opened.get(self.key)
-        if found is None:
-            found = _opened.setdefault(self.key, pickle.loads(self.data))
-            for key in list(_opened)[:-_MOST_OPEN]:
-                _opened.pop(key, None)  # tasks that read from it still hold it
-        return found
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Source, (self.data, self.key)
+        whole = whole_reader(reader)
+        kind, _, settings, added = description(whole)
+        return cls(cloudpickle.dumps(whole), _digest(reader.dataset, kind, _plain(settings), added))
 
     def __dask_tokenize__(self) -> str:
         return self.key
 
 
-def whole_dataset(ds: Dataset) -> Dataset:
-    """Return the data set with all patches as stored, which reads by position.
-
-    Dask counts mapped pages as memory of a worker, and stops a worker that maps more than its
-    limit, although the system would take them away.
-    """
-    return Dataset(ds.path, ds.layout, ds.stored_splits, open_files=OpenFiles("pread"))
-
-
 def _digest(ds: Dataset, *settings: Any) -> str:
     counts = {split.name: split.n_patches for split in ds.stored_splits}
-    parts = str(ds.path), layout_digest(ds.layout), counts, _file_states(ds), settings
+    parts = str(ds.path), layout_digest(ds.layout), counts, file_states(ds), settings
     return hashlib.sha256(tokenize(*parts).encode()).hexdigest()[:32]
 
 
@@ -92,17 +51,3 @@ def _plain(value: Any) -> Any:
         fields = [_plain(field) for field in value.fields or ()]
         return [sorted(value.classes.items()), value.unlisted, fields, value.names, value.colors]
     return value
-
-
-def _file_states(ds: Dataset) -> list[tuple[str, int, int] | str]:
-    """Return the size and the time of the last change of each file."""
-    paths: dict[Path, None] = {}
-    for split in ds.stored_splits:
-        for array in split.arrays.values():
-            paths |= dict.fromkeys(array.paths)
-        paths[split.csv] = None
-    states: list[tuple[str, int, int] | str] = []
-    for path in paths:
-        found = status_of(path)
-        states.append(str(path) if found is None else (str(path), found.st_size, found.st_mtime_ns))
-    return states

@@ -1,0 +1,132 @@
+"""What Ray does in tests on two nodes on this machine; a worker is killed, and a node.
+
+    python ray_data_programs.py FOLDER
+
+FOLDER has the data.  The program writes arrays and results there, and prints one line of JSON last.
+"""
+
+import contextlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import loading
+import numpy as np
+import ray
+import ray.data
+from ray.cluster_utils import Cluster
+
+import cloudio
+
+DRAWN = {"seed": 3, "crop": "random", "symmetry": "d4", "patches_per_block": 2}
+
+
+@contextlib.contextmanager
+def cluster() -> Any:
+    """Two nodes, of which the second has a label.  Their folder is short, since it has sockets."""
+    folder = tempfile.mkdtemp(prefix="ray")
+    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+    head = {**node, "include_dashboard": False, "temp_dir": folder}
+    nodes = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        second = nodes.add_node(**node, labels={"files": "here"})
+        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+        ray.init(address=nodes.address, log_to_driver=False, runtime_env={"env_vars": variables})
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield nodes, second
+    finally:
+        ray.shutdown()
+        nodes.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_node(batch: dict[str, Any]) -> dict[str, Any]:
+    """Add the node that reads."""
+    node = ray.get_runtime_context().get_node_id()
+    return {**batch, "node": np.full(len(batch["index"]), node)}
+
+
+def end_once(batch: dict[str, Any], marker: str) -> dict[str, Any]:
+    """Kill the process of the first task that comes here."""
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return batch
+    os.kill(os.getpid(), signal.SIGKILL)
+    return batch
+
+
+def wait_for(batch: dict[str, Any], marker: str, first: int) -> dict[str, Any]:
+    """Wait until the file is there, but not with the first patch."""
+    end = time.monotonic() + 60
+    while first not in batch["index"] and not os.path.exists(marker) and time.monotonic() < end:
+        time.sleep(0.05)
+    return batch
+
+
+def save(path: Path, batches: list[dict[str, Any]]) -> None:
+    names = ("image", "label", "index")
+    np.savez(path, **{k: np.concatenate([batch[k] for batch in batches]) for k in names})
+
+
+def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
+    ds = loading.open_set(folder / "data")
+    read = cloudio.ray.read(loading.make_reader(ds), **DRAWN)
+    said: dict[str, Any] = {"schema": read.schema().names}
+    for epoch in range(2):
+        save(folder / f"epoch-{epoch}.npz", [*read.iter_batches(batch_size=None)])
+
+    pinned = cloudio.ray.read(loading.make_reader(ds), label_selector={"files": "here"})
+    found = [*pinned.map_batches(with_node).iter_batches()]
+    said["pinned"] = sorted({str(node) for batch in found for node in batch["node"]})
+    said["second"] = second.node_id
+
+    marker = {"marker": str(folder / "killed")}
+    read = cloudio.ray.read(loading.make_reader(ds), **DRAWN, epoch=1)
+    ended = read.map_batches(end_once, batch_size=None, fn_kwargs=marker)
+    save(folder / "worker.npz", [*ended.iter_batches(batch_size=None)])
+
+    part = ds.subset(range(1, loading.N))
+    count, sizes = cloudio.ray.stats, {"patches_per_task": 1}
+    bands = count(cloudio.stats.bands, part, loading.BANDS, **sizes)
+    classes = count(cloudio.stats.classes, part, "LABEL", label_selector={"files": "here"})
+    (folder / "results").write_bytes(pickle.dumps((bands, classes)))
+    reports = (
+        cloudio.ray.verify(part, patches_per_task=9),
+        cloudio.ray.verify(folder / "data", layout=loading.LAYOUT, patches_per_task=9),
+    )
+    (folder / "reports").write_bytes(pickle.dumps(reports))
+
+    loader = cloudio.Loader(loading.make_reader(ds), 1, seed=DRAWN["seed"], rank=0, world_size=1)
+    removed = folder / "removed"
+    waits = {"marker": str(removed), "first": int(loader.samples([0], 1).index[0])}
+    # Ray joins the small blocks of a task.
+    read = cloudio.ray.read(loading.make_reader(ds), **DRAWN, epoch=1, override_num_blocks=12)
+    waiting = read.map_batches(wait_for, batch_size=None, fn_kwargs=waits)
+    batches = []
+    for batch in waiting.iter_batches(batch_size=None):
+        batches.append(batch)
+        if not removed.exists():
+            nodes.remove_node(second, allow_graceful=False)
+            removed.touch()
+    save(folder / "node.npz", batches)
+    end = time.monotonic() + 60
+    said["alive"] = 2
+    while said["alive"] > 1 and time.monotonic() < end:
+        time.sleep(0.1)
+        said["alive"] = sum(node["Alive"] for node in ray.nodes())
+    return said
+
+
+if __name__ == "__main__":
+    with cluster() as both:
+        said = main(Path(sys.argv[1]), *both)
+    print()
+    print(json.dumps(said))
