@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import loading
@@ -18,6 +19,8 @@ from cloudio import RequestError
 
 dask = pytest.importorskip("dask", reason="dask is an extra")
 pytest.importorskip("dask.array", reason="dask is an extra")
+
+from cloudio.integrations.dask.sources import Source  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("threads")
 
@@ -130,6 +133,13 @@ def test_percentiles_of_floats_and_agreements_are_those_of_one_pass(tmp_path, ca
     assert matrix == cloudio.stats.agreement(ds, "fmask", "manual_hq", per_patch=True)
 
 
+def test_no_patches_have_statistics_and_a_report_too(ds):
+    empty = ds.subset([])
+    found = cloudio.dask.stats(cloudio.stats.classes, empty, "LABEL")
+    assert found == cloudio.stats.classes(empty, "LABEL")
+    assert cloudio.dask.verify(empty).missing == cloudio.verify(empty, progress=False).missing
+
+
 @pytest.fixture
 def defective(tmp_path):
     """Patches that occur twice, in two splits, and a file that ends early."""
@@ -199,6 +209,23 @@ def test_names_follow_from_files_and_settings(ds, folder):
     assert names(ds) == first
 
 
+def test_a_process_opens_a_source_once_and_keeps_few(ds):
+    made = [Source.of_reader(ds.reader("B0", mean=k / 10)) for k in range(20)]
+    barrier = threading.Barrier(4)
+
+    def open_first(_):
+        barrier.wait()
+        return made[0].open()
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(open_first, range(4))
+    assert all(other is first for other in others)
+    opened = [source.open() for source in made]
+    assert [reader.settings["mean"] for reader in opened] == [k / 10 for k in range(20)]
+    assert pickle.loads(pickle.dumps(made[-1])).open() is opened[-1]
+    assert made[0].open() is not first
+
+
 # ---- errors --------------------------------------------------------------------------------------
 
 
@@ -225,7 +252,10 @@ def test_wrong_arguments_are_refused_before_a_task_runs(ds):
         cloudio.dask.batches(ds.reader("B0"), [31])
     with pytest.raises(RequestError, match=r"^count='bands'; count must be cloudio\.stats\.bands"):
         cloudio.dask.stats("bands", ds)
-    with pytest.raises(RequestError, match=r"^percentiles="):
+    with (
+        dask.config.set(scheduler=lambda *_, **__: pytest.fail("tasks run")),
+        pytest.raises(RequestError, match=r"^percentiles="),
+    ):
         cloudio.dask.stats(cloudio.stats.bands, ds, percentiles=[101])
     with pytest.raises(RequestError, match=r"^path is of type int; path must be a str"):
         cloudio.dask.verify(3)
@@ -276,9 +306,9 @@ def test_names_are_the_same_in_another_process(cluster):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
-def test_a_worker_opens_a_data_set_once(cluster):
+def test_a_worker_opens_a_file_once_and_maps_none(cluster):
     _, said = cluster
-    assert said["opened"] == [1, 1]
+    assert said["opened"] == [[1, 0], [1, 0]]
 
 
 def test_workers_read_a_file_again_that_was_replaced(cluster):
