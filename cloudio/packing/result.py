@@ -26,7 +26,7 @@ class PackResult:
     left_out : tuple of (str, str)
         The samples that are not in it, each with the reason.
     notes : tuple of str
-        What is not packed of scenes that are cut into tiles.
+        What is not packed: parts of scenes that are cut into tiles, other splits of a container.
     seconds : float
         How long it took.
     """

@@ -189,6 +189,48 @@ def test_each_split_may_be_a_group(tmp_path):
         container_source(path, {"image": "/data/{split}/x", "mask": "/data/{split}/y"})
 
 
+def test_datasets_of_other_splits_are_suggested_and_noted(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="cloudio[hdf5]")
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        for split, n in (("train", 3), ("val", 2)):
+            file[f"{split}/images"] = np.zeros((n, 4, 4), "u1")
+            file[f"{split}/labels"] = np.zeros((n, 4, 4), "u1")
+        file["train/more"] = np.zeros((3, 4, 4), "u1")
+        file["other/images"] = np.zeros((3, 4, 4), "u1")
+    with pytest.raises(RequestError) as error:
+        container_source(path)
+    assert str(error.value).endswith(
+        "such as dataset={'images': '/{split}/images', 'labels': '/{split}/labels'} "
+        "(--dataset images=/{split}/images labels=/{split}/labels)"
+    )
+    note = (
+        "not packed: /val/images; {split} in the names of datasets packs each split, such as "
+        "/{split}/images"
+    )
+    options = {"dataset": {"x": "train/images", "y": "train/more"}, "workers": 1}
+    assert note in cloudio.pack(path, tmp_path / "out", dry_run=True, **options).notes
+    assert cloudio.pack(path, tmp_path / "out", **options).notes == (note,)
+    every = cloudio.pack(path, tmp_path / "all", dataset="{split}/labels", workers=1)
+    assert (every.patches, every.notes) == ({"train": 3, "val": 2}, ())
+    both = {"a": "train/images", "b": "other/images"}
+    assert container_source(path, {"a": "other/images"}).notes == ()
+    assert container_source(path, both).notes == (note,)
+
+
+def test_splits_in_names_of_npz_files_are_suggested(tmp_path):
+    arrays = {f"{x}_{split}": np.zeros((n, 4, 4)) for x in "xy" for split, n in SIZES.items()}
+    path = write("npz", tmp_path, arrays)
+    with pytest.raises(RequestError, match=r"\(--dataset x=x_\{split\} y=y_\{split\}\)"):
+        container_source(path)
+    source = container_source(path, {"x": "x_{split}"})
+    assert [source.split_of(k) for k in range(5)] == ["train"] * 3 + ["test"] * 2
+    assert list(container_source(path, "x_{split}").read(0).arrays) == ["x"]
+
+
+SIZES = {"train": 3, "test": 2}
+
+
 def test_a_field_is_the_split_of_each_patch(tmp_path):
     h5py = pytest.importorskip("h5py", reason="cloudio[hdf5]")
     path = tmp_path / "x.h5"

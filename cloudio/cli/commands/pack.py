@@ -286,7 +286,7 @@ def _name_and_rest(word: str) -> tuple[str | None, str]:
 
 def _datasets(words: Sequence[str] | None) -> str | dict[str, str] | None:
     """Return the dataset of each array; one without a name is named by its last part."""
-    from ...packing.sources.container_choices import array_name
+    from ...packing.sources.container_advice import array_name
 
     if words is None:
         return None

@@ -1,7 +1,6 @@
 """Which datasets of a container are packed: what the caller says, checked against what is there."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,13 @@ from ..decoders.containers.container import StoredArray
 from ..decoders.containers.conventions import class_names, read_infos, stored_type
 from ..sample import Source, channel_names
 from ..splits import check_splits, split_rank
+from .container_advice import SPLIT as _SPLIT
+from .container_advice import array_name, describe_datasets, not_packed
 from .containers import ContainerSource, PatchArray, field_of
 from .joined import JoinedSource
 from .samples import LABEL_NAMES
 
 ChannelAxis = Literal["first", "last"]
-_SPLIT = "{split}"
 # The field that is the split of each patch.
 _SPLIT_FIELD = "split"
 
@@ -83,7 +83,9 @@ def container_source(
         columns = dict(fields or {})
         maker = _Maker(container, names, take, labels, channel_axis)
         if not any(_SPLIT in name for name in (*chosen.values(), *columns.values())):
-            return maker.make(chosen, columns, split)
+            source = maker.make(chosen, columns, split)
+            source.notes = not_packed(container, [*chosen.values()])
+            return source
         if _SPLIT_FIELD in columns:
             raise RequestError(
                 f"fields={shown(columns)}, but the datasets have {{split}}: a patch has one split; "
@@ -118,34 +120,6 @@ def _datasets(container: Container, given: str | Mapping[str, str] | None) -> di
             "{'image': '/images', 'mask': '/labels'}"
         )
     return dict(given)
-
-
-def array_name(dataset: str) -> str:
-    """Return the name of the array that a dataset is, unless the caller names it."""
-    last = dataset.rstrip("/").rpartition("/")[2]
-    if _SPLIT in last:
-        last = last.replace(_SPLIT, "").strip("_-. ")
-    return last or "image"
-
-
-def describe_datasets(arrays: Sequence[StoredArray]) -> str:
-    """Return what a container holds, and which of it ``dataset`` may name."""
-    if not arrays:
-        return "holds no datasets"
-    text = f"holds {listed(arrays, '; ')}. Say which are packed"
-    fitting = [each for each in arrays if each.is_numeric and len(each.shape) in (3, 4)]
-    if not fitting:
-        return f"{text}; arrays of patches have three or four axes, and none of these has"
-    n = Counter(each.shape[0] for each in fitting).most_common(1)[0][0]
-    pairs = {
-        re.sub(r"\W+", "_", each.name.strip("/").rpartition("/")[2]) or "image": each.name
-        for each in fitting
-        if each.shape[0] == n
-    }
-    option = " ".join(f"{array}={name}" for array, name in pairs.items())
-    last = any(len(each.shape) == 4 and has_channels_last(each.shape) for each in fitting)
-    given, axis = (", channel_axis='last'", " --channel-axis last") if last else ("", "")
-    return f"{text}, such as dataset={pairs}{given} (--dataset {option}{axis})"
 
 
 def _splits(container: Container, patterns: Sequence[str]) -> list[str]:

@@ -79,6 +79,8 @@ class ContainerSource:
     """
 
     in_threads = False
+    #: What people should know of what is packed.
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -26,7 +26,8 @@ _BANDS = re.compile(
     re.IGNORECASE,
 )
 _IMAGES = re.compile(r"(^|[\W_\d])(images?|imgs?|inputs?|data|rgb)($|[\W_\d])", re.IGNORECASE)
-_SPLITS = {*SPLITS, "training", "validation", "valid", "testing", "dev"}
+#: Names of splits in data of any origin.
+SPLIT_NAMES = {*SPLITS, "training", "validation", "valid", "testing", "dev"}
 # Folders that are arrays, and files of a folder that is a patch, are not more than these.
 _N_ARRAYS = 64
 # The last or first word of a name, with what divides it from the rest; not a number alone.
@@ -80,7 +81,7 @@ def find_roles(root: Path, paths: Sequence[Path]) -> Roles:
     values = [Counter(file.folders[level] for file in files) for level in range(depth)]
     parts, varying = list[str](), list[int]()
     for level, names in enumerate(values):
-        if all(split_name(name.lower()) in _SPLITS for name in names):
+        if all(split_name(name.lower()) in SPLIT_NAMES for name in names):
             parts.append("{split}")
         elif len(names) == 1:
             parts.append(literal(next(iter(names))))
