@@ -21,11 +21,18 @@ def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]
     ``values`` are int64 that fit into two bytes.
     """
     squares = values.astype(np.int64) ** 2
-    # A square has four bytes: with two bytes at a time, no sum of 2 ** 46 pixels overflows.
-    high, low = int((squares >> 16) @ counts), int((squares & 0xFFFF) @ counts)
-    return moments_of_sums(
-        int(counts.sum()), Fraction(int(values @ counts)), Fraction((high << 16) + low)
-    )
+    # A square has four bytes, which are taken two at a time.
+    high, low = _weighted_sum(squares >> 16, counts), _weighted_sum(squares & 0xFFFF, counts)
+    total = _weighted_sum(values, counts)
+    return moments_of_sums(int(counts.sum()), Fraction(total), Fraction((high << 16) + low))
+
+
+def _weighted_sum(values: np.ndarray, counts: np.ndarray) -> int:
+    """Return the sum of ``values`` of two bytes, ``counts`` times each, of any number of pixels.
+
+    There are at most 2 ** 16 values: with counts of 24 bits at a time, no sum overflows.
+    """
+    return (int(values @ (counts >> 24)) << 24) + int(values @ (counts & 0xFFFFFF))
 
 
 def moments_of_parts(

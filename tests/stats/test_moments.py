@@ -100,3 +100,13 @@ def test_sums_of_squares_larger_than_int64_are_exact(value):
     n = 2**45 + 1
     assert mean == Fraction(value * 2**45, n)
     assert variance == Fraction(value**2 * 2**45, n * n)
+
+
+@pytest.mark.parametrize("values", [(-32768, 0, 32767), (0, 65535), (-128,)])
+def test_moments_of_more_pixels_than_any_data_set_has_are_exact(values):
+    counts = [2**60 + k for k in range(len(values))]
+    mean, variance = moments.moments(np.array(values), np.array(counts))
+    pairs = [*zip(values, counts, strict=True)]
+    exact = Fraction(sum(x * n for x, n in pairs), sum(counts))
+    assert mean == exact
+    assert variance == Fraction(sum(x * x * n for x, n in pairs), sum(counts)) - exact**2
