@@ -274,6 +274,14 @@ def test_a_file_that_became_shorter_is_an_error(tmp_path):
         array.compute()
 
 
+def test_a_file_that_is_gone_is_named(tmp_path):
+    loading.write(tmp_path, 6)
+    array = cloudio.dask.array(loading.open_set(tmp_path), "B0", patches_per_chunk=2)
+    os.remove(tmp_path / "B0.dat")
+    with pytest.raises(cloudio.RequestError, match="B0"):
+        array.compute()
+
+
 # ---- a cluster -----------------------------------------------------------------------------------
 
 

@@ -145,7 +145,7 @@ class _ReadArray:
     def __call__(self, patches: tuple[Patches, Patches]) -> np.ndarray:
         ds: Dataset = self.source.open()
         stored = np.array(patches[0], np.int64)
-        plan = Gather(*plan_inputs([ds.open_arrays(self.name)]), None, None)
+        plan = Gather(*plan_inputs([ds.open_arrays(ds.find(self.name))]), None, None)
         out = allocate_aligned((len(stored), 1, *ds.layout.patch), ds.dtype(self.name))
         origin = np.zeros(2, np.int64)
         fault = kernels.run((plan,), (out,), stored, origin, None, 1)

@@ -120,7 +120,9 @@ class StoredArray(BackendArray):
     @cached_property
     def _plan(self) -> Gather:
         """The files are opened when the first pixel is read."""
-        return Gather(*plan_inputs([self.dataset.open_arrays(self.name)]), None, None)
+        return Gather(
+            *plan_inputs([self.dataset.open_arrays(self.dataset.find(self.name))]), None, None
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return StoredArray, (self.dataset, self.name)
