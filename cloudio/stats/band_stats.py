@@ -116,7 +116,7 @@ class BandStats(Result):
             histograms=tuple(self.histograms[k] for k in which),
             floats=None if self.floats is None else tuple(self.floats[k] for k in which),
             pending=tuple(name for name in self.pending if name in names),
-            of=replace(self.of, arrays=arrays),
+            of=self.of.with_arrays(arrays),
             **columns,
         )
 
@@ -168,6 +168,7 @@ class BandStats(Result):
                 f"the second round counted {lower.of}, and these are statistics of {self.of}; it "
                 "must count the same patches"
             )
+        self.of.check_nodata([lower.of])
         percentiles = self.percentiles.copy()
         for k, name in enumerate(self.names):
             if name in self.pending:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
 from .coverage import Coverage
-from .serialize import int_from_plain, text_from_plain
+from .serialize import floats_from_plain, int_from_plain, text_from_plain
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Provenance:
         The patch numbers themselves, which `cloudio.stats.merge` needs.  None if the result was
         saved by a version that did not write them.  Equality does not compare it, because ``index``
         has its digest.
+    nodata : mapping of str to (float or None), or None
+        The no-data number of each array, by name, which `cloudio.stats.merge` compares.  None if
+        the result was saved by a version that did not write them.  Equality does not compare it.
     """
 
     layout: str
@@ -46,6 +49,7 @@ class Provenance:
     index: str
     arrays: Mapping[str, str]
     covers: Coverage | None = field(default=None, compare=False)
+    nodata: Mapping[str, float | None] | None = field(default=None, compare=False)
 
     @property
     def missing(self) -> Mapping[str, Sequence[int]]:
@@ -89,6 +93,7 @@ class Provenance:
             digest_of(numbers),
             {name: ds.dtype(name).name for name in arrays},
             Coverage.of(stored, numbers if ds.is_subset else None),
+            {name: _as_float(ds.band(name).nodata) for name in arrays},
         )
 
     @classmethod
@@ -119,6 +124,7 @@ class Provenance:
             text_from_plain(entries["index"]),
             {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
             covers,
+            _nodata_from_plain(entries.get("nodata")),
         )
 
     def fits(self, ds: Dataset) -> bool:
@@ -139,6 +145,43 @@ class Provenance:
             return False
         return Provenance.of(ds, list(self.arrays), self.window) == self
 
+    def with_arrays(self, arrays: Mapping[str, str]) -> "Provenance":
+        """Return the provenance of a part of the arrays.
+
+        Parameters
+        ----------
+        arrays : mapping of str to str
+            Some of ``self.arrays``.
+
+        Returns
+        -------
+        Provenance
+            It names no others.
+        """
+        nodata = self.nodata
+        if nodata is not None:
+            nodata = {name: nodata[name] for name in arrays if name in nodata}
+        return replace(self, arrays=arrays, nodata=nodata)
+
+    def check_nodata(self, others: Sequence["Provenance"]) -> None:
+        """Raise RequestError unless the no-data numbers of the arrays of all results are equal.
+
+        Those of results that an earlier version saved are not known, and not compared.
+
+        Parameters
+        ----------
+        others : sequence of Provenance
+            Those of other results, of the same arrays or some of them.
+        """
+        for name in self.arrays:
+            parts = [part.nodata for part in (self, *others) if part.nodata is not None]
+            known = [nodata[name] for nodata in parts if name in nodata]
+            if other := [number for number in known if repr(number) != repr(known[0])]:
+                raise RequestError(
+                    f"the results have nodata {known[0]} and {other[0]} of {name}; they must be "
+                    "of one layout"
+                )
+
     def __str__(self) -> str:
         stored = {} if self.covers is None else self.covers.stored
         splits = ", ".join(_of(n, stored.get(name), f"{name} ") for name, n in self.splits.items())
@@ -148,6 +191,20 @@ class Provenance:
             f"{self.layout}, {total} patches ({splits}), "
             f"{height} x {width} pixels from ({row}, {col})"
         )
+
+
+def _nodata_from_plain(entries: Any) -> dict[str, float | None] | None:
+    if entries is None:
+        return None
+    return {
+        name: None if number is None else _as_float(floats_from_plain([number], (1,))[0])
+        for name, number in entries.items()
+    }
+
+
+def _as_float(number: float | None) -> float | None:
+    """Return equal numbers as the same: 0, 0.0 and -0.0 as 0.0."""
+    return None if number is None else float(number) + 0.0
 
 
 def digest_of(numbers: np.ndarray) -> str:

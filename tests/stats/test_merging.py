@@ -1,6 +1,8 @@
 """Results of parts merge into the result of one pass, bit for bit, in any order."""
 
+import dataclasses
 import json
+import math
 import pickle
 from itertools import pairwise
 
@@ -87,6 +89,30 @@ def test_results_that_do_not_fit_together_are_refused(data, tmp_path):
     other = cloudio.open(tmp_path, layout=LAYOUT)
     with pytest.raises(RequestError, match="are of train 4, val 3, and of train 4; merge takes"):
         stats.merge([a, stats.bands(other.subset([3]), "i16")])
+
+
+def test_parts_with_other_numbers_for_no_data_are_refused(data, tmp_path):
+    ds, _ = data
+    known = {"i16": 0.0, "u16": None, "f32": math.nan}
+    bands = [
+        dataclasses.replace(band, nodata=known[band.name]) if band.name in known else band
+        for band in LAYOUT.bands
+    ]
+    other = cloudio.open(ds.path, layout=dataclasses.replace(LAYOUT, bands=tuple(bands)))
+    for name, numbers in (
+        ("i16", "None and 0.0"),
+        ("u16", "0.0 and None"),
+        ("f32", "-99.0 and nan"),
+    ):
+        one, two = stats.bands(ds.subset([0]), name), stats.bands(other.subset([1, 2]), name)
+        one.save(tmp_path / f"{name}.json")
+        for first in (one, stats.load(tmp_path / f"{name}.json")):
+            with pytest.raises(RequestError, match=f"have nodata {numbers} of {name}; they must"):
+                stats.merge([first, two])
+    parts = [stats.bands(other.subset([k]), ["f32", "i8"]) for k in (0, 1)]
+    merged = stats.merge([parts[0].select("f32"), stats.bands(other.subset([1]), "f32")])
+    with pytest.raises(RequestError, match=r"have nodata nan and -99\.0 of f32; they must"):
+        merged.finish(stats.lower_halves(ds.subset([0, 1]), merged.second_round()))
 
 
 def test_gaps_are_named(data):

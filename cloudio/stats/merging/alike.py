@@ -49,6 +49,7 @@ def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]
                 f"the results have {what} {shown(one)} and {shown(other[0])}; merge takes results "
                 "of one layout, window and choice of arrays"
             )
+    first.check_nodata(others)
     covers = [part.covers for part in parts if part.covers is not None]
     if len(covers) < len(parts):
         raise RequestError(
