@@ -208,6 +208,10 @@ def test_reads_run_on_the_nodes_with_a_label(said):
     assert said["pinned"] == [said["second"]]
 
 
+def test_blocks_have_the_patches_that_were_asked_for(said):
+    assert said["sizes-0"] == said["sizes-1"] == [2] * 11 + [1]
+
+
 def test_statistics_and_reports_are_those_of_one_pass(said, folder, ds):
     part = ds.subset(range(1, N))
     bands, classes = pickle.loads((folder / "results").read_bytes())

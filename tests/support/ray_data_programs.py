@@ -81,7 +81,9 @@ def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
     read = cloudio.ray.read(loading.make_reader(ds), **DRAWN)
     said: dict[str, Any] = {"schema": read.schema().names}
     for epoch in range(2):
-        save(folder / f"epoch-{epoch}.npz", [*read.iter_batches(batch_size=None)])
+        blocks = [*read.iter_batches(batch_size=None)]
+        save(folder / f"epoch-{epoch}.npz", blocks)
+        said[f"sizes-{epoch}"] = [len(block["index"]) for block in blocks]
 
     pinned = cloudio.ray.read(loading.make_reader(ds), label_selector={"files": "here"})
     found = [*pinned.map_batches(with_node).iter_batches()]
@@ -107,11 +109,9 @@ def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
     loader = cloudio.Loader(loading.make_reader(ds), 1, seed=DRAWN["seed"], rank=0, world_size=1)
     removed = folder / "removed"
     waits = {"marker": str(removed), "first": int(loader.samples([0], 1).index[0])}
-    # Ray joins the small blocks of a task.
-    read = cloudio.ray.read(loading.make_reader(ds), **DRAWN, epoch=1, override_num_blocks=12)
     waiting = read.map_batches(wait_for, batch_size=None, fn_kwargs=waits)
     batches = []
-    for batch in waiting.iter_batches(batch_size=None):
+    for batch in waiting.iter_batches(batch_size=None, prefetch_batches=0):
         batches.append(batch)
         if not removed.exists():
             nodes.remove_node(second, allow_graceful=False)

@@ -114,6 +114,11 @@ class Datasource(ray.data.Datasource):
         self._rows_of_block = _check_rows(patches_per_block, self._row_bytes)
         self._source = make_source(reader.dataset, columns)
 
+    @property
+    def n_blocks(self) -> int | None:
+        """How many blocks ``patches_per_block`` makes; None if Ray decides."""
+        return None if self._rows_of_block is None else -(-self._n_rows // self._rows_of_block)
+
     def get_name(self) -> str:
         """Return what Ray calls the read."""
         return "cloudio"
@@ -223,14 +228,16 @@ def read(
         If an argument is wrong.
     """
     source = Datasource(reader, index, **options)
+    if override_num_blocks is None:
+        override_num_blocks = source.n_blocks  # else Ray would split them
     resources: dict[str, Any] = {"num_cpus": num_cpus}
     if label_selector is not None:
         known = inspect.signature(ray.data.read_datasource).parameters
         if "label_selector" in known:
             resources["label_selector"] = label_selector
-        else:  # before Ray 2.56 or so
+        else:  # older versions
             resources["ray_remote_args"] = {"label_selector": label_selector}
-    made = ray.data.read_datasource(
+    made: ray.data.Dataset = ray.data.read_datasource(
         source, concurrency=concurrency, override_num_blocks=override_num_blocks, **resources
     )
     made.context.execution_options.preserve_order = check_bool("preserve_order", preserve_order)
