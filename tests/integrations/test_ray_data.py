@@ -30,6 +30,9 @@ DRAWN = {"seed": 3, "crop": "random", "symmetry": "d4"}
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     loading.write(folder / "data", N)
+    (folder / "floats").mkdir()
+    floats = np.random.default_rng(5).normal(size=(9, 6, 6)).astype("<f4")
+    floats.tofile(folder / "floats" / "F.dat")
     return folder
 
 
@@ -153,6 +156,8 @@ def test_wrong_arguments_are_refused(ds):
             cloudio.ray.Datasource(reader, **given)
     with pytest.raises(RequestError, match="reader is a Dataset; it must be a Reader"):
         cloudio.ray.read(ds)
+    with pytest.raises(RequestError, match=r"^layout= belongs to a path; a Dataset has"):
+        cloudio.ray.verify(ds, layout=ds.layout)
     with pytest.raises(RequestError, match=r"^count=<built-in function len>; count must be "):
         cloudio.ray.stats(len, ds)
     with pytest.raises(RequestError, match="has patches twice, such as data 4; results of parts"):
@@ -214,8 +219,12 @@ def test_blocks_have_the_patches_that_were_asked_for(said):
 
 def test_statistics_and_reports_are_those_of_one_pass(said, folder, ds):
     part = ds.subset(range(1, N))
-    bands, classes = pickle.loads((folder / "results").read_bytes())
+    bands, classes, floats = pickle.loads((folder / "results").read_bytes())
+    assert not floats.pending
+    with cloudio.open(folder / "floats", layout=loading.FLOATS) as ds_of_floats:
+        bands_of_floats = cloudio.stats.bands(ds_of_floats, "F")
     for found, expected in (
+        (floats, bands_of_floats),
         (bands, cloudio.stats.bands(part, BANDS)),
         (classes, cloudio.stats.classes(part, "LABEL")),
     ):

@@ -26,6 +26,10 @@ LAYOUT = Layout(
     ),
     label_maps={"LABEL": {"card": LabelMap({0: 0, 1: 1, 2: 2, 3: 3})}},
 )
+#: One band, whose percentiles need a second round where parts are counted.
+FLOATS = Layout(
+    name="Floats", patch=(6, 6), valid=Window(0, 0, 6, 6), bands=(Band("F", dtype="float32"),)
+)
 BANDS = ["B0", "B1"]
 #: Patches of most tests.
 N = 23

@@ -99,7 +99,9 @@ def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
     count, sizes = cloudio.ray.stats, {"patches_per_task": 1}
     bands = count(cloudio.stats.bands, part, loading.BANDS, **sizes)
     classes = count(cloudio.stats.classes, part, "LABEL", label_selector={"files": "here"})
-    (folder / "results").write_bytes(pickle.dumps((bands, classes)))
+    whole = cloudio.open(folder / "floats", layout=loading.FLOATS)
+    floats = count(cloudio.stats.bands, whole, "F", patches_per_task=2)
+    (folder / "results").write_bytes(pickle.dumps((bands, classes, floats)))
     reports = (
         cloudio.ray.verify(part, patches_per_task=9),
         cloudio.ray.verify(folder / "data", layout=loading.LAYOUT, patches_per_task=9),

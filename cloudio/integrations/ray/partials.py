@@ -1,6 +1,5 @@
 """`cloudio.ray.stats` and `verify`: results of parts, counted by tasks and merged."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -9,7 +8,9 @@ import ray
 
 from ... import stats as room
 from ..._utils.numbers import check_whole
+from ..._utils.paths import local_path
 from ..._utils.text import shown
+from ..._utils.types import FilePath
 from ...errors import RequestError
 from ...layouts.layout import Layout
 from ...reading.collection import check_dataset
@@ -91,9 +92,9 @@ def stats(
 
 
 def verify(
-    path: str | os.PathLike[str] | Dataset,
+    path: FilePath | Dataset,
     *,
-    layout: Layout | str | os.PathLike[str] | None = None,
+    layout: Layout | FilePath | None = None,
     patches_per_task: int = 4096,
     label_selector: dict[str, str] | None = None,
 ) -> Report:
@@ -131,12 +132,18 @@ def verify(
     work: tuple[Any, ...]
     patches: Patches
     if isinstance(path, Dataset):
+        if layout is not None:
+            raise RequestError("layout= belongs to a path; a Dataset has its layout")
         patches = _ascending(path)
         work = make_source(path, whole_dataset(path)), None
     else:
+        # Workers have other working folders.
+        path = local_path(path).absolute()
+        if layout is not None and not isinstance(layout, Layout):
+            layout = local_path(layout, "layout").absolute()
         quick = verify_here(path, full=False, layout=layout)
         patches = range(sum(quick.splits.values()))
-        work = os.path.abspath(os.fspath(path)), layout
+        work = path, layout
     parts = [*_cut(patches, size)] or [patches]
     refs = [*_spread(_verify_part, work, parts, label_selector)]
     return merge_reports(ray.get(refs))
