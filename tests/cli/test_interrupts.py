@@ -156,7 +156,7 @@ def test_an_error_without_a_signal_is_raised():
 
 
 def test_a_terminal_that_closes_ends_the_command(tmp_path):
-    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=600"]
+    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=100"]
     with processes.started(command, stderr=subprocess.PIPE) as process:
         assert soon(lambda: any(tmp_path.rglob("*.dat")))
         process.send_signal(signal.SIGHUP)

@@ -134,7 +134,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM")
 def test_a_synth_that_is_terminated_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=600"]
+    command = [sys.executable, "-m", "cloudio", "synth", str(tmp_path / "x"), "--patches", "a=100"]
     with processes.started(command, stderr=subprocess.DEVNULL) as process:
         assert soon(lambda: any(tmp_path.rglob("*.dat")))  # it is in the midst of writing
         process.terminate()
