@@ -14,7 +14,7 @@ from . import moments
 from .counts.floats import FloatCounts, LowerHalves, SecondRound
 from .counts.histogram import Histogram, histogram_from_plain
 from .counts.scaled_band import ScaledBand
-from .provenance import Provenance
+from .provenance import Provenance, check_nodata, of_arrays
 from .result import Result, Table, format_number
 from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
 
@@ -116,7 +116,7 @@ class BandStats(Result):
             histograms=tuple(self.histograms[k] for k in which),
             floats=None if self.floats is None else tuple(self.floats[k] for k in which),
             pending=tuple(name for name in self.pending if name in names),
-            of=self.of.with_arrays(arrays),
+            of=of_arrays(self.of, arrays),
             **columns,
         )
 
@@ -168,7 +168,7 @@ class BandStats(Result):
                 f"the second round counted {lower.of}, and these are statistics of {self.of}; it "
                 "must count the same patches"
             )
-        self.of.check_nodata([lower.of])
+        check_nodata(self.of, [lower.of])
         percentiles = self.percentiles.copy()
         for k, name in enumerate(self.names):
             if name in self.pending:

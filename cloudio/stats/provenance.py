@@ -145,43 +145,6 @@ class Provenance:
             return False
         return Provenance.of(ds, list(self.arrays), self.window) == self
 
-    def with_arrays(self, arrays: Mapping[str, str]) -> "Provenance":
-        """Return the provenance of a part of the arrays.
-
-        Parameters
-        ----------
-        arrays : mapping of str to str
-            Some of ``self.arrays``.
-
-        Returns
-        -------
-        Provenance
-            It names no others.
-        """
-        nodata = self.nodata
-        if nodata is not None:
-            nodata = {name: nodata[name] for name in arrays if name in nodata}
-        return replace(self, arrays=arrays, nodata=nodata)
-
-    def check_nodata(self, others: Sequence["Provenance"]) -> None:
-        """Raise RequestError unless the no-data numbers of the arrays of all results are equal.
-
-        Those of results that an earlier version saved are not known, and not compared.
-
-        Parameters
-        ----------
-        others : sequence of Provenance
-            Those of other results, of the same arrays or some of them.
-        """
-        for name in self.arrays:
-            parts = [part.nodata for part in (self, *others) if part.nodata is not None]
-            known = [nodata[name] for nodata in parts if name in nodata]
-            if other := [number for number in known if repr(number) != repr(known[0])]:
-                raise RequestError(
-                    f"the results have nodata {known[0]} and {other[0]} of {name}; they must be "
-                    "of one layout"
-                )
-
     def __str__(self) -> str:
         stored = {} if self.covers is None else self.covers.stored
         splits = ", ".join(_of(n, stored.get(name), f"{name} ") for name, n in self.splits.items())
@@ -215,3 +178,27 @@ def digest_of(numbers: np.ndarray) -> str:
 def _of(n: int, stored: int | None, name: str = "") -> str:
     """Return a number of patches, and of how many if there are more."""
     return f"{name}{n:,}" if stored is None or n >= stored else f"{name}{n:,} of {stored:,}"
+
+
+def of_arrays(provenance: Provenance, arrays: Mapping[str, str]) -> Provenance:
+    """Return the provenance of some of the arrays; it names no others."""
+    nodata = provenance.nodata
+    if nodata is not None:
+        nodata = {name: nodata[name] for name in arrays if name in nodata}
+    return replace(provenance, arrays=arrays, nodata=nodata)
+
+
+def check_nodata(provenance: Provenance, others: Sequence[Provenance]) -> None:
+    """Raise RequestError unless the no-data numbers of the arrays of all results are equal.
+
+    ``others`` are of the same arrays or some of them.  The numbers of results that an earlier
+    version saved are not known, and not compared.
+    """
+    for name in provenance.arrays:
+        parts = [part.nodata for part in (provenance, *others) if part.nodata is not None]
+        known = [nodata[name] for nodata in parts if name in nodata]
+        if other := [number for number in known if repr(number) != repr(known[0])]:
+            raise RequestError(
+                f"the results have nodata {known[0]} and {other[0]} of {name}; they must be "
+                "of one layout"
+            )

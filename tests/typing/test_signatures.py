@@ -53,9 +53,10 @@ def test_modules_list_their_public_names_and_nothing_else():
     if any(map(importlib.util.find_spec, ("lightning", "pytorch_lightning"))):
         modules.append(cloudio.lightning)
         rooms.add("lightning")
-    if importlib.util.find_spec("xarray"):
-        modules.append(cloudio.xarray)
-        rooms.add("xarray")
+    for room in ("dask", "xarray"):
+        if importlib.util.find_spec(room):
+            modules.append(getattr(cloudio, room))
+            rooms.add(room)
     for module in modules:
         assert dir(module) == sorted(module.__all__), module
     assert dir(cloudio) == sorted({*cloudio.__all__, *rooms, "__version__"})

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..._utils.text import shown
 from ...errors import RequestError
-from ..provenance import Provenance, digest_of
+from ..provenance import Provenance, check_nodata, digest_of
 from ..result import Result
 from ..serialize import to_plain
 
@@ -49,7 +49,7 @@ def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]
                 f"the results have {what} {shown(one)} and {shown(other[0])}; merge takes results "
                 "of one layout, window and choice of arrays"
             )
-    first.check_nodata(others)
+    check_nodata(first, others)
     covers = [part.covers for part in parts if part.covers is not None]
     if len(covers) < len(parts):
         raise RequestError(
