@@ -17,7 +17,6 @@ import heapq
 import itertools
 import math
 import os
-import select
 import signal
 import struct
 import subprocess
@@ -29,6 +28,7 @@ import unittest
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import wait as ready_of
 from pathlib import Path
 from typing import NamedTuple
 
@@ -160,7 +160,7 @@ def keep(
     # Now only the server has /dev/fuse, so that its death aborts every request, and `alive`.
     os.close(fuse)
     os.close(alive)
-    if not select.select([ended, sys.stdin], [], [], life)[0]:
+    if not ready_of([ended, sys.stdin], life):
         print(f"slow_fs: {path} was not given back in {life} s, and aborted", file=sys.stderr)
     os.kill(server, signal.SIGKILL)
     os.waitpid(server, 0)
@@ -214,7 +214,7 @@ class Server:
                 self.finish(*heapq.heappop(self.waiting)[1:])
             until = self.waiting[0][0] if self.waiting else math.inf
             wait = None if until == math.inf else max(0.0, until - time.monotonic())
-            ready = select.select([self.fuse, control.fileno()], [], [], wait)[0]
+            ready = ready_of([self.fuse, control.fileno()], wait)  # of any numbers
             if self.fuse in ready:
                 self.take()
             if control.fileno() in ready:
