@@ -120,9 +120,10 @@ def _start_thread(thread: threading.Thread) -> None:
     """Start a thread; RequestError if there can be no more threads."""
     try:
         thread.start()
-    except RuntimeError as error:  # of Python, such as "can't start new thread"
-        if thread.ident is not None:
-            # It runs, and a signal came: `threading` then releases a lock that it does not hold.
+    except RuntimeError as error:
+        if thread.ident is not None or "start" not in str(error):
+            # It runs, or is about to, and a signal came: `threading` then releases a lock that it
+            # does not hold. Else Python says "can't start new thread".
             raise error.__context__ or error from None
         raise RequestError(
             f"the loader's thread cannot be started ({error}); pass prefetch=0, which needs no "
