@@ -8,9 +8,7 @@ from dask.layers import ArrayBlockwiseDep
 
 from ..._utils.numbers import check_whole
 from ...reading.dataset import Dataset
-
-#: Patch numbers.
-Patches = range | np.ndarray
+from ..parts import Patches
 
 
 class Chunks(ArrayBlockwiseDep):
@@ -69,8 +67,10 @@ def as_chunks(stored: Patches, patches_per_chunk: Any, given: Patches | None = N
     return Chunks(stored, stored if given is None else given, size)
 
 
-def as_range(numbers: np.ndarray) -> Patches:
+def as_range(numbers: Patches) -> Patches:
     """Return numbers that follow each other as a range, others as they are."""
+    if isinstance(numbers, range):
+        return numbers
     if len(numbers):
         first = int(numbers[0])
         if np.array_equal(numbers, np.arange(first, first + len(numbers))):

@@ -16,7 +16,8 @@ from ...reading.dataset import Dataset
 from ...reading.reader import Reader, check_reader
 from ...storage.arrays import plan_inputs
 from ...storage.errors import error_from_fault
-from .chunks import Patches, make_chunks
+from ..parts import Patches
+from .chunks import make_chunks
 from .sources import Source
 
 

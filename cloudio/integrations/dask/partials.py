@@ -5,22 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from dask.tokenize import tokenize
 
 from ... import stats as room
-from ..._utils.paths import local_path
-from ..._utils.text import shown
 from ..._utils.types import FilePath
-from ...errors import RequestError
 from ...layouts.layout import Layout
-from ...reading.collection import check_dataset
 from ...reading.dataset import Dataset
 from ...stats.band_stats import BandStats
 from ...verification.parts.merge import merge_reports
 from ...verification.report import Report
 from ...verification.verify import verify as verify_here
-from .chunks import Chunks, Patches, as_chunks, make_chunks
+from ..parts import (
+    Patches,
+    absolute_paths,
+    ascending_patches,
+    check_no_layout,
+    count_nothing,
+)
+from .chunks import as_chunks, as_range
 from .sources import Source
 from .trees import run
 
@@ -70,17 +72,10 @@ def stats(
     ``distributed.Client``, if there is one, else threads of this process.  A task uses one thread,
     unless you pass ``threads``.  Percentiles of bands of floats take a second round of tasks.
     """
-    check_dataset(ds)
-    if count not in (room.bands, room.classes, room.agreement):
-        raise RequestError(
-            f"count={shown(count)}; count must be cloudio.stats.bands, cloudio.stats.classes or "
-            "cloudio.stats.agreement"
-        )
-    # Here, so that wrong arguments are no error of a task.
-    nothing = count(ds.subset([]), *args, **options)
+    nothing = count_nothing(count, ds, *args, **options)
     if not len(ds):
         return nothing
-    chunks = _ascending(ds, patches_per_chunk)
+    chunks = as_chunks(as_range(ascending_patches(ds)), patches_per_chunk)
     options = {"threads": 1, **options}
     task = _Count(Source.of_dataset(ds), count, args, options)
     how: dict[str, Any] = {"at_once": _MERGED_AT_ONCE, "progress": progress}
@@ -132,16 +127,13 @@ def verify(
     """
     task: _Count | _VerifyPath
     if isinstance(path, Dataset):
-        if layout is not None:
-            raise RequestError("layout= belongs to a path; a Dataset has its layout")
-        chunks = _ascending(path, patches_per_chunk)
+        check_no_layout(layout)
+        chunks = as_chunks(as_range(ascending_patches(path)), patches_per_chunk)
         options = {"threads": 1, "progress": False}
         task = _Count(Source.of_dataset(path), verify_here, (), options)
         has_patches = bool(len(path))
     else:
-        path = local_path(path).absolute()
-        if layout is not None and not isinstance(layout, Layout):
-            layout = local_path(layout, "layout").absolute()
+        path, layout = absolute_paths(path, layout)
         n = sum(verify_here(path, full=False, layout=layout, progress=False).splits.values())
         chunks = as_chunks(range(n), patches_per_chunk)
         task = _VerifyPath(path, layout)
@@ -153,21 +145,6 @@ def verify(
     at_once = max(2, chunks.numblocks[0])
     report: Report = run(name, task, chunks, merge_reports, at_once=at_once, progress=progress)
     return report
-
-
-def _ascending(ds: Dataset, patches_per_chunk: int) -> Chunks:
-    """Return chunks of the patches in the order in which they are stored."""
-    index = None
-    if ds.is_subset:
-        stored = ds.stored_index(np.arange(len(ds), dtype=np.int64))
-        index = np.argsort(stored, kind="stable")
-        if len(twice := np.flatnonzero(np.diff(stored[index]) == 0)):
-            name, patch = ds.locate([int(index[twice[0]])])[0]
-            raise RequestError(
-                f"the data set has patches twice, such as {name} {patch}; results of parts merge "
-                "only if they share no patch: cloudio.stats counts in one pass"
-            )
-    return make_chunks(ds, index, patches_per_chunk)
 
 
 class _Count:

@@ -3,27 +3,28 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-import numpy as np
 import ray
 
 from ... import stats as room
 from ..._utils.numbers import check_whole
-from ..._utils.paths import local_path
-from ..._utils.text import shown
 from ..._utils.types import FilePath
-from ...errors import RequestError
 from ...layouts.layout import Layout
-from ...reading.collection import check_dataset
 from ...reading.dataset import Dataset
 from ...stats.band_stats import BandStats
 from ...verification.parts.merge import merge_reports
 from ...verification.report import Report
 from ...verification.verify import verify as verify_here
+from ..parts import (
+    Patches,
+    absolute_paths,
+    ascending_patches,
+    check_no_layout,
+    count_nothing,
+)
 from ..sources import Source, whole_dataset
 from .source import make_source
 
 R = TypeVar("R")
-Patches = range | np.ndarray
 # Results that one task merges, and tasks that wait for each CPU.
 _MERGED_AT_ONCE, _TASKS_OF_CPU = 16, 4
 
@@ -68,20 +69,13 @@ def stats(
     It waits for the result.  Ray repeats a task whose worker or node ends.  A task uses one thread,
     unless you pass ``threads``.  Percentiles of bands of floats take a second round of tasks.
     """
-    check_dataset(ds)
-    if count not in (room.bands, room.classes, room.agreement):
-        raise RequestError(
-            f"count={shown(count)}; count must be cloudio.stats.bands, cloudio.stats.classes or "
-            "cloudio.stats.agreement"
-        )
-    # Here, so that wrong arguments are no error of a task.
-    nothing = count(ds.subset([]), *args, **options)
+    nothing = count_nothing(count, ds, *args, **options)
     size = check_whole("patches_per_task", patches_per_task, 1)
     if not len(ds):
         return nothing
     options = {"threads": 1, **options}
     source = make_source(ds, whole_dataset(ds))
-    parts = [*_cut(_ascending(ds), size)]
+    parts = [*_cut(ascending_patches(ds), size)]
     result: Any = _tree(_count, (source, count, args, options), parts, label_selector)
     if isinstance(result, BandStats) and result.pending:
         again = {"threads": options["threads"]}
@@ -132,15 +126,11 @@ def verify(
     work: tuple[Any, ...]
     patches: Patches
     if isinstance(path, Dataset):
-        if layout is not None:
-            raise RequestError("layout= belongs to a path; a Dataset has its layout")
-        patches = _ascending(path)
+        check_no_layout(layout)
+        patches = ascending_patches(path)
         work = make_source(path, whole_dataset(path)), None
     else:
-        # Workers have other working folders.
-        path = local_path(path).absolute()
-        if layout is not None and not isinstance(layout, Layout):
-            layout = local_path(layout, "layout").absolute()
+        path, layout = absolute_paths(path, layout)
         quick = verify_here(path, full=False, layout=layout)
         patches = range(sum(quick.splits.values()))
         work = path, layout
@@ -150,22 +140,6 @@ def verify(
 
 
 # ---- parts ---------------------------------------------------------------------------------------
-
-
-def _ascending(ds: Dataset) -> Patches:
-    """Return the patches in the order in which they are stored, over all splits."""
-    if not ds.is_subset:
-        return range(len(ds))
-    stored = ds.stored_index(np.arange(len(ds), dtype=np.int64))
-    ascending: np.ndarray = np.sort(stored)
-    if len(twice := np.flatnonzero(np.diff(ascending) == 0)):
-        first = int(np.flatnonzero(stored == ascending[twice[0]])[0])
-        name, patch = ds.locate([first])[0]
-        raise RequestError(
-            f"the data set has patches twice, such as {name} {patch}; results of parts merge only "
-            "if they share no patch: count in one pass"
-        )
-    return ascending
 
 
 def _cut(patches: Patches, size: int) -> Iterator[Patches]:
