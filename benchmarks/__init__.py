@@ -1,0 +1,1 @@
+"""``python -m benchmarks run`` compares loaders; the files bench_*.py ask one question each."""

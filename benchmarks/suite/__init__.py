@@ -1,0 +1,1 @@
+"""What runs the rivals: tasks, processes, measurements, limits and results."""
