@@ -1,0 +1,1 @@
+"""Calls of cloudio whose instructions and bytecodes are counted, and what they may cost."""
