@@ -51,7 +51,7 @@ class Pair(NamedTuple):
     limits: tuple[float | None, float | None]  # the fraction of the nearest limit, before and after
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", type=Path, metavar="A.json")
     parser.add_argument("after", type=Path, metavar="B.json")
 
@@ -118,9 +118,9 @@ def _rates(row: Row) -> list[float]:
 
 
 def _cpu(case: Case, row: Row) -> list[float]:
-    # Runs of A and B may have different lengths, and B may be quick.
-    gigabytes = results.case_bytes(case) / 1e9
-    return [one["cpu_seconds"] / gigabytes for one in row["rounds"]]
+    # Slow rows read fewer samples than the case has, and the two runs may differ in length.
+    gigabytes = results.case_bytes(case) / 1e9 / (case["n_batches"] * case["batch_size"])
+    return [one["cpu_seconds"] / (gigabytes * one["samples"]) for one in row["rounds"]]
 
 
 def _of_limit(case: Case, row: Row) -> float | None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROLES = ("paper", "ink", "soft", "rule", "ours", "rival", "beat", "c1", "c2", "c3", "c4", "c5")
+ROLES = ("sheet", "ink", "soft", "rule", "ours", "rival", "beat", "c1", "c2", "c3", "c4", "c5")
 LIGHT = dict(
     zip(
         ROLES,
-        "#ffffff #1b2026 #59626d #dcd8cf #0072b2 #98a1aa #d55e00 "
+        "#ffffff #1b2026 #59626d #dcd8cf #0072b2 #86888b #d55e00 "
         "#d55e00 #007a59 #b0568f #8a6d00 #59626d".split(),
         strict=True,
     )
@@ -25,7 +25,7 @@ LIGHT = dict(
 DARK = dict(
     zip(
         ROLES,
-        "#1a1e23 #e9e6df #a7afb9 #343b44 #56b4e9 #76808b #f0a030 "
+        "#1a1e23 #e9e6df #a7afb9 #343b44 #56b4e9 #808a95 #f0a030 "
         "#f0a030 #2fc49b #e59cc8 #f0e442 #a7afb9".split(),
         strict=True,
     )
@@ -48,6 +48,14 @@ WIDE, NARROW = 8.8, 4.0  # inches
 Draw = Callable[[Any, dict[str, str], bool], None]
 
 
+def variables() -> str:
+    """Return CSS that sets a variable for each role, by the reader's scheme."""
+    light, dark = (
+        "".join(f"--{role}:{color};" for role, color in theme.items()) for theme in (LIGHT, DARK)
+    )
+    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
 @dataclass(frozen=True)
 class Plot:
     """``draw(figure, colors, wide)`` draws it; ``alt`` says in words what it shows.
@@ -65,9 +73,9 @@ class Plot:
         from matplotlib.figure import Figure
 
         colored = {
-            "figure.facecolor": colors["paper"],
-            "axes.facecolor": colors["paper"],
-            "savefig.facecolor": colors["paper"],
+            "figure.facecolor": colors["sheet"],
+            "axes.facecolor": colors["sheet"],
+            "savefig.facecolor": colors["sheet"],
             "text.color": colors["ink"],
             "axes.labelcolor": colors["ink"],
             "axes.edgecolor": colors["soft"],
@@ -91,13 +99,7 @@ class Plot:
         svg = svg[svg.index("<svg") :]
         for role, color in PLACEHOLDERS.items():
             svg = svg.replace(color, f"var(--{role})")
-        light, dark = (
-            "".join(f"--{role}:{color};" for role, color in theme.items())
-            for theme in (LIGHT, DARK)
-        )
-        style = (
-            f"<style>:root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-        )
+        style = f"<style>{variables()}</style>"
         return svg.replace("<defs>", f"{style}<defs>", 1)
 
     def png(self, path: Path, *, dark: bool = False, wide: bool = True) -> None:

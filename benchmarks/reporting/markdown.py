@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..suite import results
 from ..suite.results import Results
 from . import numbers
 from .shown import AXES, SUITES, Line, Shown, curves, growth, missing, suites
@@ -26,9 +27,9 @@ _MARKED = re.compile(r"(<!-- benchmarks: ([\w-]+) -->\n).*?(<!-- end -->)", re.D
 _WIDTH = 120
 
 
-def newest() -> Path | None:
-    """Return the newest result that is kept; names begin with the date."""
-    return max(RESULTS.glob("*.json"), default=None, key=lambda path: path.name)
+def quoted() -> Results:
+    """Return the result that the pages quote: the newest that is kept; names begin with dates."""
+    return results.load(max(RESULTS.glob("*.json"), key=lambda path: path.name))
 
 
 def filled(page: str, found: Results) -> str:
@@ -71,43 +72,66 @@ def paragraph(text: str) -> str:
 # ---- blocks --------------------------------------------------------------------------------------
 
 
-def headline(found: Results) -> str:
-    """One sentence: the speed-up over the usual code and over the fastest rival of all."""
+def picked(found: Results) -> list[tuple[str, Line]]:
+    """Return the rivals that short tables name, from the first case in memory.
+
+    The usual numpy code is the slowest that needs numpy alone: what people write first.
+    """
     shown = _cases(found, "warm")[0]
-    usual, best = _usual(found, shown), shown.rivals[0]
-    words = f"For {_of(shown)}, the speed-up is **{numbers.times(usual.speed_up)}** over the usual "
-    words += f"numpy code and **{numbers.times(best.speed_up)}** over the fastest of "
-    words += f"{len(shown.rivals)} rivals ({cell(best.name)})"
-    if best.beats:
-        words += ", which is faster"
-    return paragraph(f"{words}: see [Performance](#performance).")
+    numpy = [one for one in shown.rivals if _packages(found, one.name) <= {"numpy"}]
+    torch = [one for one in shown.rivals if "torch" in _packages(found, one.name)]
+    others = [one for one in shown.rivals if one not in numpy and one not in torch]
+    lines = {
+        "the usual numpy code": numpy[-1:],
+        "the fastest numpy code": numpy[:1] if len(numpy) > 1 else [],
+        "the fastest PyTorch code": torch[:1],
+        "the fastest other rival": others[:1],
+    }
+    return [(words, one) for words, some in lines.items() for one in some]
+
+
+def chart(found: Results) -> dict[str, float]:
+    """Return rates of the first case in memory by that of the usual numpy code, slowest first."""
+    shown = _cases(found, "warm")[0]
+    rows = dict(picked(found))
+    lines = {f"{words.removeprefix('the ')}": line for words, line in rows.items()}
+    lines["cloudio"] = next(line for line in shown.lines if line.is_ours)
+    lines |= {f"the {line.row['limit']} limit": line for line in shown.limits}
+    usual = rows["the usual numpy code"].figures.rate
+    rates = {name: line.figures.rate / usual for name, line in lines.items()}
+    return dict(sorted(rates.items(), key=lambda entry: entry[1]))
+
+
+def headline(found: Results) -> str:
+    """One sentence: the speed-up over the usual code, and over the fastest rival of all."""
+    shown = _cases(found, "warm")[0]
+    usual, best = picked(found)[0][1], shown.rivals[0]
+    height, width = shown.case["size"]
+    words = f"For random crops of {height} x {width} with {shown.case['n_bands']} bands, the "
+    words += f"speed-up is **{numbers.times(usual.speed_up)}** over the usual numpy code and "
+    words += f"**{numbers.times(best.speed_up)}** over the fastest of {len(shown.rivals)} rivals, "
+    words += f"{cell(best.name)}{' (which is faster)' if best.beats else ''}: see "
+    return paragraph(f"{words}[Performance](#performance).")
 
 
 def summary(found: Results) -> str:
-    """The short table of README.md."""
-    shown = _cases(found, "warm")
-    first = shown[0]
-    picked: list[tuple[str, str]] = [("the usual numpy code", _usual(found, first).name)]
-    groups: dict[str, Callable[[set[str]], bool]] = {
-        "the fastest numpy code": lambda packages: packages <= {"numpy"},
-        "the fastest PyTorch code": lambda packages: "torch" in packages,
-        "the fastest other rival": lambda packages: (
-            not packages <= {"numpy"} and "torch" not in packages
-        ),
-    }
-    for words, belongs in groups.items():
-        names = (line.name for line in first.rivals if belongs(_packages(found, line.name)))
-        if (name := next(names, None)) and name != picked[0][1]:
-            picked.append((words, name))
+    """The short table of README.md, and what it is of: the first case of each size."""
+    every = _cases(found, "warm")
+    sizes = [one.case["size"] for one in every]
+    shown = [one for k, one in enumerate(every) if one.case["size"] not in sizes[:k]]
+    case = shown[0].case
+    about = f"Batches of {case['batch_size']} random crops, {case['threads']} threads, all data in "
+    about += f"memory; {_cpu(found)}, {str(found['date'])[:10]}. [Benchmarks](docs/benchmarks.md) "
+    about += f"has all {len(shown[0].rivals)} rivals."
     rows = [
-        (f"{words}: {cell(name)}", *(_speed_up(_named(case, name)) for case in shown))
-        for words, name in picked
+        (f"{words}: {cell(line.name)}", *(_speed_up(_named(one, line.name)) for one in shown))
+        for words, line in picked(found)
     ]
     for kind in ("pattern", "copy"):
-        cells = [case.ours.figures.of_limits.get(kind) if case.ours else None for case in shown]
+        cells = [one.ours.figures.of_limits.get(kind) if one.ours else None for one in shown]
         if any(cells):
             rows.append((f"**fraction of the {kind} limit**", *map(numbers.fraction, cells)))
-    return table(["speed-up over", *_titles(shown)], rows)
+    return f"{paragraph(about)}\n\n{table(['speed-up over', *_titles(shown)], rows)}"
 
 
 def machine(found: Results) -> str:
@@ -204,19 +228,13 @@ def _titles(shown: list[Shown]) -> list[str]:
     return [cell(", ".join(one for one in title if one not in common)) for title in parts]
 
 
-def _of(shown: Shown) -> str:
-    case = shown.case
-    return f"random crops of {case['size'][0]} x {case['size'][1]} with {case['n_bands']} bands"
+def _cpu(found: Results) -> str:
+    facts = {str(name).lower(): value for name, value in found["machine"].items()}
+    return cell(facts.get("cpu", "a CPU that was not recorded"))
 
 
 def _packages(found: Results, name: str) -> set[str]:
     return next((set(one["packages"]) for one in found["rivals"] if one["name"] == name), set())
-
-
-def _usual(found: Results, shown: Shown) -> Line:
-    """The slowest code of numpy alone: what people write first."""
-    lines = [one for one in shown.rivals if _packages(found, one.name) <= {"numpy"}]
-    return (lines or shown.rivals)[-1]
 
 
 def _named(shown: Shown, name: str) -> Line | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..suite.results import Results
-from . import html, numbers, plots
+from . import drawing, html, numbers, plots
 from .html import text
 from .scatter import scatter
 from .shown import AXES, Line, Shown, curves, facts, growth, missing, suites
@@ -70,7 +70,7 @@ def page(found: Results) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{text(title)}</title>",
             '<link rel="icon" href="data:,">',
-            f"<style>\n{style}</style>\n</head>\n<body>",
+            f"<style>\n{drawing.variables()}\n{style}</style>\n</head>\n<body>",
             *filter(None, body),
             "</body>\n</html>\n",
         ]
@@ -249,10 +249,9 @@ def _costs(shown: Shown) -> str:
         cells += [numbers.count(f.minor_faults), numbers.count(f.major_faults)]
         cells.append(numbers.size(f.read_bytes))
         rows.append(html.row(_name(line), cells, _css(line)))
-    heads = ["name", "CPUs busy", "memory (PSS)", "/dev/shm", "minor faults", "major faults"]
-    table = html.table(
-        [*heads, "read from the disk"], rows, label=f"Memory and faults, {shown.title}"
-    )
+    heads = ["name", "CPUs busy", "memory (PSS)", "/dev/shm", "minor faults / sample"]
+    heads += ["major faults / sample", "from the disk / sample"]
+    table = html.table(heads, rows, label=f"Memory and faults, {shown.title}")
     return f"<details><summary>Memory, page faults and reads</summary>{table}</details>"
 
 

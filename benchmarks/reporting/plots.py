@@ -22,7 +22,7 @@ def bars(shown: Shown) -> Plot:
         for k, line in enumerate(lines):
             f = line.figures
             color, hatch = _bar_style(line, colors)
-            axes.barh(k, f.rate, 0.72, color=color, hatch=hatch, edgecolor=colors["paper"], lw=0)
+            axes.barh(k, f.rate, 0.72, color=color, hatch=hatch, edgecolor=colors["sheet"], lw=0)
             spread = [[f.rate - f.slowest], [f.fastest - f.rate]]
             axes.errorbar(f.rate, k, xerr=spread, color=colors["ink"], capsize=2.5, lw=1.2)
             words = f" {numbers.count(f.rate)}" + (", faster than cloudio" if line.beats else "")

@@ -30,7 +30,7 @@ def scatter(shown: Shown) -> Plot:
                 fmt=marker,
                 ms=7,
                 color=color,
-                mec=colors["paper"],
+                mec=colors["sheet"],
                 mew=0.8,
                 lw=1.2,
             )

@@ -4,9 +4,11 @@ import argparse
 import base64
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
+from color_vision import VISIONS, contrast, distance
 from made_up_result import HOSTILE, WHY, case, result, written
 
 pytest.importorskip("benchmarks", reason="the tests run without the benchmarks")
@@ -15,6 +17,7 @@ pytest.importorskip("matplotlib", reason="plots need the extra cloudio[plot]")
 from benchmarks.reporting import drawing, markdown, page, plots, report, scatter
 from benchmarks.reporting.shown import Shown, growth
 from benchmarks.suite import results
+from cloudio.plot.colors import color_from_hex
 
 VOID = {"meta", "link", "img", "source", "br", "input", "hr"}
 
@@ -183,11 +186,23 @@ def test_the_scatter_and_growth_plots_have_all_rows():
     assert "the pattern loop" in alt
 
 
+@pytest.mark.parametrize("theme", [drawing.LIGHT, drawing.DARK], ids=["light", "dark"])
+def test_colors_are_told_apart_by_all_and_legible(theme):
+    rgb = {role: color_from_hex(color) for role, color in theme.items()}
+    for vision in VISIONS:
+        for one, other in combinations(("ours", "rival", "beat"), 2):
+            assert distance(rgb[one], rgb[other], vision) > 25, (vision, one, other)
+    for role in ("ink", "soft", "ours"):  # text
+        assert contrast(rgb[role], rgb["sheet"]) > 4.5, role
+    for role in ("rival", "beat", "c1", "c2", "c3", "c4", "c5"):  # bars and lines
+        assert contrast(rgb[role], rgb["sheet"]) > 3, role
+
+
 def test_the_command_writes_a_page_and_plots(tmp_path, capsys):
     found = result(growth=[])
     found["suites"] = found["suites"][1:]
     parser = argparse.ArgumentParser()
-    report.add_options(parser)
+    report.add_arguments(parser)
     path = written(tmp_path / "run.json", found)
     assert report.main(parser.parse_args([str(path), "--plots"])) == 0
     said = capsys.readouterr().out.split()
