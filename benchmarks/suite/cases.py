@@ -1,6 +1,9 @@
-"""The cases of every suite: which batches of a data set are read."""
+"""The batches that rivals read, and the passes that they count: tasks of a data set."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,12 @@ from cloudio import Dataset
 from cloudio.bench.cold_workload import file_array
 from cloudio.bench.workload import Workload
 
-from .task import ArrayFile, Task
+from .counting import N_CLASSES, Counting
+from .task import IGNORE, ArrayFile, Task
+
+#: What `agreement` compares with the label: two of those that CloudSEN12 has.
+SOURCE, REFERENCE = "LABEL_sen2cor", "LABEL_manual_hq"
+_CODES = "card"
 
 
 def make_task(
@@ -43,7 +51,7 @@ def make_task(
     return Task(
         Path(dataset.path),
         split,
-        _array_files(dataset, bands),
+        _band_files(dataset, bands),
         None if label is None else _label_file(dataset, label),
         size,
         index.reshape(n_batches, batch_size),
@@ -52,14 +60,59 @@ def make_task(
     )
 
 
-def _array_files(dataset: Dataset, names: Sequence[str]) -> tuple[ArrayFile, ...]:
+def make_counting(
+    dataset: Dataset,
+    question: str,
+    bands: Sequence[str],
+    n_patches: int,
+    n_passes: int,
+    *,
+    threads: int,
+) -> Counting:
+    """Return passes over the first patches of the data set's one split."""
+    (split,) = dataset.splits
+    window = dataset.valid_window
+    wanted = {"bands": (), "classes": (REFERENCE,), "agreement": (REFERENCE, SOURCE)}[question]
+    files = _band_files(dataset, bands if question == "bands" else ())
+    labels = [_label_file(dataset, name, none=N_CLASSES) for name in wanted]
+    first = [replace(one, shape=(n_patches, *one.shape[1:])) for one in (*files, *labels)]
+    label, source, *_ = (*first[len(files) :], None, None)
+    return Counting(
+        Path(dataset.path),
+        split,
+        question,
+        tuple(first[: len(files)]),
+        label,
+        source,
+        (window.row, window.col, *window.size),
+        n_passes,
+        threads,
+    )
+
+
+def questions_of(dataset: Dataset) -> list[str]:
+    """Return what can be counted in a data set."""
+    found = ["bands"]
+    if REFERENCE in dataset.names:
+        found += ["classes"]
+    if REFERENCE in dataset.names and SOURCE in dataset.names:
+        found += ["agreement"]
+    return found
+
+
+def _band_files(dataset: Dataset, names: Sequence[str]) -> tuple[ArrayFile, ...]:
     return tuple(_array_file(dataset, name, scale=dataset.band(name).scale or 1) for name in names)
 
 
-def _label_file(dataset: Dataset, name: str) -> ArrayFile:
-    codes, table = Workload(dataset, (), name, dataset.valid_window.size, 0).codes or ((), ())
+def _label_file(dataset: Dataset, name: str, none: int = IGNORE) -> ArrayFile:
+    if none == IGNORE:
+        codes, table = Workload(dataset, (), name, dataset.valid_window.size, 0).codes or ((), ())
+    else:
+        codes = dataset[name]
+        label_map = dataset.layout.label_maps[name][_CODES]
+        table = label_map.table(codes.dtype, np.dtype(np.uint8), none, name)
     found = _array_file(dataset, name, classes=tuple(np.asarray(table).tolist()))
-    return ArrayFile(**{**vars(found), "dtype": f"u{np.asarray(codes).itemsize}"})
+    return replace(found, dtype=f"u{np.asarray(codes).itemsize}")
 
 
 def _array_file(dataset: Dataset, name: str, **more: object) -> ArrayFile:

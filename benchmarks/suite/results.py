@@ -26,7 +26,8 @@ class Figures(NamedTuple):
     """What a row has reached: the median of its rounds, and for the rate the slowest and fastest.
 
     ``rate`` is in samples per second.  ``gb_per_second`` and ``cpu_seconds_per_gb`` are of what
-    `case_bytes` counts.  ``of_limits`` has a fraction for each kind of limit that the case
+    `case_bytes` counts; ``cpus`` are those that were busy.  Faults and ``read_bytes`` are of one
+    sample.  ``of_limits`` has a fraction for each kind of limit that the case
     measured: seconds of the limit by seconds of the row.  ``times_cloudio`` is the rate over that
     of the fastest row of cloudio.  ``waited`` is the share of its time in which a consumer that
     is busy for ``consumer_seconds`` per batch waits for batches; None where none was measured.
@@ -35,7 +36,6 @@ class Figures(NamedTuple):
     rate: float
     slowest: float
     fastest: float
-    seconds: float
     gb_per_second: float
     cpu_seconds_per_gb: float
     cpus: float
@@ -91,7 +91,7 @@ def ran(rows: list[Row]) -> list[Row]:
 
 
 def case_bytes(case: Case) -> int:
-    """Return the bytes of one timed run that CPU seconds are related to.
+    """Return the bytes of all timed batches of a case that CPU seconds are related to.
 
     These are the bytes of the batches; a case of statistics has none, and those that it reads
     count.
@@ -122,7 +122,7 @@ def limit(case: Case, kind: str) -> Row | None:
 
 
 def seconds(row: Row) -> float:
-    """Return the median over the rounds of a row that ran."""
+    """Return the median seconds of a sample, over the rounds of a row that ran."""
     return _median(row, "seconds")
 
 
@@ -130,17 +130,16 @@ def figures(case: Case, row: Row) -> Figures | None:
     """Return the figures of a row or a limit of this case, or None if it did not run."""
     if row["status"] != RAN:
         return None
-    rounds, taken, gigabytes = row["rounds"], seconds(row), case_bytes(case) / 1e9
-    rates = sorted(one["samples"] / one["seconds"] for one in rounds)
-    cpu = _median(row, "cpu_seconds")
+    taken, cpu = seconds(row), _median(row, "cpu_seconds")
+    gigabytes = case_bytes(case) / 1e9 / (case["n_batches"] * case["batch_size"])
+    rates = sorted(one["samples"] / one["seconds"] for one in row["rounds"])
     limits = {kind: limit(case, kind) for kind in LIMITS}
     ours = fastest(case, "cloudio")
-    waits = [one["waited"] for one in rounds if one.get("waited") is not None]
+    waits = [one["waited"] for one in row["rounds"] if one.get("waited") is not None]
     return Figures(
-        rate=median(rates),
+        rate=1 / taken,
         slowest=rates[0],
         fastest=rates[-1],
-        seconds=taken,
         gb_per_second=gigabytes / taken,
         cpu_seconds_per_gb=cpu / gigabytes,
         cpus=cpu / taken,
@@ -173,4 +172,5 @@ def ahead_of_cloudio(case: Case) -> list[tuple[Row, str]]:
 
 
 def _median(row: Row, name: str) -> float:
-    return float(median(one[name] for one in row["rounds"]))
+    """Return the median of a count per sample: slow rivals have read fewer samples than others."""
+    return float(median(one[name] / one["samples"] for one in row["rounds"]))

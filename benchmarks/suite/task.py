@@ -81,7 +81,7 @@ class Task:
 
     @property
     def batch_size(self) -> int:
-        return self.index.shape[1]
+        return int(self.index.shape[1])
 
     @property
     def n_patches(self) -> int:

@@ -1,0 +1,205 @@
+"""Limits of memory: loops of limits.c that move or read the rows of a batch, and plain copies.
+
+All they need is made before the clock starts: no limit pays for Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import mmap
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .counting import Counting
+from .rival import Read
+from .task import ArrayFile
+
+SCALED, BYTES, COPY, READ = range(4)
+#: The struct of limits.c.
+PLANE = np.dtype(
+    [("from", "u8"), ("to", "u8")]
+    + [(name, "i8") for name in ("kind", "n_rows", "row_bytes", "row_step")]
+    + [("scale", "f8")]
+)
+_OPTIONS = "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-pthread"
+
+
+def compile_limits(_: Any, folder: Path) -> None:
+    """Compile limits.c for this machine; RuntimeError, in words, where that fails."""
+    named = os.environ.get("CC", "cc").split()
+    if shutil.which(named[0]) is None:
+        raise RuntimeError(f"no compiler: {named[0]} was not found")
+    source = Path(__file__).with_name("limits.c")
+    command = [*named, *_OPTIONS, str(source), "-o", str(folder / "limits.so")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{named[0]} cannot compile {source.name}: {done.stderr.strip()[:300]}")
+
+
+Planes = Callable[[Any, int, list[np.ndarray], int], np.ndarray]
+
+
+def moved(planes: Planes) -> Callable:
+    """Return the ``opened`` of a rival that moves planes by limits.c."""
+
+    @contextmanager
+    def opened(task: Any) -> Iterator[Read]:
+        assert task.converted is not None
+        move = ctypes.CDLL(str(task.converted / "limits.so")).move
+        move.argtypes = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        maps = [array.mapped() for array in task.arrays]
+        with aligned(_batch_bytes(task)) as out:
+            address = out.ctypes.data
+            # Addresses are made before the clock starts: no limit pays for Python.
+            batches = [planes(task, k, maps, address) for k in range(task.n_batches)]
+            image, label = outputs(task, out)
+
+            def read(k: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+                move(batches[k].ctypes.data, batches[k].size, task.threads)
+                return image, label
+
+            yield read
+
+    return opened
+
+
+def rows(task: Any, k: int, maps: list[np.ndarray], out: int) -> np.ndarray:
+    """Return the windows of batch ``k`` as planes (sample, array), flat."""
+    if isinstance(task, Counting):
+        return _window_planes(task, maps, np.arange(task.n_patches), np.array(task.window[:2]))
+    height, width = task.size
+    n_bands, n_pixels = len(task.bands), height * width
+    for k_array, array in enumerate(task.arrays):
+        if np.dtype(array.dtype) != ("<i2" if k_array < n_bands else "u1"):
+            raise RuntimeError(f"it moves int16 bands and labels of a byte; {array.name} is not")
+    planes = _window_planes(task, maps, task.index[k], task.origin[k])
+    image, label = planes[:, :n_bands], planes[:, n_bands:]
+    samples = np.arange(task.batch_size)[:, None]
+    image["kind"], image["scale"] = SCALED, task.scales
+    image["to"] = out + 4 * n_pixels * (samples * n_bands + np.arange(n_bands))
+    label["kind"] = BYTES
+    label["to"] = out + 4 * n_pixels * n_bands * task.batch_size + n_pixels * samples
+    return planes
+
+
+def _window_planes(
+    task: Any, maps: list[np.ndarray], index: np.ndarray, origin: np.ndarray
+) -> np.ndarray:
+    """Return planes (sample, array) that are only read."""
+    height, width = _size(task)
+    planes = np.zeros((len(index), len(maps)), PLANE)
+    for array, mapped, plane in zip(task.arrays, maps, planes.T, strict=True):
+        patch, row, col = array.strides
+        if col != np.dtype(array.dtype).itemsize:
+            raise RuntimeError(f"it moves rows without gaps; {array.name} has some")
+        plane["from"] = mapped.ctypes.data + index * patch + origin @ np.array((row, col))
+        plane["kind"], plane["n_rows"] = READ, height
+        plane["row_bytes"], plane["row_step"] = width * col, row
+    return planes
+
+
+def pieces(task: Any, k: int, maps: list[np.ndarray], out: int) -> np.ndarray:
+    """Return a piece of the file for each window of batch ``k``, from the same patch on.
+
+    Each has half of the bytes that are read and written for the window.
+    """
+    index = np.arange(task.n_patches) if isinstance(task, Counting) else task.index[k]
+    planes = np.zeros((len(index), len(maps)), PLANE)
+    for array, mapped, plane in zip(task.arrays, maps, planes.T, strict=True):
+        n_bytes = math.prod(_size(task)) * _moved_bytes(task, array) // 2
+        last = _mapped_bytes(array) - n_bytes
+        if last < 0:
+            raise RuntimeError(f"{array.name} has fewer bytes than a window and its output")
+        plane["from"] = mapped.ctypes.data + np.minimum(index * array.strides[0], last)
+        plane["row_bytes"] = n_bytes
+    planes["kind"], planes["n_rows"] = COPY, 1
+    # Each begins on a cache line.
+    steps = -(-planes["row_bytes"] // 64) * 64
+    ends = np.cumsum(steps.ravel()).reshape(steps.shape)
+    planes["to"] = out + ends - steps
+    return planes
+
+
+@contextmanager
+def copied(task: Any) -> Iterator[Read]:
+    """The same copy by np.copyto, in threads."""
+    maps = [array.mapped() for array in task.arrays]
+    with aligned(_batch_bytes(task)) as out, ThreadPoolExecutor(task.threads) as pool:
+        batches = []
+        for k in range(task.n_batches):
+            planes = pieces(task, k, maps, out.ctypes.data).ravel()
+            batches.append(
+                [
+                    tuple(_memory(one[at], one["row_bytes"]) for at in ("to", "from"))
+                    for one in planes
+                ]
+            )
+
+        def share(k: int, first: int) -> None:
+            for to, source in batches[k][first :: task.threads]:
+                np.copyto(to, source)
+
+        def read(k: int) -> tuple[np.ndarray, None]:
+            list(pool.map(share, [k] * task.threads, range(task.threads)))
+            return out, None
+
+        yield read
+
+
+def _memory(address: int, n_bytes: int) -> np.ndarray:
+    return np.ctypeslib.as_array((ctypes.c_uint8 * int(n_bytes)).from_address(int(address)))
+
+
+def _size(task: Any) -> tuple[int, int]:
+    size: tuple[int, int] = task.window[2:] if isinstance(task, Counting) else task.size
+    return size
+
+
+def _mapped_bytes(array: ArrayFile) -> int:
+    """Return the bytes of the file from the array's first pixel to its last."""
+    steps = zip(array.shape, array.strides, strict=True)
+    return int(sum((n - 1) * step for n, step in steps)) + np.dtype(array.dtype).itemsize
+
+
+def _moved_bytes(task: Any, array: ArrayFile) -> int:
+    """Return the bytes that are read and written for a pixel."""
+    read = np.dtype(array.dtype).itemsize
+    if isinstance(task, Counting):
+        return read
+    return read + (1 if array is task.label else 4)
+
+
+def _batch_bytes(task: Any) -> int:
+    """Return the bytes that hold an output, or the copies that are made instead of one."""
+    n_bytes = task.batch_size * math.prod(_size(task)) * (4 * len(task.bands) + 2)
+    return int(n_bytes) + 64 * task.batch_size * len(task.arrays)
+
+
+@contextmanager
+def aligned(n_bytes: int) -> Iterator[np.ndarray]:
+    """Give memory that begins on a page, and whose pages are all mapped."""
+    memory = np.frombuffer(mmap.mmap(-1, n_bytes), np.uint8)
+    memory.fill(1)
+    yield memory
+
+
+def outputs(task: Any, out: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the image and the label that `rows` writes to, where there are any."""
+    if isinstance(task, Counting):
+        return None, None
+    shape = task.batch_size, len(task.bands), *task.size
+    n_bytes = 4 * math.prod(shape)
+    image = out[:n_bytes].view(np.float32).reshape(shape)
+    if task.label is None:
+        return image, None
+    n_pixels = n_bytes // (4 * len(task.bands))
+    return image, out[n_bytes : n_bytes + n_pixels].reshape(task.batch_size, *task.size)
