@@ -51,7 +51,7 @@ class Pair(NamedTuple):
     limits: tuple[float | None, float | None]  # the fraction of the nearest limit, before and after
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", type=Path, metavar="A.json")
     parser.add_argument("after", type=Path, metavar="B.json")
 

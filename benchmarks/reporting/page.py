@@ -54,7 +54,7 @@ def page(found: Results) -> str:
         _header(found, parts),
         _nav(links),
         "<main>",
-        *(_suite(suite, heading, cases) for suite, heading, cases in parts),
+        *(_suite(found, suite, heading, cases) for suite, heading, cases in parts),
         _growth(found),
         _converting(found),
         _missing(found, parts),
@@ -165,9 +165,10 @@ def _nav(links: list[tuple[str, str]]) -> str:
 # ---- suites --------------------------------------------------------------------------------------
 
 
-def _suite(suite: str, heading: str, cases: list[Shown]) -> str:
+def _suite(found: Results, suite: str, heading: str, cases: list[Shown]) -> str:
+    title = next(str(one["title"]) for one in found["suites"] if one["suite"] == suite)
     return (
-        f'<section id="{text(suite)}"><h2>{text(heading)}</h2>'
+        f'<section id="{text(suite)}"><h2>{text(heading)}</h2><p>{text(title)}.</p>'
         + "".join(map(_case, cases))
         + "</section>"
     )
@@ -175,7 +176,8 @@ def _suite(suite: str, heading: str, cases: list[Shown]) -> str:
 
 def _case(shown: Shown) -> str:
     case = shown.case
-    about = f"{case['n_batches']} batches of {case['batch_size']}"
+    n = case["n_batches"]
+    about = f"{n} batch{'es' * (n != 1)} of {case['batch_size']}"
     about += f", {case['threads']} thread" + "s" * (case["threads"] != 1)
     parts = [
         f"<h3>{text(shown.title)}</h3>",
@@ -327,7 +329,7 @@ def _converting(found: Results) -> str:
 
 def _missing(found: Results, parts: list[tuple[str, str, list[Shown]]]) -> str:
     rows = [
-        html.row(text(name), [html.words("everywhere"), html.words(why)])
+        html.row(text(name), [html.words(why), html.words("everywhere")])
         for name, why in missing(found)
     ]
     nowhere = {name for name, _ in missing(found)}
@@ -335,10 +337,10 @@ def _missing(found: Results, parts: list[tuple[str, str, list[Shown]]]) -> str:
         for shown in cases:
             for row in shown.missing:
                 if row["name"] not in nowhere:
-                    cells = [html.words(f"{heading}: {shown.title}"), html.words(row["status"])]
+                    cells = [html.words(row["status"]), html.words(f"{heading}: {shown.title}")]
                     rows.append(html.row(text(row["name"]), cells))
     shown = (
-        html.table(["row", "where", "why"], rows, label="Did not run")
+        html.table(["row", "why", "where"], rows, label="Did not run")
         if rows
         else "<p>All ran.</p>"
     )

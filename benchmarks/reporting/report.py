@@ -14,7 +14,7 @@ from .scatter import scatter
 from .shown import growth, suites
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("result", type=Path, help="a JSON file of `python -m benchmarks run`")
     parser.add_argument(
         "-o",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from . import numbers
@@ -64,8 +65,14 @@ def _wide_limits(axes: Any, points: list[tuple[float, float, Line]], shown: Show
     """Leave room for the labels around all points."""
     xs = [x for x, _, _ in points]
     ys = [y for _, y, _ in points] + [line.figures.rate for line in shown.limits]
-    axes.set_xlim(min(xs) / 1.6, max(xs) * 2.2)
-    axes.set_ylim(min(ys) / 1.5, max(ys) * 1.5)
+    axes.set_xlim(*_wide(min(xs) / 1.6, max(xs) * 2.2))
+    axes.set_ylim(*_wide(min(ys) / 1.5, max(ys) * 1.5))
+
+
+def _wide(low: float, high: float, least: float = 10.0) -> tuple[float, float]:
+    """Return a range whose ends differ at least by that factor, around the same middle."""
+    more = max(1.0, math.sqrt(least * low / high))
+    return low / more, high * more
 
 
 def _plain_ticks(axis: Any) -> None:

@@ -130,7 +130,7 @@ class Shown:
         if not self.ours or not n:
             return ""
         if not rate and not cpu:
-            return f"ahead of all {n} in rate and CPU seconds"
+            return f"ahead of {f'all {n} rivals' if n > 1 else 'one rival'} in rate and CPU seconds"
         return f"ahead of {n - rate} of {n} in rate, of {n - cpu} of {n} in CPU seconds"
 
 

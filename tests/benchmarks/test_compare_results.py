@@ -17,7 +17,7 @@ def line(text, name):
 
 def run(*paths):
     parser = argparse.ArgumentParser()
-    compare.add_arguments(parser)
+    compare.add_options(parser)
     return compare.main(parser.parse_args([str(path) for path in paths]))
 
 
