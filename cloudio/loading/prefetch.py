@@ -223,6 +223,7 @@ class Producer:
 
     def _end(self) -> None:
         """Drop batches that were not taken, release waiting callers, and give the pool back."""
+        _ended.append((os.getpid(), threading.current_thread()))  # drops an older one here
         _running.discard(self)
         self.pool.reset()
         with contextlib.suppress(Empty):
@@ -232,7 +233,6 @@ class Producer:
         self.pool.stopped = False
         if not self._idle_pools:
             self._idle_pools.append((os.getpid(), self.pool))
-        _ended.append(threading.current_thread())  # drops an older one here
 
     def _may_start(self) -> bool:
         n_in_progress = self.pool.begun - self.pool.taken
@@ -301,15 +301,22 @@ _running: set[Producer] = set()
 # The threads that ended last.  When a Thread is deallocated, a callback of the standard library
 # runs.  In the main thread a signal may be handled there, and then KeyboardInterrupt is lost.  So
 # each is kept until the main thread has forgotten it, and dropped by a later one.
-_ended: deque[threading.Thread] = deque(maxlen=16)
+_ended: deque[tuple[int, threading.Thread]] = deque(maxlen=16)
 
 
 @atexit.register
 def _stop_all() -> None:
-    """Stop the threads before the interpreter takes apart what they use."""
+    """Stop the threads before the interpreter takes apart what they use.
+
+    Those that end already are waited for too: where the collector runs in one of them and destroys
+    what is of C++, the end of the interpreter would abort the process.
+    """
     running = list(_running)
     for producer in running:  # before any is waited for: a signal may end the wait
         producer.pool.stopped = True
         producer.pool.returned.put(None)
     for producer in running:
         producer.join()
+    for process, thread in list(_ended):
+        if process == os.getpid() and thread is not threading.current_thread():
+            thread.join()

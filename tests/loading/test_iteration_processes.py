@@ -27,9 +27,9 @@ SETUP = """
 """
 
 
-def outcome(folder, code, *arguments, seconds=SECONDS):
-    """What a fresh interpreter prints, says, and ends with."""
-    code = textwrap.dedent(SETUP) + textwrap.dedent(code)
+def outcome(folder, code, *arguments, first="", seconds=SECONDS):
+    """What a fresh interpreter prints, says, and ends with; ``first`` runs before any import."""
+    code = textwrap.dedent(first) + textwrap.dedent(SETUP) + textwrap.dedent(code)
     flags = ["-X", "faulthandler", "-W", "error"]
     run = processes.run(
         processes.python(code, folder, *arguments, flags=flags),
@@ -122,6 +122,36 @@ def test_an_interrupt_that_nobody_catches_ends_the_program(folder):
 )
 def test_an_interpreter_ends_while_iterations_are_under_way(folder, code, status):
     assert outcome(folder, code, seconds=60) == ([], "", status)
+
+
+LEFT = """
+    import atexit, os, threading
+
+    @atexit.register  # before any other, so it comes last
+    def left():
+        if any(thread.name == "cloudio.Loader" for thread in threading.enumerate()):
+            os._exit(7)
+"""
+ENDING = """
+    from cloudio.loading import prefetch
+
+    def begins(phase, _):
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.005)
+
+    gc.callbacks.append(begins)
+    gc.set_threshold(1)
+    iteration = iter(loader)
+    next(iteration)
+    del iteration
+    while prefetch._running:
+        time.sleep(0.001)
+"""
+
+
+def test_an_interpreter_ends_after_threads_that_are_about_to_end(folder):
+    """The collector takes long in such a thread."""
+    assert outcome(folder, ENDING, first=LEFT, seconds=60) == ([], "", 0)
 
 
 FORKS = """
