@@ -26,7 +26,7 @@ pytestmark = [
 
 def matrix(operations, *more):
     """What the program prints of these operations; it fails where a cell is bad."""
-    words = ["--bad", "--most", scaled(3, 12), "--operations", *operations, *more]
+    words = ["--bad", "--most", scaled(3, 6), "--operations", *operations, *more]
     # In memory nobody waits for the disk, but there all pages are resident.
     if not {"read cold", "prefetch"}.intersection(operations) and os.access("/dev/shm", os.W_OK):
         words += "--folder", "/dev/shm"
