@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+import cloudio
 from cloudio import Dataset
 from cloudio.bench.cold_workload import file_array
 from cloudio.bench.workload import Workload
@@ -35,7 +36,7 @@ def make_task(
     """Return batches of random windows of the data set's one split.
 
     Each patch is read once before any is read again; with order "stored" they come as they are
-    stored.
+    stored.  A cloudio.Loader draws the windows, so that one can be timed, too.
     """
     (split,) = dataset.splits
     n = n_batches * batch_size
@@ -45,9 +46,10 @@ def make_task(
         index = np.tile(np.arange(len(dataset)), epochs)[:n]
     else:
         index = np.concatenate([rng.permutation(len(dataset)) for _ in range(epochs)])[:n]
-    valid = dataset.valid_window
-    room = np.subtract(valid.size, size) + 1
-    origin = np.add(rng.integers(0, room, (n, 2)), (valid.row, valid.col))
+    reader = dataset.reader(bands[0], size=size)
+    loader = cloudio.Loader(reader, batch_size, shuffle=False, seed=seed, index=index)
+    origin = loader.samples(range(n)).origin
+    assert origin is not None
     return Task(
         Path(dataset.path),
         split,
@@ -57,6 +59,7 @@ def make_task(
         index.reshape(n_batches, batch_size),
         origin.reshape(n_batches, batch_size, 2),
         threads,
+        seed=seed,
     )
 
 

@@ -59,7 +59,8 @@ class Counting:
     def windows(self, array: ArrayFile) -> np.ndarray:
         """Return a view (patch, row, column) of the valid windows, mapped and read-only."""
         row, col, height, width = self.window
-        return array.mapped()[:, row : row + height, col : col + width]
+        view: np.ndarray = array.mapped()[:, row : row + height, col : col + width]
+        return view
 
 
 def expected(task: Counting, _: int = 0) -> np.ndarray:
@@ -73,7 +74,8 @@ def expected(task: Counting, _: int = 0) -> np.ndarray:
     assert task.label is not None
     label = task.label.table[task.windows(task.label)]
     if task.question == "classes":
-        return np.stack([(label == c).sum(axis=(1, 2)) for c in range(N_CLASSES)], 1)
+        per_class = [(label == c).sum(axis=(1, 2), dtype=np.int64) for c in range(N_CLASSES)]
+        return np.stack(per_class, axis=1)
     assert task.source is not None
     pairs = label * np.uint8(N_CLASSES + 1) + task.source.table[task.windows(task.source)]
     counts: np.ndarray = np.bincount(pairs.ravel(), minlength=(N_CLASSES + 1) ** 2)

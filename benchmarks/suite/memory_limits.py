@@ -172,7 +172,7 @@ def _mapped_bytes(array: ArrayFile) -> int:
 
 def _moved_bytes(task: Any, array: ArrayFile) -> int:
     """Return the bytes that are read and written for a pixel."""
-    read = np.dtype(array.dtype).itemsize
+    read = int(np.dtype(array.dtype).itemsize)
     if isinstance(task, Counting):
         return read
     return read + (1 if array is task.label else 4)

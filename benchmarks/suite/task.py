@@ -62,6 +62,7 @@ class Task:
     ``workers`` are worker processes, for loaders that have them.  ``converted`` is the folder that
     the rival's `convert` filled, or None.  ``path`` is the data set, for those that open it by
     themselves, and ``split`` the part that ``index`` counts in.  Without ``label`` there is none.
+    The windows are those that a cloudio.Loader with ``seed`` draws for ``index``.
     """
 
     path: Path
@@ -74,6 +75,7 @@ class Task:
     threads: int
     workers: int = 0
     converted: Path | None = None
+    seed: int = 0
 
     @property
     def n_batches(self) -> int:
