@@ -89,6 +89,14 @@ typedef void (*cio_pick_fn)(const void *src, ptrdiff_t step, void *dst, size_t n
 /* dst[i] = src[(skip + i) / repeat], where skip is less than repeat. */
 typedef void (*cio_repeat_fn)(const void *src, void *dst, size_t n, size_t skip, size_t repeat);
 
+/* counts[k] += how many bytes of src equal codes[k]. n is a multiple of 64. */
+typedef void (*cio_count_codes_fn)(const uint8_t *src, size_t n, const uint8_t *codes,
+                                   size_t n_codes, uint32_t *counts);
+
+/* dst[i] = tables[one[i]] + tables[256 + other[i]], as bytes. dst may be one of the sources. */
+typedef void (*cio_join_fn)(const uint8_t *one, const uint8_t *other, uint8_t *dst, size_t n,
+                            const uint8_t *tables);
+
 /* The row functions of one instruction set: the only place that knows element types. */
 typedef struct cio_rows {
     const char *isa;
@@ -100,6 +108,8 @@ typedef struct cio_rows {
     cio_transpose_fn transpose[CIO_N_MOVES];
     cio_pick_fn pick[CIO_N_MOVES];
     cio_repeat_fn repeat[CIO_N_MOVES];
+    cio_count_codes_fn count_codes; /* this and join may be NULL: a histogram is faster */
+    cio_join_fn join;
 } cio_rows;
 
 /* Table k of the tables that this CPU can run, from slowest to fastest; NULL past the last. The

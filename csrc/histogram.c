@@ -1,5 +1,6 @@
 /* Counts what a patch holds. One store per pixel limits a histogram: everything else is cheap in
- * comparison, and plain C is enough. */
+ * comparison, and plain C is enough. Labels hold few codes, which need no histogram: vectors of
+ * pixels are compared with each code. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -13,6 +14,8 @@ enum {
     N_SHORTS = 65536,
     LANES = 8,
     CHUNK = 1024,  /* floats, which stay in the nearest cache */
+    PIECE = 8128,  /* bytes, a multiple of 64, likewise */
+    MOST_CODES = 32,
     ROWS_AHEAD = 8 /* 2 to 16 are all alike, and a third faster than 0 */
 };
 #define EACH_BYTE ((uint64_t)0x0101010101010101u)
@@ -98,26 +101,114 @@ static void count_bytes(const uint8_t *src, size_t n, uint32_t *tables)
         ++tables[src[i]];
 }
 
-static void add_bytes(const cio_histogram_spec *spec, const cio_patch *patch, uint32_t *table,
-                      cio_record *record, int64_t *classes)
+/* What a patch is counted in. Pixels are gathered in pieces, which stay in the nearest cache. */
+typedef struct {
+    uint32_t tables[8 * N_BYTES];
+    uint8_t codes[MOST_CODES]; /* that are expected; none: pixels are counted one by one */
+    size_t n_codes;
+    int is_new; /* what to expect is not known yet */
+    size_t n_held;
+    uint8_t held[2][PIECE]; /* of pairs, the second is of the other array */
+} counter;
+
+static uint32_t sum_of_tables(const counter *c, size_t code)
 {
-    uint32_t tables[8 * N_BYTES] = {0};
+    uint32_t n = 0;
+    for (size_t t = 0; t < 8; ++t)
+        n += c->tables[t * N_BYTES + code];
+    return n;
+}
+
+/* Expect the codes that were found, in this patch or before, if they are few. */
+static void expect_codes(counter *c, const uint32_t *table)
+{
+    c->n_codes = 0;
+    for (size_t code = 0; code < N_BYTES; ++code) {
+        if (table[code] == 0 && sum_of_tables(c, code) == 0)
+            continue;
+        if (c->n_codes == MOST_CODES) {
+            c->n_codes = 0;
+            return;
+        }
+        c->codes[c->n_codes++] = (uint8_t)code;
+    }
+}
+
+static void begin_counting(const cio_rows *rows, counter *c, const uint32_t *table)
+{
+    memset(c->tables, 0, sizeof(c->tables));
+    c->n_codes = c->n_held = 0;
+    c->is_new = 0;
+    if (rows->count_codes == NULL)
+        return;
+    expect_codes(c, table);
+    for (size_t code = 0; c->n_codes == 0 && code < N_BYTES; ++code)
+        if (table[code] != 0)
+            return;
+    c->is_new = c->n_codes == 0;
+}
+
+/* Add the pixels of a row for which the piece has room, and return how many. */
+static size_t hold(counter *c, size_t k, const uint8_t *src, size_t n)
+{
+    if (n > PIECE - c->n_held)
+        n = PIECE - c->n_held;
+    memcpy(c->held[k] + c->n_held, src, n);
+    return n;
+}
+
+/* Compare all pixels of a piece with each code that is expected, many at a time. Return whether
+ * these were all codes of the piece; else nothing is counted. */
+static int count_expected(const cio_rows *rows, counter *c)
+{
+    uint32_t counts[MOST_CODES] = {0};
+    const size_t n = c->n_held / 64 * 64;
+    size_t n_found = 0;
+    if (c->n_codes == 0)
+        return 0;
+    rows->count_codes(c->held[0], n, c->codes, c->n_codes, counts);
+    for (size_t k = 0; k < c->n_codes; ++k)
+        n_found += counts[k];
+    if (n_found < n)
+        return 0;
+    for (size_t k = 0; k < c->n_codes; ++k)
+        c->tables[c->codes[k]] += counts[k];
+    count_bytes(c->held[0] + n, c->n_held - n, c->tables);
+    return 1;
+}
+
+static void count_piece(const cio_rows *rows, counter *c, const uint32_t *table)
+{
+    if (!count_expected(rows, c)) {
+        count_bytes(c->held[0], c->n_held, c->tables);
+        if (c->n_codes > 0 || c->is_new)
+            expect_codes(c, table);
+        c->is_new = 0;
+    }
+    c->n_held = 0;
+}
+
+/* Add what was counted to the counts of all patches, and to those of classes, or NULL; without a
+ * look-up table, these are the numbers themselves. */
+static void add_counts(const counter *c, const uint8_t *class_lut, uint32_t *table,
+                       int64_t *classes)
+{
+    for (size_t code = 0; code < N_BYTES; ++code) {
+        const uint32_t n = sum_of_tables(c, code);
+        table[code] += n;
+        if (n > 0 && classes != NULL)
+            classes[class_lut == NULL ? code : class_lut[code]] += n;
+    }
+}
+
+static void describe_bytes(const cio_histogram_spec *spec, const counter *c, cio_record *record)
+{
     const int is_signed = spec->type == CIO_I8;
-    for (size_t y = patch->top; y < patch->bottom; ++y)
-        count_bytes((const uint8_t *)next_row(patch, y, 1), patch->right - patch->left, tables);
     for (int k = 0; k < N_BYTES; ++k) {
         /* In the order of the numbers. */
         const int x = is_signed ? k - 128 : k;
-        const uint8_t code = (uint8_t)x;
-        uint32_t n = 0;
-        for (size_t t = 0; t < 8; ++t)
-            n += tables[t * N_BYTES + code];
+        const uint32_t n = sum_of_tables(c, (uint8_t)x);
         if (n == 0)
-            continue;
-        table[code] += n;
-        if (spec->class_lut != NULL)
-            classes[spec->class_lut[code]] += n;
-        if (record == NULL)
             continue;
         if (x == spec->nodata) {
             record->nodata = n;
@@ -130,6 +221,29 @@ static void add_bytes(const cio_histogram_spec *spec, const cio_patch *patch, ui
         record->negative += x < 0 ? n : 0;
         record->saturated += x == (is_signed ? INT8_MAX : UINT8_MAX) ? n : 0;
     }
+}
+
+static void add_bytes(const cio_rows *rows, const cio_histogram_spec *spec, const cio_patch *patch,
+                      uint32_t *table, cio_record *record, int64_t *classes)
+{
+    const size_t width = patch->right - patch->left;
+    counter c;
+    begin_counting(rows, &c, table);
+    for (size_t y = patch->top; y < patch->bottom; ++y) {
+        const uint8_t *row = (const uint8_t *)next_row(patch, y, 1);
+        size_t x = 0, n;
+        for (; x < width && (c.n_codes > 0 || c.is_new); x += n) {
+            n = hold(&c, 0, row + x, width - x);
+            c.n_held += n;
+            if (c.n_held == PIECE)
+                count_piece(rows, &c, table);
+        }
+        count_bytes(row + x, width - x, c.tables);
+    }
+    count_piece(rows, &c, table);
+    if (record != NULL)
+        describe_bytes(spec, &c, record);
+    add_counts(&c, spec->class_lut, table, spec->class_lut == NULL ? NULL : classes);
 }
 
 /* ---- two bytes a pixel ----------------------------------------------------------------------- */
@@ -446,8 +560,63 @@ static void count_pairs(const uint8_t *one, const uint8_t *other, size_t n, uint
         ++table[2 * (one[i] << 8 | other[i])];
 }
 
-void cio_histogram_add_pair(const cio_patch *one, const cio_patch *other, uint32_t *table)
+/* As count_pairs, of classes. */
+static void count_class_pairs(const uint8_t *one, const uint8_t *other, size_t n,
+                              const uint8_t *luts, uint32_t *tables)
 {
+    size_t i = 0;
+    uint64_t a, b;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&a, one + i, 8);
+        memcpy(&b, other + i, 8);
+        if (((a ^ one[i] * EACH_BYTE) | (b ^ other[i] * EACH_BYTE)) == 0) {
+            tables[luts[one[i]] + luts[N_BYTES + other[i]]] += 8;
+            continue;
+        }
+        for (size_t k = 0; k < 8; ++k)
+            ++tables[k * N_BYTES + luts[a >> 8 * k & 0xff] + luts[N_BYTES + (b >> 8 * k & 0xff)]];
+    }
+    for (; i < n; ++i)
+        ++tables[luts[one[i]] + luts[N_BYTES + other[i]]];
+}
+
+/* Pairs of classes, of which there are at most 256, are counted as bytes are. */
+static void add_class_pairs(const cio_rows *rows, const cio_histogram_spec *spec,
+                            const cio_patch *one, const cio_patch *other, uint32_t *table,
+                            int64_t *classes)
+{
+    const size_t width = one->right - one->left;
+    counter c;
+    begin_counting(rows, &c, table);
+    for (size_t y = one->top; y < one->bottom; ++y) {
+        const uint8_t *row = (const uint8_t *)next_row(one, y, 1);
+        const uint8_t *other_row = (const uint8_t *)next_row(other, y, 1);
+        if (rows->join == NULL) {
+            count_class_pairs(row, other_row, width, spec->class_lut, c.tables);
+            continue;
+        }
+        for (size_t x = 0, n; x < width; x += n) {
+            n = hold(&c, 0, row + x, width - x);
+            hold(&c, 1, other_row + x, n);
+            c.n_held += n;
+            if (c.n_held == PIECE || (y + 1 == one->bottom && x + n == width)) {
+                rows->join(c.held[0], c.held[1], c.held[0], c.n_held, spec->class_lut);
+                count_piece(rows, &c, table);
+            }
+        }
+    }
+    add_counts(&c, NULL, table, classes);
+}
+
+void cio_histogram_add_pair(const cio_rows *rows, const cio_histogram_spec *spec,
+                            const cio_patch *one, const cio_patch *other, uint32_t *table,
+                            int64_t *classes)
+{
+    if (spec->class_lut != NULL) {
+        memset(classes, 0, spec->n_classes * sizeof(*classes));
+        add_class_pairs(rows, spec, one, other, table, classes);
+        return;
+    }
     for (size_t y = one->top; y < one->bottom; ++y)
         count_pairs((const uint8_t *)next_row(one, y, 1), (const uint8_t *)next_row(other, y, 1),
                     one->right - one->left, table);
@@ -459,7 +628,7 @@ static size_t item_size(int type) { return type == CIO_F32 ? 4 : type >= CIO_I16
 
 size_t cio_histogram_bytes(const cio_histogram_spec *spec)
 {
-    const size_t n = spec->paired                 ? 2 * N_SHORTS
+    const size_t n = spec->paired && spec->class_lut == NULL ? 2 * N_SHORTS
                      : item_size(spec->type) == 1 ? N_BYTES
                      : spec->buckets != NULL      ? spec->n_buckets * N_SHORTS
                      : spec->class_lut != NULL    ? 3 * N_SHORTS
@@ -467,8 +636,9 @@ size_t cio_histogram_bytes(const cio_histogram_spec *spec)
     return n * sizeof(uint32_t);
 }
 
-void cio_histogram_add_patch(const cio_histogram_spec *spec, const cio_patch *patch,
-                             uint32_t *table, cio_record *record, int64_t *classes)
+void cio_histogram_add_patch(const cio_rows *rows, const cio_histogram_spec *spec,
+                             const cio_patch *patch, uint32_t *table, cio_record *record,
+                             int64_t *classes)
 {
     static const cio_record nothing = {.minimum = NAN, .maximum = NAN, .padding_minimum = NAN,
                                        .padding_maximum = NAN};
@@ -485,13 +655,28 @@ void cio_histogram_add_patch(const cio_histogram_spec *spec, const cio_patch *pa
     case CIO_I16:
     case CIO_U16: add_shorts(spec, patch, table, record, classes); break;
     case CIO_F32: add_floats(spec, patch, table, record); break;
-    default: add_bytes(spec, patch, table, record, classes);
+    default: add_bytes(rows, spec, patch, table, record, classes);
     }
     if (record == NULL)
         return;
     scan_padding(patch, item, spec->type, record);
     if (spec->checksum)
         record->checksum = cio_checksum(patch->src, patch->step, patch->n_rows, patch->n_cols * item);
+}
+
+/* The counters of each number are two. Most numbers never occur. */
+static void sum_pairs(const uint32_t *table, uint64_t *sums)
+{
+    enum { AT_ONCE = 16 };
+    for (size_t k = 0; k < N_SHORTS; k += AT_ONCE) {
+        uint32_t any = 0;
+        for (size_t j = 0; j < 2 * AT_ONCE; ++j)
+            any |= table[2 * k + j];
+        if (any == 0)
+            continue;
+        for (size_t j = k; j < k + AT_ONCE; ++j)
+            sums[j] += (uint64_t)table[2 * j] + table[2 * j + 1];
+    }
 }
 
 void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts)
@@ -505,6 +690,5 @@ void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, in
         for (size_t k = 0; k < N_SHORTS; ++k)
             sums[k] += table[2 * N_SHORTS + k];
     else
-        for (size_t k = 0; k < N_SHORTS; ++k)
-            sums[k] += (uint64_t)table[2 * k] + table[2 * k + 1];
+        sum_pairs(table, sums);
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cloudio.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -24,7 +26,8 @@ typedef struct cio_histogram_spec {
     double nodata; /* NaN: every number is data */
     int checksum;  /* whether one is made */
     int paired;    /* two arrays of one byte a pixel: pairs of numbers are counted */
-    /* The class of each of 256 or 65,536 numbers, by its bits read as unsigned; or NULL. */
+    /* The class of each of 256 or 65,536 numbers, by its bits read as unsigned; or NULL. If paired,
+     * 256 classes for each array: the pair of two classes is their sum, which is below 256. */
     const uint8_t *class_lut;
     size_t n_classes;
     /* Of floats: for each upper half of a key 1 + the bucket that counts its lower halves, or 0; or
@@ -47,14 +50,18 @@ size_t cio_histogram_bytes(const cio_histogram_spec *spec);
 
 /* Count a patch: write its record, unless that is NULL; add its numbers to the table; and with a
  * `class_lut` write how many pixels each class has. With `buckets`, only the table is written. */
-void cio_histogram_add_patch(const cio_histogram_spec *spec, const cio_patch *patch,
-                             uint32_t *table, cio_record *record, int64_t *classes);
+void cio_histogram_add_patch(const cio_rows *rows, const cio_histogram_spec *spec,
+                             const cio_patch *patch, uint32_t *table, cio_record *record,
+                             int64_t *classes);
 
-/* Count the pairs of numbers at the same pixels of two arrays of one byte each. */
-void cio_histogram_add_pair(const cio_patch *one, const cio_patch *other, uint32_t *table);
+/* Count the pairs of numbers at the same pixels of two arrays of one byte each; with a `class_lut`
+ * those of classes instead, of which `classes` also gets how many pixels of the patch have each. */
+void cio_histogram_add_pair(const cio_rows *rows, const cio_histogram_spec *spec,
+                            const cio_patch *one, const cio_patch *other, uint32_t *table,
+                            int64_t *classes);
 
 /* Add a table to counts. There are 256 or 65,536 of them, by the numbers' bits read as unsigned; of
- * pairs, by the first number times 256 plus the second; of floats, by the upper half of the key;
+ * pairs, by the first number times 256 plus the second, or by their sums; of floats, by the upper half of the key;
  * with `buckets`, 65,536 for each bucket, by the lower half. */
 void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts);
 

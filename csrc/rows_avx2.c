@@ -99,18 +99,38 @@ static inline Table load_table(const uint8_t *entries)
     return table;
 }
 
+#define TABLE_PARTS 16
 /* A shuffle writes 0 where bit 7 of its index is set. For part k the exclusive or takes codes of
  * that part to 0..15 and all others past 15; adding 0x70 with saturation then sets bit 7 of the
- * others alone. So each code is found in one part, and the sixteen results are or-ed. */
+ * others alone. */
+static inline B part_of(const Table *table, int k, B codes)
+{
+    const B in_part = _mm256_xor_si256(codes, _mm256_set1_epi8((char)(16 * k)));
+    const B at = _mm256_adds_epu8(in_part, _mm256_set1_epi8(0x70));
+    return _mm256_shuffle_epi8(table->part[k], at);
+}
+
+/* Each code is found in one part, and the sixteen results are or-ed. */
 static inline B look_up(Table table, B codes)
 {
     B classes = _mm256_setzero_si256();
-    for (int k = 0; k < 16; ++k) {
-        const B in_part = _mm256_xor_si256(codes, _mm256_set1_epi8((char)(16 * k)));
-        const B at = _mm256_adds_epu8(in_part, _mm256_set1_epi8(0x70));
-        classes = _mm256_or_si256(classes, _mm256_shuffle_epi8(table.part[k], at));
-    }
+    for (int k = 0; k < TABLE_PARTS; ++k)
+        classes = _mm256_or_si256(classes, part_of(&table, k, codes));
     return classes;
+}
+
+#define HAS_COUNTS
+static inline B set_bytes(uint8_t x) { return _mm256_set1_epi8((char)x); }
+static inline B sum_of_bytes(B x, B y) { return _mm256_add_epi8(x, y); }
+static inline B count_equal(B counts, B codes, B code)
+{
+    return _mm256_sub_epi8(counts, _mm256_cmpeq_epi8(codes, code));
+}
+static inline uint32_t sum_bytes(B x)
+{
+    const B sums = _mm256_sad_epu8(x, _mm256_setzero_si256());
+    const Q both = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    return (uint32_t)(_mm_extract_epi16(both, 0) + _mm_extract_epi16(both, 4));
 }
 
 #include "rows_body.h"

@@ -15,15 +15,20 @@ static inline Table load_table(const uint8_t *entries)
     return table;
 }
 
-/* As in rows_avx2.c. */
+/* These two as in rows_avx2.c. */
+#define TABLE_PARTS 16
+static inline B part_of(const Table *table, int k, B codes)
+{
+    const B in_part = _mm512_xor_si512(codes, _mm512_set1_epi8((char)(16 * k)));
+    const B at = _mm512_adds_epu8(in_part, _mm512_set1_epi8(0x70));
+    return _mm512_shuffle_epi8(table->part[k], at);
+}
+
 static inline B look_up(Table table, B codes)
 {
     B classes = _mm512_setzero_si512();
-    for (int k = 0; k < 16; ++k) {
-        const B in_part = _mm512_xor_si512(codes, _mm512_set1_epi8((char)(16 * k)));
-        const B at = _mm512_adds_epu8(in_part, _mm512_set1_epi8(0x70));
-        classes = _mm512_or_si512(classes, _mm512_shuffle_epi8(table.part[k], at));
-    }
+    for (int k = 0; k < TABLE_PARTS; ++k)
+        classes = _mm512_or_si512(classes, part_of(&table, k, codes));
     return classes;
 }
 

@@ -90,3 +90,16 @@ static inline V load_u16(const uint16_t *p)
     return _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(get32(p)));
 }
 static inline V load_f32(const float *p) { return _mm512_loadu_ps(p); }
+
+#define HAS_COUNTS
+static inline B set_bytes(uint8_t x) { return _mm512_set1_epi8((char)x); }
+static inline B sum_of_bytes(B x, B y) { return _mm512_add_epi8(x, y); }
+static inline B count_equal(B counts, B codes, B code)
+{
+    const __mmask64 equal = _mm512_cmpeq_epi8_mask(codes, code);
+    return _mm512_mask_sub_epi8(counts, equal, counts, _mm512_set1_epi8(-1));
+}
+static inline uint32_t sum_bytes(B x)
+{
+    return (uint32_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(x, _mm512_setzero_si512()));
+}

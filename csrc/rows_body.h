@@ -6,7 +6,7 @@
  * every NaN by one without payload), put_f32, put_halves; with HAS_STREAM also B (a vector of
  * bytes), get_bytes, and stream_{f32,halves,bytes} (to addresses aligned to a vector); with
  * HAS_LOOK_UP also get_bytes, put_bytes, Table, load_table and look_up; and the words that
- * moves_body.h lists.
+ * moves_body.h and counts_body.h list.
  * No file includes this twice.
  */
 #include <string.h>
@@ -290,6 +290,7 @@ LOOK_UP(look_up_2_u8, uint16_t, uint8_t)
 LOOK_UP(look_up_2_i64, uint16_t, int64_t)
 
 #include "moves_body.h"
+#include "counts_body.h"
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
@@ -306,4 +307,5 @@ LOOK_UP(look_up_2_i64, uint16_t, int64_t)
         {transpose_1, transpose_2, transpose_4},                                                   \
         {pick_1, pick_2, pick_4},                                                                  \
         {repeat_1, repeat_2, repeat_4},                                                            \
+        COUNTS,                                                                                    \
     }

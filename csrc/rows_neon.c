@@ -124,6 +124,15 @@ static inline Q reversed_4(Q x)
     return swap_halves(vreinterpretq_u8_u32(vrev64q_u32(vreinterpretq_u32_u8(x))));
 }
 
+#define HAS_COUNTS
+static inline B set_bytes(uint8_t x) { return vdupq_n_u8(x); }
+static inline B sum_of_bytes(B x, B y) { return vaddq_u8(x, y); }
+static inline B count_equal(B counts, B codes, B code)
+{
+    return vsubq_u8(counts, vceqq_u8(codes, code));
+}
+static inline uint32_t sum_bytes(B x) { return vaddlvq_u8(x); }
+
 #include "rows_body.h"
 
 const cio_rows cio_rows_neon = ROWS("neon");

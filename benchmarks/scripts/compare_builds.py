@@ -30,9 +30,10 @@ from typing import Any
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 OLD, NEW, AGAIN = "old", "new", "old again"
-# Patches of a synthetic data set, and its arrays: 13 bands and a label.
+# Patches of a synthetic data set, and its arrays: 13 bands and two labels.
 N_PATCHES = 32
-ARRAYS = [f"L1C_B{k}" for k in (1, 2, 3, 4, 5, 6, 7, 8, "8A", 9, 10, 11, 12)] + ["LABEL_manual_hq"]
+ARRAYS = [f"L1C_B{k}" for k in (1, 2, 3, 4, 5, 6, 7, 8, "8A", 9, 10, 11, 12)]
+ARRAYS += ["LABEL_manual_hq", "LABEL_sen2cor"]
 # Seconds that a build runs before it is timed.
 WARM_UP = 0.3
 LEAST_ROUNDS = 5

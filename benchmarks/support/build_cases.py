@@ -87,17 +87,22 @@ def sample(data: Data) -> Prepared:
     return Prepared(lambda: reader[0], lambda: arrays_of(reader[0]))
 
 
-def gather(data: Data) -> Prepared:
-    index, origin = data.windows(CROP, N_CROPS)
-    arrays = [data.ds[name] for name in data.bands]
-    out = np.zeros((N_CROPS, len(arrays), CROP, CROP), np.float32)
+def gather(size: int, n: int, bands: int = 13) -> Prepare:
+    """`cloudio.gather` of the arrays of a data set."""
 
-    def run() -> Any:
-        return cloudio.gather(
-            arrays, index, size=CROP, origin=origin, scale=1e-4, out=out, threads=data.threads
-        )
+    def prepare(data: Data) -> Prepared:
+        index, origin = data.windows(size, n)
+        arrays = [data.ds[name] for name in data.bands[:bands]]
+        out = np.zeros((n, len(arrays), size, size), np.float32)
 
-    return Prepared(run, lambda: iter([run()]))
+        def run() -> Any:
+            return cloudio.gather(
+                arrays, index, size=size, origin=origin, scale=1e-4, out=out, threads=data.threads
+            )
+
+        return Prepared(run, lambda: iter([run()]))
+
+    return prepare
 
 
 def remap(size: int | None, dtype: str) -> Prepare:
@@ -168,6 +173,19 @@ def stats_classes(data: Data) -> Prepared:
     return Prepared(run, lambda: iter([run().per_patch]))
 
 
+def stats_agreement(data: Data) -> Prepared:
+    """Of the first label and the last."""
+    from cloudio import stats
+
+    labels = [name for name in data.ds.layout.label_maps if name in data.ds.names]
+    maps = {labels[-1]: next(iter(data.ds.layout.label_maps[labels[-1]]))}
+
+    def run() -> Any:
+        return stats.agreement(data.ds, maps, labels[0], threads=data.threads)[labels[-1]]
+
+    return Prepared(run, lambda: iter([run().matrix]))
+
+
 def verify(data: Data) -> Prepared:
     """Every byte; texts may differ between builds, so the number of findings is the answer."""
 
@@ -208,7 +226,8 @@ CASES: dict[str, Prepare] = {
     "read 224, eight symmetries": read(CROP, N_CROPS, symmetry=True),
     "read 64, 3 bands, one sample": read(SMALL, 1, bands=3),
     "reader[k], 64, 3 bands": sample,
-    "gather 224, 13 bands": gather,
+    "gather 224, 13 bands": gather(CROP, N_CROPS),
+    "gather 64, 3 bands, one sample": gather(SMALL, 1, 3),
     "remap 509 to uint8": remap(None, "uint8"),
     "remap 224 to int64": remap(CROP, "int64"),
     "Loader epoch, 224 x 224 x 16, 13 bands and a label": epoch(CROP, 16, 8, 13, True),
@@ -217,6 +236,7 @@ CASES: dict[str, Prepare] = {
     "Loader epoch, 509 x 509 x 16, 13 bands": epoch(None, 16, 4, 13, False),
     "stats.bands, 13 bands": stats_bands,
     "stats.classes": stats_classes,
+    "stats.agreement": stats_agreement,
     "verify": verify,
     "open and reader": open_and_plan,
 }

@@ -49,6 +49,13 @@ cdef extern from "cloudio.h" nogil:
     ctypedef void (*cio_repeat_fn)(
         const void *src, void *dst, size_t n, size_t skip, size_t repeat) noexcept nogil
 
+    ctypedef void (*cio_count_codes_fn)(
+        const uint8_t *src, size_t n, const uint8_t *codes, size_t n_codes,
+        uint32_t *counts) noexcept nogil
+    ctypedef void (*cio_join_fn)(
+        const uint8_t *one, const uint8_t *other, uint8_t *dst, size_t n,
+        const uint8_t *tables) noexcept nogil
+
     ctypedef struct cio_rows:
         const char *isa
         cio_scale_fn scale[5][3][2][2]
@@ -59,6 +66,8 @@ cdef extern from "cloudio.h" nogil:
         cio_transpose_fn transpose[3]
         cio_pick_fn pick[3]
         cio_repeat_fn repeat[3]
+        cio_count_codes_fn count_codes
+        cio_join_fn join
 
     const cio_rows *cio_rows_available(size_t k) noexcept
     void cio_store_fence() noexcept
@@ -128,10 +137,11 @@ cdef extern from "histogram.h" nogil:
 
     size_t cio_histogram_bytes(const cio_histogram_spec *spec) noexcept
     void cio_histogram_add_patch(
-        const cio_histogram_spec *spec, const cio_patch *patch, uint32_t *table, cio_record *record,
-        int64_t *classes) noexcept
+        const cio_rows *rows, const cio_histogram_spec *spec, const cio_patch *patch,
+        uint32_t *table, cio_record *record, int64_t *classes) noexcept
     void cio_histogram_add_pair(
-        const cio_patch *one, const cio_patch *other, uint32_t *table) noexcept
+        const cio_rows *rows, const cio_histogram_spec *spec, const cio_patch *one,
+        const cio_patch *other, uint32_t *table, int64_t *classes) noexcept
     void cio_histogram_sum(
         const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts) noexcept
 

@@ -32,10 +32,12 @@ cdef inline void count_patch(Job *job, const Tile *tile, char *scratch) noexcept
         patches[a].bottom = max(<Py_ssize_t>patches[a].top, min(cursor.bottom, job.height))
         patches[a].right = max(<Py_ssize_t>patches[a].left, min(cursor.right, job.width))
     if spec.paired:
-        c.cio_histogram_add_pair(&patches[0], &patches[1], table)
+        c.cio_histogram_add_pair(
+            job.rows, spec, &patches[0], &patches[1], table,
+            output.classes + sample * spec.n_classes)
     else:
         c.cio_histogram_add_patch(
-            spec, &patches[0], table,
+            job.rows, spec, &patches[0], table,
             NULL if output.data == NULL else <c.cio_record *>output.data + sample,
             output.classes + sample * spec.n_classes)
 

@@ -20,7 +20,7 @@ from cloudio._core.job cimport (
 from cloudio._core.places cimport is_inside, keep_places
 from cloudio._core.shapes cimport Shape, buffer_shape, file_shape
 from cloudio._core.spaced cimport find_groups
-from cloudio._core.tables cimport copy_table, representable
+from cloudio._core.tables cimport copy_table, n_classes_of, representable
 
 # What a Gather scales to: CIO_TO_F32..
 cdef tuple FLOATS = ("float32", "float16", "bfloat16")
@@ -356,7 +356,8 @@ cdef class Histogram(BasePlan):
     None, is no data.  ``class_lut``, (256,) or (65536,) uint8, is the class of each number by its
     bits read as unsigned.  ``buckets``, (65536,) uint16, chooses floats by the upper half of their
     key: 0 skips them, and 1, 2, .. counts their lower halves in the first, second, .. bucket.  Of
-    two arrays of one byte a pixel, pairs of numbers are counted.  Tables are copied.
+    two arrays of one byte a pixel, pairs of numbers are counted; with a ``class_lut`` of (512,),
+    256 for each array, the sums of both classes.  Tables are copied.
     """
 
     def __cinit__(self, arrays, files, window, *, nodata=None, class_lut=None, buckets=None,
@@ -374,11 +375,12 @@ cdef class Histogram(BasePlan):
             self.set_window(&self.ops[a], rectangle)
         self.n_counts = 256 if self.ops[0].item == 1 and self.n_arrays == 1 else 65536
         if class_lut is not None:
-            if self.spec.type == c.CIO_F32 or self.spec.paired:
-                raise ValueError("class_lut is for one array of whole numbers")
-            self.class_lut = <uint8_t *>copy_table(class_lut, b"B", 1, self.n_counts)
-            for k in range(self.n_counts):
-                self.spec.n_classes = max(self.spec.n_classes, <size_t>self.class_lut[k] + 1)
+            if self.spec.type == c.CIO_F32:
+                raise ValueError("class_lut is for arrays of whole numbers")
+            self.n_counts = 256 if self.spec.paired else self.n_counts
+            self.class_lut = <uint8_t *>copy_table(
+                class_lut, b"B", 1, self.n_counts * self.n_arrays)
+            self.spec.n_classes = n_classes_of(self.class_lut, self.n_counts, self.n_arrays)
             self.spec.class_lut = self.class_lut
         if buckets is not None:
             if self.spec.type != c.CIO_F32:

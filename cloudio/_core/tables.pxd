@@ -1,6 +1,7 @@
 # What a histogram counts by: numbers, and tables that nobody else can change.
 from cpython.buffer cimport PyBuffer_IsContiguous
 from libc.math cimport NAN
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from cloudio._core cimport _csrc as c
@@ -30,3 +31,16 @@ cdef inline void *copy_table(
     copy = zeros(n, item)
     memcpy(copy, table.view.buf, n * item)
     return copy
+
+
+cdef inline size_t n_classes_of(
+        const uint8_t *lut, Py_ssize_t n, Py_ssize_t n_arrays) except 0:
+    """One more than the largest class of a table; of two tables, than the largest sum of two."""
+    cdef size_t[2] largest = [0, 0]
+    cdef Py_ssize_t k
+    for k in range(n * n_arrays):
+        largest[k // n] = max(largest[k // n], <size_t>lut[k])
+    if largest[0] + largest[1] > 255:
+        raise ValueError(
+            f"two tables have classes to {largest[0]} and {largest[1]}; sums must be below 256")
+    return largest[0] + largest[1] + 1

@@ -146,6 +146,34 @@ def count_pairs(
     return _count(ds, [one, other], plan, window, threads, advance).reshape(256, 256)
 
 
+def count_class_pairs(
+    ds: Collection,
+    one: str,
+    other: str,
+    tables: tuple[np.ndarray, np.ndarray],
+    n_classes: int,
+    *,
+    window: Window | None = None,
+    threads: int | None = None,
+    advance: Advance | None = None,
+) -> np.ndarray:
+    """Count each pair of classes at the same pixel of two arrays of one byte a pixel.
+
+    ``tables``: (256,) uint8 for each array, the class of each number by its bits read as unsigned,
+    below ``n_classes``, which is at most 16.  Returns (patch, class of the first, class of the
+    other).
+    """
+    window = ds.valid_window if window is None else window
+    # A pair is one number below 256.
+    lut = np.concatenate([tables[0] * np.uint8(n_classes), tables[1]])
+    plan = _plan(ds, [one, other], window, class_lut=lut)
+    counts = np.zeros((len(ds), plan.n_classes), np.int64)
+    _count(ds, [one, other], plan, window, threads, advance, class_counts=counts)
+    pairs = np.zeros((len(ds), n_classes * n_classes), np.int64)
+    pairs[:, : plan.n_classes] = counts
+    return pairs.reshape(-1, n_classes, n_classes)
+
+
 def bytes_to_read(
     ds: Collection, name: str, *, window: Window | None = None, whole: bool = False
 ) -> int:

@@ -89,7 +89,8 @@ def agreement(
         The class that means "ignored" in the maps.  Pixels that either map ignores are not in the
         matrix; they are counted apart.
     per_patch : bool
-        Whether to keep the matrix of each patch too.  It takes about ten times as long.
+        Whether to keep the matrix of each patch too.  With more than 15 classes, or codes of two
+        bytes, it takes about ten times as long.
     threads : int, optional
         As ``threads`` of `Reader`.
     progress : bool

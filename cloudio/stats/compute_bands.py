@@ -138,13 +138,16 @@ def _compute(
 
 def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
     """Return how often each stored number occurs among the data."""
-    # In the order of the bits, negative numbers are the upper half.
-    first = int(np.iinfo(counts.dtype).min)
-    ascending = np.roll(counts.histogram, -first)
-    positions = np.flatnonzero(ascending != 0)
+    values = bits = np.flatnonzero(counts.histogram != 0)  # numpy looks faster through bools
+    if counts.dtype.kind == "i":
+        # In the order of the bits, negative numbers are the upper half.
+        first_negative = int(np.searchsorted(bits, len(counts.histogram) // 2))
+        negative = bits[first_negative:] - len(counts.histogram)
+        values = np.concatenate([negative, bits[:first_negative]])
+        bits = np.concatenate([bits[first_negative:], bits[:first_negative]])
     if nodata is not None:
-        positions = positions[positions + first != nodata]
-    return Histogram(frozen(positions + first), frozen(ascending[positions]))
+        bits, values = bits[values != nodata], values[values != nodata]
+    return Histogram(frozen(values), frozen(counts.histogram[bits]))
 
 
 def _float_counts(counts: scan.ArrayCounts) -> FloatCounts:

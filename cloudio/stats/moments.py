@@ -13,6 +13,8 @@ from ..reading import scan
 
 # Every float64 is a whole number of units of 2 ** -1074.
 _UNIT = 1074
+# The sum of so many squares of numbers of two bytes is below 2 ** 63.
+_MOST_AT_ONCE = 1 << 31
 
 
 def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]:
@@ -20,11 +22,15 @@ def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]
 
     ``values`` are int64 that fit into two bytes.
     """
-    squares = values.astype(np.int64) ** 2
+    n = int(counts.sum())
+    if n < _MOST_AT_ONCE:
+        weighted = values * counts
+        return moments_of_sums(n, Fraction(int(weighted.sum())), Fraction(int(values @ weighted)))
+    square = values.astype(np.int64) ** 2
     # A square has four bytes, which are taken two at a time.
-    high, low = _weighted_sum(squares >> 16, counts), _weighted_sum(squares & 0xFFFF, counts)
+    high, low = _weighted_sum(square >> 16, counts), _weighted_sum(square & 0xFFFF, counts)
     total = _weighted_sum(values, counts)
-    return moments_of_sums(int(counts.sum()), Fraction(total), Fraction((high << 16) + low))
+    return moments_of_sums(n, Fraction(total), Fraction((high << 16) + low))
 
 
 def _weighted_sum(values: np.ndarray, counts: np.ndarray) -> int:

@@ -170,6 +170,45 @@ static int copies_and_checks(const cio_rows *base, const cio_rows *rows, size_t 
     return failures;
 }
 
+/* Against plain C, which the first table leaves out: counts of few codes, and of sums of classes.
+ * Tables whose entries differ in one part only, and in all. */
+static int counts(const cio_rows *rows, size_t n, size_t shift)
+{
+    enum { TIMES = 70 }; /* vectors past what a byte counts to */
+    const size_t whole = n / 64 * 64 * TIMES;
+    static _Alignas(64) uint8_t many[WIDTH / 64 * 64 * TIMES + SHIFTS];
+    uint8_t codes[40], tables[512], joined[WIDTH + 1];
+    uint32_t found[40], expected[40];
+    int failures = 0;
+    if (rows->count_codes == NULL)
+        return 0;
+    const size_t most = shift == 0 && n % 16 > 12 ? 40 : 0; /* the longest part */
+    for (size_t i = 0; i < whole; ++i)
+        many[shift + i] = source[i % sizeof source] % (n % 3 == 0 ? 1 : n % 3 == 1 ? 40 : 200);
+    for (size_t k = 0; k < 40; ++k)
+        codes[k] = (uint8_t)(k * 7 % 40);
+    for (size_t n_codes = 0; n_codes <= most; n_codes += 1 + n_codes / 5) {
+        for (size_t k = 0; k < 40; ++k)
+            found[k] = expected[k] = (uint32_t)k;
+        for (size_t k = 0; k < n_codes; ++k)
+            for (size_t i = 0; i < whole; ++i)
+                expected[k] += many[shift + i] == codes[k];
+        rows->count_codes(many + shift, whole, codes, n_codes, found);
+        failures += differ(rows->isa, "count_codes", expected, found, sizeof found);
+    }
+    for (size_t i = 0; i < 512; ++i)
+        tables[i] = n % 4 == 0 || i / 16 == n % 32 ? table[i] : (uint8_t)n;
+    spoil();
+    for (size_t i = 0; i < n; ++i)
+        wanted[1 + i] = (uint8_t)(tables[source[shift + i]] + tables[256 + source[2 * shift + i]]);
+    rows->join(source + shift, source + 2 * shift, got + 1, n, tables);
+    failures += differ(rows->isa, "join", wanted, got, sizeof got);
+    memcpy(joined, source + shift, n);
+    rows->join(joined, source + 2 * shift, joined, n, tables);
+    failures += differ(rows->isa, "join in place", wanted + 1, joined, n);
+    return failures;
+}
+
 int main(void)
 {
     const cio_rows *base = cio_rows_available(0), *rows;
@@ -181,7 +220,7 @@ int main(void)
             for (size_t shift = 0; shift < SHIFTS; ++shift) {
                 for (size_t i = 0; i < sizeof source; ++i)
                     source[i] = noise() % 16 ? noise() : 5;
-                failures += moves(base, rows, n, shift);
+                failures += moves(base, rows, n, shift) + counts(rows, n, shift);
                 failures += shift == 0 ? picks(base, rows, n) + repeats(base, rows, n) : 0;
                 for (int store = 0; store < CIO_N_STORES; ++store) {
                     failures += scales(base, rows, n, shift, store);

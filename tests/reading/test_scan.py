@@ -299,7 +299,7 @@ def test_what_cannot_be_counted_is_refused(folder):
         scan.count_array(ds, "B_u8", window=Window(0, 0, 24, 45))
     with pytest.raises(cloudio.RequestError, match="256 contiguous entries of 1 bytes"):
         scan.count_array(ds, "B_u8", class_lut=np.zeros(255, np.uint8))
-    with pytest.raises(cloudio.RequestError, match="class_lut is for one array of whole numbers"):
+    with pytest.raises(cloudio.RequestError, match="class_lut is for arrays of whole numbers"):
         scan.count_array(ds, "B_f32", class_lut=np.zeros(65536, np.uint8))
     with pytest.raises(cloudio.RequestError, match="buckets is for an array of floats"):
         scan.count_lower_halves(ds, "B_i16", np.array([3]))

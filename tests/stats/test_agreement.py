@@ -126,3 +126,24 @@ def test_groups_need_each_class_once(data):
         found.merged({"a": (0, 1)})
     with pytest.raises(RequestError, match=r"groups have classes \[0, 1, 2, 3, 4\]"):
         found.binary((4,))
+
+
+@pytest.mark.parametrize("n_classes", [14, 15, 16, 200])
+def test_any_number_of_classes_gives_the_same_matrices(data, n_classes):
+    """Up to 16 classes, one of which is ignored, both codes are counted as one number."""
+    ds, stored = data
+    maps = {name: {code: code % n_classes for code in range(200)} for name in ("half", "hq")}
+    (found,) = stats.agreement(
+        ds, {"half": maps["half"]}, {"hq": maps["hq"]}, n_classes=n_classes, per_patch=True
+    ).values()
+    alone = stats.agreement(ds, {"half": maps["half"]}, {"hq": maps["hq"]}, n_classes=n_classes)
+    window = ds.valid_window
+    rows = slice(window.row, window.row + window.height)
+    cols = slice(window.col, window.col + window.width)
+    half, hq = (stored[name][:, rows, cols].astype(int) % n_classes for name in ("half", "hq"))
+    expected = np.zeros((len(ds), n_classes, n_classes), int)
+    for k in range(len(ds)):
+        np.add.at(expected[k], (hq[k], half[k]), 1)
+    assert np.array_equal(found.per_patch, expected)
+    assert np.array_equal(found.matrix, expected.sum(axis=0))
+    assert np.array_equal(alone["half"].matrix, found.matrix)

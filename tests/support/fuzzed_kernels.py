@@ -398,7 +398,12 @@ class Fuzzer:
         elif kind == "mask":
             made = plans.Mask(rows, file_rows, [None] * n_arrays, window)
         else:
-            lut = self.one_of(None, np.zeros(256, np.uint8), in_ctypes(np.ones(256, np.uint8)))
+            lut = self.one_of(
+                None,
+                np.zeros(256, np.uint8),
+                in_ctypes(np.ones(256, np.uint8)),
+                np.arange(512).astype(np.uint8) // 2,
+            )
             made = plans.Histogram(rows, file_rows, window, class_lut=lut)
         if wrong:
             kind, held = "unknown", None

@@ -11,6 +11,8 @@ from ...reading.dataset import Dataset
 
 # Pixels of a batch of label pairs: a few patches, which the cache may still hold when counted.
 _BATCH_PIXELS = 1 << 21
+# Of which all pairs are counted in one pass, patch by patch.
+_MOST_CLASSES = 16
 
 
 def confusion_matrix(
@@ -26,7 +28,7 @@ def confusion_matrix(
     ``tables``: the class of each stored number of each label, below ``n_classes``; (256,) or
     (65536,) uint8, by the stored bits.
     """
-    if any(len(table) > 256 for table in tables):
+    if max(map(len, tables)) > 256 or n_classes <= _MOST_CLASSES:
         each = confusion_per_patch(ds, names, tables, n_classes, threads, advance)
         return np.asarray(each.sum(axis=0))
     counts = scan.count_pairs(ds, *names, threads=threads, advance=advance)
@@ -47,6 +49,10 @@ def confusion_per_patch(
     advance: Advance,
 ) -> np.ndarray:
     """Return (patch, class, class): the confusion matrix of each patch."""
+    if max(map(len, tables)) <= 256 and n_classes <= _MOST_CLASSES:
+        return scan.count_class_pairs(
+            ds, *names, tables, n_classes, threads=threads, advance=advance
+        )
     maps = {
         name: LabelMap(dict(enumerate(table.tolist())))
         for name, table in zip(names, tables, strict=True)
