@@ -9,6 +9,7 @@ import numpy as np
 from .._utils.tensors import frozen
 from .._utils.text import format_ranges
 from ..errors import RequestError
+from ..storage.listing import sort_splits
 from .serialize import int_from_plain, ints_from_plain
 
 # Patches that an error names.
@@ -110,27 +111,35 @@ class Coverage:
     def merged(self, others: Sequence["Coverage"]) -> tuple["Coverage", np.ndarray]:
         """Return the coverage of all patches in ascending order, and their positions before.
 
-        RequestError if a patch is counted twice, or a result has other splits.
+        Parts may be of different splits, as those of ``ds.split(name)`` are.  RequestError if a
+        patch is counted twice, or if a split has other patches in another result.
         """
-        for other in others:
-            if other.stored != self.stored or [*other.stored] != [*self.stored]:
-                raise RequestError(
-                    f"the results are of {_splits_text(self.stored)}, and of "
-                    f"{_splits_text(other.stored)}; merge takes parts of one data set: "
-                    "ds.subset(...) makes them, and ds.subset(ds.splits[name]) for a split"
-                )
-        n = sum(int(part.runs[:, 1].sum()) for part in (self, *others))
+        parts = [self, *others]
+        stored = _joined([part.stored for part in parts])
+        n = sum(int(part.runs[:, 1].sum()) for part in parts)
         if n > _MOST_PATCHES:
             raise RequestError(f"the results count {n:,} patches; at most {_MOST_PATCHES:,} merge")
-        numbers = np.concatenate([part.numbers() for part in (self, *others)])
+        numbers = np.concatenate([part._numbers_among(stored) for part in parts])
         order = np.argsort(numbers, kind="stable")
         ascending = numbers[order]
+        merged = Coverage.of(stored, ascending)
         if len(twice := np.unique(ascending[1:][np.diff(ascending) == 0])):
             raise RequestError(
-                f"the results count patches twice: {self._named(twice)}; merge takes results of "
+                f"the results count patches twice: {merged._named(twice)}; merge takes results of "
                 "different patches"
             )
-        return Coverage.of(self.stored, ascending), order
+        return merged, order
+
+    def _numbers_among(self, stored: Mapping[str, int]) -> np.ndarray:
+        """Return the patch numbers over other splits, among which those of this result are."""
+        numbers = self.numbers()
+        if [*stored] == [*self.stored]:
+            return numbers
+        ours, theirs = self._bounds(), Coverage(stored, self.runs)._bounds()
+        stops = [stop for _, stop in ours.values()]
+        shifts = np.array([theirs[name][0] - start for name, (start, _) in ours.items()], np.int64)
+        found: np.ndarray = numbers + shifts[np.searchsorted(stops, numbers, side="right")]
+        return found
 
     def _bounds(self) -> dict[str, tuple[int, int]]:
         stops = np.cumsum([*self.stored.values()], dtype=np.int64).tolist()
@@ -147,6 +156,20 @@ class Coverage:
         return "; ".join(
             f"{name} {format_ranges(patches, _MOST_NAMED)}" for name, patches in parts if patches
         )
+
+
+def _joined(given: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    """Return the stored patches of each split of all results."""
+    joined: dict[str, int] = {}
+    for stored in given:
+        for name, n in stored.items():
+            if joined.setdefault(name, n) != n:
+                first = next(each for each in given if name in each)
+                raise RequestError(
+                    f"the results are of {_splits_text(first)}, and of {_splits_text(stored)}; "
+                    "merge takes parts of one data set, such as ds.subset(...) and ds.split(...)"
+                )
+    return {name: joined[name] for name in sort_splits(joined)}
 
 
 def _splits_text(stored: Mapping[str, int]) -> str:

@@ -21,7 +21,7 @@ from .errors import FileProblem
 from .headers.formats import format_of
 from .inference import find_ambiguity, infer_arrays
 from .inspection import InspectedFile, inspect_file
-from .listing import SPLITS, FolderFiles, LeftOut, list_splits
+from .listing import FolderFiles, LeftOut, list_splits, sort_splits
 from .metadata.csv_file import MetadataFile
 from .native import add_tables
 
@@ -70,9 +70,8 @@ def scan_folder(
     if not groups and not problems:
         _arrays_by_pattern(own, layout, problems)  # its problem names the pattern, if there is one
         problems = problems or [_nothing_in(own, layout)]
-    order = {name: k for k, name in enumerate(SPLITS)}
     splits: list[Split] = []
-    for name in sorted(groups, key=lambda name: (order.get(name, len(order)), name)):
+    for name in sort_splits(groups):
         found: list[FileProblem] = []
         splits += filter(None, [_split(name, groups[name], layout, found, check_rows)])
         problems += (replace(problem, split=name) for problem in found)

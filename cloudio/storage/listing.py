@@ -73,6 +73,12 @@ def without_split(stem: str) -> str:
     return match[2] if match else stem
 
 
+def sort_splits(names: Iterable[str]) -> list[str]:
+    """Return the names of splits in the order of data sets: train, val, test, then by name."""
+    order = {name: k for k, name in enumerate(SPLITS)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
 def list_splits(
     root: Path, layout: Layout, problems: list[FileProblem]
 ) -> tuple[FolderFiles, dict[str, FolderFiles]]:

@@ -62,7 +62,7 @@ def test_results_that_do_not_fit_together_are_refused(data, tmp_path):
         ([a, stats.bands(two, "i16")], r"count patches twice: val 0; merge takes"),
         ([a, a], r"count patches twice: train 0..3; val 0;"),
         ([stats.bands(ds.subset([1, 1]), "i16")], r"count patches twice: train 1;"),
-        ([a, stats.bands(ds.split("val"), "i16")], r"are of train 4, val 3, and of val 3; merge"),
+        ([a, stats.bands(ds.split("val"), "i16")], r"count patches twice: val 0; merge takes"),
     ]
     last = ds.subset([6])
     window = Window(3, 3, 2, 2)
@@ -85,10 +85,10 @@ def test_results_that_do_not_fit_together_are_refused(data, tmp_path):
     for results, words in refused:
         with pytest.raises(RequestError, match=words):
             stats.merge(results)
-    write_split(tmp_path / "train", 4)
+    write_split(tmp_path / "train", 3)
     other = cloudio.open(tmp_path, layout=LAYOUT)
-    with pytest.raises(RequestError, match="are of train 4, val 3, and of train 4; merge takes"):
-        stats.merge([a, stats.bands(other.subset([3]), "i16")])
+    with pytest.raises(RequestError, match="are of train 4, val 3, and of train 3; merge takes"):
+        stats.merge([a, stats.bands(other.subset([2]), "i16")])
 
 
 def test_parts_with_other_numbers_for_no_data_are_refused(data, tmp_path):
@@ -133,6 +133,25 @@ def test_a_part_may_be_empty_and_splits_need_not_be_cut(data):
     parts = [ds.subset(ds.splits[name]) for name in ("val", "train")] + [ds.subset([])]
     assert stats.merge([count(part) for part in parts]) == count(ds)
     assert stats.merge([count(parts[2])] * 2) == count(parts[2])
+
+
+def test_parts_may_be_of_single_splits(tmp_path):
+    for k, name in enumerate(("train", "val", "aside", "test")):  # as if in no order
+        write_split(tmp_path / name, k + 2, seed=k)
+    ds = cloudio.open(tmp_path, layout=LAYOUT)
+    splits = [ds.split(name) for name in ("aside", "test", "train")]
+    names = {name: len(which) for name, which in ds.splits.items()}
+    assert names == {"train": 2, "val": 3, "test": 5, "aside": 4}
+    parts = [splits[0].subset([2, 0, 1]), splits[1].subset([2, 0]), ds.subset([13, 3]), splits[2]]
+    results = [count(part) for part in parts]
+    for order in ((0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 2, 0)):
+        merged = stats.merge([results[k] for k in order])
+        assert merged == count(ds.subset([0, 1, 3, 5, 7, 10, 11, 12, 13]))
+        assert merged["bands"].of.missing == {"val": (0, 2), "test": (1, 3, 4)}
+    merged = stats.merge([count(ds.split(name)) for name in ("test", "val", "aside", "train")])
+    assert merged.json() == count(ds).json()
+    with pytest.raises(RequestError, match="count patches twice: test 1; merge takes"):
+        stats.merge([stats.bands(ds.subset([6]), "i16"), stats.bands(splits[1], "i16")])
 
 
 def test_merged_results_are_saved_and_merge_again(data, tmp_path):
