@@ -49,14 +49,14 @@ def test_a_killed_training_goes_on_with_more_workers_and_sees_each_patch_once(sa
 
 @pytest.mark.parametrize("name", ["ray", "torch", "numpy", "DataLoader"])
 def test_each_kind_of_loader_is_shared_in_a_process_group(said, name):
-    assert said["torch"] == ""
+    assert said["fine"] == ""
     for epoch in range(2):
         seen = [patch for (worker,) in said["loaders"] for patch in patches(worker[name][epoch])]
         assert len(seen) == N + 1
         assert set(seen) == set(range(N))
     for k, (worker,) in enumerate(said["loaders"]):
         for text in worker["reprs"].values():
-            assert f", rank {k} of 2 (torch.distributed), " in text
+            assert f", rank {k} of 3 (torch.distributed), " in text
 
 
 def test_outside_of_a_worker_a_loader_is_alone(said):

@@ -5,14 +5,11 @@
 FOLDER has the data.  The program writes arrays and results there, and prints one line of JSON last.
 """
 
-import contextlib
 import json
 import os
 import pickle
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,30 +18,11 @@ import loading
 import numpy as np
 import ray
 import ray.data
-from ray.cluster_utils import Cluster
+from ray_cluster import cluster
 
 import cloudio
 
 DRAWN = {"seed": 3, "crop": "random", "symmetry": "d4", "patches_per_block": 2}
-
-
-@contextlib.contextmanager
-def cluster() -> Any:
-    """Two nodes, of which the second has a label.  Their folder is short, since it has sockets."""
-    folder = tempfile.mkdtemp(prefix="ray")
-    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
-    head = {**node, "include_dashboard": False, "temp_dir": folder}
-    nodes = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        second = nodes.add_node(**node, labels={"files": "here"})
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        ray.init(address=nodes.address, log_to_driver=False, runtime_env={"env_vars": variables})
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        yield nodes, second
-    finally:
-        ray.shutdown()
-        nodes.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def with_node(batch: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +106,8 @@ def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with cluster() as both:
+    with cluster(1) as both:
+        ray.data.DataContext.get_current().enable_progress_bars = False
         said = main(Path(sys.argv[1]), *both)
     print()
     print(json.dumps(said))

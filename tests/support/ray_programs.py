@@ -8,7 +8,6 @@ FOLDER has the data.  The program prints one line of JSON last.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -20,31 +19,13 @@ import loading
 import ray
 import ray.train
 import ray.train.torch
-from ray.cluster_utils import Cluster
 from ray.train import Checkpoint, RunConfig, ScalingConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray_cluster import cluster
 
 import cloudio
 import cloudio.torch
 from cloudio import RequestError
-
-
-@contextlib.contextmanager
-def cluster() -> Any:
-    """Two nodes.  Their folder is short, since it has sockets."""
-    folder = tempfile.mkdtemp(prefix="ray")
-    node = {"num_cpus": 2, "object_store_memory": 80_000_000}
-    head = {**node, "include_dashboard": False, "temp_dir": folder}
-    nodes = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        nodes.add_node(**node)
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        ray.init(address=nodes.address, log_to_driver=False, runtime_env={"env_vars": variables})
-        yield
-    finally:
-        ray.shutdown()
-        nodes.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def fit(trainer: Any, function: Any, folder: Path, name: str, n_workers: int, **more: Any) -> str:
@@ -132,6 +113,12 @@ def torch_group(config: dict) -> None:
     write(config, said)
 
 
+def resumed(config: dict) -> None:
+    """The rest of the epoch that was stopped, and what loaders do in a process group."""
+    stopped(config)
+    torch_group({**config, "log": "torch"})
+
+
 def refusals(folder: Path) -> dict[str, str]:
     """What is said outside of a worker, and of checkpoints without a state."""
     reader = loading.make_reader(loading.open_set(folder / "data"))
@@ -160,13 +147,12 @@ def refusals(folder: Path) -> dict[str, str]:
 
 def main(folder: Path) -> dict[str, Any]:
     said: dict[str, Any] = {"refusals": refusals(folder)}
-    with cluster():
+    with cluster(2):
         said["error"] = fit(DataParallelTrainer, stopped, folder, "run", 2, batch_size=2, killed=3)
         said["before"] = read(folder, "run-2")
-        said["fine"] = fit(DataParallelTrainer, stopped, folder, "run", 3, batch_size=3)
+        said["fine"] = fit(ray.train.torch.TorchTrainer, resumed, folder, "run", 3, batch_size=3)
         said["after"] = read(folder, "run-3")
-        said["torch"] = fit(ray.train.torch.TorchTrainer, torch_group, folder, "torch", 2)
-        said["loaders"] = read(folder, "torch-2")
+        said["loaders"] = read(folder, "torch")
     return said
 
 
