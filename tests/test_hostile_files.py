@@ -253,7 +253,9 @@ READERS = {
     "l.toml": "cloudio.Layout.from_toml(folder / 'l.toml')",
     "m.json": "cloudio.verify(folder, layout=layout, against=folder / 'm.json', full=False)",
     "r.json": "cloudio.stats.load(folder / 'r.json')",
+    "v.json": "cloudio.Report.load(folder / 'v.json')",
 }
+FILES = "metadata.csv", "l.toml", "r.json", "v.json", "m.json"
 CODE = """
 import sys, warnings
 from pathlib import Path
@@ -281,7 +283,7 @@ def test_what_is_no_regular_file_is_never_waited_for(tmp_path, name, special):
     # A cloudio.toml without bytes is passed over, as one that a shell has just made.
     if name != "cloudio.toml":
         assert "Error: " in said
-    if special != "a file of the kernel" and name in ("metadata.csv", "l.toml", "r.json", "m.json"):
+    if special != "a file of the kernel" and name in FILES:
         assert "is not a regular file" in said or "is a folder" in said
 
 

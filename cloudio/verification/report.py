@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .._utils import tables
+from .._utils.files import open_bytes, read_json, write_file
+from .._utils.paths import exists, is_file, local_path, not_found
 from .._utils.text import counted, escape_controls, format_ranges, gigabytes
+from ..errors import RequestError
 from ..reading.dataset import Dataset
 from ..storage.discovery import Split
 from .check_table import CHECKS, SEVERITIES, Severity
@@ -18,9 +21,16 @@ from .meaning import SkippedCheck
 from .part_counts import PartCounts
 from .patch_numbers import MOST_LISTED, compact
 from .repetition.report import Repetition, describe
+from .saved.fields import fields_from_plain, fields_to_plain
+from .saved.values import numbers_of, runs_of, text
 
 # Rows of one check that are printed.
 _MAX_ROWS = 12
+# What a file of a report begins with, and what is wrong with another one.
+_KIND = "Report"
+_HEAD = f'{{"kind": "{_KIND}"'.encode()
+_NO_REPORT = "does not hold a report; save() of what cloudio.verify returns writes such a file"
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -153,6 +163,58 @@ class Report:
             entries["native"] = [each.entries() for each in self.native]
         return json.dumps(entries | {"path": os.fspath(self.path), "ok": self.ok}, indent=1)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a file, which `load` reads.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, as JSON.  One that already holds a report is replaced.
+
+        Raises
+        ------
+        RequestError
+            If the file exists and holds something else.
+        WriteError
+            If the file cannot be written.  It is written completely or not at all.
+
+        Notes
+        -----
+        The report of a part keeps what `cloudio.merge_reports` needs: some 60 to 160 bytes for each
+        patch of each array.  `json` is for other programs, and has less.
+        """
+        write_file(path, json.dumps(_to_plain(self)), force=True, check=_check_savable)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Report":
+        """Return the report that `save` wrote to a file.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Returns
+        -------
+        Report
+            Equal to the one that was saved; that of a part merges as that one does.
+
+        Raises
+        ------
+        RequestError
+            If the file holds no report that `save` wrote.
+        OSError
+            If the file cannot be read.
+        """
+        path = local_path(path)
+        if not exists(path):
+            raise not_found(path, "report")
+        entries = read_json(path, _NO_REPORT)
+        try:
+            return _from_plain(entries)
+        except _MALFORMED:
+            raise RequestError.about(path, _NO_REPORT) from None
+
     def __repr__(self) -> str:
         path = escape_controls(os.fspath(self.path))
         return f"<cloudio.Report of {path}: {self._totals()}>"
@@ -211,6 +273,36 @@ class Report:
         in_order = sorted(self.findings, key=lambda finding: (*_rank(finding), finding.advice))
         groups = groupby(in_order, lambda finding: (finding.check, finding.advice))
         return [list(group) for _, group in groups]
+
+
+def _to_plain(report: Report) -> dict[str, Any]:
+    """Return a report as plain values that JSON holds: all of it, unlike `Report.json`."""
+    findings = [vars(each) | {"patches": runs_of(each.patches)} for each in report.findings]
+    return {"kind": _KIND, **fields_to_plain(vars(report)), "findings": findings}
+
+
+def _from_plain(entries: dict[str, Any]) -> Report:
+    """Return the report that the parsed JSON describes; any of `_MALFORMED` if none."""
+    if entries["kind"] != _KIND:
+        raise ValueError("it is of another kind")
+    findings = tuple(map(_finding_from_plain, entries["findings"]))
+    return Report(findings=findings, **fields_from_plain(entries))
+
+
+def _finding_from_plain(entries: dict[str, Any]) -> Finding:
+    patches = compact(numbers_of(entries["patches"]))
+    texts = {name: text(value) for name, value in entries.items() if name != "patches"}
+    finding = Finding(**{**texts, "patches": patches})  # type: ignore[arg-type]
+    _rank(finding)  # its severity and check exist
+    return finding
+
+
+def _check_savable(path: Path) -> None:
+    """Raise RequestError if a file is there that holds no report."""
+    if is_file(path):
+        with open_bytes(path, RequestError) as file:
+            if not file.read(len(_HEAD)).startswith(_HEAD):
+                raise RequestError(f"{path} exists and holds no report; give another file name")
 
 
 def report_of(

@@ -69,6 +69,8 @@ CALLS = {
     "cloudio.Reader.prefetch": {"index": "[0]"},
     "cloudio.Reader.read": {"index": "[0]"},
     "cloudio.Report.json": {},
+    "cloudio.Report.load": {"path": "'report.json'"},
+    "cloudio.Report.save": {"path": "'report.json'"},
     "cloudio.Splits": {
         "index": "dict(splits)",
         "shares": "splits.shares",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.paths import local_path
 from ..._utils.progress import Advance, progress_bar
 from ..._utils.text import format_ranges
 from ...errors import CloudioError, RequestError, error_reason
@@ -49,9 +50,9 @@ def verify_part(path: Any, layout: Any, index: Any, n_threads: int, *, progress:
             recorder = _Recorder(n_threads, advance)
             result = check_every_byte(ds, splits, findings, recorder, rows)
             done = advance.done
-    given = layout if layout is None or isinstance(layout, Layout) else os.fspath(layout)
+    given = layout if layout is None or isinstance(layout, Layout) else _absolute(layout)
     counts = PartCounts(
-        path=os.fspath(path),
+        path=_absolute(path),
         layout=given,
         stored={split.name: split.n_patches for split in splits},
         rows=rows,
@@ -60,6 +61,11 @@ def verify_part(path: Any, layout: Any, index: Any, n_threads: int, *, progress:
         seconds=time.perf_counter() - start,
     )
     return _report(ds, splits, result, counts, counts.n_bytes)
+
+
+def _absolute(path: Any) -> str:
+    """Return the path for a process in another working folder."""
+    return os.path.abspath(local_path(path))
 
 
 def report_of_counts(counts: PartCounts) -> Report:

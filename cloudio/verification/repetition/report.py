@@ -48,6 +48,27 @@ class Repetition:
         """Return the attributes for JSON."""
         return {**vars(self), "exceptions": {k: list(v) for k, v in self.exceptions.items()}}
 
+    @classmethod
+    def of_entries(cls, entries: Mapping[str, Any]) -> "Repetition":
+        """Return the repetition that parsed JSON describes.
+
+        Parameters
+        ----------
+        entries : mapping
+            What `entries` returned.
+
+        Returns
+        -------
+        Repetition
+            Equal to the one that had these entries.
+        """
+        repeat = entries["repeat"]
+        more = {
+            "repeat": tuple(repeat) if isinstance(repeat, list) else repeat,
+            "exceptions": {name: tuple(ks) for name, ks in entries["exceptions"].items()},
+        }
+        return cls(**{**entries, **more})
+
 
 def describe(found: Sequence[Repetition]) -> str:
     """Return a table of the arrays that are repeated, and the names of the others."""

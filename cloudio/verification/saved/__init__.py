@@ -1,0 +1,1 @@
+"""Reports in files: plain values that JSON holds, and back."""
