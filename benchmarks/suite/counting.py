@@ -70,7 +70,8 @@ def expected(task: Counting, _: int = 0) -> np.ndarray:
             (part.mean(dtype=np.float64), part.std(dtype=np.float64))
             for part in map(task.windows, task.bands)
         ]
-        return np.array(moments).T * np.array([band.scale for band in task.bands])
+        scaled: np.ndarray = np.array(moments).T * np.array([band.scale for band in task.bands])
+        return scaled
     assert task.label is not None
     label = task.label.table[task.windows(task.label)]
     if task.question == "classes":

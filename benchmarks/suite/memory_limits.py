@@ -180,8 +180,8 @@ def _moved_bytes(task: Any, array: ArrayFile) -> int:
 
 def _batch_bytes(task: Any) -> int:
     """Return the bytes that hold an output, or the copies that are made instead of one."""
-    n_bytes = task.batch_size * math.prod(_size(task)) * (4 * len(task.bands) + 2)
-    return int(n_bytes) + 64 * task.batch_size * len(task.arrays)
+    n_bytes = math.prod(_size(task)) * (4 * len(task.bands) + 2) + 64 * len(task.arrays)
+    return int(task.batch_size) * n_bytes
 
 
 @contextmanager

@@ -114,7 +114,8 @@ class Runner:
             return None
         task = case.small_task(rival, None)
         # Rivals of one file may share a function, and then what it has written.
-        key = rival.convert, rival.environment, tuple(array.name for array in task.arrays)
+        names = () if one.entry.kind == "limit" else tuple(array.name for array in task.arrays)
+        key = rival.convert, rival.environment, names
         if key not in self._folders:
             folder = self.scratch / str(len(self._folders))
             folder.mkdir()
