@@ -1,10 +1,10 @@
-"""When does a second thread pay, and what does a read cost beside a busy Python thread?"""
+"""When does a second thread pay? What does a read cost beside a busy thread, or another read?"""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
-from busy_reads import N_TASKS, busy_thread, shared_reads
+from busy_reads import N_TASKS, busy_thread, shared_reads, two_reads
 from timed import Timed
 
 from cloudio import Dataset
@@ -37,3 +37,15 @@ def test_beside_a_python_thread(
     check(candidate, out, workload.expected())
     with busy_thread() if neighbor == "busy" else nullcontext():
         timed(f"beside a Python thread that is {neighbor}", candidate, out)
+
+
+@pytest.mark.parametrize("how", ["one after the other", "at once"])
+def test_two_reads(
+    timed: Timed, data: Dataset, pool: ThreadPoolExecutor, threads: int, how: str
+) -> None:
+    """A quarter of a batch and the rest, each with all threads, by two Python threads."""
+    workload = Workload(data, bands_of(data), label_of(data), (224, 224), N_SAMPLES)
+    workload.warm()
+    out, candidate = workload.allocate(), two_reads(workload, pool, threads, how == "at once")
+    check(candidate, out, workload.expected())
+    timed("two reads", candidate, out)

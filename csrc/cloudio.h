@@ -146,17 +146,17 @@ static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 typedef void (*cio_task)(void *context, size_t begin, size_t end, int slot);
 
 /* Call `task` until each of `n_items` is done once, `chunk` (at least 1) at a time, on at most
- * `n_threads` threads, the caller among them; return when all is done. Cannot fail: where the pool
- * is busy, cannot be made, or was reset by a fork, the caller does everything itself. Every thread
- * works in the default floating-point environment, and the caller gets its own back.
+ * `n_threads` threads, the caller among them; return when all is done. Cannot fail: where workers
+ * are busy with other calls or cannot be made, or a task calls this, the caller does everything
+ * itself. Every thread works in the default floating-point environment, and the caller gets its own
+ * back.
  *
  * Tasks that wait, for a file perhaps, may have more workers added, up to `max_threads` threads in
  * all; slots then reach to max_threads - 1. */
 void cio_thread_pool_run(cio_task task, void *context, size_t n_items, size_t chunk, int n_threads,
                          int max_threads);
 
-/* For a task: whether only the caller's thread works, because the pool is busy or n_threads is
- * 1. */
+/* For a task: whether no worker can come, because max_threads is 1 or a task has called. */
 int cio_thread_pool_is_alone(void);
 
 /* For a task that is about to wait: add one worker to its region, if that has room. */

@@ -18,6 +18,7 @@ static inline void cio_wait(cio_condition *c, cio_mutex *m)
     SleepConditionVariableSRW(c, m, INFINITE, 0);
 }
 static inline void cio_wake_one(cio_condition *c) { WakeConditionVariable(c); }
+static inline void cio_wake_all(cio_condition *c) { WakeAllConditionVariable(c); }
 
 typedef DWORD cio_thread_result;
 #define CIO_THREAD_CALL WINAPI
@@ -34,9 +35,16 @@ static inline void cio_around_fork(void (*before)(void), void (*parent)(void), v
     (void)before, (void)parent, (void)child;
 }
 
+/* CPUs that this process may use. */
+static inline int cio_n_cpus(void) { return (int)GetActiveProcessorCount(ALL_PROCESSOR_GROUPS); }
+
 #else
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 #define CIO_THREAD_LOCAL _Thread_local
 
@@ -48,6 +56,7 @@ static inline void cio_lock(cio_mutex *m) { pthread_mutex_lock(m); }
 static inline void cio_unlock(cio_mutex *m) { pthread_mutex_unlock(m); }
 static inline void cio_wait(cio_condition *c, cio_mutex *m) { pthread_cond_wait(c, m); }
 static inline void cio_wake_one(cio_condition *c) { pthread_cond_signal(c); }
+static inline void cio_wake_all(cio_condition *c) { pthread_cond_broadcast(c); }
 
 typedef void *cio_thread_result;
 #define CIO_THREAD_CALL
@@ -71,6 +80,15 @@ static inline int cio_start_detached(cio_thread_result (*body)(void *), size_t s
 static inline void cio_around_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     pthread_atfork(before, parent, child);
+}
+static inline int cio_n_cpus(void)
+{
+#if defined(__linux__) && defined(CPU_COUNT)
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0)
+        return CPU_COUNT(&allowed);
+#endif
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 #endif
 

@@ -1,4 +1,4 @@
-"""Reads beside a busy Python thread: in one call, or split over the workers of a pool."""
+"""Reads beside a busy Python thread, in one call or split over a pool; and two at once."""
 
 import threading
 from collections.abc import Iterator
@@ -57,3 +57,25 @@ def shared_reads(workload: Workload, pool: ThreadPoolExecutor, threads: int) -> 
         return Candidate(f"{n} tasks for {threads} workers", threads, run)
 
     return [Candidate("one call", threads, one_call), parts(threads), parts(N_TASKS)]
+
+
+def two_reads(
+    workload: Workload, pool: ThreadPoolExecutor, threads: int, at_once: bool
+) -> Candidate:
+    """A quarter of the batch and the rest, each in one call of another thread."""
+    reader, quarter = workload.reader(threads), len(workload) // 4
+
+    def run(out: Batch) -> Batch:
+        def read(part: slice) -> None:
+            label = None if out.label is None else out.label[part]
+            reader.read(workload.index[part], workload.origin[part], out=(out.image[part], label))
+
+        parts = slice(0, quarter), slice(quarter, None)
+        if at_once:
+            list(pool.map(read, parts))
+        else:
+            for part in parts:
+                pool.submit(read, part).result()
+        return out
+
+    return Candidate("at once" if at_once else "one after the other", threads, run)

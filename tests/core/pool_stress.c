@@ -1,10 +1,10 @@
 /* The thread pool, files and tasks under load: `pool_stress ROUNDS [stay]`.
  *
  * Every item of every region must be done exactly once, whoever calls, from wherever, and in the
- * children of a process whose pool is at work; no two threads of a region may have one slot. Every
- * file must be closed exactly once, not while anybody is inside, by whoever is the last: its owner,
- * a reader or a task, be that run or dropped by a child. Prints what failed; exit status 0 if
- * nothing did.
+ * children of a process whose pool is at work; no two threads of a region may have one slot; workers
+ * that have nothing left to do in one region must help in another. Every file must be closed exactly
+ * once, not while anybody is inside, by whoever is the last: its owner, a reader or a task, be that
+ * run or dropped by a child. Prints what failed; exit status 0 if nothing did.
  *
  * Each round forks a child; with `stay` none does, for the thread sanitizer, whose allocator has a
  * lock that a fork does not release in the child.
@@ -187,29 +187,80 @@ static void calls(int n)
     atomic_store(&stop, 0);
 }
 
-/* ---- slots --------------------------------------------------------------------------------------- */
+/* ---- several at once ----------------------------------------------------------------------------- */
 
-static atomic_int together;
+typedef struct {
+    atomic_int n_here, n_left;
+    int wanted, n_slots; /* threads that must be here at once; slots of the region */
+    int adds;            /* slots that each of them adds */
+    int stays;           /* whether the caller's own task stays until `may_leave` */
+    atomic_int may_leave;
+} meeting;
 
-/* Wait until six threads are here, which were two. */
-static void gather_six(void *context, size_t begin, size_t end, int slot)
+static void wait_until(atomic_int *n, int least, const char *failure)
 {
-    (void)context, (void)begin, (void)end;
-    if (slot < 0 || slot >= 6)
-        fail("a slot is none of the region's");
-    atomic_fetch_add(&together, 1);
-    for (int k = 0; k < 5; ++k)
-        cio_thread_pool_add_worker();
-    for (int k = 0; k < 4000 && atomic_load(&together) < 6; ++k)
+    for (int k = 0; k < 8000 && atomic_load(n) < least; ++k)
         usleep(1000);
-    if (atomic_load(&together) < 6)
-        fail("those who waited let nobody in");
+    if (atomic_load(n) < least)
+        fail(failure);
+}
+
+static void meet(void *context, size_t begin, size_t end, int slot)
+{
+    meeting *m = context;
+    (void)begin, (void)end;
+    if (slot < 0 || slot >= m->n_slots)
+        fail("a slot is none of the region's");
+    atomic_fetch_add(&m->n_here, 1);
+    for (int k = 0; k < m->adds; ++k)
+        cio_thread_pool_add_worker();
+    wait_until(&m->n_here, m->wanted, "a region has fewer threads than it may have");
+    if (m->stays && slot == 0)
+        wait_until(&m->may_leave, 1, "another region does not end");
+    else
+        atomic_fetch_add(&m->n_left, 1);
+}
+
+/* Six items of a region that begins with two threads: each must see six. */
+static void *gather_six(void *nothing)
+{
+    meeting six = {.wanted = 6, .n_slots = 6, .adds = 5};
+    cio_thread_pool_run(meet, &six, 6, 1, 2, 6);
+    return nothing;
 }
 
 static void more_than_begun(void)
 {
+    pthread_t others[3];
     cio_thread_pool_add_worker(); /* outside of a region is no harm */
-    cio_thread_pool_run(gather_six, NULL, 6, 1, 2, 6);
+    gather_six(NULL);
+    /* Each of several regions has its own. */
+    for (int k = 0; k < 3; ++k)
+        pthread_create(&others[k], NULL, gather_six, NULL);
+    for (int k = 0; k < 3; ++k)
+        pthread_join(others[k], NULL);
+}
+
+/* More threads than this machine has CPUs, so that only they limit a region. */
+static int many(void) { return 2 + (int)sysconf(_SC_NPROCESSORS_ONLN); }
+
+static void *stay(void *m)
+{
+    cio_thread_pool_run(meet, m, (size_t)many(), 1, many(), many());
+    return NULL;
+}
+
+/* Workers of a region whose caller is still at work help in another, which began meanwhile. */
+static void workers_move(void)
+{
+    meeting first = {.wanted = many(), .n_slots = many(), .stays = 1};
+    meeting second = {.wanted = many() - 1, .n_slots = many()};
+    pthread_t other;
+    pthread_create(&other, NULL, stay, &first);
+    wait_until(&first.n_left, many() - 1, "workers do not leave a region that has no more work");
+    cio_thread_pool_run(meet, &second, (size_t)many(), 1, many(), many());
+    atomic_store(&first.may_leave, 1);
+    pthread_join(other, NULL);
 }
 
 /* ---- files --------------------------------------------------------------------------------------- */
@@ -543,7 +594,8 @@ int main(int argc, char **argv)
     forking = argc < 3 || strcmp(argv[2], "stay") != 0;
     die_with(getppid());
     write_file(name);
-    more_than_begun(); /* first, while the pool is nobody yet */
+    workers_move(); /* first, while the pool is nobody yet */
+    more_than_begun();
     close_before_tasks(n_rounds);
     errands_from_elsewhere(n_rounds);
     bounded();
@@ -553,7 +605,7 @@ int main(int argc, char **argv)
         pthread_create(&callers[k], NULL, caller, (void *)k);
     for (int k = 0; k < CALLERS; ++k)
         pthread_join(callers[k], NULL);
-    if (cio_thread_pool_n_workers() < 1 || cio_thread_pool_n_workers() > SLOTS - 1)
+    if (cio_thread_pool_n_workers() < 1 || cio_thread_pool_n_workers() > CALLERS * (SLOTS - 1))
         fail("the pool has a wrong size");
     calls(n_rounds);
     unlink(name);

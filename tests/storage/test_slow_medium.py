@@ -4,6 +4,7 @@ import errno
 import gc
 import math
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -66,6 +67,22 @@ def test_requests_overlap(slow, io, medium, threads, least, size):
             if threads == 2:
                 # What is asked for twice would have come in half the time.
                 assert len({read[:2] for read in reads}) == len(reads)
+
+
+def test_requests_of_two_reads_at_once_overlap(slow):
+    """Each of two Python threads has a request for each of its arrays."""
+    folder, arrays = slow
+    with (
+        slow_fs.mounted(folder, direct=True) as medium,
+        cloudio.open(medium.path, layout=SLOW, io="pread") as ds,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        reader = ds.reader(NAMES, threads=2)
+        with medium.holding(2 * len(NAMES)):
+            batches = list(pool.map(reader.read, [[2], [1]]))
+        assert slow_fs.at_once(medium.log()) == 2 * len(NAMES)
+    for batch, index in zip(batches, ([2], [1]), strict=True):
+        assert np.array_equal(batch.image, stacked(arrays, index))
 
 
 @pytest.mark.parametrize(("io", "direct"), [("mmap", False), ("pread", False), ("pread", True)])
