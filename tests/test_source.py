@@ -35,7 +35,7 @@ BELOW = {
     "spaced": {"cursors", "job", "tiling"},
     "repeated": {"boxes", "cursors", "job", "tiling"},
     "counts": {"cursors", "job", "tiling"},
-    "rows": {"counts", "cursors", "job", "pages", "tiling"},
+    "rows": {"cursors", "job", "pages", "tiling"},
     "shapes": {"buffers", "files"},
     "places": {"buffers", "job", "shapes"},
     "tables": {"buffers"},

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.counts cimport sum_tables
+from cloudio._core.counts cimport count_patch, sum_tables
 from cloudio._core.files cimport File
 from cloudio._core.job cimport MASK, NO_FAULT, ArrayDesc, Job, Output
 from cloudio._core.job_files cimport (
@@ -35,7 +35,7 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
     job.load, job.write_repeated = load_spaced, write_repeated
-    job.expand, job.expand_row = expand, expand_row
+    job.expand, job.expand_row, job.count_patch = expand, expand_row, count_patch
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
 

@@ -177,6 +177,9 @@ ctypedef void (*WriteRepeated)(
     Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
     const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil
 
+# Writes the record of a sample, and counts it.
+ctypedef void (*CountPatch)(Job *job, const Tile *tile, char *scratch) noexcept nogil
+
 cdef struct Job:
     const c.cio_rows *rows
     SampleWindow *windows  # [sample]
@@ -200,6 +203,7 @@ cdef struct Job:
     Expand expand
     ExpandRow expand_row
     WriteRepeated write_repeated
+    CountPatch count_patch
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
     Py_ssize_t n_ahead  # tiles from readahead to use; 0: no readahead

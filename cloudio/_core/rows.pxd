@@ -3,7 +3,6 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.counts cimport count_patch
 from cloudio._core.cursors cimport (
     clip_window, load_rows, nth_tile, prefetch_row, seek_any_row, seek_row, start_cursor,
     transpose_rows)
@@ -47,7 +46,7 @@ cdef inline void process_tiles(void *context, size_t begin, size_t end, int slot
         elif tile.output.kind == INTERLEAVED:
             write_interleaved(job, &tile, scratch, &line)
         elif tile.output.kind == HISTOGRAM:
-            count_patch(job, &tile, scratch)
+            job.count_patch(job, &tile, scratch)
         else:
             write_mask(job, &tile, scratch)
         tile, cursor = following, next_cursor

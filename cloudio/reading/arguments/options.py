@@ -90,6 +90,8 @@ def check_layout(layout: Any) -> str:
 
 def parse_size(size: Any, patch: tuple[int, int]) -> tuple[int, int]:
     """Return (height, width); RequestError if such a window does not fit into a patch."""
+    if type(size) is int and 1 <= size <= min(patch):
+        return size, size
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(is_whole(side) for side in pair):
         raise RequestError(f"size={size!r}; size must be a whole number or (height, width)")

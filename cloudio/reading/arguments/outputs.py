@@ -69,8 +69,8 @@ def allocate_aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray
 
 def check_image(image: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """As `check_out`, for an image; one of bfloat16 may be uint16, its bits."""
-    if dtype.name == "bfloat16" and isinstance(image, np.ndarray) and image.dtype == _BITS:
-        dtype = _BITS
+    if dtype.isbuiltin != 1 and isinstance(image, np.ndarray) and image.dtype == _BITS:
+        dtype = _BITS  # bfloat16 is the only type that numpy does not have
     check_out("image", image, shape, dtype)
 
 
