@@ -10,7 +10,16 @@ from typing import Any
 from .drawing import Plot
 
 #: Heads of columns that hold words.
-WORDS = "fastest rival", "cloudio is", "where", "why", "packages", "environment", "what to know"
+WORDS = (
+    "of the limits",
+    "fastest rival",
+    "cloudio is",
+    "where",
+    "why",
+    "packages",
+    "environment",
+    "what to know",
+)
 
 
 def text(value: Any) -> str:

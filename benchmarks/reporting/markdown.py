@@ -52,7 +52,7 @@ def filled(page: str, found: Results) -> str:
 def cell(value: Any) -> str:
     """Return text that no Markdown or HTML is read from, on one line."""
     text = " ".join(str(value).split())
-    text = re.sub(r"([\\`*_|\[\]$~])", r"\\\1", text)
+    text = re.sub(r"([\\`*|\[\]$~]|(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9]))", r"\\\1", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -96,7 +96,7 @@ def chart(found: Results) -> dict[str, float]:
     rows = dict(picked(found))
     lines = {f"{words.removeprefix('the ')}": line for words, line in rows.items()}
     lines["cloudio"] = next(line for line in shown.lines if line.is_ours)
-    lines |= {f"the {line.row['limit']} limit": line for line in shown.limits}
+    lines |= {f"the {line.label}": line for line in shown.limits}
     usual = rows["the usual numpy code"].figures.rate
     rates = {name: line.figures.rate / usual for name, line in lines.items()}
     return dict(sorted(rates.items(), key=lambda entry: entry[1]))
@@ -136,9 +136,10 @@ def summary(found: Results) -> str:
 
 def machine(found: Results) -> str:
     """When, where and on what, in a paragraph."""
-    told = "; ".join(f"{cell(k)}: {cell(v)}" for k, v in found["machine"].items())
-    words = f"Measured on {str(found['date'])[:10]} with cloudio {cell(found['cloudio'])}. {told}. "
-    words += f"Data: {cell(found['data']['description'])}."
+    names = ("CPU", "CPUs", "instruction set", "system", "Python", "numpy")
+    told = [f"{name}: {cell(value)}" for name in names if (value := found["machine"].get(name))]
+    words = f"Measured on {str(found['date'])[:10]} with cloudio {cell(found['cloudio'])}. "
+    words += f"{'; '.join(told)}. Data: {cell(found['data']['description'])}."
     if found.get("quick"):
         words += " This was a quick run of few batches: its figures only show what a run measures."
     return paragraph(words)
@@ -151,16 +152,12 @@ def suite(name: str) -> Callable[[Results], str]:
         shown = _cases(found, name)
         if not shown:
             return f"This run did not measure the suite `{name}`."
-        names: dict[str, str] = {}
-        for case in shown:
-            for line in (*case.limits, *case.lines):
-                kind = f"{line.row['limit']} limit: " if line.kind == "limit" else ""
-                names.setdefault(line.name, f"{kind}{cell(line.name)}")
-        ours = {line.name for case in shown for line in case.lines if line.is_ours}
-        rows = [
-            (f"**{words}**" if one in ours else words, *_pairs([_named(c, one) for c in shown]))
-            for one, words in names.items()
-        ]
+        every = [(*case.limits, *case.lines) for case in shown]
+        lines = {line.label: line for case in every for line in case}
+        rows = []
+        for label, line in lines.items():
+            bold = "**" if line.is_ours else ""
+            rows.append((f"{bold}{cell(label)}{bold}", *_pairs([_named(c, label) for c in shown])))
         heads = [f"{title}: {what}" for title in _titles(shown) for what in ("speed-up", "CPU")]
         return table(["row", *heads], rows)
 
@@ -237,8 +234,8 @@ def _packages(found: Results, name: str) -> set[str]:
     return next((set(one["packages"]) for one in found["rivals"] if one["name"] == name), set())
 
 
-def _named(shown: Shown, name: str) -> Line | None:
-    lines = (line for line in (*shown.limits, *shown.lines) if line.name == name)
+def _named(shown: Shown, label: str) -> Line | None:
+    lines = (line for line in (*shown.limits, *shown.lines) if line.label == label)
     return next(lines, None)
 
 

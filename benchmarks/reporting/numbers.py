@@ -4,13 +4,15 @@ from __future__ import annotations
 
 
 def count(x: float) -> str:
-    """Return a number to three digits: "1,230", "45.6", "0.0123"."""
+    """Return a number to three digits, or to two where it is below 1: "1,230", "45.6", "0.012"."""
     if x != x:
         return "-"
     if abs(x) >= 100:
         digits = len(str(int(abs(x)))) - 3
         return f"{round(x, -digits):,.0f}"
-    return f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}" if abs(x) >= 1 else f"{x:.2g}"
+    if abs(x) >= 0.1:
+        return f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
+    return f"{x:.2g}"
 
 
 def times(x: float | None) -> str:

@@ -15,11 +15,6 @@ from .scatter import scatter
 from .shown import AXES, Line, Shown, curves, facts, growth, missing, suites
 
 STYLE = Path(__file__).with_name("style.css")
-LIMITS = {
-    "pattern": "pattern limit",
-    "copy": "copy limit",
-    "disk": "disk limit",
-}
 KEY = """<ul class="key">
 <li class="ours"><span class="swatch"><i class="bar"></i></span>cloudio</li>
 <li><span class="swatch"><i class="bar"></i></span>slower than the fastest row of cloudio</li>
@@ -121,7 +116,7 @@ def _answer(parts: list[tuple[str, str, list[Shown]]]) -> str:
 
 def _limits_in_words(line: Line) -> str:
     return ", ".join(
-        f"{numbers.fraction(x)} of the {LIMITS[kind]}" for kind, x in line.figures.of_limits.items()
+        f"{numbers.fraction(x)} of the {kind} limit" for kind, x in line.figures.of_limits.items()
     )
 
 
@@ -131,7 +126,7 @@ def _glance(parts: list[tuple[str, str, list[Shown]]]) -> str:
         for shown in cases:
             name = f'<a href="#{text(suite)}">{text(heading)}</a>: {text(shown.title)}'
             if (ours := shown.ours) is None:
-                cells = ["-", "-", html.words("-"), "-", "-", html.words("did not run")]
+                cells = ["-", html.words("-"), html.words("-"), "-", "-", html.words("did not run")]
                 rows.append(html.row(name, cells))
                 continue
             limits = "<br>".join(
@@ -141,7 +136,7 @@ def _glance(parts: list[tuple[str, str, list[Shown]]]) -> str:
             best = shown.rivals[0] if shown.rivals else None
             cells = [
                 numbers.count(ours.figures.rate),
-                limits or "-",
+                f'<td class="meters">{limits or "-"}</td>',
                 html.words(best.name if best else "-"),
                 _speed_up(best) if best else "-",
                 _cpu_times(best) if best else "-",
@@ -149,7 +144,7 @@ def _glance(parts: list[tuple[str, str, list[Shown]]]) -> str:
             ]
             rows.append(html.row(name, cells))
     heads = ["case", "cloudio, samples/s", "of the limits", "fastest rival"]
-    heads += ["speed-up of cloudio", "CPU / cloudio's", "cloudio is"]
+    heads += ["speed\u2011up of cloudio", "CPU / cloudio's", "cloudio is"]
     return html.table(heads, rows, css="glance", label="At a glance")
 
 
@@ -178,6 +173,8 @@ def _case(shown: Shown) -> str:
     case = shown.case
     n = case["n_batches"]
     about = f"{n} batch{'es' * (n != 1)} of {case['batch_size']}"
+    if shown.suite == "stats":
+        about = f"{n} pass{'es' * (n != 1)} over {case['batch_size']} patches"
     about += f", {case['threads']} thread" + "s" * (case["threads"] != 1)
     parts = [
         f"<h3>{text(shown.title)}</h3>",
@@ -205,7 +202,7 @@ def _case(shown: Shown) -> str:
 def _race(shown: Shown) -> str:
     """The table of a case, whose first column has the bars."""
     waits = any(line.figures.waited is not None for line in shown.lines)
-    heads = ["rank, name and rate", "samples/s", "speed-up of cloudio", "CPU s/GB"]
+    heads = ["rank, name and rate", "samples/s", "speed\u2011up of cloudio", "CPU s/GB"]
     heads += ["CPU / cloudio's", *(["waits"] if waits else [])]
     marks = "".join(
         f'<i class="mark" style="left:{line.figures.rate / shown.most:.2%}"></i>'
@@ -230,10 +227,11 @@ def _bar(shown: Shown, line: Line, marks: str) -> str:
     """The place, name and notes of a row, and its bar with its spread and all limits."""
     f = line.figures
     low, high = f.slowest / shown.most, f.fastest / shown.most
-    notes = [str(line.row.get("note") or "")]
+    notes = [line.name] if line.kind == "limit" else []
+    notes += [str(line.row.get("note") or "")]
     notes += [str(line.row["answer"])] if line.row.get("answer") not in (None, "exact") else []
     note = "; ".join(filter(None, notes))
-    name = _name(line) + (f' <span class="note">{text(note)}</span>' if note else "")
+    name = text(line.label) + (f' <span class="note">{text(note)}</span>' if note else "")
     return (
         f'<div class="row"><span class="place">{line.place or ""}</span>'
         f'<span class="name">{name}</span><span class="track" aria-hidden="true">'
@@ -250,16 +248,11 @@ def _costs(shown: Shown) -> str:
         cells = [numbers.times(f.cpus), numbers.size(f.pss_bytes), numbers.size(f.shm_bytes)]
         cells += [numbers.count(f.minor_faults), numbers.count(f.major_faults)]
         cells.append(numbers.size(f.read_bytes))
-        rows.append(html.row(_name(line), cells, _css(line)))
+        rows.append(html.row(text(line.label), cells, _css(line)))
     heads = ["name", "CPUs busy", "memory (PSS)", "/dev/shm", "minor faults / sample"]
     heads += ["major faults / sample", "from the disk / sample"]
     table = html.table(heads, rows, label=f"Memory and faults, {shown.title}")
     return f"<details><summary>Memory, page faults and reads</summary>{table}</details>"
-
-
-def _name(line: Line) -> str:
-    limit = line.kind == "limit"
-    return text(f"{LIMITS[line.row['limit']]}: {line.name}" if limit else line.name)
 
 
 def _css(line: Line) -> str:

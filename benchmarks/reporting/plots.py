@@ -32,7 +32,7 @@ def bars(shown: Shown) -> Plot:
             axes.text(
                 line.figures.rate,
                 -0.8,
-                f"{line.row['limit']} limit ",
+                f"{line.label} ",
                 ha="right",
                 color=colors["ink"],
             )

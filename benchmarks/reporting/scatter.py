@@ -37,21 +37,21 @@ def scatter(shown: Shown) -> Plot:
             )
             points.append((x, y, line))
         _wide_limits(axes, points, shown)
-        for line in shown.limits:
-            y = line.figures.rate
+        for y, name, side in _limit_names(shown):
             axes.axhline(y, color=colors["ink"], ls=(0, (4, 2)), lw=1)
             axes.annotate(
-                f"{line.row['limit']} limit",
+                name,
                 (1, y),
                 xycoords=("axes fraction", "data"),
-                xytext=(0, 3),
+                xytext=(0, 3 * side),
                 textcoords="offset points",
                 ha="right",
+                va="bottom" if side > 0 else "top",
                 fontsize="small",
             )
         _plain_ticks(axes.xaxis)
         _plain_ticks(axes.yaxis)
-        _label(figure, axes, points, shown.limits, colors, wide)
+        _label(figure, axes, points, shown, colors, wide)
 
     order = "; ".join(
         f"{line.place} {line.name}: {numbers.count(line.figures.rate)} samples/s, "
@@ -75,6 +75,16 @@ def _wide(low: float, high: float, least: float = 10.0) -> tuple[float, float]:
     return low / more, high * more
 
 
+def _limit_names(shown: Shown) -> list[tuple[float, str, int]]:
+    """Return rate, name and side of each limit: 1 is above its line, -1 below it."""
+    limits = sorted(shown.limits, key=lambda line: -line.figures.rate)
+    found: list[tuple[float, str, int]] = []
+    for line in limits:
+        near = bool(found) and found[-1][0] < 1.4 * line.figures.rate
+        found.append((line.figures.rate, line.label, -1 if near else 1))
+    return found
+
+
 def _plain_ticks(axis: Any) -> None:
     """Numbers at 1, 2 and 5, as people write them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -88,7 +98,7 @@ def _label(
     figure: Any,
     axes: Any,
     points: list[tuple[float, float, Line]],
-    limits: list[Line],
+    shown: Shown,
     colors: dict[str, str],
     wide: bool,
 ) -> None:
@@ -102,10 +112,11 @@ def _label(
     frame = axes.get_window_extent()
     at = [axes.transData.transform((x, y)) for x, y, _ in points]
     taken = [(px - 5 * scale, py - 5 * scale, px + 5 * scale, py + 5 * scale) for px, py in at]
-    for limit in limits:
-        y = axes.transData.transform((1, limit.figures.rate))[1]
+    for rate, _, side in _limit_names(shown):
+        y = axes.transData.transform((1, rate))[1]
         taken.append((frame.x0, y - 1, frame.x1, y + 1))
-        taken.append((frame.x1 - 80 * scale, y, frame.x1, y + 12 * scale))  # its name
+        low, high = sorted((y, y + 12 * scale * side))  # its name
+        taken.append((frame.x1 - 80 * scale, low, frame.x1, high))
     order = sorted(range(len(points)), key=lambda k: (not points[k][2].is_ours, points[k][2].place))
     for k in order:
         x, y, line = points[k]

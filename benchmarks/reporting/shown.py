@@ -50,6 +50,11 @@ class Line:
         return str(self.row["name"])
 
     @property
+    def label(self) -> str:
+        """The name, or the kind of a limit: its name is that of the attempt that was fastest."""
+        return f"{self.row['limit']} limit" if self.kind == "limit" else self.name
+
+    @property
     def kind(self) -> str:
         return str(self.row["kind"])
 
@@ -129,8 +134,9 @@ class Shown:
         cpu = sum("CPU seconds" in line.lost for line in self.rivals)
         if not self.ours or not n:
             return ""
+        others = {1: "one rival", 2: "both rivals"}.get(n, f"all {n} rivals")
         if not rate and not cpu:
-            return f"ahead of {f'all {n} rivals' if n > 1 else 'one rival'} in rate and CPU seconds"
+            return f"ahead of {others} in rate and CPU seconds"
         return f"ahead of {n - rate} of {n} in rate, of {n - cpu} of {n} in CPU seconds"
 
 
@@ -162,7 +168,7 @@ def curves(cases: list[Shown]) -> dict[str, list[tuple[float, Line]]]:
         for case in cases:
             for line in (*case.lines, *case.limits):
                 if line.kind == kind:
-                    points = found.setdefault(line.name, [])
+                    points = found.setdefault(line.label, [])
                     points.append((float(case.case["value"]), line))
     return found
 

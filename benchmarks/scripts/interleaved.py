@@ -1,4 +1,4 @@
-"""The ratios that the README quotes: all candidates interleaved in one run, medians compared.
+"""Ratios beside their goals: all candidates interleaved in one run, medians compared.
 
     python benchmarks/scripts/interleaved.py [--rounds N] [--only PART ...] [--json FILE]
 

@@ -1,6 +1,7 @@
 """What mkdocs does for this site besides its plugins.
 
-- Pages of files that stand elsewhere: CONTRIBUTING.md, CHANGELOG.md, and the tutorial, executed.
+- Pages of files that stand elsewhere: CONTRIBUTING.md, CHANGELOG.md, the report of the newest
+  benchmark run, and the tutorial, executed.
 - Links that work on GitHub work on the site too: a link to another file of the repository leads to
   its page here, or else to the repository.
 - The pages of decisions are listed under the subjects of their index.
@@ -29,6 +30,8 @@ PAGES = {
     "docs/tutorial.ipynb": "tutorial.md",
 }
 NOTEBOOK = "docs/tutorial.ipynb"
+#: The folder of benchmark results, and the page that shows the newest of them.
+RESULTS, REPORT = "benchmarks/results/", "benchmark-report.html"
 
 _FENCE = re.compile(r"^( *)(```+)[^\n]*\n.*?^\1\2 *$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
@@ -59,6 +62,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             text = _execute(text)
         content = _lead_here(text, source)
         files.append(File.generated(config, page, content=content))
+    newest = max((ROOT / RESULTS).glob("*.html"), key=lambda path: path.name)
+    files.append(File.generated(config, REPORT, abs_src_path=str(newest)))
     return files
 
 
@@ -87,6 +92,8 @@ def _lead_here(text: str, source: str) -> str:
             target += "/"
         if target in PAGES:
             target = f"docs/{PAGES[target]}"
+        if target == RESULTS:
+            target = f"docs/{REPORT}"
         if target.startswith("docs/"):
             target = posixpath.relpath(target.removeprefix("docs/"), here or ".")
         else:

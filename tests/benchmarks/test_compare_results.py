@@ -43,6 +43,16 @@ def test_cpu_seconds_and_fractions_of_limits():
     assert row.split()[-2:] == ["0.95", "1.00"]
 
 
+def test_a_row_that_read_fewer_samples_is_compared_by_the_sample():
+    after = result()
+    for one in after["suites"][0]["cases"][0]["rows"]:
+        for measured in one["rounds"]:
+            for name in ("seconds", "cpu_seconds", "samples"):
+                measured[name] /= 2
+    row = line(compare.text(result(), after), "cloudio, 2 threads")
+    assert row.split("  ")[1:] == line(compare.text(result(), result()), row[:18]).split("  ")[1:]
+
+
 def test_differences_of_machine_and_versions_are_listed():
     after = result(cloudio="0.2", quick=True)
     after["machine"] = after["machine"] | {"CPU": "Another"}

@@ -183,7 +183,7 @@ def test_the_scatter_and_growth_plots_have_all_rows():
     assert set(labels) >= set("123456789")
     alt = plots.growth(growth(found)).alt
     assert "by pixels of a side of the crop: cloudio, 2 threads 64: " in alt
-    assert "the pattern loop" in alt
+    assert "pattern limit 64: " in alt
 
 
 @pytest.mark.parametrize("theme", [drawing.LIGHT, drawing.DARK], ids=["light", "dark"])

@@ -33,8 +33,9 @@ def test_a_result_without_suites_has_no_tables(name):
 def test_text_of_a_result_is_no_markdown():
     table = markdown.BLOCKS["warm"](result())
     assert HOSTILE not in table
-    assert r"&lt;script&gt;alert('x')&lt;/script&gt; &amp; \| \*\* \$x\_1\$ \`" in table
+    assert r"&lt;script&gt;alert('x')&lt;/script&gt; &amp; \| \*\* \$x_1\$ \`" in table
     assert markdown.cell("a\n b\t[c](d)") == r"a b \[c\](d)"
+    assert markdown.cell("x86_64 __getitem__ copy_") == r"x86_64 \_\_getitem\_\_ copy\_"
 
 
 def test_speed_ups_and_what_was_lost():
@@ -51,7 +52,7 @@ def test_speed_ups_and_what_was_lost():
     assert rows["numba, parallel"] == ["0.91 (lost)", "0.90 (lost)"] * 2
     assert rows["numpy, the idiom"] == ["44", "20"] * 2
     assert rows["**cloudio, 1 thread**"] == ["**1.7**", "**0.95**"] * 2
-    assert rows["pattern limit: the pattern loop"] == ["0.95", "0.90"] * 2
+    assert rows["pattern limit"] == ["0.95", "0.90"] * 2
 
 
 def test_a_row_that_is_not_in_every_case_has_dashes():
@@ -62,7 +63,11 @@ def test_a_row_that_is_not_in_every_case_has_dashes():
 
 
 def test_the_table_of_the_readme_has_the_best_of_each_kind():
-    about, table = markdown.summary(result()).split("\n\n")
+    found = result()
+    other = case("224 x 224, first epoch", 224, {}, 100.0)
+    found["suites"][0]["cases"].append(other)  # of a size that is there
+    about, table = markdown.summary(found).split("\n\n")
+    assert table.startswith("| speed-up over | 224 x 224 | 509 x 509 |\n|---|---:|---:|\n")
     assert " ".join(about.split()) == (
         "Batches of 32 random crops, 2 threads, all data in memory; Some &lt;CPU&gt;, 2 cores, "
         "2026-11-30. [Benchmarks](docs/benchmarks.md) has all 7 rivals."
@@ -73,7 +78,7 @@ def test_the_table_of_the_readme_has_the_best_of_each_kind():
         "---": "---:",
         "the usual numpy code: numpy, the idiom": "44",
         "the fastest numpy code: numpy, threads": "2.7",
-        r"the fastest PyTorch code: torch from\_file, mul(out=)": "7.1",
+        r"the fastest PyTorch code: torch from_file, mul(out=)": "7.1",
         "the fastest other rival: numba, parallel": "0.91 (lost)",
         "**fraction of the pattern limit**": "**0.95**",
         "**fraction of the copy limit**": "**0.67**",
