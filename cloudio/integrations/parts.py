@@ -1,4 +1,4 @@
-"""What engines check before they count parts of a data set, and the order of its patches."""
+"""Parts of a data set as tasks of engines count them, and what is checked before."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,9 @@ from ..errors import RequestError
 from ..layouts.layout import Layout
 from ..reading.collection import check_dataset
 from ..reading.dataset import Dataset
+from ..verification.report import Report
+from ..verification.verify import verify
+from .sources import Source
 
 R = TypeVar("R")
 #: Patch numbers.
@@ -47,16 +50,58 @@ def ascending_patches(ds: Dataset) -> Patches:
     return ascending
 
 
-def check_no_layout(layout: object) -> None:
-    """Raise RequestError if a layout is given for a Dataset."""
-    if layout is not None:
-        raise RequestError("layout= belongs to a path; a Dataset has its layout")
+def verify_task(
+    path: Dataset | FilePath,
+    layout: Layout | FilePath | None,
+    source_of: Callable[[Dataset], Source],
+) -> tuple["CountPart | VerifyPath", Patches]:
+    """Return the task that verifies a part, and the patches of all parts.
 
-
-def absolute_paths(
-    path: FilePath, layout: Layout | FilePath | None
-) -> tuple[Path, Layout | Path | None]:
-    """Return the paths for workers, which have other working folders."""
+    ``source_of`` makes the source of a data set.
+    """
+    if isinstance(path, Dataset):
+        if layout is not None:
+            raise RequestError("layout= belongs to a path; a Dataset has its layout")
+        options = {"threads": 1, "progress": False}
+        return CountPart(source_of(path), verify, (), options), ascending_patches(path)
+    # Workers have other working folders.
+    path = local_path(path).absolute()
     if layout is not None and not isinstance(layout, Layout):
         layout = local_path(layout, "layout").absolute()
-    return local_path(path).absolute(), layout
+    n = sum(verify(path, full=False, layout=layout, progress=False).splits.values())
+    return VerifyPath(path, layout), range(n)
+
+
+class CountPart:
+    """Counts a part of a data set, or verifies it."""
+
+    def __init__(
+        self,
+        source: Source,
+        count: Callable[..., Any],
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> None:
+        self.source, self.count, self.args, self.options = source, count, args, options
+
+    @property
+    def name(self) -> str:
+        return self.count.__name__
+
+    def __call__(self, patches: Patches, *given: Any) -> Any:
+        part = self.source.open().subset(patches)
+        return self.count(part, *given, *self.args, **self.options)
+
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        count = self.count.__module__, self.count.__name__
+        return "cloudio.dask count", self.source.key, *count, self.args, self.options
+
+
+class VerifyPath:
+    """Verifies some patches of a folder, which need not open as a data set."""
+
+    def __init__(self, path: Path, layout: Layout | Path | None) -> None:
+        self.path, self.layout = path, layout
+
+    def __call__(self, patches: Patches) -> Report:
+        return verify(self.path, index=patches, layout=self.layout, threads=1, progress=False)

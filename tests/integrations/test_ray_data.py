@@ -6,6 +6,7 @@ import pickle
 import sys
 
 import loading
+import native
 import numpy as np
 import processes
 import pytest
@@ -29,7 +30,8 @@ DRAWN = {"seed": 3, "crop": "random", "symmetry": "d4"}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
-    loading.write(folder / "data", N)
+    for name in ("data", "broken"):
+        loading.write(folder / name, N)
     (folder / "floats").mkdir()
     floats = np.random.default_rng(5).normal(size=(9, 6, 6)).astype("<f4")
     floats.tofile(folder / "floats" / "F.dat")
@@ -102,6 +104,18 @@ def test_without_a_seed_patches_are_those_that_the_reader_reads(ds):
         assert_same(joined(blocks_of(cloudio.ray.Datasource(reader), 4)), expected)
 
 
+def test_bands_that_are_stored_as_the_sensor_saw_them_are_read_as_all_pixels(tmp_path):
+    roots = native.write_roots(tmp_path, {"train": 4, "val": 3}, toml=True)
+    bands = ["L1C_B3", "L2A_B4", "S1_VH"]
+    coarse, full = (
+        cloudio.open(root).subset([6, 2, 0, 5]).reader(bands, {"LABEL_hq": {0: 1, 1: 0}}, size=5)
+        for root in (roots.native, roots.full)
+    )
+    source = cloudio.ray.Datasource(coarse, **DRAWN)
+    loader = cloudio.Loader(full, 2, **DRAWN)
+    assert_same(joined(blocks_of(source, 2)), epoch_of(loader))
+
+
 def test_columns_have_the_names_of_keys(ds):
     keys = {"image": "x", "index": "number"}
     reader = loading.make_reader(ds.subset([4, 2, 9]), keys="torchgeo")
@@ -156,6 +170,19 @@ def test_wrong_arguments_are_refused(ds):
             cloudio.ray.Datasource(reader, **given)
     with pytest.raises(RequestError, match="reader is a Dataset; it must be a Reader"):
         cloudio.ray.read(ds)
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'sed'; did you mean seed\?"):
+        cloudio.ray.read(reader, sed=3)
+    for given in ("here", {"files": 3}, {}):
+        needs = r"^label_selector=.*; label_selector must be a dict of labels, such as \{'files': "
+        for call in (
+            lambda given=given: cloudio.ray.read(reader, label_selector=given),
+            lambda given=given: cloudio.ray.verify(ds, label_selector=given),
+            lambda given=given: cloudio.ray.stats(
+                cloudio.stats.bands, ds, BANDS, label_selector=given
+            ),
+        ):
+            with pytest.raises(RequestError, match=needs):
+                call()
     with pytest.raises(RequestError, match=r"^layout= belongs to a path; a Dataset has"):
         cloudio.ray.verify(ds, layout=ds.layout)
     with pytest.raises(RequestError, match=r"^count=<built-in function len>; count must be "):
@@ -195,7 +222,8 @@ def test_the_room_needs_neither_torch_nor_ray_train():
 def said(folder):
     variables = processes.environment(RAY_USAGE_STATS_ENABLED="0")
     command = [sys.executable, SUPPORT / "ray_data_programs.py", folder]
-    return json.loads(processes.printed(command, env=variables, seconds=300).splitlines()[-1])
+    said = json.loads(processes.printed(command, env=variables, seconds=300).splitlines()[-1])
+    return {**said, "folder": str(folder)}
 
 
 @pytest.mark.parametrize(
@@ -215,6 +243,22 @@ def test_reads_run_on_the_nodes_with_a_label(said):
 
 def test_blocks_have_the_patches_that_were_asked_for(said):
     assert said["sizes-0"] == said["sizes-1"] == [2] * 11 + [1]
+
+
+def test_errors_of_tasks_are_raised_as_they_are_and_at_once(said):
+    error, shown = said["stats"]
+    assert error[0] == "LayoutError"
+    assert error[1].startswith(f"{said['folder']}/broken/B1.dat holds 6,720 bytes, but ")
+    assert f"| 0/{N} [" in shown
+    assert f"{N}/{N}" not in shown
+
+
+def test_a_bar_shows_how_many_patches_are_done(said):
+    error, shown = said["verified"]
+    assert error is None
+    assert shown.startswith("\rverify:   0%|")
+    for n in (0, N - 1):
+        assert f"| {n}/{N - 1} [" in shown
 
 
 def test_statistics_and_reports_are_those_of_one_pass(said, folder, ds):

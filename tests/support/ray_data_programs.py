@@ -5,6 +5,8 @@
 FOLDER has the data.  The program writes arrays and results there, and prints one line of JSON last.
 """
 
+import contextlib
+import io
 import json
 import os
 import pickle
@@ -85,6 +87,21 @@ def main(folder: Path, nodes: Any, second: Any) -> dict[str, Any]:
         cloudio.ray.verify(folder / "data", layout=loading.LAYOUT, patches_per_task=9),
     )
     (folder / "reports").write_bytes(pickle.dumps(reports))
+
+    broken = loading.open_set(folder / "broken")
+    loading.make_reader(broken).read([0])  # here the files are open
+    os.truncate(folder / "broken" / "B1.dat", 20 * 12 * 14 * 2)
+    for name, act in {
+        "stats": lambda: count(cloudio.stats.bands, broken, loading.BANDS, progress=True, **sizes),
+        "verified": lambda: cloudio.ray.verify(part, patches_per_task=9, progress=True),
+    }.items():
+        error, shown = None, io.StringIO()
+        with contextlib.redirect_stderr(shown):
+            try:
+                act()
+            except cloudio.CloudioError as raised:
+                error = [type(raised).__name__, str(raised)]
+        said[name] = [error, shown.getvalue()]
 
     loader = cloudio.Loader(loading.make_reader(ds), 1, seed=DRAWN["seed"], rank=0, world_size=1)
     removed = folder / "removed"

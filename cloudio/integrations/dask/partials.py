@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from dask.tokenize import tokenize
@@ -15,13 +14,7 @@ from ...stats.band_stats import BandStats
 from ...verification.parts.merge import merge_reports
 from ...verification.report import Report
 from ...verification.verify import verify as verify_here
-from ..parts import (
-    Patches,
-    absolute_paths,
-    ascending_patches,
-    check_no_layout,
-    count_nothing,
-)
+from ..parts import CountPart, ascending_patches, count_nothing, verify_task
 from .chunks import as_chunks, as_range
 from .sources import Source
 from .trees import run
@@ -77,12 +70,12 @@ def stats(
         return nothing
     chunks = as_chunks(as_range(ascending_patches(ds)), patches_per_chunk)
     options = {"threads": 1, **options}
-    task = _Count(Source.of_dataset(ds), count, args, options)
+    task = CountPart(Source.of_dataset(ds), count, args, options)
     how: dict[str, Any] = {"at_once": _MERGED_AT_ONCE, "progress": progress}
     name = f"{task.name}-{tokenize(task, chunks)}"
     result: Any = run(name, task, chunks, room.merge, **how)
     if isinstance(result, BandStats) and result.pending:
-        task = _Count(task.source, room.lower_halves, (), {"threads": options["threads"]})
+        task = CountPart(task.source, room.lower_halves, (), {"threads": options["threads"]})
         wanted = result.second_round()
         name = f"{task.name}-{name}"
         result = result.finish(run(name, task, chunks, room.merge, wanted, **how))
@@ -125,58 +118,12 @@ def verify(
     It waits for the report.  One task merges all reports: it needs memory for 120 bytes for each
     patch of each array.
     """
-    task: _Count | _VerifyPath
-    if isinstance(path, Dataset):
-        check_no_layout(layout)
-        chunks = as_chunks(as_range(ascending_patches(path)), patches_per_chunk)
-        options = {"threads": 1, "progress": False}
-        task = _Count(Source.of_dataset(path), verify_here, (), options)
-        has_patches = bool(len(path))
-    else:
-        path, layout = absolute_paths(path, layout)
-        n = sum(verify_here(path, full=False, layout=layout, progress=False).splits.values())
-        chunks = as_chunks(range(n), patches_per_chunk)
-        task = _VerifyPath(path, layout)
-        has_patches = bool(n)
-    if not has_patches:
+    task, patches = verify_task(path, layout, Source.of_dataset)
+    chunks = as_chunks(as_range(patches), patches_per_chunk)
+    if not len(patches):
         return verify_here(path, layout=layout, progress=False)
     # A name of its own: a second run reads again.
     name = f"verify-{uuid.uuid4().hex}"
     at_once = max(2, chunks.numblocks[0])
     report: Report = run(name, task, chunks, merge_reports, at_once=at_once, progress=progress)
     return report
-
-
-class _Count:
-    """Counts a part of a data set."""
-
-    def __init__(
-        self,
-        source: Source,
-        count: Callable[..., Any],
-        args: tuple[Any, ...],
-        options: dict[str, Any],
-    ) -> None:
-        self.source, self.count, self.args, self.options = source, count, args, options
-
-    @property
-    def name(self) -> str:
-        return self.count.__name__
-
-    def __call__(self, patches: Patches, *given: Any) -> Any:
-        part = self.source.open().subset(patches)
-        return self.count(part, *given, *self.args, **self.options)
-
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
-        count = self.count.__module__, self.count.__name__
-        return "cloudio.dask count", self.source.key, *count, self.args, self.options
-
-
-class _VerifyPath:
-    """Verifies some patches of a folder, which need not open as a data set."""
-
-    def __init__(self, path: Path, layout: Layout | Path | None) -> None:
-        self.path, self.layout = path, layout
-
-    def __call__(self, patches: Patches) -> Report:
-        return verify_here(self.path, index=patches, layout=self.layout, threads=1, progress=False)

@@ -8,6 +8,7 @@ import ray.data
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
+from ..._utils.keywords import explain_unknown
 from ..._utils.numbers import check_bool, check_whole
 from ..._utils.types import Crop, Index, KeyNames, Symmetries
 from ...errors import RequestError
@@ -26,6 +27,7 @@ from .blocks import (
     example,
     schema_of,
 )
+from .nodes import check_selector
 from .source import make_source
 
 
@@ -72,6 +74,7 @@ class Datasource(ray.data.Datasource):
     Nodes need the files at the same path.
     """
 
+    @explain_unknown()
     def __init__(
         self,
         reader: Reader[Any],
@@ -227,16 +230,15 @@ def read(
     RequestError
         If an argument is wrong.
     """
+    nodes = check_selector(label_selector)
     source = Datasource(reader, index, **options)
     if override_num_blocks is None:
         override_num_blocks = source.n_blocks  # else Ray would split them
     resources: dict[str, Any] = {"num_cpus": num_cpus}
-    if label_selector is not None:
-        known = inspect.signature(ray.data.read_datasource).parameters
-        if "label_selector" in known:
-            resources["label_selector"] = label_selector
-        else:  # older versions
-            resources["ray_remote_args"] = {"label_selector": label_selector}
+    if "label_selector" in inspect.signature(ray.data.read_datasource).parameters:
+        resources |= nodes
+    elif nodes:  # older versions
+        resources["ray_remote_args"] = nodes
     made: ray.data.Dataset = ray.data.read_datasource(
         source, concurrency=concurrency, override_num_blocks=override_num_blocks, **resources
     )

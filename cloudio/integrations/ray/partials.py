@@ -1,27 +1,24 @@
 """`cloudio.ray.stats` and `verify`: results of parts, counted by tasks and merged."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVar
 
 import ray
 
 from ... import stats as room
-from ..._utils.numbers import check_whole
+from ..._utils.numbers import check_bool, check_whole
+from ..._utils.progress import progress_bar
 from ..._utils.types import FilePath
+from ...errors import CloudioError
 from ...layouts.layout import Layout
 from ...reading.dataset import Dataset
 from ...stats.band_stats import BandStats
 from ...verification.parts.merge import merge_reports
 from ...verification.report import Report
 from ...verification.verify import verify as verify_here
-from ..parts import (
-    Patches,
-    absolute_paths,
-    ascending_patches,
-    check_no_layout,
-    count_nothing,
-)
-from ..sources import Source, whole_dataset
+from ..parts import CountPart, Patches, ascending_patches, count_nothing, verify_task
+from ..sources import whole_dataset
+from .nodes import check_selector
 from .source import make_source
 
 R = TypeVar("R")
@@ -35,6 +32,7 @@ def stats(
     *args: Any,
     patches_per_task: int = 256,
     label_selector: dict[str, str] | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> R:
     """Return statistics that tasks of Ray count: those of one pass, bit for bit.
@@ -51,6 +49,8 @@ def stats(
         The patches that one task counts.
     label_selector : dict, optional
         Labels of the nodes that count, such as those that hold the files.
+    progress : bool
+        Whether to show a progress bar on stderr.
 
     Returns
     -------
@@ -71,17 +71,16 @@ def stats(
     """
     nothing = count_nothing(count, ds, *args, **options)
     size = check_whole("patches_per_task", patches_per_task, 1)
+    nodes = check_selector(label_selector)
     if not len(ds):
         return nothing
     options = {"threads": 1, **options}
-    source = make_source(ds, whole_dataset(ds))
-    parts = [*_cut(ascending_patches(ds), size)]
-    result: Any = _tree(_count, (source, count, args, options), parts, label_selector)
+    task = CountPart(make_source(ds, whole_dataset(ds)), count, args, options)
+    patches = ascending_patches(ds)
+    result: Any = _merged(task, patches, size, nodes, progress)
     if isinstance(result, BandStats) and result.pending:
-        again = {"threads": options["threads"]}
-        wanted = ray.put(result.second_round())
-        lower = _tree(_count_lower, (source, wanted, again), parts, label_selector)
-        result = result.finish(lower)
+        task = CountPart(task.source, room.lower_halves, (), {"threads": options["threads"]})
+        result = result.finish(_merged(task, patches, size, nodes, progress, result.second_round()))
     return result  # type: ignore[no-any-return]
 
 
@@ -91,6 +90,7 @@ def verify(
     layout: Layout | FilePath | None = None,
     patches_per_task: int = 4096,
     label_selector: dict[str, str] | None = None,
+    progress: bool = False,
 ) -> Report:
     """Return the report of `cloudio.verify`, whose pixel checks tasks of Ray run.
 
@@ -105,6 +105,8 @@ def verify(
         The patches that one task checks.  Each task checks the files too, so take many.
     label_selector : dict, optional
         Labels of the nodes that verify, such as those that hold the files.
+    progress : bool
+        Whether to show a progress bar on stderr.
 
     Returns
     -------
@@ -123,88 +125,96 @@ def verify(
     It waits for the report, which this process merges.  A task uses one thread.
     """
     size = check_whole("patches_per_task", patches_per_task, 1)
-    work: tuple[Any, ...]
-    patches: Patches
-    if isinstance(path, Dataset):
-        check_no_layout(layout)
-        patches = ascending_patches(path)
-        work = make_source(path, whole_dataset(path)), None
-    else:
-        path, layout = absolute_paths(path, layout)
-        quick = verify_here(path, full=False, layout=layout)
-        patches = range(sum(quick.splits.values()))
-        work = path, layout
-    parts = [*_cut(patches, size)] or [patches]
-    refs = [*_spread(_verify_part, work, parts, label_selector)]
-    return merge_reports(ray.get(refs))
-
-
-# ---- parts ---------------------------------------------------------------------------------------
-
-
-def _cut(patches: Patches, size: int) -> Iterator[Patches]:
-    for first in range(0, len(patches), size):
-        yield patches[first : first + size]
+    nodes = check_selector(label_selector)
+    task, patches = verify_task(path, layout, lambda ds: make_source(ds, whole_dataset(ds)))
+    if not len(patches):
+        return verify_here(path, layout=layout, progress=False)
+    with _Tasks(task, patches, size, nodes, progress) as tasks:
+        return merge_reports(ray.get([*tasks.results()]))
 
 
 # ---- tasks ---------------------------------------------------------------------------------------
 
 
-def _count(part: Patches, source: Source, count: Any, args: Any, options: Any) -> Any:
-    return count(source.open().subset(part), *args, **options)
-
-
-def _count_lower(part: Patches, source: Source, wanted: Any, options: Any) -> Any:
-    return room.lower_halves(source.open().subset(part), wanted, **options)
-
-
-def _verify_part(part: Patches, what: Any, layout: Any) -> Report:
-    if isinstance(what, Source):
-        return verify_here(what.open().subset(part), threads=1, progress=False)
-    return verify_here(what, layout=layout, index=part, threads=1, progress=False)
+def _run(part: Patches, task: Callable[..., Any], *given: Any) -> tuple[int, Any]:
+    return len(part), task(part, *given)
 
 
 def _merge(*results: Any) -> Any:
     return room.merge(results)
 
 
-def _spread(
-    task: Callable[..., Any],
-    work: tuple[Any, ...],
-    parts: Iterable[Patches],
-    label_selector: dict[str, str] | None,
-) -> Iterator[Any]:
-    """Yield the reference of each part's result when it is there; few tasks wait at once."""
-    chosen = {} if label_selector is None else {"label_selector": label_selector}
-    remote = ray.remote(task).options(num_cpus=1, **chosen)
-    most = _TASKS_OF_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting: list[Any] = []
-    for part in parts:
-        if len(waiting) >= most:
-            ready, waiting = ray.wait(waiting, fetch_local=False)
-            yield from ready
-        waiting.append(remote.remote(part, *work))
-    while waiting:
-        ready, waiting = ray.wait(waiting, fetch_local=False)
-        yield from ready
+class _Tasks:
+    """Runs a task for each part.  At the end, also after an error, no task goes on.
+
+    An error of a task is raised as soon as the task ends, as it was raised there.
+    """
+
+    def __init__(
+        self,
+        task: Callable[..., Any],
+        patches: Patches,
+        size: int,
+        nodes: dict[str, Any],
+        progress: bool,
+        *given: Any,
+    ) -> None:
+        if not ray.is_initialized():
+            ray.init()
+        self._parts = [patches[k : k + size] for k in range(0, len(patches), size)]
+        self._work = [ray.put(each) for each in (task, *given)]
+        name = task.name if isinstance(task, CountPart) else "verify"
+        self._remote = ray.remote(_run).options(num_cpus=1, num_returns=2, name=name, **nodes)
+        self._most = _TASKS_OF_CPU * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        bar: dict[str, Any] = {"what": name, "in_bytes": False, "leave": True}
+        self._bar = progress_bar(len(patches), shown=check_bool("progress", progress), **bar)
+        # The number of patches of each task that runs or waits, and its result.
+        self._waiting: dict[Any, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._advance = self._bar.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._bar.__exit__(kind, error, traceback)
+        for ref in self._waiting:
+            ray.cancel(ref)
+        cause = error
+        while isinstance(cause, ray.exceptions.RayTaskError):
+            cause = cause.cause
+        if cause is not error and isinstance(cause, (CloudioError, OSError)):
+            raise cause from error
+
+    def results(self) -> Iterator[Any]:
+        """Yield the reference of each result when it is there; few tasks wait at once."""
+        for part in self._parts:
+            if len(self._waiting) >= self._most:
+                yield from self._ended()
+            n, result = self._remote.remote(part, *self._work)
+            self._waiting[n] = result
+        while self._waiting:
+            yield from self._ended()
+
+    def _ended(self) -> Iterator[Any]:
+        ended, _ = ray.wait([*self._waiting])
+        for ref in ended:
+            result = self._waiting.pop(ref)
+            self._advance(ray.get(ref))
+            yield result
 
 
-def _tree(
-    task: Callable[..., Any],
-    work: tuple[Any, ...],
-    parts: Iterable[Patches],
-    label_selector: dict[str, str] | None,
-) -> Any:
+def _merged(*work: Any) -> Any:
     """Return the merged results of a task for each part; the order of merges changes nothing."""
-    merge = ray.remote(_merge).options(num_cpus=1)
-    levels: list[list[Any]] = [[]]
-    for ref in _spread(task, work, parts, label_selector):
-        levels[0].append(ref)
-        for k, level in enumerate(levels):
-            if len(level) < _MERGED_AT_ONCE:
-                break
-            if k + 1 == len(levels):
-                levels.append([])
-            levels[k + 1].append(merge.remote(*level))
-            level.clear()
-    return room.merge(ray.get([ref for level in levels for ref in level]))
+    with _Tasks(*work) as tasks:
+        merge = ray.remote(_merge).options(num_cpus=1)
+        levels: list[list[Any]] = [[]]
+        for ref in tasks.results():
+            levels[0].append(ref)
+            for k, level in enumerate(levels):
+                if len(level) < _MERGED_AT_ONCE:
+                    break
+                if k + 1 == len(levels):
+                    levels.append([])
+                levels[k + 1].append(merge.remote(*level))
+                level.clear()
+        return room.merge(ray.get([ref for level in levels for ref in level]))
