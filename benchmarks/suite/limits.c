@@ -12,7 +12,7 @@
 #include <immintrin.h>
 #endif
 
-enum { LINE = 64, N = LINE / sizeof(float), AHEAD = 8, MOST_THREADS = 256 };
+enum { LINE = 64, N = LINE / sizeof(float), AHEAD = 8, FAR = 4096, MOST_THREADS = 256 };
 enum { SCALED, BYTES, COPY, READ };
 
 /* One window of one array.  SCALED: int16 to float32, times scale.  BYTES: as they are.
@@ -43,6 +43,18 @@ static inline void stream(void *to, floats line)
 #endif
 }
 
+static inline floats widened(const int16_t *from)
+{
+#if defined(__AVX512F__)
+    __m256i part = _mm256_loadu_si256((const __m256i *)from);
+    return (floats)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(part));
+#else
+    shorts part;
+    memcpy(&part, from, sizeof part);
+    return __builtin_convertvector(__builtin_convertvector(part, ints), floats);
+#endif
+}
+
 static inline void fence(void)
 {
 #if defined(__SSE2__)
@@ -62,8 +74,9 @@ static void scaled(const struct plane *p, const struct plane *next)
         const int16_t *row = (const int16_t *)(p->from + y * p->row_step);
         const char *ahead = y + AHEAD < p->n_rows ? p->from + (y + AHEAD) * p->row_step
                             : next ? next->from + (y + AHEAD - p->n_rows) * next->row_step : p->from;
-        for (int64_t at = 0; at < p->row_bytes; at += LINE)
-            __builtin_prefetch(ahead + at);
+        /* From the line of the first byte to that of the last. */
+        for (const char *at = ahead - (uintptr_t)ahead % LINE; at < ahead + p->row_bytes; at += LINE)
+            __builtin_prefetch(at, 0, 2);
         int64_t x = 0;
         while (n_held && n_held < N && x < width)
             held[n_held++] = row[x++] * scale;
@@ -79,10 +92,7 @@ static void scaled(const struct plane *p, const struct plane *next)
             to += N, n_held = 0;
         }
         for (; x + N <= width; x += N, to += N) {
-            shorts part;
-            memcpy(&part, row + x, sizeof part);
-            ints wide = __builtin_convertvector(part, ints);
-            stream(to, __builtin_convertvector(wide, floats) * scale);
+            stream(to, widened(row + x) * scale);
         }
         while (x < width)
             held[n_held++] = row[x++] * scale;
@@ -101,6 +111,7 @@ static void copy(const struct plane *p)
     int64_t at = 0;
     for (; at + LINE <= p->row_bytes; at += LINE) {
         floats line;
+        __builtin_prefetch(p->from + at + FAR, 0, 2);
         memcpy(&line, p->from + at, LINE);
         stream(p->to + at, line);
     }
