@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -62,7 +63,10 @@ def main(arguments: argparse.Namespace) -> int:
         before, after = results.load(arguments.before), results.load(arguments.after)
         print(text(before, after))
     except (OSError, ValueError) as error:
-        print(f"benchmarks compare: {error}")
+        print(f"benchmarks compare: {error}", file=sys.stderr)
+        return 2
+    except KeyError as error:
+        print(f"benchmarks compare: no {error} in one of the results", file=sys.stderr)
         return 2
     return 0
 
@@ -151,6 +155,8 @@ def _differences(before: Results, after: Results) -> str:
     ]
     same = [name for name in ("CPU", "cloudio") if name in old and old.get(name) == new.get(name)]
     head = tables.text([("", "A", "B"), *rows]) if rows else "Machine, data and versions agree."
+    if old.get("CPU") != new.get("CPU"):
+        head += "\nThe CPUs differ: compare fractions of limits, and not rates."
     return head + "".join(f"\nthe same {name}: {old[name]}" for name in same)
 
 

@@ -27,9 +27,13 @@ _MARKED = re.compile(r"(<!-- benchmarks: ([\w-]+) -->\n).*?(<!-- end -->)", re.D
 _WIDTH = 120
 
 
-def quoted() -> Results:
+def newest() -> Path:
     """Return the result that the pages quote: the newest that is kept; names begin with dates."""
-    return results.load(max(RESULTS.glob("*.json"), key=lambda path: path.name))
+    return max(RESULTS.glob("*.json"), key=lambda path: path.name)
+
+
+def quoted() -> Results:
+    return results.load(newest())
 
 
 def filled(page: str, found: Results) -> str:
@@ -41,7 +45,9 @@ def filled(page: str, found: Results) -> str:
             raise ValueError(
                 f"<!-- benchmarks: {name} -->; the name must be one of {', '.join(BLOCKS)}"
             )
-        return f"{match[1]}\n{BLOCKS[name](found).strip()}\n\n{match[3]}"
+        # A page of the site needs blank lines around; README.md does not, and is short.
+        blank = "" if name in README_BLOCKS else "\n"
+        return f"{match[1]}{blank}{BLOCKS[name](found).strip()}\n{blank}{match[3]}"
 
     return _MARKED.sub(put, page)
 
@@ -122,7 +128,9 @@ def summary(found: Results) -> str:
     case = shown[0].case
     about = f"Batches of {case['batch_size']} random crops, {case['threads']} threads, all data in "
     about += f"memory; {_cpu(found)}, {str(found['date'])[:10]}. [Benchmarks](docs/benchmarks.md) "
-    about += f"has all {len(shown[0].rivals)} rivals."
+    about += (
+        f"has all {len(shown[0].rivals)} rivals; `python -m benchmarks run` measures your machine."
+    )
     rows = [
         (f"{words}: {cell(line.name)}", *(_speed_up(_named(one, line.name)) for one in shown))
         for words, line in picked(found)
@@ -200,6 +208,7 @@ def not_run(found: Results) -> str:
     return "\n".join(lines) if rows else "Every rival ran."
 
 
+README_BLOCKS = "headline", "summary"
 BLOCKS: dict[str, Callable[[Results], str]] = {
     "headline": headline,
     "summary": summary,

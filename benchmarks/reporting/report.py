@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 from ..suite import results
@@ -35,23 +36,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Write what the options ask for, print what was written, and return the exit status."""
+    path = arguments.result
     try:
-        found = results.load(arguments.result)
+        found = results.load(path)
+        if arguments.write and path.resolve() != markdown.newest().resolve():
+            raise ValueError(
+                f"{path}: --write quotes the newest result in benchmarks/results, "
+                f"{markdown.newest().name}; move yours there, with its date as its name"
+            )
+        html = page.page(found)
     except (OSError, ValueError) as error:
-        print(f"benchmarks report: {error}")
+        print(f"benchmarks report: {error}", file=sys.stderr)
         return 2
-    folder = arguments.output or arguments.result.parent
+    except KeyError as error:
+        print(f"benchmarks report: {path}: no {error} where a result has one", file=sys.stderr)
+        return 2
+    folder = arguments.output or path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    stem = arguments.result.stem
-    html = folder / f"{stem}.html"
-    html.write_text(page.page(found), encoding="utf-8")
-    print(html)
+    whole = folder / f"{path.stem}.html"
+    whole.write_text(html, encoding="utf-8")
+    print(whole)
     if arguments.plots:
-        for path in write_plots(found, folder / stem):
-            print(path)
+        for written in write_plots(found, folder / path.stem):
+            print(written)
     if arguments.write:
-        for path in write_tables(found):
-            print(path)
+        for written in write_tables(found):
+            print(written)
     return 0
 
 

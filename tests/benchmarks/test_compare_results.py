@@ -61,6 +61,7 @@ def test_differences_of_machine_and_versions_are_listed():
     assert ["cloudio", "0.1", "0.2"] in words
     assert ["CPU", "Some", "<CPU>,", "2", "cores", "Another"] in words
     assert ["quick", "run", "False", "True"] in words
+    assert "compare fractions of limits" in compare.text(result(), after)
     assert "Machine, data and versions agree." in compare.text(result(), result())
 
 
@@ -77,7 +78,9 @@ def test_the_status_is_0_unless_the_files_do_not_fit(tmp_path, capsys):
     assert "slower" in capsys.readouterr().out
     other = written(tmp_path / "c.json", result(suites=[], growth=[]))
     assert run(a, other) == 2
-    assert "no case has a row that ran in both files" in capsys.readouterr().out
+    assert "no case has a row that ran in both files" in capsys.readouterr().err
     assert run(a, written(tmp_path / "d.json", result(schema=2))) == 2
-    assert "schema 2" in capsys.readouterr().out
+    assert "schema 2" in capsys.readouterr().err
     assert run(a, tmp_path / "none.json") == 2
+    assert run(a, written(tmp_path / "e.json", {"schema": 1})) == 2
+    assert "no 'suites' in one of the results" in capsys.readouterr().err

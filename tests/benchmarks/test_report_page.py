@@ -215,7 +215,13 @@ def test_the_command_writes_a_page_and_plots(tmp_path, capsys):
     assert (tmp_path / "run" / f"{stem}-cpu-dark.png").read_bytes().startswith(b"\x89PNG")
     path.write_text("[]", encoding="utf-8")
     assert report.main(parser.parse_args([str(path)])) == 2
-    assert "schema None" in capsys.readouterr().out
+    assert "schema None" in capsys.readouterr().err
+    written(path, {"schema": 1})
+    assert report.main(parser.parse_args([str(path)])) == 2
+    assert "run.json: no 'suites' where a result has one" in capsys.readouterr().err
+    written(path, result())
+    assert report.main(parser.parse_args([str(path), "--write"])) == 2
+    assert "--write quotes the newest result in benchmarks/results" in capsys.readouterr().err
 
 
 def test_write_puts_tables_between_markers(tmp_path, monkeypatch):

@@ -70,7 +70,8 @@ def test_the_table_of_the_readme_has_the_best_of_each_kind():
     assert table.startswith("| speed-up over | 224 x 224 | 509 x 509 |\n|---|---:|---:|\n")
     assert " ".join(about.split()) == (
         "Batches of 32 random crops, 2 threads, all data in memory; Some &lt;CPU&gt;, 2 cores, "
-        "2026-11-30. [Benchmarks](docs/benchmarks.md) has all 7 rivals."
+        "2026-11-30. [Benchmarks](docs/benchmarks.md) has all 7 rivals; "
+        "`python -m benchmarks run` measures your machine."
     )
     rows = {row[0].strip(): row[1].strip() for row in cells(table)}
     assert rows == {
@@ -107,6 +108,9 @@ def test_text_between_markers_is_replaced_and_nothing_else():
         "a\n<!-- benchmarks: not-run -->\n\nEvery rival ran.\n\n<!-- end -->\nafter <!-- end -->\n"
     )
     assert markdown.filled(new, found) == new
+    tight = markdown.filled("<!-- benchmarks: headline -->\n<!-- end -->", result())
+    assert tight.startswith("<!-- benchmarks: headline -->\nFor random crops")
+    assert tight.endswith("(#performance).\n<!-- end -->")
     with pytest.raises(
         ValueError, match="benchmarks: warn -->; the name must be one of headline, "
     ):
