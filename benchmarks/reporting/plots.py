@@ -25,8 +25,15 @@ def bars(shown: Shown) -> Plot:
             axes.barh(k, f.rate, 0.72, color=color, hatch=hatch, edgecolor=colors["sheet"], lw=0)
             spread = [[f.rate - f.slowest], [f.fastest - f.rate]]
             axes.errorbar(f.rate, k, xerr=spread, color=colors["ink"], capsize=2.5, lw=1.2)
-            words = f" {numbers.count(f.rate)}" + (", faster than cloudio" if line.beats else "")
-            axes.text(f.fastest, k, words, va="center", color=colors["ink"])
+            words = numbers.count(f.rate) + (", faster than cloudio" if line.beats else "")
+            axes.annotate(
+                words,
+                (f.fastest, k),
+                xytext=(6, 0),
+                textcoords="offset points",
+                va="center",
+                bbox={"facecolor": colors["sheet"], "edgecolor": "none", "pad": 0.5},
+            )
         for line in shown.limits:
             axes.axvline(line.figures.rate, color=colors["ink"], ls=(0, (4, 2)), lw=1.2)
             axes.text(
@@ -41,6 +48,7 @@ def bars(shown: Shown) -> Plot:
         axes.set_ylim(len(lines) - 0.4, -1.4 if shown.limits else -0.6)
         axes.set_xlim(0, 1.12 * shown.most)
         axes.set_xlabel("samples/s")
+        axes.xaxis.set_major_formatter("{x:,.10g}")
         axes.set_title(cut(shown.title, 80 if wide else 40), loc="left", fontweight="bold")
 
     height = 1.2 + 0.25 * len(lines)

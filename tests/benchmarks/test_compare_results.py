@@ -1,12 +1,11 @@
 """Two results side by side: ratios, which are beyond the spread, and what else differs."""
 
-import argparse
-
 import pytest
 from made_up_result import result, written
 
 pytest.importorskip("benchmarks", reason="the tests run without the benchmarks")
 
+from benchmarks.__main__ import main
 from benchmarks.reporting import compare
 
 
@@ -16,9 +15,7 @@ def line(text, name):
 
 
 def run(*paths):
-    parser = argparse.ArgumentParser()
-    compare.add_options(parser)
-    return compare.main(parser.parse_args([str(path) for path in paths]))
+    return main(["compare", *map(str, paths)])
 
 
 def test_ratios_and_what_is_beyond_the_spread():

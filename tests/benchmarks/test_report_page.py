@@ -1,6 +1,5 @@
 """The page of a result: whole by itself, escaped, and plain about who lost and what did not run."""
 
-import argparse
 import base64
 import re
 from html.parser import HTMLParser
@@ -14,6 +13,7 @@ from made_up_result import HOSTILE, WHY, case, result, written
 pytest.importorskip("benchmarks", reason="the tests run without the benchmarks")
 pytest.importorskip("matplotlib", reason="plots need the extra cloudio[plot]")
 
+from benchmarks.__main__ import main
 from benchmarks.reporting import drawing, markdown, page, plots, report, scatter
 from benchmarks.reporting.shown import Shown, growth
 from benchmarks.suite import results
@@ -201,10 +201,8 @@ def test_colors_are_told_apart_by_all_and_legible(theme):
 def test_the_command_writes_a_page_and_plots(tmp_path, capsys):
     found = result(growth=[])
     found["suites"] = found["suites"][1:]
-    parser = argparse.ArgumentParser()
-    report.add_options(parser)
     path = written(tmp_path / "run.json", found)
-    assert report.main(parser.parse_args([str(path), "--plots"])) == 0
+    assert main(["report", str(path), "--plots"]) == 0
     said = capsys.readouterr().out.split()
     assert said[0] == str(tmp_path / "run.html")
     names = ("bars-dark", "bars-light", "cpu-dark", "cpu-light")
@@ -214,13 +212,13 @@ def test_the_command_writes_a_page_and_plots(tmp_path, capsys):
     ]
     assert (tmp_path / "run" / f"{stem}-cpu-dark.png").read_bytes().startswith(b"\x89PNG")
     path.write_text("[]", encoding="utf-8")
-    assert report.main(parser.parse_args([str(path)])) == 2
+    assert main(["report", str(path)]) == 2
     assert "schema None" in capsys.readouterr().err
     written(path, {"schema": 1})
-    assert report.main(parser.parse_args([str(path)])) == 2
+    assert main(["report", str(path)]) == 2
     assert "run.json: no 'suites' where a result has one" in capsys.readouterr().err
     written(path, result())
-    assert report.main(parser.parse_args([str(path), "--write"])) == 2
+    assert main(["report", str(path), "--write"]) == 2
     assert "--write quotes the newest result in benchmarks/results" in capsys.readouterr().err
 
 
