@@ -82,6 +82,29 @@ def test_an_environment_that_cannot_be_is_refused(reader, set_ranks, rank, world
             ask(loader)
 
 
+def test_a_thousand_ranks_share_an_epoch(tmp_path):
+    n_patches, world_size = 2_011, 1000
+    layout = cloudio.Layout("Tiny", (2, 2), cloudio.Window(0, 0, 2, 2), (cloudio.Band("B0"),))
+    (tmp_path / "B0.dat").write_bytes(bytes(n_patches * 8))
+    reader = cloudio.open(tmp_path, layout=layout).reader("B0", threads=1)
+    ranks = [
+        cloudio.Loader(reader, 2, seed=5, rank=rank, world_size=world_size, prefetch=0)
+        for rank in range(world_size)
+    ]
+    one = cloudio.Loader(reader, 1, seed=5, rank=0, world_size=1)
+    steps = zip(*ranks, strict=True)
+    found = [np.concatenate([batch.index for batch in batches]) for batches in steps]
+    assert [len(indices) for indices in found] == [2_000, 1_000]
+    expected = one.samples(np.arange(2_000)).index
+    np.testing.assert_array_equal(np.sort(found[0]), np.sort(expected))
+    counts = np.bincount(np.concatenate(found), minlength=n_patches)
+    assert (counts.min(), counts.max(), counts.sum()) == (1, 2, 3_000)
+    state = ranks[0].state_dict() | {"epoch": 0, "position": 2_000}
+    for rank in range(0, world_size, 37):
+        ranks[rank].load_state_dict(state)
+        np.testing.assert_array_equal(next(iter(ranks[rank])).index, found[1][rank : rank + 1])
+
+
 def test_a_length_that_is_no_longer_true_is_an_error_at_the_first_batch(reader, set_ranks):
     loader = cloudio.Loader(reader, 4)
     assert len(loader) == 6
