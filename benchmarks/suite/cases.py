@@ -32,20 +32,22 @@ def make_task(
     threads: int,
     order: str = "any",
     seed: int = 0,
+    n_patches: int | None = None,
 ) -> Task:
-    """Return batches of random windows of the data set's one split.
+    """Return batches of random windows of the data set's one split, or of its first patches.
 
     Each patch is read once before any is read again; with order "stored" they come as they are
     stored.  A cloudio.Loader draws the windows, so that one can be timed, too.
     """
     (split,) = dataset.splits
     n = n_batches * batch_size
+    n_patches = n_patches or len(dataset)
     rng = np.random.default_rng(seed)
-    epochs = -(-n // len(dataset))
+    epochs = -(-n // n_patches)
     if order == "stored":
-        index = np.tile(np.arange(len(dataset)), epochs)[:n]
+        index = np.tile(np.arange(n_patches), epochs)[:n]
     else:
-        index = np.concatenate([rng.permutation(len(dataset)) for _ in range(epochs)])[:n]
+        index = np.concatenate([rng.permutation(n_patches) for _ in range(epochs)])[:n]
     reader = dataset.reader(bands[0], size=size)
     loader = cloudio.Loader(reader, batch_size, shuffle=False, seed=seed, index=index)
     origin = loader.samples(range(n)).origin
@@ -53,8 +55,8 @@ def make_task(
     return Task(
         Path(dataset.path),
         split,
-        _band_files(dataset, bands),
-        None if label is None else _label_file(dataset, label),
+        tuple(first_patches(one, n_patches) for one in _band_files(dataset, bands)),
+        None if label is None else first_patches(_label_file(dataset, label), n_patches),
         size,
         index.reshape(n_batches, batch_size),
         origin.reshape(n_batches, batch_size, 2),
@@ -78,7 +80,7 @@ def make_counting(
     wanted = {"bands": (), "classes": (REFERENCE,), "agreement": (REFERENCE, SOURCE)}[question]
     files = _band_files(dataset, bands if question == "bands" else ())
     labels = [_label_file(dataset, name, none=N_CLASSES) for name in wanted]
-    first = [replace(one, shape=(n_patches, *one.shape[1:])) for one in (*files, *labels)]
+    first = [first_patches(one, n_patches) for one in (*files, *labels)]
     label, source, *_ = (*first[len(files) :], None, None)
     return Counting(
         Path(dataset.path),
@@ -91,6 +93,10 @@ def make_counting(
         n_passes,
         threads,
     )
+
+
+def first_patches(array: ArrayFile, n: int) -> ArrayFile:
+    return replace(array, shape=(n, *array.shape[1:]))
 
 
 def questions_of(dataset: Dataset) -> list[str]:

@@ -19,6 +19,7 @@ import cloudio
 from cloudio import Dataset
 from cloudio._utils import tables
 from cloudio._utils.machine import facts, resolve_threads
+from cloudio.bench.cold_workload import file_array
 from cloudio.bench.workload import bands_of, label_of, open_data
 from cloudio.errors import CloudioError
 from cloudio.layouts.cloudsen12 import CLOUDSEN12
@@ -63,6 +64,9 @@ def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         found = run(options)
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted", file=sys.stderr)
+        return 130
     except WrongAnswerError as error:
         print(f"benchmarks: wrong answer: {error}", file=sys.stderr)
         return 1
@@ -83,7 +87,8 @@ def run(options: argparse.Namespace) -> results.Results:
         print(f"{time.monotonic() - begin:6.0f} s  {words}", file=sys.stderr, flush=True)
 
     entries, broken = find(options.also, options.rivals)
-    suites = options.suite or SUITES
+    # The one that evicts files comes last.
+    suites = sorted(options.suite or SUITES, key=lambda name: name == "cold")
     entries = [entry for entry in entries if set(entry.rival.suites) & set(suites)]
     environments = Environments(options.environments, not options.no_install, tell)
     environments.prepare(entry.rival for entry in entries)
@@ -109,13 +114,13 @@ def run(options: argparse.Namespace) -> results.Results:
         "machine": {**facts(), "CPUs": str(len(os.sched_getaffinity(0)))},
         "data": {
             "description": data.description,
-            "n_patches": len(data.dataset),
+            "n_patches": data.n_patches,
             "bands": list(data.bands),
             "label": data.label,
         },
         "rivals": [_rival(entry, runner) for entry in entries]
         + [_broken(file, status) for file, status in broken.items()],
-        "suites": [one for one in found if one["suite"] != "small"],
+        "suites": [one for name in SUITES for one in found if name == one["suite"] != "small"],
         "growth": [case for one in found if one["suite"] == "small" for case in one["cases"]],
     }
 
@@ -134,18 +139,24 @@ def opened_data(options: argparse.Namespace, scale: Scale, scratch: Path) -> Ite
             description = f"{len(dataset)} synthetic patches, made for this run"
         bands = bands_of(dataset)
         more = tuple(name for name in _MORE_BANDS if name in dataset.names and name not in bands)
-        _read_all(dataset)
+        n_patches = min(len(dataset), scale.n_patches)
+        if n_patches < len(dataset):
+            description += f", of which the first {n_patches} are read"
+        label = label_of(dataset)
+        names = {*bands, *more, REFERENCE, SOURCE, *([label] if label else [])}
+        _warm(dataset, sorted(names & set(dataset.names)), n_patches)
         threads = resolve_threads(options.threads)
-        yield Data(dataset, description, bands, more, label_of(dataset), threads)
+        yield Data(dataset, description, bands, more, label, n_patches, threads)
 
 
-def _read_all(dataset: Dataset) -> None:
-    """Bring every file into memory."""
-    paths = {array.file.path for name in dataset.names for array in dataset.open_arrays(name)}
-    for path in paths:
-        with path.open("rb") as file:
-            while file.read(1 << 24):
-                pass
+def _warm(dataset: Dataset, names: list[str], n_patches: int) -> None:
+    """Bring the first patches into memory; not by a mapping, whose pages could not be evicted."""
+    for array in (file_array(dataset, name) for name in names):
+        left = n_patches * array.strides[0]
+        with array.path.open("rb") as file:
+            file.seek(array.start)
+            while left > 0 and (part := file.read(min(left, 1 << 24))):
+                left -= len(part)
 
 
 def _rival(entry: Entry, runner: Runner) -> dict[str, Any]:

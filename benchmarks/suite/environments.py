@@ -113,7 +113,9 @@ class Environments:
 
     def _install(self, name: str, python: Path, file: Path) -> str | None:
         """Install a file of requirements; return in words what failed, or None."""
-        pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        # What is imported is compiled then; most is not.
+        pip = [str(python), "-m", "pip", "install", "-q", "--no-compile"]
+        pip += ["--disable-pip-version-check"]
         failure = _run([*pip, "-r", str(file)], self.seconds)
         if failure is None or name != MAIN:
             return failure
