@@ -117,6 +117,7 @@ class Runner:
         names = () if one.entry.kind == "limit" else tuple(array.name for array in task.arrays)
         key = rival.convert, rival.environment, names
         if key not in self._folders:
+            self.environments.python(rival)  # if it is not installed, no folder is made
             folder = self.scratch / str(len(self._folders))
             folder.mkdir()
             if one.entry.kind != "limit":
