@@ -99,14 +99,15 @@ class Environments:
             shutil.rmtree(folder, ignore_errors=True)
             failure = _run([sys.executable, "-m", "venv", str(folder)], self.seconds)
             failure = failure or self._install(name, python, file)
-            if failure is not None and name != MAIN:
-                self._failures[name] = failure
-                return
-            self.tell(f"installed the environment {name} in {time.monotonic() - start:.0f} s")
+            took = f"{time.monotonic() - start:.0f} s"
             if failure is None:
+                self.tell(f"installed the environment {name} in {took}")
                 stamp.write_text(wanted)
             else:
+                self.tell(f"the environment {name} failed after {took}: {failure}")
                 self._failures[name] = failure
+                if name != MAIN:
+                    return
         if name == MAIN:
             _link_cloudio(python)
         self._pythons[name] = python
