@@ -48,12 +48,12 @@ def opened(task):
     maps = tuple(band.mapped() for band in task.bands)
     codes, table = (task.label.mapped(), task.label.table) if task.label else (None, None)
 
-    def read(k):
-        patches, origins = task.index[k], task.origin[k]
+    def gathered(patches, origins):
         gather(maps, task.scales, codes, table, patches, origins, image, label)
         return image, label
 
-    yield read
+    gathered(task.index[0, :0], task.origin[0, :0])  # no patch: compiles
+    yield lambda k: gathered(task.index[k], task.origin[k])
 
 
 RIVALS = [Rival("numba, parallel", opened, ("warm", "cold", "small"), ("numba",))]
