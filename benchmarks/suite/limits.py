@@ -21,7 +21,7 @@ from .memory_limits import Planes, compile_limits, copied, moved, pieces, rows
 from .rival import Rival
 
 #: Reads at once.
-DEPTHS = 2, 8, 32
+DEPTHS = 8, 32
 _IN_MEMORY = "warm", "loader", "formats", "small", "stats"
 
 

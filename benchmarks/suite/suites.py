@@ -55,9 +55,9 @@ class Scale:
 
 
 FULL = Scale(
-    n_patches=128, batch_size=32, timed=16, epochs=2, rounds=3, rounds_of={"warm": 5},
-    sizes=(224, 509), crops=(64, 128, 224, 320, 416, 509), bands=(1, 2, 4, 8, 13, 16),
-    batches=(1, 2, 4, 8, 16, 32, 64), n_counted=32, most_seconds=2.0,
+    n_patches=96, batch_size=32, timed=8, epochs=2, rounds=3, rounds_of={"warm": 5},
+    sizes=(224, 509), crops=(64, 128, 224, 352, 509), bands=(1, 2, 4, 8, 13, 16),
+    batches=(1, 4, 16, 32, 64), n_counted=32, most_seconds=1.5,
 )  # fmt: skip
 QUICK = Scale(
     n_patches=48, batch_size=16, timed=6, epochs=1, rounds=2, rounds_of={}, sizes=(224,),
@@ -146,7 +146,8 @@ def make_suite(name: str, data: Data, scale: Scale) -> Suite:
     if name == "cold":
         return Suite(name, [_cold(data, scale, size) for size in sizes], ("disk",))
     if name == "stats":
-        return Suite(name, [_counting(data, scale, one) for one in questions_of(data.dataset)])
+        cases = [_counting(data, scale, one) for one in questions_of(data.dataset)]
+        return Suite(name, cases, together=True)
     if name == "small":
         return Suite(name, list(_growth(data, scale)), together=True)
     consumed = scale.timed if name == "loader" else 0
