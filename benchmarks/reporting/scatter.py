@@ -77,10 +77,11 @@ def _wide(low: float, high: float, least: float = 10.0) -> tuple[float, float]:
 
 def _limit_names(shown: Shown) -> list[tuple[float, str, int]]:
     """Return rate, name and side of each limit: 1 is above its line, -1 below it."""
-    limits = sorted(shown.limits, key=lambda line: -line.figures.rate)
+    rates = [line.figures.rate for line in (*shown.lines, *shown.limits)]
+    room = (max(rates) / min(rates)) ** 0.08  # a name's height, on a logarithmic axis
     found: list[tuple[float, str, int]] = []
-    for line in limits:
-        near = bool(found) and found[-1][0] < 1.4 * line.figures.rate
+    for line in sorted(shown.limits, key=lambda line: -line.figures.rate):
+        near = bool(found) and found[-1][0] < max(1.3, room) * line.figures.rate
         found.append((line.figures.rate, line.label, -1 if near else 1))
     return found
 
@@ -120,7 +121,7 @@ def _label(
     order = sorted(range(len(points)), key=lambda k: (not points[k][2].is_ours, points[k][2].place))
     for k in order:
         x, y, line = points[k]
-        name = f"{line.place} {cut(line.name, 30)}"
+        name = f"{line.place} {cut(line.name, 44)}"
         words = [name, str(line.place)] if wide or line.is_ours else [str(line.place)]
         _place(axes, (x, y), at[k], words, taken, frame, scale, line, colors)
 
