@@ -77,7 +77,7 @@ def opened_rows(task):
     return _opened(task, _rows)
 
 
-WHERE = {"environment": "litdata", "threads": 1}
+WHERE = {"environment": "streaming", "threads": 1}
 SUITES = "formats", "cold"
 PACKAGES = "litdata", "torch", "numpy"
 RIVALS = [

@@ -22,8 +22,8 @@ def _streaming():
     try:
         import torchvision  # noqa: F401
     except Exception:
-        # Only its part for pictures, which nothing here uses, needs torchvision.  torchvision's
-        # wheel does not load beside a torch that was built for another device.
+        # Only its part for pictures, which nothing here uses, needs torchvision.  torchvision is
+        # not installed here: its wheel does not load beside a torch built for another device.
         sys.modules.setdefault("streaming.vision", ModuleType("streaming.vision"))
     import streaming
 
@@ -64,7 +64,7 @@ RIVALS = [
         opened,
         ("formats", "cold"),
         ("mosaicml-streaming", "numpy"),
-        environment="mosaicml",
+        environment="streaming",
         convert=convert,
         note="reads whole patches",
     )

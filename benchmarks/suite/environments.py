@@ -28,6 +28,8 @@ MAIN = "main"
 #: Where environments are made.
 FOLDER = BENCHMARKS / ".environments"
 INSTALL_SECONDS = 420
+#: In a file of requirements: what follows is all that is needed, and nothing else is installed.
+NO_DEPENDENCIES = "# Without what they depend on:"
 _VERSIONS = """import json, sys
 from importlib import metadata
 found = {}
@@ -117,15 +119,20 @@ class Environments:
         # What is imported is compiled then; most is not.
         pip = [str(python), "-m", "pip", "install", "-q", "--no-compile"]
         pip += ["--disable-pip-version-check"]
-        failure = _run([*pip, "-r", str(file)], self.seconds)
+        parts = file.read_text().split(NO_DEPENDENCIES)
+        failure = _run([*pip, *_requirements(parts[0])], self.seconds)
+        for part in parts[1:]:
+            failure = failure or _run([*pip, "--no-deps", *_requirements(part)], self.seconds)
         if failure is None or name != MAIN:
             return failure
         self.tell(f"{failure}; trying the packages one by one")
-        failures = []
-        for line in file.read_text().splitlines():
-            if line.strip() and not line.startswith("#"):
-                failures.append(_run([*pip, line.strip()], self.seconds))
+        failures = [_run([*pip, one], self.seconds) for one in _requirements(parts[0])]
         return "; ".join(filter(None, failures)) or None
+
+
+def _requirements(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _run(command: list[str], seconds: int) -> str | None:
