@@ -37,6 +37,7 @@ struct cio_file {
     atomic_int users;  /* CLOSED, and 2 for each that has acquired it */
     atomic_int n_refs; /* to this struct */
     int is_ours;       /* Linux tells other users that every page is resident */
+    int is_remote;     /* of one that is read past the page cache */
 };
 
 enum { CLOSED = 1, ONE_USER = 2 };
@@ -196,6 +197,7 @@ cio_file *cio_file_open(int descriptor, int64_t n_bytes, int flags)
     }
     file->changed = status.changed;
     file->direct = flags & CIO_DIRECT ? open_direct(descriptor) : -1;
+    file->is_remote = file->direct >= 0 && cio_is_remote(descriptor);
 #ifdef POSIX_FADV_RANDOM
     /* Only a window is wanted; the bytes after it are another patch. */
     (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
@@ -469,6 +471,8 @@ int64_t cio_file_read_nowait(const cio_file *file, void *dst, int64_t offset, in
 }
 
 int cio_file_is_direct(const cio_file *file) { return file->direct >= 0; }
+
+int cio_file_is_direct_on_disk(const cio_file *file) { return file->direct >= 0 && !file->is_remote; }
 
 int64_t cio_file_read_direct(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes)
 {

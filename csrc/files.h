@@ -97,6 +97,7 @@ int64_t cio_file_read_nowait(const cio_file *file, void *dst, int64_t offset, in
 enum { CIO_BLOCK = 4096 };
 int64_t cio_file_read_direct(const cio_file *file, void *dst, int64_t offset, int64_t n_bytes);
 int cio_file_is_direct(const cio_file *file);
+int cio_file_is_direct_on_disk(const cio_file *file); /* of this machine */
 
 #ifdef __cplusplus
 }

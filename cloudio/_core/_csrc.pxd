@@ -191,6 +191,7 @@ cdef extern from "files.h" nogil:
     int64_t cio_file_read_direct(
         const cio_file *file, void *dst, int64_t offset, int64_t n_bytes) noexcept
     int cio_file_is_direct(const cio_file *file) noexcept
+    int cio_file_is_direct_on_disk(const cio_file *file) noexcept
 
 
 cdef extern from "background.h" nogil:

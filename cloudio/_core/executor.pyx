@@ -26,6 +26,8 @@ from cloudio._core.tiling cimport (
 cdef enum:
     MAX_SCRATCH = 256 << 20  # bytes, of all threads that wait for files
     MAX_THREADS = 1024  # as thread_pool.c
+    # Bytes that threads wait for past the page cache: docs/decisions/evict-reads-by-position.md.
+    DIRECT_BYTES = 4 << 20
 
 cdef const Tuning *tuning = tuning_in_use()
 
@@ -53,7 +55,7 @@ cdef object execute(
         return None
     max_threads = n_threads = min(n_threads, MAX_THREADS)
     n_threads = plan_tiles(job, n_threads)
-    max_threads = plan_reads(job, first, n_threads, max_threads)
+    max_threads = plan_reads(job, first, n_threads, max_threads, evict)
     try:
         if job.scratch_bytes > 0:
             scratch = <char *>c.cio_scratch_take(max_threads * job.scratch_bytes)
@@ -120,7 +122,8 @@ cdef int plan_tiles(Job *job, int n_threads) noexcept:
         n_threads, 1 + n_bytes // tuning.thread_bytes, job.n_samples * job.n_sample_tiles))
 
 
-cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noexcept:
+cdef int plan_reads(
+        Job *job, BasePlan first, int n_threads, int n_allowed, bint evict) noexcept:
     """Decide what is read ahead, and return how many threads may wait for files.
 
     Waiting is worth a thread however little there is to copy.
@@ -129,9 +132,12 @@ cdef int plan_reads(Job *job, BasePlan first, int n_threads, int n_allowed) noex
     cdef int max_threads = n_threads
     cdef bint is_eighth = c.cio_count(&first.runs) % 8 == 0
     cdef const ArrayDesc *desc
-    cdef Py_ssize_t stored = 0, n_rows, n_bytes, k
+    cdef Py_ssize_t stored = 0, n_rows, n_bytes, waiting = tuning.waiting, k
     if job.fetch != NULL and n_allowed > 1:
-        max_threads = <int>max(n_threads, min(tuning.waiting, MAX_SCRATCH // job.scratch_bytes))
+        if evict and first.descs[0].file != NULL and (
+                c.cio_file_is_direct_on_disk(first.descs[0].file)):
+            waiting = min(waiting, DIRECT_BYTES // max(1, job.outputs[0].read_bytes))
+        max_threads = <int>max(n_threads, min(waiting, MAX_SCRATCH // job.scratch_bytes))
     # Of small reads of files that are warm, every eighth reads ahead.
     if coldness < 0 or (
             coldness == c.CIO_WARM and job.n_bytes < tuning.thread_bytes and not is_eighth):

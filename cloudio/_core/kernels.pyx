@@ -19,6 +19,7 @@ from cloudio._core.plans cimport BasePlan, Gather, Histogram, Remap, move_size
 from cloudio._core.prefetch cimport (
     PrefetchSource, PrefetchTask, destroy_prefetch, run_prefetch)
 from cloudio._core.spaced cimport holds_whole_pixels
+from cloudio._core.tiling cimport read_step, row_extent
 from cloudio._core.windows cimport resolve_index, set_symmetries, set_windows
 
 # Codes of faults that are no errno.
@@ -127,6 +128,21 @@ def count(Histogram plan not None, records, counts, classes, index, origin, Py_s
     check_overlap(jobs, outs)
     return prove_and_execute(
         &job, jobs, numbers, Buffer(origin, False), None, n_threads, evict, sums)
+
+
+def is_direct(plans, Py_ssize_t width):
+    """Whether ``run`` with ``evict`` reads windows of that width past the page cache."""
+    cdef BasePlan plan
+    cdef Py_ssize_t k
+    cdef const ArrayDesc *desc
+    for plan in tuple(plans):
+        for k in range(plan.n_descs):
+            desc = &plan.descs[k]
+            if desc.file != NULL and not (
+                    c.cio_file_is_direct(desc.file)
+                    and read_step(desc.row_step, row_extent(desc, width)) == desc.row_step):
+                return False
+    return plan.kind != MASK  # which reads again what the image has read
 
 
 def prefetch(plans, index, origin, Py_ssize_t height, Py_ssize_t width):

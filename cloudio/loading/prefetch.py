@@ -17,6 +17,7 @@ import numpy as np
 
 from .._core.pool import Lease, Pool
 from ..reading.batch import Batch, make_batch
+from ..reading.plans import reads_past_cache
 from ..reading.reader import Reader
 from .sampling.sampler import Samples, Shard
 
@@ -129,6 +130,8 @@ class Producer:
         self._spec, self.pool, self._idle_pools, self._epoch = spec, pool, idle_pools, epoch
         self.n_batches, self._process = spec.shard.n_batches(spec.start), os.getpid()
         self.n_taken, self._limit = 0, spec.max_groups
+        # What is read past the page cache is read there only if something has put it there.
+        self._uses_cache = not reads_past_cache(spec.reader)
         self._failed = False
         self._n_returning = 0
         self._arrays = [
@@ -213,7 +216,7 @@ class Producer:
         current = next(self._samples, None)
         while current is not None and not pool.stopped:
             following = next(self._samples, None)
-            if following is not None:
+            if following is not None and self._uses_cache:
                 self._spec.reader.prefetch(following.index, following.origin)
             while not (pool.stopped or self._may_start()):
                 pool.returned.get()

@@ -1,16 +1,20 @@
 """The compiled plans of a reader: `Gather` for its image, `Remap` for its labels, `Mask`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core import kernels
 from .._core.plans import Gather, Mask, Remap
 from .._core.runtime import DefaultFloats
 from ..layouts.band import Window
 from ..layouts.labels import LabelMap, make_class_lut, make_raw_lut
 from ..storage.arrays import plan_inputs
 from .collection import Collection
+
+if TYPE_CHECKING:
+    from .reader import Reader
 
 
 def make_gather(
@@ -69,3 +73,8 @@ def _nodata(dataset: Collection, bands: Sequence[str]) -> list[float | None]:
 
 def _rectangle(window: Window) -> tuple[int, int, int, int]:
     return (window.row, window.col, *window.size)
+
+
+def reads_past_cache(reader: "Reader[Any]") -> bool:
+    """Return whether reads leave the page cache alone, and so find nothing there."""
+    return reader._evict and kernels.is_direct(reader._plans, reader.size[1])
