@@ -45,7 +45,17 @@ BELOW = {
         *("counts", "files", "job", "job_files", "pages", "plans", "reads", "repeated", "rows"),
         *("runtime", "spaced", "tiling"),
     },
-    "kernels": {"boxes", "buffers", "executor", "job", "plans", "prefetch", "spaced", "windows"},
+    "kernels": {
+        "boxes",
+        "buffers",
+        "executor",
+        "job",
+        "plans",
+        "prefetch",
+        "spaced",
+        "tiling",
+        "windows",
+    },
 }
 # C that keeps state: a second copy would be a second thread pool, or a second queue.
 STATEFUL = ("background", "scratch", "thread_pool")

@@ -1,7 +1,7 @@
 """The compiled plans of a reader: `Gather` for its image, `Remap` for its labels, `Mask`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from ..layouts.band import Window
 from ..layouts.labels import LabelMap, make_class_lut, make_raw_lut
 from ..storage.arrays import plan_inputs
 from .collection import Collection
-
-if TYPE_CHECKING:
-    from .reader import Reader
 
 
 def make_gather(
@@ -75,6 +72,6 @@ def _rectangle(window: Window) -> tuple[int, int, int, int]:
     return (window.row, window.col, *window.size)
 
 
-def reads_past_cache(reader: "Reader[Any]") -> bool:
-    """Return whether reads leave the page cache alone, and so find nothing there."""
-    return reader._evict and kernels.is_direct(reader._plans, reader.size[1])
+def reads_past_cache(reader: Any) -> bool:
+    """Return whether reads of a `Reader` leave the page cache alone, and so find nothing there."""
+    return bool(reader._evict) and kernels.is_direct(reader._plans, reader.size[1])
