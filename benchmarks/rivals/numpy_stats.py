@@ -4,6 +4,7 @@ Sums of float64 are exact: the squares of a patch's int16 come to less than 2 **
 counts codes of labels.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -15,7 +16,8 @@ from ..suite.rival import Rival
 
 def moments(n, total, squares, scale):
     """Return mean and deviation from the number of pixels, their sum, and that of their squares."""
-    return total / n * scale, np.sqrt(n * squares - total**2) / n * scale
+    # math.sqrt takes integers of any size, and of a whole data set they need more than 64 bits.
+    return total / n * scale, math.sqrt(n * squares - total**2) / n * scale
 
 
 @contextmanager

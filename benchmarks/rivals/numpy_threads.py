@@ -1,7 +1,8 @@
 """numpy at its best in threads: samples are dealt out to a pool, each written in place.
 
-np.multiply casts and scales in one pass, through the buffer of the ufunc; it drops the GIL for
-each window: https://numpy.org/doc/stable/reference/ufuncs.html
+A window is cast into its place, and scaled while it is in the cache; numpy drops the GIL for both:
+https://numpy.org/doc/stable/reference/ufuncs.html
+Tried and slower: np.multiply from int16 with casting="unsafe" (1.4 times the CPU time).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,8 @@ def opened(task):
     def share(windows, first):
         for s in range(first, len(windows), task.threads):
             for b, array in enumerate(maps):
-                np.multiply(array[windows[s]], task.scales[b], out=image[s, b], casting="unsafe")
+                image[s, b] = array[windows[s]]
+                image[s, b] *= task.scales[b]
             if codes is not None:
                 np.take(task.label.table, codes[windows[s]], out=label[s], mode="clip")
 

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ PLANE = np.dtype(
     + [(name, "i8") for name in ("kind", "n_rows", "row_bytes", "row_step")]
     + [("scale", "f8")]
 )
+# Bytes of a huge page.
+_HUGE = 1 << 21
 _OPTIONS = "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-pthread"
 
 
@@ -186,8 +188,17 @@ def _batch_bytes(task: Any) -> int:
 
 @contextmanager
 def aligned(n_bytes: int) -> Iterator[np.ndarray]:
-    """Give memory that begins on a page, and whose pages are all mapped."""
-    memory = np.frombuffer(mmap.mmap(-1, n_bytes), np.uint8)
+    """Give memory that begins on a page, and whose pages are all mapped.
+
+    The pages are huge where the kernel has them, as those of the outputs of numpy and cloudio: a
+    limit whose output has small ones is slower than what it limits.
+    """
+    mapped = mmap.mmap(-1, n_bytes + _HUGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without huge pages
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    memory = np.frombuffer(mapped, np.uint8)
+    start = -memory.ctypes.data % _HUGE
+    memory = memory[start : start + n_bytes]
     memory.fill(1)
     yield memory
 

@@ -4,9 +4,11 @@ import ctypes
 import importlib
 import math
 import mmap
+import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +136,21 @@ def test_limits_of_statistics_run(dataset, compiled):
         for limit in (*LIMITS["pattern"], *LIMITS["copy"]):
             with limit.opened(replace(task, converted=compiled)) as read:
                 read(0)
+
+
+def test_limits_write_to_huge_pages_as_those_do_that_they_limit():
+    if not Path("/sys/kernel/mm/transparent_hugepage").is_dir():
+        pytest.skip("a kernel without huge pages")
+    with aligned(5 << 20) as out:
+        address = out.ctypes.data
+        assert address % mmap.PAGESIZE == 0
+        # /proc/self/smaps: a line "from-to ..." begins each mapping, "VmFlags:" ends it.
+        found = False
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if bounds := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+                found = int(bounds[1], 16) <= address < int(bounds[2], 16)
+            elif found and line.startswith("VmFlags:"):
+                flags = line.split()
+                break
+        assert "hg" in flags
+        assert "sh" not in flags

@@ -10,6 +10,7 @@ pytest.importorskip("benchmarks", reason="the tests run without the benchmarks")
 if sys.platform != "linux":
     pytest.skip("the suite needs Linux", allow_module_level=True)
 
+from benchmarks.rivals.numpy_stats import moments
 from benchmarks.suite.rival import SUITES
 from benchmarks.suite.rivals import find
 
@@ -44,3 +45,8 @@ def test_a_rival_names_its_suites_and_pins_what_it_needs(entry):
     assert text.startswith('"""')
     if entry.kind == "rival" and rival.packages != ("numpy",):
         assert "https://" in text, "the page of its own docs that advises the settings"
+
+
+def test_moments_of_a_whole_data_set_need_more_than_64_bits():
+    n, total, squares = 96 * 509 * 509, 2000 * 96 * 509 * 509, 4_250_000 * 96 * 509 * 509
+    assert moments(n, total, squares, 1e-4) == pytest.approx((0.2, 0.05))
