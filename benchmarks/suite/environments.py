@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,7 +50,7 @@ class Environments:
     """Where each rival runs.  ``install``: what is missing is installed under ``folder``."""
 
     def __init__(
-        self, folder: Path, install: bool, tell: Callable[[str], None], seconds: int | None = None
+        self, folder: Path, install: bool, tell: Callable[[str], None], seconds: float | None = None
     ) -> None:
         self.folder, self.install, self.tell = folder, install, tell
         self.seconds = seconds or INSTALL_SECONDS
@@ -135,7 +136,7 @@ def _requirements(text: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _run(command: list[str], seconds: int) -> str | None:
+def _run(command: list[str], seconds: float) -> str | None:
     """Run a command; return the end of its words if it fails, or takes longer than ``seconds``."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -146,12 +147,19 @@ def _run(command: list[str], seconds: int) -> str | None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            return f"pip took more than {seconds} s"
+            return f"pip took more than {seconds:g} s"
         raise
     if process.returncode == 0:
         return None
-    lines = printed.decode(errors="replace").strip().splitlines() or ["pip failed"]
-    return next((line for line in lines if line.startswith("ERROR")), lines[-1])[:200]
+    return reason(printed.decode(errors="replace").splitlines())
+
+
+def reason(lines: list[str]) -> str:
+    """Return the line that says most: an exception of a build, or pip's own error."""
+    for pattern in (r"\s*\w*(Error|Exception): ", "ERROR: ", r"\S"):
+        if found := [line.strip() for line in lines if re.match(pattern, line)]:
+            return found[-1][:200]
+    return "pip failed and said nothing"
 
 
 def _versions(python: Path, packages: Iterable[str]) -> dict[str, str | None]:
