@@ -193,6 +193,8 @@ static void close_region(region *r)
     *at = r->following;
     --n_regions;
     n_open_waits -= r->n_open[WAITS];
+    /* A worker inside may be about to add another: no slot is left to turn into one that waits. */
+    r->n_open[COMPUTES] = r->n_open[WAITS] = 0;
     /* This thread computes no more: another may. */
     if (neediest(COMPUTES) != NULL)
         cio_wake_one(&work_ready);

@@ -263,6 +263,33 @@ static void workers_move(void)
     pthread_join(other, NULL);
 }
 
+static void wait_all(void *nothing, size_t begin, size_t end, int slot)
+{
+    (void)nothing, (void)begin, (void)end, (void)slot;
+    cio_thread_pool_add_worker();
+}
+
+static void *crowd(void *nothing)
+{
+    for (int k = 0; k < 10000; ++k)
+        cio_thread_pool_run(wait_all, NULL, SLOTS, 1, 4, SLOTS);
+    return nothing;
+}
+
+/* Callers are as many as CPUs or more, and every task waits: no slot of a region that is closed
+ * meanwhile may be counted, and no more workers started than all regions may have. */
+static void stays_small(void)
+{
+    const int before = cio_thread_pool_n_workers(), most = CALLERS * (SLOTS - 1);
+    pthread_t callers[CALLERS];
+    for (int k = 0; k < CALLERS; ++k)
+        pthread_create(&callers[k], NULL, crowd, NULL);
+    for (int k = 0; k < CALLERS; ++k)
+        pthread_join(callers[k], NULL);
+    if (cio_thread_pool_n_workers() > (before > most ? before : most))
+        fail("the pool grows though its regions do not");
+}
+
 /* ---- files --------------------------------------------------------------------------------------- */
 
 static const char *path;
@@ -595,6 +622,7 @@ int main(int argc, char **argv)
     die_with(getppid());
     write_file(name);
     workers_move(); /* first, while the pool is nobody yet */
+    stays_small();
     more_than_begun();
     close_before_tasks(n_rounds);
     errands_from_elsewhere(n_rounds);
