@@ -229,7 +229,7 @@ int cio_thread_pool_is_alone(void) { return own == NULL || own->is_alone; }
 
 void cio_thread_pool_add_worker(void)
 {
-    if (own == NULL || atomic_load(&own->n_more) == 0)
+    if (own == NULL || own->is_alone)
         return;
     cio_lock(&mutex);
     /* A slot that is open but closed to workers that compute will do. */

@@ -221,24 +221,27 @@ static void meet(void *context, size_t begin, size_t end, int slot)
         atomic_fetch_add(&m->n_left, 1);
 }
 
-/* Six items of a region that begins with two threads: each must see six. */
-static void *gather_six(void *nothing)
+/* Six items of a region that begins with two threads, or with all six: each must see six. */
+static void *gather_six(void *n_begun)
 {
     meeting six = {.wanted = 6, .n_slots = 6, .adds = 5};
-    cio_thread_pool_run(meet, &six, 6, 1, 2, 6);
-    return nothing;
+    cio_thread_pool_run(meet, &six, 6, 1, *(const int *)n_begun, 6);
+    return NULL;
 }
 
 static void more_than_begun(void)
 {
+    static int n_begun[] = {2, 6};
     pthread_t others[3];
     cio_thread_pool_add_worker(); /* outside of a region is no harm */
-    gather_six(NULL);
+    gather_six(&n_begun[0]);
     /* Each of several regions has its own. */
-    for (int k = 0; k < 3; ++k)
-        pthread_create(&others[k], NULL, gather_six, NULL);
-    for (int k = 0; k < 3; ++k)
-        pthread_join(others[k], NULL);
+    for (int how = 0; how < 2; ++how) {
+        for (int k = 0; k < 3; ++k)
+            pthread_create(&others[k], NULL, gather_six, &n_begun[how]);
+        for (int k = 0; k < 3; ++k)
+            pthread_join(others[k], NULL);
+    }
 }
 
 /* More threads than this machine has CPUs, so that only they limit a region. */
