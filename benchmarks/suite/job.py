@@ -15,7 +15,8 @@ class Plan:
     """How many batches of a task are read, in this order: settled, timed, consumed, watched.
 
     Batches that settle are not counted.  Those that are consumed keep a consumer busy for
-    ``consumer_seconds`` each.  Memory is watched during the last ones.  With ``evict``, the
+    ``consumer_seconds`` each; before them, as many are read at once, so that a loader starts with
+    nothing read ahead.  Memory is watched during the last ones.  With ``evict``, the
     process asks for it before the clock starts, and waits until the files are evicted.  After
     ``most_seconds``, no more are settled, timed or consumed: slow rivals read fewer batches.
     """
@@ -30,7 +31,7 @@ class Plan:
 
     @property
     def n_batches(self) -> int:
-        return self.settle + self.timed + self.consumed + self.watched
+        return self.settle + self.timed + 2 * self.consumed + self.watched
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,16 @@ def test_a_slow_rival_is_timed_for_fewer_batches(tmp_path, task):
     assert timing["samples"] == 2
 
 
+def test_what_was_read_ahead_is_used_up_before_a_consumer_waits(tmp_path, task):
+    seen = tmp_path / "seen"
+    file = planted(tmp_path, "ahead", f"open({str(seen)!r}, 'a').write(str(k))")
+    plan = Plan(settle=0, timed=1, consumed=1, watched=1)
+    assert plan.n_batches == len(task.index)
+    (timing,) = work(file, "time", task, plans=(plan,))["timings"]
+    assert 0 <= timing["waited"] <= 1
+    assert seen.read_text() == "0123"
+
+
 def test_a_worker_waits_until_files_are_evicted(tmp_path, task):
     seen = tmp_path / "seen"
     file = planted(tmp_path, "cold", f"open({str(seen)!r}, 'a').write('r')")
