@@ -21,7 +21,7 @@ from cloudio._utils import tables
 from cloudio._utils.machine import facts, resolve_threads
 from cloudio.bench.cold_workload import file_array
 from cloudio.bench.workload import bands_of, label_of, open_data
-from cloudio.errors import CloudioError
+from cloudio.errors import CloudioError, RequestError
 from cloudio.layouts.cloudsen12 import CLOUDSEN12
 
 from . import results
@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> results.Results:
     def tell(words: str) -> None:
         print(f"{time.monotonic() - begin:6.0f} s  {words}", file=sys.stderr, flush=True)
 
+    _check(options)
     entries, broken = find(options.also, options.rivals)
     # The one that evicts files comes last.
     suites = sorted(options.suite or SUITES, key=lambda name: name == "cold")
@@ -123,6 +124,17 @@ def run(options: argparse.Namespace) -> results.Results:
         "suites": [one for name in SUITES for one in found if name == one["suite"] != "small"],
         "growth": [case for one in found if one["suite"] == "small" for case in one["cases"]],
     }
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise RequestError for what would fail at the end of a run."""
+    if options.rounds is not None and options.rounds < 1:
+        raise RequestError(f"--rounds {options.rounds}; rounds must be 1 or more")
+    if not options.output.absolute().parent.is_dir():
+        raise RequestError(f"--output {options.output}: there is no folder {options.output.parent}")
+    for file in options.also:
+        if not file.is_file():
+            raise RequestError(f"--also {file}: there is no such file")
 
 
 @contextmanager

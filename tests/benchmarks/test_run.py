@@ -174,3 +174,17 @@ def test_results_of_another_schema_are_refused(tmp_path):
     path.write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match=r"results.json: not JSON"):
         results.load(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rounds", "0"], "--rounds 0; rounds must be 1 or more"),
+        (["--also", "none.py"], "--also none.py: there is no such file"),
+        (["--output", "none/x.json"], "--output none/x.json: there is no folder none"),
+    ],
+)
+def test_what_would_fail_at_the_end_of_a_run_is_refused_at_once(tmp_path, data, arguments, words):
+    done = run(tmp_path, data, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"benchmarks: {words}"
