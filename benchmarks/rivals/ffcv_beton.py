@@ -84,9 +84,12 @@ def opened(task):
     image, label = task.allocate()
     table = None if label is None else task.label.table
     samples = np.arange(task.batch_size)
-    batches = iter(loader)
+    batches = None
 
     def read(k):
+        nonlocal batches
+        if batches is None:  # from now on it reads ahead
+            batches = iter(loader)
         pixels, *codes = (np.asarray(part) for part in next(batches))
         bands = tuple(pixels[:, b] for b in range(len(task.bands)))
         codes = codes[0] if codes else None

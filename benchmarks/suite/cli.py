@@ -57,15 +57,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run and write the results; return 0, or 1 with a message if an answer is wrong."""
+    """Run and write the results; return 0, or 1 with a message if an answer is wrong.
+
+    After an interrupt, the results are those of the suites that were done; it returns 130.
+    """
     if sys.platform != "linux":
         print("benchmarks: needs Linux, whose /proc says what a process costs", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    found: results.Results = {}
     try:
-        found = run(options)
+        for so_far in run(options):
+            found = so_far
     except KeyboardInterrupt:
-        print("benchmarks: interrupted", file=sys.stderr)
+        words = "benchmarks: interrupted"
+        if found:
+            results.save(found, options.output)
+            words += f"; the suites that were done are in {options.output}"
+        print(words, file=sys.stderr)
         return 130
     except WrongAnswerError as error:
         print(f"benchmarks: wrong answer: {error}", file=sys.stderr)
@@ -79,7 +88,8 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def run(options: argparse.Namespace) -> results.Results:
+def run(options: argparse.Namespace) -> Iterator[results.Results]:
+    """Yield the results so far after each suite."""
     scale = SMOKE if options.smoke else QUICK if options.quick else FULL
     begin = time.monotonic()
 
@@ -105,7 +115,18 @@ def run(options: argparse.Namespace) -> results.Results:
             rounds = options.rounds or scale.rounds_of.get(name, scale.rounds)
             cases = runner.run(suite, entries, rounds)
             found.append({"suite": name, "title": suite.title, "cases": cases})
+            yield _results(found, data, entries, broken, runner, scale)
     tell("done")
+
+
+def _results(
+    found: list[dict[str, Any]],
+    data: Data,
+    entries: list[Entry],
+    broken: dict[str, str],
+    runner: Runner,
+    scale: Scale,
+) -> results.Results:
     return {
         "schema": results.SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -52,6 +52,19 @@ def run(tmp_path, data, *arguments, path=()):
 # ---- results -------------------------------------------------------------------------------------
 
 
+def test_an_interrupt_keeps_the_suites_that_were_done(tmp_path, data):
+    stops = planted(tmp_path, "stops", "os.kill(os.getppid(), signal.SIGINT)")
+    text = stops.read_text(encoding="utf-8").replace('("warm", "cold")', '("cold",)')
+    stops.write_text(text, encoding="utf-8")
+    done = run(
+        tmp_path, data, "--suite", "warm", "--suite", "cold", "--also", stops,
+        "--rivals", "numpy_threads", "stops",
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "interrupted; the suites that were done are in " in done.stderr
+    assert [one["suite"] for one in results.load(tmp_path / "results.json")["suites"]] == ["warm"]
+
+
 def test_a_run_writes_results_and_every_failure_is_a_row(tmp_path, data):
     (tmp_path / "broken.py").write_text("import no_such_module\n", encoding="utf-8")
     also = [
