@@ -227,8 +227,7 @@ class Turns:
         room = VALID.height - size + 1
         self.batches: list[Windows] = [
             (part, rng.integers(0, room, (n, 2)))
-            for part in np.array_split(order, n_patches // n)
-            if len(part) == n
+            for part in order[: n_patches // n * n].reshape(-1, n)
         ]
         self.calls: dict[str, int] = {}
 
@@ -469,6 +468,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if given.form:
         print(json.dumps(passes(given.folder, given.form, SMALL_BATCH)))
         return
+    if given.patches < given.batch:
+        parser.error(f"--patches {given.patches}; a batch of {given.batch} needs as many")
     if not given.folder.exists():
         write(given.folder, given.patches)
     print(tables.text(list(machine.facts().items())))
