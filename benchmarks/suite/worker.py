@@ -76,11 +76,12 @@ def time_one(rival: Rival, one: Any, plan: Plan, checked: bool) -> dict[str, Any
             say({"evict": True})
             sys.stdin.buffer.readline()
         end = time.perf_counter() + plan.most_seconds
-        first = 0
+        first, answer = 0, None
         while first < plan.settle and time.perf_counter() < end:
-            read(first)
+            # Held until the next one is there, as later: loaders need as much memory from now on.
+            answer = read(first)
             first += 1
-        k, answer = first - 1, None
+        k = first - 1
         before, start = usage(), time.perf_counter()
         stop, end = start, start + plan.most_seconds
         while k < first + plan.timed - 1 and stop < end:
