@@ -52,10 +52,10 @@ class BatchIterator(Iterator[B]):
 
     def _begin(self) -> None:
         self.producer, self._hook = self._start(self._progress)
-        if self.producer.thread is not None:
+        if self.producer.has_thread:
             self._cancellation = CancellationToken(self.producer.pool)
             try:
-                _start_thread(self.producer.thread)
+                self.producer.start()
             except BaseException:  # a signal; the thread may run all the same
                 self._cancellation.cancel()
                 raise
@@ -111,21 +111,6 @@ class BatchIterator(Iterator[B]):
 
     def _end(self) -> None:
         self._hook.close()
-        if self.producer.thread is not None:
+        if self.producer.has_thread:
             self._cancellation.cancel()
             self.producer.join()
-
-
-def _start_thread(thread: threading.Thread) -> None:
-    """Start a thread; RequestError if there can be no more threads."""
-    try:
-        thread.start()
-    except RuntimeError as error:
-        if thread.ident is not None or "start" not in str(error):
-            # It runs, or is about to, and a signal came: `threading` then releases a lock that it
-            # does not hold. Else Python says "can't start new thread".
-            raise error.__context__ or error from None
-        raise RequestError(
-            f"the loader's thread cannot be started ({error}); pass prefetch=0, which needs no "
-            "thread, or raise the limit of processes (ulimit -u, or that of a container)"
-        ) from None

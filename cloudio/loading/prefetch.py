@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._core.pool import Lease, Pool
+from ..errors import RequestError
 from ..reading.batch import Batch, make_batch
 from ..reading.plans import reads_past_cache
 from ..reading.reader import Reader
@@ -140,11 +141,31 @@ class Producer:
         ]
         self._ready: SimpleQueue[Any] = SimpleQueue()
         self._samples = spec.samples()
-        self.thread: threading.Thread | None = None
-        if spec.prefetch > 0:
-            self.thread = threading.Thread(target=self._run, name="cloudio.Loader", daemon=True)
+        self.has_thread = spec.prefetch > 0
+        self.thread: threading.Thread | None = None  # once it runs
 
     # ---- for the caller ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread; RequestError if there can be no more threads.
+
+        If a signal ends this, the thread may run all the same.
+        """
+        # Thread and producer refer to each other only once it runs: if it never does, both go at
+        # once, and not with the garbage collector, which would deallocate a Thread anywhere.
+        thread = threading.Thread(target=self._run, name="cloudio.Loader", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if thread.ident is not None or "start" not in str(error):
+                # It runs, or is about to, and a signal came: `threading` then releases a lock that
+                # it does not hold.  Else Python says "can't start new thread".
+                raise error.__context__ or error from None
+            raise RequestError(
+                f"the loader's thread cannot be started ({error}); pass prefetch=0, which needs no "
+                "thread, or raise the limit of processes (ulimit -u, or that of a container)"
+            ) from None
+        self.thread = thread
 
     def position(self, n_batches: int) -> int:
         """Return the position up to which the epoch is done after ``n_batches`` of each rank."""
@@ -158,7 +179,7 @@ class Producer:
     def take(self) -> Any:
         """Return the next batch, or raise the error that came up while it was built."""
         pool = self.pool
-        if self.thread is None:
+        if not self.has_thread:
             try:
                 return self._read(next(self._samples), self._lend(), 0, False)
             finally:
@@ -193,12 +214,13 @@ class Producer:
         # In a child it would never end: one that was about to when it forked still holds its lock.
         if thread is None or os.getpid() != self._process:
             return
-        if thread.ident and thread is not threading.current_thread():
+        if thread is not threading.current_thread():
             thread.join()
 
     # ---- for the thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
+        self.thread = threading.current_thread()
         _running.add(self)
         try:
             self._produce()

@@ -1,9 +1,11 @@
 """Loops that are interrupted at any moment: each interrupt arrives where the loop is."""
 
 import contextlib
+import gc
 import random
 import sys
 import threading
+import weakref
 
 import interrupted
 import pytest
@@ -43,6 +45,24 @@ def test_threads_that_ended_are_dropped_by_other_threads(reader):
         assert soon(lambda: not threads())
     assert len(dropped) > 50
     assert not any(dropped)
+
+
+def test_a_thread_that_never_started_is_not_left_to_the_garbage_collector(reader, monkeypatch):
+    """It would forget it anywhere, and an interrupt that comes then is lost."""
+    left = []
+
+    def start(thread):
+        left.append(weakref.ref(thread))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    gc.disable()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            iter(cloudio.Loader(reader, 4))
+        assert [thread() for thread in left] == [None]
+    finally:
+        gc.enable()
 
 
 def test_an_interrupt_while_a_thread_starts_is_no_error_of_the_loader(reader, monkeypatch):
