@@ -19,6 +19,7 @@ import cloudio
 from cloudio import Dataset
 from cloudio._utils import tables
 from cloudio._utils.machine import facts, resolve_threads
+from cloudio._utils.text import listed
 from cloudio.bench.cold_workload import file_array
 from cloudio.bench.workload import bands_of, label_of, open_data
 from cloudio.errors import CloudioError, RequestError
@@ -101,6 +102,13 @@ def run(options: argparse.Namespace) -> Iterator[results.Results]:
     # The one that evicts files comes last.
     suites = sorted(options.suite or SUITES, key=lambda name: name == "cold")
     entries = [entry for entry in entries if set(entry.rival.suites) & set(suites)]
+    if not entries:
+        why = listed(broken.values()) or f"none of them takes part in {listed(suites)}"
+        raise RequestError(f"--rivals {listed(options.rivals)}: {why}")
+    left_out = [name for name in suites if not any(name in one.rival.suites for one in entries)]
+    suites = [name for name in suites if name not in left_out]
+    if left_out:
+        tell(f"left out, since no rival of --rivals takes part: {listed(left_out)}")
     environments = Environments(options.environments, not options.no_install, tell)
     environments.prepare(entry.rival for entry in entries)
     with (

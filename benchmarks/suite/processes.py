@@ -27,12 +27,12 @@ _LINES = 15
 class RivalError(Exception):
     """A rival that crashed, raised, or took too long: a row that says so.
 
-    ``printed`` is the end of what its process has printed.
+    ``printed`` is the end of what its process has printed; ``hung``: it took too long.
     """
 
-    def __init__(self, words: str, printed: str = "") -> None:
+    def __init__(self, words: str, printed: str = "", hung: bool = False) -> None:
         super().__init__(words)
-        self.printed = printed
+        self.printed, self.hung = printed, hung
 
 
 class WrongAnswerError(Exception):
@@ -65,7 +65,7 @@ def work(
                     return found
             raise RivalError(_how_it_ended(process))
         except TimeoutError:
-            raise RivalError(f"no answer in {most_seconds:g} s") from None
+            raise RivalError(f"no answer in {most_seconds:g} s", hung=True) from None
         except RivalError as error:
             printed.seek(0)
             lines = printed.read().decode(errors="replace").splitlines()

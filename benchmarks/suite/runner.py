@@ -1,13 +1,14 @@
 """A run: every rival is converted and checked, and then timed in interleaved rounds.
 
 A wrong answer ends the run.  A rival that crashes, hangs, or cannot be installed is a row that says
-so.  Each rival has a new process in each round.
+so, in the cases in which it does.  Each rival has a new process in each round.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,23 @@ _MEASURED = (
 
 @dataclass
 class Contender:
-    """An entry in a suite: its state, and what was measured of each case in each round."""
+    """An entry in a suite: what went wrong in a case, and what was measured of it in each round."""
 
     entry: Entry
-    status: str = RAN
+    failures: dict[int, str] = field(default_factory=dict)
     timings: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def status(self, case: Case) -> str:
+        return self.failures.get(id(case), RAN)
+
+    def summary(self, suite: Suite) -> str:
+        """Return the first failure, and in how many cases of a suite there was one; or RAN."""
+        tried = [case for case in suite.cases if case.includes(self.entry.rival)]
+        failed = [case for case in tried if self.status(case) != RAN]
+        if not failed:
+            return RAN
+        of_all = f" (in {len(failed)} of {len(tried)} cases of {suite.name})"
+        return self.status(failed[0]) + of_all * (len(failed) < len(tried))
 
 
 class Runner:
@@ -64,31 +77,46 @@ class Runner:
         contenders = [Contender(one) for one in (*wanted, *limits(suite.limits))]
         self.tell(f"{suite.name}: {len(wanted)} rivals and {len(contenders) - len(wanted)} limits")
         for one in contenders:
-            self._attempt(one, lambda one=one: self._check(one, suite))  # type: ignore[misc]
+            self._attempt(one, suite.cases, self._check)
         groups = [suite.cases] if suite.together else [[case] for case in suite.cases]
         for k in range(rounds):
             self.tell(f"{suite.name}: round {k + 1} of {rounds}")
             for cases in groups:
                 for one in round_order(contenders, k):
-                    self._attempt(one, lambda one=one, c=cases, k=k: self._time(one, c, k))  # type: ignore[misc]
+                    self._attempt(one, cases, partial(self._time, k=k))
         for one in contenders:
             if self.statuses.get(one.entry.name, RAN) == RAN:
-                self.statuses[one.entry.name] = one.status
+                self.statuses[one.entry.name] = one.summary(suite)
         return [_case_result(case, contenders) for case in suite.cases]
 
-    def _attempt(self, one: Contender, what: Callable[[], None]) -> None:
-        """Do it, unless the contender has failed; from a failure on, that is its status."""
-        if one.status != RAN:
+    def _attempt(
+        self, one: Contender, cases: list[Case], do: Callable[[Contender, list[Case]], None]
+    ) -> None:
+        """Do it for the cases in which the contender has not failed so far.
+
+        If it fails, each case is tried on its own, for the others are still worth showing.  From
+        then on, the failure is its status in a case.
+        """
+        cases = [
+            case for case in cases if case.includes(one.entry.rival) and one.status(case) == RAN
+        ]
+        if not cases:
             return
         try:
-            what()
+            do(one, cases)
         except InstallError as error:
-            one.status = f"not installed: {error}"
+            one.failures |= {id(case): f"not installed: {error}" for case in cases}
         except RivalError as error:
-            one.status = f"failed: {error}"
-            self.tell(f"{one.entry.name} failed: {error}")
-            if error.printed and one.entry.kind != "limit":
-                self.tell("    " + error.printed.replace("\n", "\n    "))
+            if len(cases) > 1 and not error.hung:
+                for case in cases:
+                    self._attempt(one, [case], do)
+                return
+            status = f"failed: {error}"
+            if status not in one.failures.values():
+                self.tell(f"{one.entry.name} failed: {error}")
+                if error.printed and one.entry.kind != "limit":
+                    self.tell("    " + error.printed.replace("\n", "\n    "))
+            one.failures |= {id(case): status for case in cases}
 
     # ---- what a worker does ----------------------------------------------------------------------
 
@@ -99,9 +127,8 @@ class Runner:
         python = self.environments.python(entry.rival)
         return work(python, job, self.most_seconds or seconds, evict)
 
-    def _check(self, one: Contender, suite: Suite) -> None:
-        """Convert what a suite needs, and compare small batches of every case with numpy's."""
-        cases = [case for case in suite.cases if case.includes(one.entry.rival)]
+    def _check(self, one: Contender, cases: list[Case]) -> None:
+        """Convert what cases need, and compare small batches of each with numpy's."""
         tasks = [case.small_task(one.entry.rival, self._converted(one, case)) for case in cases]
         if one.entry.kind != "limit":
             found = self._work(one, "check", CHECK_SECONDS, tasks=tuple(tasks))
@@ -138,7 +165,6 @@ class Runner:
     def _time(self, one: Contender, cases: list[Case], k: int) -> None:
         """Time a contender once in each of these cases."""
         rival = one.entry.rival
-        cases = [case for case in cases if case.includes(rival)]
         # Other patches and crops in each round, the same for all.
         tasks = [case.task(rival, self._converted(one, case), seed=k + 2) for case in cases]
         plans = tuple(case.plan for case in cases)
@@ -185,11 +211,12 @@ def _case_result(case: Case, contenders: list[Contender]) -> Results:
 
 def _row(case: Case, one: Contender) -> Row:
     entry, rival = one.entry, one.entry.rival
-    timings = one.timings.get(id(case), []) if one.status == RAN else []
+    status = one.status(case)
+    timings = one.timings.get(id(case), []) if status == RAN else []
     row: Row = {
         "name": entry.name,
         "kind": entry.kind,
-        "status": one.status,
+        "status": status,
         "rounds": [{name: timing[name] for name in _MEASURED} for timing in timings],
         "pss_bytes": max((timing["pss_bytes"] for timing in timings), default=None),
         "shm_bytes": max((timing["shm_bytes"] for timing in timings), default=None),

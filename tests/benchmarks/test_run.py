@@ -142,6 +142,28 @@ def check_statuses(found):
     assert rivals["numpy, in threads"]["packages"]["numpy"]
 
 
+def test_a_rival_that_fails_in_one_case_is_shown_in_the_others(tmp_path, data):
+    also = [
+        planted(tmp_path, "labels", "if label is not None: raise ValueError('no labels')"),
+        planted(tmp_path, "late", "if k >= 3 and label is not None: os._exit(3)"),
+    ]
+    done = run(tmp_path, data, "--suite", "warm", "--also", *also, "--rivals", "labels", "late")
+    assert done.returncode == 0, done.stderr
+    found = results.load(tmp_path / "results.json")
+    words = {"labels": "failed: ValueError: no labels", "late": "failed: its process ended with "}
+    for case in found["suites"][0]["cases"]:
+        for row in case["rows"]:
+            if case["label"]:
+                assert row["status"].startswith(words[row["name"]])
+            else:
+                assert row["status"] == results.RAN
+            assert len(row["rounds"]) == (not case["label"])
+    assert [one["status"].partition(" (")[2] for one in found["rivals"]] == [
+        "in 1 of 3 cases of warm)"
+    ] * 2
+    assert done.stderr.count("no labels") < 4  # told once, with what was printed
+
+
 # ---- wrong answers -------------------------------------------------------------------------------
 
 
@@ -177,6 +199,19 @@ def test_unknown_rivals_are_refused(tmp_path, data):
     assert done.returncode == 1
     assert "--rivals numpy_thread: no rival and no file of that name" in done.stderr
     assert "did you mean numpy_threads?" in done.stderr
+
+
+def test_suites_without_a_chosen_rival_are_left_out(tmp_path, data):
+    done = run(tmp_path, data, "--suite", "stats", "--rivals", "numpy_threads", "numpy_idiom")
+    assert done.returncode == 1
+    words = "--rivals numpy_threads, numpy_idiom: none of them takes part in stats"
+    assert f"benchmarks: {words}" in done.stderr
+    given = ["--suite", "stats", "--suite", "warm", "--rivals", "numpy_threads"]
+    done = run(tmp_path, data, *given)
+    assert done.returncode == 0, done.stderr
+    assert "left out, since no rival of --rivals takes part: stats" in done.stderr
+    found = results.load(tmp_path / "results.json")["suites"]
+    assert [one["suite"] for one in found] == ["warm"]
 
 
 def test_results_of_another_schema_are_refused(tmp_path):
