@@ -25,19 +25,27 @@ def convert(task, folder):
             np.save(folder / f"label{p}.npy", codes[p])
 
 
+class _Windows:
+    """The windows of batch k; with worker processes, these import this class and map the files."""
+
+    def __init__(self, task, arrays, stacked):
+        self.task, self.arrays, self.stacked, self.maps = task, arrays, stacked, None
+
+    def __call__(self, k):
+        if self.maps is None:
+            self.maps = [array.mapped() for array in self.arrays]
+        windows = self.task.windows(getattr(k, "iteration", k) % self.task.n_batches)
+        if self.stacked:
+            return [np.stack([array[window] for array in self.maps]) for window in windows]
+        return [self.maps[0][window].copy() for window in windows]
+
+
 def _from_source(task, fn):
-    maps = [band.mapped() for band in task.bands]
-    codes = None if task.label is None else task.label.mapped()
-
-    def images(k):
-        windows = task.windows(k % task.n_batches)
-        return [np.stack([array[window] for array in maps]) for window in windows]
-
-    def labels(k):
-        return [codes[window].copy() for window in task.windows(k % task.n_batches)]
-
-    found = [fn.external_source(source=images, no_copy=True)]
-    return found if codes is None else [*found, fn.external_source(source=labels, no_copy=True)]
+    how = {"parallel": True, "batch_info": True} if task.workers else {"no_copy": True}
+    sources = [_Windows(task, task.bands, stacked=True)]
+    if task.label is not None:
+        sources.append(_Windows(task, [task.label], stacked=False))
+    return [fn.external_source(source=source, **how) for source in sources]
 
 
 def _from_files(task, fn):
@@ -63,7 +71,8 @@ def _from_files(task, fn):
 def opened(task, windows):
     from nvidia.dali import Pipeline, fn, types
 
-    pipeline = Pipeline(task.batch_size, task.threads, device_id=None)
+    how = {"py_num_workers": task.workers, "py_start_method": "spawn"} if task.workers else {}
+    pipeline = Pipeline(task.batch_size, task.threads, device_id=None, **how)
     with pipeline:
         image, *label = windows(task, fn)
         outputs = [image * types.Constant(task.scales[:, None, None])]
@@ -85,13 +94,17 @@ def opened(task, windows):
 
 
 RIVALS = [
-    Rival(
-        "DALI, external_source",
-        partial(opened, windows=_from_source),
-        ("loader",),
-        ("nvidia-dali-cuda120",),
-        "dali",
-        note="allocates each batch anew",
+    *(
+        Rival(
+            "DALI, external_source" + (f", {workers} workers" if workers else ""),
+            partial(opened, windows=_from_source),
+            ("loader",),
+            ("nvidia-dali-cuda120",),
+            "dali",
+            workers=workers,
+            note="allocates each batch anew",
+        )
+        for workers in (0, 2)
     ),
     Rival(
         "DALI, readers.numpy",

@@ -47,7 +47,7 @@ class InstallError(Exception):
 
 
 class Environments:
-    """Where each rival runs.  ``install``: what is missing is installed under ``folder``."""
+    """Where each rival runs, under ``folder``.  ``install``: what is missing is installed there."""
 
     def __init__(
         self, folder: Path, install: bool, tell: Callable[[str], None], seconds: float | None = None
@@ -66,9 +66,8 @@ class Environments:
         here = _versions(Path(sys.executable), needed.get(MAIN, ()))
         self._pythons[MAIN], self._versions[MAIN] = Path(sys.executable), here
         wanted = [name for name in needed if name != MAIN or not all(here.values())]
-        if self.install:
-            with ThreadPoolExecutor(2) as pool:
-                list(pool.map(self._make, wanted))
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self._make, wanted))
         for name in wanted:
             if name in self._pythons:
                 self._versions[name] = _versions(self._pythons[name], needed[name])
@@ -88,7 +87,7 @@ class Environments:
         return self._pythons[name]
 
     def _make(self, name: str) -> None:
-        """Make an environment, unless it is there and of the same requirements."""
+        """Find an environment of the same requirements, or make it if that is allowed."""
         file = BENCHMARKS / ("requirements.txt" if name == MAIN else f"environments/{name}.txt")
         if not file.is_file():
             self._failures[name] = f"there is no benchmarks/environments/{name}.txt"
@@ -97,6 +96,8 @@ class Environments:
         python, stamp = folder / "bin" / "python", folder / "requirements.sha256"
         wanted = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()
         if not (stamp.is_file() and stamp.read_text() == wanted):
+            if not self.install:
+                return
             self.tell(f"installing the environment {name}")
             start = time.monotonic()
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Environments of rivals: made once, made again when requirements change, and failures in words."""
 
+import hashlib
 import sys
 
 import profiles
@@ -55,6 +56,25 @@ def test_one_that_takes_too_long_or_has_no_file_is_refused(tmp_path, requirement
     assert "the environment own failed after" in told[-1]
     with pytest.raises(InstallError, match=r"there is no benchmarks/environments/other\.txt"):
         python(tmp_path, rival(environment="other"), [])
+
+
+def test_one_that_is_there_is_used_without_installing(tmp_path, requirements):
+    not_told = Environments(tmp_path / "made", False, pytest.fail)
+    not_told.prepare([rival()])
+    with pytest.raises(InstallError, match=r"it needs the environment own; run without --no-inst"):
+        not_told.python(rival())
+    folder = tmp_path / "made" / "own"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    version = requirements.read_bytes() + sys.version.encode()
+    (folder / "requirements.sha256").write_text(hashlib.sha256(version).hexdigest())
+    not_told.prepare([rival()])
+    assert not_told.python(rival()) == folder / "bin" / "python"
+    requirements.write_text("pip\nnumpy\n", encoding="utf-8")
+    changed = Environments(tmp_path / "made", False, pytest.fail)
+    changed.prepare([rival()])
+    with pytest.raises(InstallError, match=r"it needs the environment own"):
+        changed.python(rival())
 
 
 def test_packages_of_this_python_need_no_environment(tmp_path):

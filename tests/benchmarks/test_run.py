@@ -127,8 +127,7 @@ def check_statuses(found):
         "crashes": "failed: its process was ended by SIGKILL",
         "raises": "failed: ValueError: out of luck",
         "needs": "not installed: no no-such-package; run without --no-install",
-        "apart": "not installed: it needs the environment no-such-environment; run without "
-        "--no-install",
+        "apart": "not installed: there is no benchmarks/environments/no-such-environment.txt",
         "unconverted": "failed: OSError: disk full",
         "broken": "failed: broken.py cannot be imported: ModuleNotFoundError: No module named "
         "'no_such_module'",
