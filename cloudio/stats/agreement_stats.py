@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from .provenance import Provenance
 from .result import Result, Table, format_rate
 from .serialize import (
     int_from_plain,
+    int_or_none_from_plain,
     ints_from_plain,
     label_map_from_plain,
     text_from_plain,
@@ -56,6 +57,9 @@ class Agreement(Result):
         Pixels that each map ignores.
     of : Provenance
         The patches, arrays and window that were counted.
+    ignore : int or None
+        The class that means "ignored" in the maps, which `cloudio.stats.merge` compares.  None if
+        the result was saved by a version that did not write it.
 
     Notes
     -----
@@ -76,6 +80,7 @@ class Agreement(Result):
     ignored_by_reference: int
     ignored_by_source: int
     of: Provenance
+    ignore: int | None = field(default=None, compare=False)
 
     @property
     def says(self) -> tuple[bool, ...]:
@@ -298,6 +303,7 @@ class Agreement(Result):
             ints_from_plain(entries["matrix"], (n, n)),
             None if per_patch is None else ints_from_plain(per_patch, (len(per_patch), n, n)),
             of=Provenance.from_plain(entries["of"]),
+            ignore=int_or_none_from_plain(entries.get("ignore")),
             **{key: int_from_plain(entries[key]) for key in _IGNORED},
         )
 

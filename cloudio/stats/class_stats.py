@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -15,7 +15,13 @@ from ..errors import RequestError
 from ..layouts.labels import LabelMap
 from .provenance import Provenance
 from .result import Result, Table, format_number
-from .serialize import ints_from_plain, label_map_from_plain, text_from_plain, texts_from_plain
+from .serialize import (
+    int_or_none_from_plain,
+    ints_from_plain,
+    label_map_from_plain,
+    text_from_plain,
+    texts_from_plain,
+)
 
 Formula = Literal["balanced", "inverse", "median", "effective"]
 #: The formulas of `ClassStats.weights`.
@@ -44,6 +50,9 @@ class ClassStats(Result):
         The pixels that the map ignores.
     of : Provenance
         The patches, array and window that were counted.
+    ignore : int or None
+        The class that means "ignored" in the map, which `cloudio.stats.merge` compares.  None
+        without a map, and if the result was saved by a version that did not write it.
     """
 
     label: str
@@ -53,6 +62,7 @@ class ClassStats(Result):
     per_patch: np.ndarray
     ignored_per_patch: np.ndarray
     of: Provenance
+    ignore: int | None = field(default=None, compare=False)
 
     @property
     def counts(self) -> np.ndarray:
@@ -201,6 +211,7 @@ class ClassStats(Result):
             ints_from_plain(entries["per_patch"], (len(ignored), len(names))),
             ignored,
             Provenance.from_plain(entries["of"]),
+            int_or_none_from_plain(entries.get("ignore")),
         )
 
 

@@ -186,4 +186,5 @@ def _agreement(
         ignored_by_reference=by_reference,
         ignored_by_source=by_source,
         of=Provenance.of(ds, [reference, source]),
+        ignore=int(ignore),
     )

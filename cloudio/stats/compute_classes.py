@@ -120,12 +120,17 @@ def classes(
                 ds, name, records=False, class_lut=lut.table, threads=threads, advance=advance
             ).class_counts
             assert class_counts is not None
-            results[name] = _class_stats(ds, name, maps[name], lut, class_counts)
+            results[name] = _class_stats(ds, name, maps[name], ignore, lut, class_counts)
     return next(iter(results.values())) if isinstance(labels, str) else ResultSet(results)
 
 
 def _class_stats(
-    ds: Dataset, name: str, label_map: LabelMap | None, lut: ClassLut, class_counts: np.ndarray
+    ds: Dataset,
+    name: str,
+    label_map: LabelMap | None,
+    ignore: int,
+    lut: ClassLut,
+    class_counts: np.ndarray,
 ) -> ClassStats:
     n = len(lut.classes)
     # The pass has no columns beyond the largest number in the table.
@@ -142,4 +147,5 @@ def _class_stats(
         per_patch=frozen(np.ascontiguousarray(columns[:, :n][:, keep])),
         ignored_per_patch=frozen(columns[:, n].copy()),
         of=Provenance.of(ds, [name]),
+        ignore=None if label_map is None else int(ignore),
     )

@@ -86,6 +86,10 @@ def int_from_plain(entry: Any) -> int:
     return int(entry)
 
 
+def int_or_none_from_plain(entry: Any) -> int | None:
+    return None if entry is None else int_from_plain(entry)
+
+
 def fraction_from_plain(entry: Any) -> Fraction:
     _refuse(not isinstance(entry, str) or not _FRACTION.fullmatch(entry), "no fraction")
     return Fraction(entry)

@@ -115,6 +115,29 @@ def test_parts_with_other_numbers_for_no_data_are_refused(data, tmp_path):
         merged.finish(stats.lower_halves(ds.subset([0, 1]), merged.second_round()))
 
 
+def test_parts_that_ignore_another_class_are_refused(data, tmp_path):
+    """Pixels of class 0 are counted in one part, and are ignored in the other."""
+    ds, _ = data
+    one, two = ds.subset([0, 1]), ds.subset([2])
+    hq = {"hq": {0: 0, 1: 1, 2: 2, 3: 3}}
+    for count, words in (
+        (lambda part, ignore: stats.classes(part, hq, ignore=ignore), "255 and 0"),
+        (lambda part, ignore: stats.agreement(part, {"found": {8: 1}}, hq, ignore=ignore), "0 and"),
+    ):
+        first = 255 if words == "255 and 0" else 0
+        parts = [count(one, first), count(two, 255 - first)]
+        parts[0].save(tmp_path / "one.json")
+        for results in (parts, [stats.load(tmp_path / "one.json"), parts[1]]):
+            with pytest.raises(RequestError, match=f"the results have ignore {words}"):
+                stats.merge(results)
+        again = stats.merge([stats.load(tmp_path / "one.json"), count(two, first)])
+        with pytest.raises(RequestError, match=f"have ignore {words}.*; merge takes results of"):
+            stats.merge([again, count(ds.subset([3]), 255 - first)])
+        (tmp_path / "one.json").unlink()
+    raw = [stats.classes(one, {"hq": None}), stats.classes(two, {"hq": None}, ignore=3)]
+    assert stats.merge(raw) == stats.classes(ds.subset([0, 1, 2]), {"hq": None})
+
+
 def test_gaps_are_named(data):
     ds, _ = data
     merged = stats.merge([stats.classes(ds.subset([k]), "hq") for k in (6, 1, 0, 4)])
@@ -170,6 +193,7 @@ def test_results_of_earlier_versions_load_equal_and_are_not_merged(data, tmp_pat
         text = json.loads(result.json())
         del text["of"]["covers"]
         text.pop("floats", None)
+        text.pop("ignore", None)
         (tmp_path / "old.json").write_text(json.dumps(text))
         old = stats.load(tmp_path / "old.json")
         assert old == result

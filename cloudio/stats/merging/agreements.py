@@ -9,7 +9,7 @@ import numpy as np
 from ..._utils.tensors import frozen
 from ...errors import RequestError
 from ..agreement_stats import Agreement
-from .alike import check_alike, check_rows, merge_provenance
+from .alike import check_alike, check_rows, common_ignore, merge_provenance
 
 _SUMS = ("ignored", "ignored_by_reference", "ignored_by_source")
 
@@ -34,5 +34,6 @@ def merge_agreements(results: Sequence[Agreement]) -> Agreement:
         matrix=frozen(np.sum([result.matrix for result in results], axis=0)),
         per_patch=frozen(np.concatenate(each)[order]) if each else None,
         of=of,
+        ignore=common_ignore(results),
         **sums,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,20 @@ def check_alike(results: Sequence[Result], *fields: str) -> None:
                     f"the results have {field} {one} and {two}; merge takes results of the same "
                     "arguments"
                 )
+
+
+def common_ignore(results: Sequence[Any]) -> int | None:
+    """Return the class that means "ignored" in all results; RequestError if it differs.
+
+    That of results which an earlier version saved is not known, and not compared.
+    """
+    known = dict.fromkeys(each.ignore for each in results if each.ignore is not None)
+    if len(known) > 1:
+        one, other, *_ = known
+        raise RequestError(
+            f"the results have ignore {one} and {other}; merge takes results of the same arguments"
+        )
+    return next(iter(known), None)
 
 
 def check_rows(results: Sequence[Result], tables: Sequence[np.ndarray]) -> None:

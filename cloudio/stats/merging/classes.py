@@ -7,7 +7,7 @@ import numpy as np
 from ..._utils.tensors import frozen
 from ..class_stats import ClassStats
 from ..labels.class_tables import check_n_codes, class_names
-from .alike import check_alike, check_rows, merge_provenance
+from .alike import check_alike, check_rows, common_ignore, merge_provenance
 
 
 def merge_classes(results: Sequence[ClassStats]) -> ClassStats:
@@ -38,4 +38,5 @@ def merge_classes(results: Sequence[ClassStats]) -> ClassStats:
         per_patch=frozen(np.concatenate(rows)[order]),
         ignored_per_patch=frozen(ignored[order]),
         of=of,
+        ignore=common_ignore(results),
     )
