@@ -49,6 +49,8 @@ class PartCounts:
     ``path`` and ``layout`` open the data set again.  ``stored`` is the number of patches of each
     split.  ``rows`` has the patches that were counted, ascending numbers in their split; splits
     without any are left out.  ``arrays``: (split, array) -> its counts in these patches.
+    ``digest`` is that of the layout by which they were counted, which may lie in a file; None in
+    reports of versions that did not write it.
     """
 
     path: str
@@ -58,6 +60,7 @@ class PartCounts:
     arrays: Mapping[tuple[str, str], ArrayPart]
     n_bytes: int
     seconds: float
+    digest: str | None = None
 
     def missing(self) -> dict[str, tuple[int, ...]]:
         """Return the patches of each split that were not counted."""
@@ -72,13 +75,7 @@ class PartCounts:
 
 def merge_counts(parts: Sequence[PartCounts]) -> PartCounts:
     """Return the counts of all patches; RequestError if parts overlap or do not fit together."""
-    first = parts[0]
-    for part in parts:
-        if (part.path, part.layout, part.stored) != (first.path, first.layout, first.stored):
-            raise RequestError(
-                f"the reports are of {_described(first)}, and of {_described(part)}; "
-                "merge_reports takes parts of one data set with one layout"
-            )
+    first, digest = parts[0], _common_digest(parts)
     rows, orders = {}, {}
     for split in first.stored:
         given = [part.rows[split] for part in parts if split in part.rows]
@@ -94,11 +91,40 @@ def merge_counts(parts: Sequence[PartCounts]) -> PartCounts:
         arrays[split, name] = _merge_array(name, of_array, orders[split])
     return replace(
         first,
+        # Equal layouts may be given in several ways: itself, as a file, or None in the folder.
+        layout=max((part.layout for part in parts), key=_rank_of_layout),
+        digest=digest,
         rows=rows,
         arrays=arrays,
         n_bytes=sum(part.n_bytes for part in parts),
         seconds=sum(part.seconds for part in parts),
     )
+
+
+def _common_digest(parts: Sequence[PartCounts]) -> str | None:
+    """Return that of the layout; RequestError unless all parts are of one data set and layout."""
+    digests = {part.digest for part in parts}
+    first = parts[0]
+    for part in parts:
+        is_alike = None not in digests or part.layout == first.layout
+        if (part.path, part.stored) != (first.path, first.stored) or not is_alike:
+            raise RequestError(
+                f"the reports are of {_described(first)}, and of {_described(part)}; "
+                "merge_reports takes parts of one data set with one layout"
+            )
+    known = [*(digests - {None})]
+    if len(known) > 1:
+        raise RequestError(
+            f"the reports are of {first.path} with different layouts; verify its parts again with "
+            "one layout"
+        )
+    return known[0] if known else None
+
+
+def _rank_of_layout(layout: Layout | str | None) -> tuple[int, str]:
+    if isinstance(layout, Layout):
+        return 2, ""
+    return (0, "") if layout is None else (1, layout)
 
 
 def _merge_array(name: str, parts: Sequence[ArrayPart | None], order: np.ndarray) -> ArrayPart:

@@ -17,6 +17,7 @@ from trees import merge_by, trees
 
 import cloudio
 from cloudio import RequestError
+from cloudio.layouts.toml_writer import to_toml
 
 N = 5
 # Defects of which each leaves the others to be found.
@@ -215,6 +216,67 @@ def test_a_part_that_cannot_be_verified_is_refused(spoilt, options, words):
     ds = cloudio.open(path, layout=TINY, io="pread")
     with pytest.raises(RequestError, match="index= with a data set; give verify"):
         cloudio.verify(ds, index=[0], progress=False)
+
+
+def test_parts_that_were_counted_by_other_layouts_are_refused(corners, tmp_path):
+    path = shutil.copytree(corners, tmp_path / "tiny")
+    file = path / "cloudio.toml"
+    file.write_text(to_toml(TINY))
+    bands = [
+        dataclasses.replace(band, nodata=7.0) if band.name == "L1C_B3" else band
+        for band in TINY.bands
+    ]
+    other = dataclasses.replace(TINY, bands=tuple(bands))
+    first = cloudio.verify(path, index=[0, 1], progress=False)
+    first.save(tmp_path / "first.json")
+    rest = [
+        cloudio.verify(cloudio.open(path).subset([2, 4]), progress=False),
+        cloudio.verify(path, index=[3], layout=file, progress=False),
+    ]
+    one_pass = timeless(cloudio.verify(path, progress=False))
+    loaded = cloudio.Report.load(tmp_path / "first.json")
+    for order in ([loaded, *rest], [*rest, first], [cloudio.merge_reports(rest), first]):
+        assert timeless(cloudio.merge_reports(order)) == one_pass
+    file.write_text(to_toml(other))
+    changed = cloudio.verify(path, index=[4], progress=False)
+    for order in ([loaded, changed], [changed, rest[1], first]):
+        with pytest.raises(RequestError, match="tiny with different layouts; verify its parts ag"):
+            cloudio.merge_reports(order)
+    for reports in ([first], [loaded, rest[1]]):
+        with pytest.raises(RequestError, match="tiny has another layout than when it was verified"):
+            cloudio.merge_reports(reports)
+    file.unlink()
+    assert cloudio.merge_reports([first, rest[0]]).missing == {"val": (0,)}
+
+
+def test_reports_of_earlier_versions_have_no_digest_of_their_layout(corners, tmp_path):
+    parts = []
+    for k in range(N):
+        report = verify_tiny(corners, index=[k])
+        report.save(tmp_path / "part.json")
+        entries = json.loads((tmp_path / "part.json").read_text())
+        if k % 2:
+            del entries["counts"]["digest"]
+        (tmp_path / "part.json").write_text(json.dumps(entries))
+        parts.append(cloudio.Report.load(tmp_path / "part.json"))
+    for order in (parts, parts[::-1]):
+        assert timeless(cloudio.merge_reports(order)) == timeless(verify_tiny(corners))
+    given = dataclasses.replace(parts[1].counts, layout="other.toml")
+    with pytest.raises(RequestError, match=r"layout Tiny\), and of .*layout other\.toml\); mer"):
+        cloudio.merge_reports([parts[0], dataclasses.replace(parts[1], counts=given)])
+
+
+def test_an_array_of_another_type_than_it_was_is_a_finding(corners, tmp_path):
+    path = shutil.copytree(corners, tmp_path / "tiny")
+    report = verify_tiny(path, index=[0, 1])
+    key = "train", "L1C_B3"
+    array = report.counts.arrays[key]
+    wider = dataclasses.replace(array.counts, dtype=np.dtype("u2"))
+    arrays = report.counts.arrays | {key: dataclasses.replace(array, counts=wider)}
+    counts = dataclasses.replace(report.counts, arrays=arrays)
+    found = cloudio.merge_reports([dataclasses.replace(report, counts=counts)]).findings
+    assert [(f.check, f.file) for f in found] == [("read", "L1C_B3.dat")]
+    assert "is of type int16 now, and was of type uint16 when it was verified; ver" in str(found)
 
 
 def test_a_part_may_be_a_mask_or_empty(spoilt):

@@ -28,8 +28,9 @@ def merge_reports(reports: Iterable[Report]) -> Report:
     Raises
     ------
     RequestError
-        If there is no report, if reports have a patch twice or are of different data sets, if one
-        has no counts of a part, or if the files have other patches now.
+        If there is no report, if reports have a patch twice or are of different data sets or
+        layouts, if one has no counts of a part, or if the data set has other patches or another
+        layout now.
     LayoutError, OSError
         If the data set cannot be opened.
 

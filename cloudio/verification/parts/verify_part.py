@@ -11,6 +11,7 @@ from ..._utils.paths import local_path
 from ..._utils.progress import Advance, progress_bar
 from ..._utils.text import format_ranges
 from ...errors import CloudioError, RequestError, error_reason
+from ...layouts.digest import layout_digest
 from ...layouts.layout import Layout
 from ...reading import scan
 from ...reading.arguments.indexing import resolve_index_or_mask
@@ -59,6 +60,7 @@ def verify_part(path: Any, layout: Any, index: Any, n_threads: int, *, progress:
         arrays=recorder.arrays,
         n_bytes=done,
         seconds=time.perf_counter() - start,
+        digest=layout_digest(ds.layout),
     )
     return _report(ds, splits, result, counts, counts.n_bytes)
 
@@ -75,6 +77,11 @@ def report_of_counts(counts: PartCounts) -> Report:
         if {split.name: split.n_patches for split in splits} != counts.stored:
             raise RequestError(
                 f"{counts.path} has other patches than when it was verified; verify it again"
+            )
+        if counts.digest not in (None, layout_digest(ds.layout)):
+            raise RequestError(
+                f"{counts.path} has another layout than when it was verified; verify it again, or "
+                "restore that layout"
             )
         findings = list(check_files(ds, splits, problems))
         replay = _Replay(counts.arrays, counts.path)
@@ -135,6 +142,11 @@ class _Replay:
         if part.counts is None:
             reason, patch = part.error or ("it could not be read", None)
             raise CloudioError(reason, patch=patch, reason=reason)
+        if part.counts.dtype.name != array.dtype.name:
+            raise RequestError(
+                f"{array.file} of {self._path} is of type {array.dtype} now, and was of type "
+                f"{part.counts.dtype} when it was verified; verify it again"
+            )
         return part.counts, part.columns
 
 

@@ -39,6 +39,7 @@ def counts_to_plain(counts: PartCounts) -> dict[str, Any]:
         ],
         "n_bytes": counts.n_bytes,
         "seconds": counts.seconds,
+        "digest": counts.digest,
     }
 
 
@@ -63,6 +64,7 @@ def counts_from_plain(entries: Mapping[str, Any]) -> PartCounts:
         arrays=arrays,
         n_bytes=whole(entries["n_bytes"]),
         seconds=seconds(entries["seconds"]),
+        digest=None if (digest := entries.get("digest")) is None else text(digest),
     )
 
 
