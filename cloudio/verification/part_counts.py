@@ -16,30 +16,42 @@ ClassColumns = dict[int, np.ndarray]
 
 
 @dataclass(frozen=True)
+class SparseCounts:
+    """The counts of an array as reports hold them, which may be thousands.
+
+    Of the 65,536 numbers of a histogram few occur: ``numbers``, ``times`` each.  ``size`` is the
+    length of the histogram.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    patches: np.ndarray
+    size: int
+    numbers: np.ndarray
+    times: np.ndarray
+
+    @classmethod
+    def of(cls, counts: ArrayCounts) -> "SparseCounts":
+        return cls(counts.name, counts.dtype, counts.patches, *_sparse(counts.histogram))
+
+    def dense(self) -> ArrayCounts:
+        histogram = np.zeros(self.size, np.int64)
+        histogram[self.numbers] = self.times
+        return ArrayCounts(self.name, self.dtype, self.patches, histogram, None)
+
+
+def _sparse(histogram: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    numbers = np.flatnonzero(histogram)
+    return len(histogram), numbers.astype(np.uint16), histogram[numbers]
+
+
+@dataclass(frozen=True)
 class ArrayPart:
     """The counts of an array in some patches of a split; or why it could not be read, and where."""
 
-    counts: ArrayCounts | None
+    counts: SparseCounts | None
     columns: ClassColumns
     error: tuple[str, int | None] | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Of 65,536 numbers few occur.
-        if self.counts is None:
-            return ArrayPart, (None, self.columns, self.error)
-        histogram = self.counts.histogram
-        where = np.flatnonzero(histogram)
-        sparse = len(histogram), where.astype(np.uint16), histogram[where]
-        return _restore, (replace(self.counts, histogram=where[:0]), sparse, self.columns)
-
-
-def _restore(
-    counts: ArrayCounts, sparse: tuple[int, np.ndarray, np.ndarray], columns: ClassColumns
-) -> ArrayPart:
-    n, where, values = sparse
-    histogram = np.zeros(n, np.int64)
-    histogram[where] = values
-    return ArrayPart(replace(counts, histogram=histogram), columns)
 
 
 @dataclass(frozen=True)
@@ -139,12 +151,15 @@ def _merge_array(name: str, parts: Sequence[ArrayPart | None], order: np.ndarray
         )
     columns = {}
     for k in sorted({k for part in known for k in part.columns}):
-        each = zip(known, counts, strict=True)
-        column = [part.columns.get(k, np.zeros(len(one.patches), np.uint32)) for part, one in each]
+        pairs = zip(known, counts, strict=True)
+        column = [part.columns.get(k, np.zeros(len(one.patches), np.uint32)) for part, one in pairs]
         columns[k] = np.concatenate(column)[order]
     patches = np.concatenate([each.patches for each in counts])[order]
-    histogram = np.sum([each.histogram for each in counts], axis=0)
-    return ArrayPart(replace(counts[0], patches=patches, histogram=histogram), columns)
+    histogram = np.zeros(counts[0].size, np.int64)
+    for one in counts:
+        histogram[one.numbers] += one.times
+    merged = SparseCounts(counts[0].name, counts[0].dtype, patches, *_sparse(histogram))
+    return ArrayPart(merged, columns)
 
 
 def _check_no_overlap(rows: Mapping[str, np.ndarray]) -> None:

@@ -279,6 +279,20 @@ def test_an_array_of_another_type_than_it_was_is_a_finding(corners, tmp_path):
     assert "is of type int16 now, and was of type uint16 when it was verified; ver" in str(found)
 
 
+def test_a_report_holds_the_numbers_that_occur_and_no_others(spoilt):
+    """Of many parts, each with 65,536 counts of each array, memory would not hold the reports."""
+    _, reports = spoilt
+    merged = cloudio.merge_reports(reports)
+    for key, whole in merged.counts.arrays.items():
+        known = [r.counts.arrays[key].counts for r in reports if key in r.counts.arrays]
+        occur = np.unique(np.concatenate([each.numbers for each in known]))
+        assert whole.counts.numbers.tolist() == occur.tolist()
+        assert 0 < min(map(len, (each.numbers for each in known))) <= len(occur) < 20_000
+        for part in (*known, whole.counts):
+            assert (part.times > 0).all()
+        assert whole.counts.times.sum() == sum(part.times.sum() for part in known)
+
+
 def test_a_part_may_be_a_mask_or_empty(spoilt):
     path, reports = spoilt
     mask = np.array([False, True, True, True, True])

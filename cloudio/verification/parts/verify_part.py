@@ -21,7 +21,7 @@ from ...storage.discovery import Split, locate_patches
 from ..checked_array import CheckedArray
 from ..file_pass import check_files
 from ..full_pass import FullResult, check_every_byte
-from ..part_counts import ArrayPart, ClassColumns, PartCounts
+from ..part_counts import ArrayPart, ClassColumns, PartCounts, SparseCounts
 from ..report import Report, report_of
 
 #: Split -> ascending patch numbers in it.
@@ -120,7 +120,7 @@ class _Recorder:
             patch = error.patch if isinstance(error, CloudioError) else None
             self.arrays[key] = ArrayPart(None, {}, (error_reason(error), patch))
             raise
-        self.arrays[key] = ArrayPart(counts, columns)
+        self.arrays[key] = ArrayPart(SparseCounts.of(counts), columns)
         return counts, columns
 
 
@@ -147,7 +147,7 @@ class _Replay:
                 f"{array.file} of {self._path} is of type {array.dtype} now, and was of type "
                 f"{part.counts.dtype} when it was verified; verify it again"
             )
-        return part.counts, part.columns
+        return part.counts.dense(), part.columns
 
 
 def _rows_of_index(splits: Sequence[Split], index: Any) -> Rows:

@@ -16,8 +16,8 @@ import numpy as np
 from ...errors import LayoutError
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
-from ...reading.scan import RECORD, ArrayCounts
-from ..part_counts import ArrayPart, PartCounts
+from ...reading.scan import RECORD
+from ..part_counts import ArrayPart, PartCounts, SparseCounts
 from .values import numbers_of, refuse, runs_of, seconds, text, whole
 
 # Numbers of two bytes or less are counted each, and floats by their upper half.
@@ -75,14 +75,13 @@ def _array_to_plain(part: ArrayPart) -> dict[str, Any]:
     counts = part.counts
     if counts is None:
         return {"error": part.error}
-    where = np.flatnonzero(counts.histogram)
     return {
         "dtype": counts.dtype.str,
         "patches": _packed(counts.patches, RECORD),
         "histogram": {
-            "size": len(counts.histogram),
-            "numbers": _packed(where, np.dtype("<u2")),
-            "counts": _packed(counts.histogram[where], np.dtype("<i8")),
+            "size": counts.size,
+            "numbers": _packed(counts.numbers, np.dtype("<u2")),
+            "counts": _packed(counts.times, np.dtype("<i8")),
         },
         "columns": {str(k): _packed(column, _COLUMN) for k, column in part.columns.items()},
     }
@@ -98,23 +97,18 @@ def _array_from_plain(name: str, entries: Mapping[str, Any], n_patches: int) -> 
     dtype = np.dtype(text(entries["dtype"]))
     refuse(dtype.kind not in "iuf", "an array of no numbers")
     columns = {int(k): _unpacked(v, _COLUMN, n_patches) for k, v in entries["columns"].items()}
-    counts = ArrayCounts(
-        name,
-        dtype,
-        _unpacked(entries["patches"], RECORD, n_patches),
-        _histogram(entries["histogram"]),
-        None,
-    )
+    patches = _unpacked(entries["patches"], RECORD, n_patches)
+    counts = SparseCounts(name, dtype, patches, *_histogram(entries["histogram"]))
     return ArrayPart(counts, columns)
 
 
-def _histogram(entries: Mapping[str, Any]) -> np.ndarray:
+def _histogram(entries: Mapping[str, Any]) -> tuple[int, np.ndarray, np.ndarray]:
     size = whole(entries["size"])
     refuse(size not in _HISTOGRAMS, "a histogram of another size")
-    histogram = np.zeros(size, np.int64)
-    where = _unpacked(entries["numbers"], np.dtype("<u2"))
-    histogram[where] = _unpacked(entries["counts"], np.dtype("<i8"), len(where))
-    return histogram
+    numbers = _unpacked(entries["numbers"], np.dtype("<u2"))
+    refuse(bool((np.diff(numbers.astype(np.int64)) < 1).any()), "numbers in no order")
+    refuse(bool((numbers >= size).any()), "numbers that its type cannot hold")
+    return size, numbers, _unpacked(entries["counts"], np.dtype("<i8"), len(numbers))
 
 
 def _packed(array: np.ndarray, dtype: np.dtype) -> str:
