@@ -34,6 +34,15 @@ def nothing_is_left() -> Iterator[None]:
         pytest.fail(f"processes that tests have left: {left}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_signal_is_ignored() -> None:
+    """A job in the background of a shell, or of nohup, ignores some; programs inherit that."""
+    for name, handler in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_objects() -> Iterator[None]:
     """Collecting garbage looks at what a module has made, not at all of torch and matplotlib."""
