@@ -14,7 +14,7 @@ from . import moments
 from .counts.floats import FloatCounts, LowerHalves, SecondRound
 from .counts.histogram import Histogram, histogram_from_plain
 from .counts.scaled_band import ScaledBand
-from .provenance import Provenance, check_nodata, of_arrays
+from .provenance import Provenance, check_nodata, of_arrays, of_patches
 from .result import Result, Table, format_number
 from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
 
@@ -163,17 +163,26 @@ class BandStats(Result):
                 f"lower is of type {type(lower).__name__}; finish takes what "
                 "cloudio.stats.lower_halves returns"
             )
-        if replace(lower.of, arrays=self.of.arrays) != self.of:
-            raise RequestError(
-                f"the second round counted {lower.of}, and these are statistics of {self.of}; it "
-                "must count the same patches"
-            )
+        self._check_patches(lower.of)
         check_nodata(self.of, [lower.of])
         percentiles = self.percentiles.copy()
         for k, name in enumerate(self.names):
             if name in self.pending:
                 percentiles[k] = self._float_percentiles(k, lower)
         return replace(self, percentiles=frozen(percentiles), pending=())
+
+    def _check_patches(self, second: Provenance) -> None:
+        """Raise RequestError unless the second round is of the same patches, in any order."""
+        ours = self.of.covers
+        if second.covers is not None:  # merged statistics are in ascending order
+            second = of_patches(second, second.covers.merged([])[0])
+        if replace(second, arrays=self.of.arrays) != self.of:
+            theirs = second.covers
+            other = ours.difference(theirs) if ours is not None and theirs is not None else ""
+            raise RequestError(
+                f"the second round counted {second}, and these are statistics of {self.of}; it "
+                f"must count the same patches{f': only one of both has {other}' if other else ''}"
+            )
 
     def _upper_halves(self, name: str) -> np.ndarray:
         """Return the upper halves of the keys between which the percentiles of a band lie."""

@@ -130,6 +130,12 @@ class Coverage:
             )
         return merged, order
 
+    def difference(self, other: "Coverage") -> str:
+        """Return the patches that only one of both has, as text; "" if none or in other splits."""
+        if self.stored != other.stored:
+            return ""
+        return self._named(np.setxor1d(self.numbers(), other.numbers()))
+
     def _numbers_among(self, stored: Mapping[str, int]) -> np.ndarray:
         """Return the patch numbers over other splits, among which those of this result are."""
         numbers = self.numbers()

@@ -188,6 +188,12 @@ def of_arrays(provenance: Provenance, arrays: Mapping[str, str]) -> Provenance:
     return replace(provenance, arrays=arrays, nodata=nodata)
 
 
+def of_patches(provenance: Provenance, covers: Coverage) -> Provenance:
+    """Return the provenance of other patches."""
+    splits, index = covers.n_by_split(), digest_of(covers.numbers())
+    return replace(provenance, splits=splits, index=index, covers=covers)
+
+
 def check_nodata(provenance: Provenance, others: Sequence[Provenance]) -> None:
     """Raise RequestError unless the no-data numbers of the arrays of all results are equal.
 

@@ -323,6 +323,8 @@ def test_percentiles_that_are_pending_are_named(floating, tmp_path):
     assert str(lower).startswith("numbers near percentiles of Floating, 3 of 10 patches")
     found = loaded.finish(lower)
     assert found.json() == count_floats(floating.subset([7, 8, 9])).json()
+    in_other_order = stats.lower_halves(floating.subset([9, 7, 8]), wanted)
+    assert merged.finish(in_other_order).json() == found.json()
     some = merged.select(["falling"])
     assert some.pending == ("falling",)
     found = some.finish(stats.lower_halves(floating.subset([7, 8, 9]), some.second_round()))
@@ -342,6 +344,10 @@ def test_a_second_round_of_something_else_is_refused(floating, tmp_path):
         merged.finish(merged)
     with pytest.raises(RequestError, match=r"counted Floating, 3 of 10 patches .* the same patch"):
         merged.finish(stats.lower_halves(parts[0], wanted))
+    with pytest.raises(RequestError, match=r"the same patches: only one of both has floats0 2, 9$"):
+        merged.finish(stats.lower_halves(floating.subset([8, 2, 7, 6]), wanted))
+    with pytest.raises(RequestError, match=r"count patches twice: \w+ 8; merge takes"):
+        merged.finish(stats.lower_halves(floating.subset([6, 7, 8, 8, 9]), wanted))
     few = stats.lower_halves(whole, stats.SecondRound(("plain",), wanted.upper[:1], wanted.window))
     with pytest.raises(RequestError, match="nodata was counted for another second round, that of"):
         merged.finish(few)

@@ -1,14 +1,13 @@
 """What results must have in common to be merged."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..._utils.text import shown
 from ...errors import RequestError
-from ..provenance import Provenance, check_nodata, digest_of
+from ..provenance import Provenance, check_nodata, of_patches
 from ..result import Result
 from ..serialize import to_plain
 
@@ -72,5 +71,4 @@ def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]
             "saved it; count its patches again to merge it"
         )
     merged, order = covers[0].merged(covers[1:])
-    splits, index = merged.n_by_split(), digest_of(merged.numbers())
-    return replace(first, splits=splits, index=index, covers=merged), order
+    return of_patches(first, merged), order
