@@ -1,5 +1,6 @@
 """`cloudio stats --resume`: a pass that is stopped goes on, and gives the result of one pass."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -144,6 +145,39 @@ def test_a_file_of_something_else_is_refused_and_kept(command, monkeypatch, caps
     capsys.readouterr()
     assert main(words) == 2
     assert "kept.json does not hold unfinished statistics" in capsys.readouterr().err
+
+
+def test_chunks_are_merged_when_they_are_saved_and_in_the_end(command, monkeypatch):
+    """A merge takes time for all patches that are counted so far, so not after each chunk."""
+    merged = []
+
+    def merging(results):
+        merged.append(len(results))
+        return stats.merge(results)
+
+    monkeypatch.setattr(resume, "merge", merging)
+    expected = written(command, "one.json")
+    words = [*command, "--resume", "kept.json"]
+    assert written(words, "two.json") == expected
+    assert merged == [6, 6, 6, 6]  # bands, their percentiles, classes, agreement
+    with monkeypatch.context() as patch:
+        patch.setitem(resume._COUNTS, "classes", Stopped(stats.classes, 4))
+        assert main(words) == 130
+    assert merged[4:] == [6, 6, 3]
+    assert written(words, "three.json") == expected
+    assert merged[7:] == [4, 6]
+
+
+def test_other_presets_are_another_request(command, monkeypatch, capsys):
+    words = [*command[:4], "--bands", "some", "--labels", "hq", "--resume", "kept.json"]
+    with monkeypatch.context() as patch:
+        patch.setitem(resume._COUNTS, "classes", Stopped(stats.classes, 1))
+        assert main(words) == 130
+    other = dataclasses.replace(LAYOUT, presets={"some": (("i16",),)})
+    Path("layout.toml").write_text(to_toml(other))
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "of another request, which differs in: layout; give" in capsys.readouterr().err
 
 
 def test_a_split_without_patches_is_counted(command):

@@ -18,6 +18,7 @@ from ..._utils.paths import exists, local_path
 from ..._utils.progress import progress_bar
 from ..._utils.text import listed
 from ...errors import RequestError
+from ...layouts.digest import layout_digest
 from ...reading import scan
 from ...reading.dataset import Dataset
 from ...reading.selection import select_bands, select_labels
@@ -107,11 +108,12 @@ class ResumablePass:
     ) -> None:
         self._path, self._ds = local_path(path, "resume"), ds
         self._request = json.loads(json.dumps(dict(request) | _identity(ds), default=list))
-        self._parts: dict[str, Result] = {}
+        # Of each result the parts that follow each other; the first may be what was merged before.
+        self._parts: dict[str, list[Result]] = {}
         self._is_saved = True
         self._next_save = time.monotonic() + _SAVE_SECONDS
         if exists(self._path):
-            self._parts = self._read()
+            self._parts = {name: [part] for name, part in self._read().items()}
 
     def __enter__(self) -> Self:
         return self
@@ -136,26 +138,25 @@ class ResumablePass:
         ``arrays`` are those that it reads, which say how many patches are a chunk.
         """
         n = len(self._ds)
-        done: Any = self._parts.get(name)
-        n_done = 0 if done is None else _n_counted(done)
+        parts: Any = self._parts.get(name, [])
+        n_done = sum(map(_n_counted, parts))
         patch_bytes = sum(scan.bytes_to_read(self._ds, array) for array in arrays) // max(1, n)
         step = max(1, _CHUNK_BYTES // max(1, patch_bytes))
         advance(n_done * patch_bytes)
-        while done is None or n_done < n:
+        while not parts or n_done < n:
             stop = min(n_done + step, n)
-            part = count(self._ds.subset(range(n_done, stop)))
-            done = part if done is None else merge([done, part])
+            parts.append(count(self._ds.subset(range(n_done, stop))))
             advance((stop - n_done) * patch_bytes)
-            n_done, self._parts[name], self._is_saved = stop, done, False
+            n_done, self._parts[name], self._is_saved = stop, parts, False
             if time.monotonic() >= self._next_save:
                 self._save()
-        return cast(R, done)
+        return cast(R, _merged(parts))
 
     def _save(self) -> None:
         if self._is_saved:
             return
         start = time.monotonic()
-        parts = {name: to_plain(part) for name, part in self._parts.items()}
+        parts = {name: to_plain(_merged(parts)) for name, parts in self._parts.items()}
         entries = {"kind": _KIND, "request": self._request, "parts": parts}
         write_file(self._path, json.dumps(entries, allow_nan=False), force=True, check=self._check)
         self._is_saved = True
@@ -190,6 +191,16 @@ class ResumablePass:
         return parts
 
 
+def _merged(parts: list[Result]) -> Result:
+    """Return the result of all parts, which takes their place.
+
+    It is not done after each chunk: it takes time for each patch that is counted so far.
+    """
+    if len(parts) > 1:
+        parts[:] = [merge(parts)]
+    return parts[0]
+
+
 def _n_counted(result: Result) -> int:
     """Return how many patches are counted: the first ones."""
     if isinstance(result, ResultSet):
@@ -214,6 +225,6 @@ def _identity(ds: Dataset) -> dict[str, Any]:
     of = Provenance.of(ds, ())
     return {
         "patches": to_plain(of),
-        "layout": repr((ds.layout.bands, dict(ds.layout.label_maps))),
+        "layout": layout_digest(ds.layout),
         "files": files,
     }
