@@ -20,6 +20,7 @@ from .serialize import (
     int_or_none_from_plain,
     ints_from_plain,
     label_map_from_plain,
+    refuse,
     text_from_plain,
     texts_from_plain,
 )
@@ -293,6 +294,12 @@ class Agreement(Result):
         source_map, reference_map = maps
         if source_map is None or reference_map is None:
             raise ValueError("it has no map")
+        of = Provenance.from_plain(entries["of"])
+        matrix = ints_from_plain(entries["matrix"], (n, n))
+        each = None if per_patch is None else ints_from_plain(per_patch, (len(per_patch), n, n))
+        if each is not None:
+            refuse(len(each) != sum(of.splits.values()), "counts of another number of patches")
+            refuse(not np.array_equal(each.sum(axis=0), matrix), "another matrix than its patches")
         return cls(
             text_from_plain(entries["source"]),
             text_from_plain(entries["reference"]),
@@ -300,9 +307,9 @@ class Agreement(Result):
             reference_map,
             names,
             tuple(bool(one) for _, one in zip(names, entries["says"], strict=True)),
-            ints_from_plain(entries["matrix"], (n, n)),
-            None if per_patch is None else ints_from_plain(per_patch, (len(per_patch), n, n)),
-            of=Provenance.from_plain(entries["of"]),
+            matrix,
+            each,
+            of=of,
             ignore=int_or_none_from_plain(entries.get("ignore")),
             **{key: int_from_plain(entries[key]) for key in _IGNORED},
         )

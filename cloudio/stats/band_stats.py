@@ -16,7 +16,7 @@ from .counts.histogram import Histogram, histogram_from_plain
 from .counts.scaled_band import ScaledBand
 from .provenance import Provenance, check_nodata, of_arrays, of_patches
 from .result import Result, Table, format_number
-from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
+from .serialize import floats_from_plain, ints_from_plain, refuse, texts_from_plain
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,22 +250,48 @@ class BandStats(Result):
         }
         for name in ("min", "max", "mean", "std", "scale", "offset"):
             columns[name] = floats_from_plain(entries[name], each)
+        histograms = _histograms(entries["histograms"], columns["count"])
+        pending = texts_from_plain(entries.get("pending", []))
+        refuse(not set(names).issuperset(pending), "other bands that are pending")
+        floats = None
+        if "floats" in entries:
+            floats = _floats(entries["floats"], histograms, columns["count"])
         return cls(
             names=names,
-            percents=tuple(floats_from_plain(percents, (-1,)).tolist()),
+            percents=_percents(percents),
             percentiles=floats_from_plain(entries["percentiles"], (len(names), len(percents))),
-            histograms=tuple(
-                histogram_from_plain(pair)
-                for _, pair in zip(names, entries["histograms"], strict=True)
-            ),
+            histograms=histograms,
             of=Provenance.from_plain(entries["of"]),
-            floats=_floats(entries["floats"], len(names)) if "floats" in entries else None,
-            pending=texts_from_plain(entries.get("pending", [])),
+            floats=floats,
+            pending=pending,
             **columns,
         )
 
 
-def _floats(entries: Any, n: int) -> tuple[FloatCounts | None, ...]:
-    if len(entries) != n:
-        raise ValueError("it has counts of other bands")
-    return tuple(None if one is None else FloatCounts.from_plain(one) for one in entries)
+def _percents(entries: Any) -> tuple[float, ...]:
+    percents = floats_from_plain(entries, (-1,))
+    refuse(not ((percents >= 0) & (percents <= 100)).all(), "other percents than 0 to 100")
+    return tuple(percents.tolist())
+
+
+def _histograms(pairs: Any, counts: np.ndarray) -> tuple[Histogram | None, ...]:
+    """Return the histogram of each band, or None, of which the band has as many pixels."""
+    found = tuple(map(histogram_from_plain, pairs))
+    for histogram, n in zip(found, counts.tolist(), strict=True):
+        if histogram is not None:
+            refuse(int(histogram.counts.sum()) != n, "a histogram of another number of pixels")
+            beyond = (histogram.values < -(1 << 15)) | (histogram.values >= 1 << 16)
+            refuse(bool(beyond.any()), "numbers of more than two bytes")
+    return found
+
+
+def _floats(
+    entries: Any, histograms: Sequence[Histogram | None], counts: np.ndarray
+) -> tuple[FloatCounts | None, ...]:
+    """Return the counts of each band that has no histogram."""
+    found = tuple(None if one is None else FloatCounts.from_plain(one) for one in entries)
+    for floats, histogram, n in zip(found, histograms, counts.tolist(), strict=True):
+        refuse((floats is None) == (histogram is None), "a band without counts, or with two")
+        if floats is not None:
+            refuse(int(floats.upper.counts.sum()) != n, "counts of another number of pixels")
+    return found

@@ -19,6 +19,7 @@ from .serialize import (
     int_or_none_from_plain,
     ints_from_plain,
     label_map_from_plain,
+    refuse,
     text_from_plain,
     texts_from_plain,
 )
@@ -203,14 +204,18 @@ class ClassStats(Result):
     def from_plain(cls, entries: Mapping[str, Any]) -> "ClassStats":
         ignored = ints_from_plain(entries["ignored_per_patch"], (-1,))
         names = texts_from_plain(entries["names"])
+        classes = ints_from_plain(entries["classes"], (len(names),))
+        refuse(bool((classes[1:] <= classes[:-1]).any()), "classes in no order")
+        of = Provenance.from_plain(entries["of"])
+        refuse(len(ignored) != sum(of.splits.values()), "counts of another number of patches")
         return cls(
             text_from_plain(entries["label"]),
             label_map_from_plain(entries["label_map"]),
-            ints_from_plain(entries["classes"], (len(names),)),
+            classes,
             names,
             ints_from_plain(entries["per_patch"], (len(ignored), len(names))),
             ignored,
-            Provenance.from_plain(entries["of"]),
+            of,
             int_or_none_from_plain(entries.get("ignore")),
         )
 

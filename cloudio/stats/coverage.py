@@ -10,7 +10,7 @@ from .._utils.tensors import frozen
 from .._utils.text import format_ranges
 from ..errors import RequestError
 from ..storage.listing import sort_splits
-from .serialize import int_from_plain, ints_from_plain
+from .serialize import int_from_plain, ints_from_plain, refuse
 
 # Patches that an error names.
 _MOST_NAMED = 12
@@ -76,9 +76,11 @@ class Coverage:
         stored = {name: int_from_plain(n) for name, n in entries["stored"].items()}
         runs = ints_from_plain(entries["runs"], (len(entries["runs"]), 2))
         n = sum(stored.values())
+        refuse(min(stored.values(), default=0) < 0 or n > _MOST_PATCHES, "no number of patches")
         starts, lengths = runs.T
-        if (starts < 0).any() or (lengths < 1).any() or (starts > n - lengths).any():
-            raise ValueError("it has patches that do not exist")
+        exist = (starts >= 0) & (lengths >= 1) & (starts <= n - lengths)
+        refuse(not exist.all(), "patches that do not exist")
+        refuse(sum(lengths.tolist()) > _MOST_PATCHES, "too many patches")
         return cls(stored, runs)
 
     def numbers(self) -> np.ndarray:

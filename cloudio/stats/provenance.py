@@ -12,7 +12,7 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
 from .coverage import Coverage
-from .serialize import floats_from_plain, int_from_plain, text_from_plain
+from .serialize import floats_from_plain, int_from_plain, refuse, text_from_plain
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,16 @@ class Provenance:
         height, width = map(int_from_plain, entries["patch"])
         splits = {name: int_from_plain(n) for name, n in entries["splits"].items()}
         covers = Coverage.from_plain(entries["covers"]) if "covers" in entries else None
-        if covers is not None and covers.n_by_split() != splits:
-            raise ValueError("it has other numbers of patches than it covers")
+        index = text_from_plain(entries["index"])
+        if covers is not None:
+            is_alike = covers.n_by_split() == splits and digest_of(covers.numbers()) == index
+            refuse(not is_alike, "other patches than it covers")
         return cls(
             text_from_plain(entries["layout"]),
             (height, width),
             Window(*map(int_from_plain, sides)),
             splits,
-            text_from_plain(entries["index"]),
+            index,
             {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
             covers,
             _nodata_from_plain(entries.get("nodata")),

@@ -63,26 +63,26 @@ def label_map_from_plain(entry: Any) -> LabelMap | None:
         label_map = LabelMap(dict(entry["classes"]), unlisted=unlisted)
     label_map = label_map.with_names(entry.get("names"), entry.get("colors"))
     codes = [*label_map.classes, *filter(None, reachable_classes(label_map))]
-    _refuse(any(not is_int64(code) for code in codes), "a code or class beyond 64 bits")
+    refuse(any(not is_int64(code) for code in codes), "a code or class beyond 64 bits")
     return label_map
 
 
 def floats_from_plain(entry: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a read-only array of float64; infinities and NaN are strings."""
     flat = _flat(entry, len(shape))
-    _refuse(any(isinstance(x, (bool, list, dict)) for x in flat), "other values than numbers")
+    refuse(any(isinstance(x, (bool, list, dict)) for x in flat), "other values than numbers")
     return frozen(np.array([float(number) for number in flat], np.float64).reshape(shape))
 
 
 def ints_from_plain(entry: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a read-only array of int64."""
     flat = _flat(entry, len(shape))
-    _refuse(not all(map(is_int64, flat)), "other values than whole numbers of 64 bits")
+    refuse(not all(map(is_int64, flat)), "other values than whole numbers of 64 bits")
     return frozen(np.array(flat, np.int64).reshape(shape))
 
 
 def int_from_plain(entry: Any) -> int:
-    _refuse(not is_int64(entry), "another value than a whole number of 64 bits")
+    refuse(not is_int64(entry), "another value than a whole number of 64 bits")
     return int(entry)
 
 
@@ -91,29 +91,30 @@ def int_or_none_from_plain(entry: Any) -> int | None:
 
 
 def fraction_from_plain(entry: Any) -> Fraction:
-    _refuse(not isinstance(entry, str) or not _FRACTION.fullmatch(entry), "no fraction")
+    refuse(not isinstance(entry, str) or not _FRACTION.fullmatch(entry), "no fraction")
     return Fraction(entry)
 
 
 def text_from_plain(entry: Any) -> str:
-    _refuse(not isinstance(entry, str), "another value than text")
+    refuse(not isinstance(entry, str), "another value than text")
     return str(entry)
 
 
 def texts_from_plain(entry: Any) -> tuple[str, ...]:
-    _refuse(not isinstance(entry, list), "another value than a list of text")
+    refuse(not isinstance(entry, list), "another value than a list of text")
     return tuple(map(text_from_plain, entry))
 
 
 def _flat(entry: Any, n_axes: int) -> list[Any]:
     """Return what lists of lists hold."""
     for _ in range(n_axes - 1):
-        _refuse(not all(isinstance(part, list) for part in entry), "lists that are not nested")
+        refuse(not all(isinstance(part, list) for part in entry), "lists that are not nested")
         entry = [value for part in entry for value in part]
-    _refuse(not isinstance(entry, list), "another value than a list")
+    refuse(not isinstance(entry, list), "another value than a list")
     return list(entry)
 
 
-def _refuse(wrong: bool, what: str) -> None:
+def refuse(wrong: bool, what: str) -> None:
+    """Raise ValueError if what a file holds is wrong."""
     if wrong:
         raise ValueError(f"it has {what}")

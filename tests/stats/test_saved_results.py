@@ -55,6 +55,58 @@ def test_only_files_with_statistics_are_replaced(data, tmp_path):
             stats.load(path)
 
 
+# What a file can claim that no result has, and where.
+FORGED = {
+    "a negative split": ("bands", lambda r: r["of"]["covers"]["stored"].update(val=-1)),
+    "a huge split": ("bands", lambda r: r["of"]["covers"]["stored"].update(val=1 << 61)),
+    "huge runs": ("bands", lambda r: r["of"]["covers"].update(runs=[[0, 1 << 62]] * 4)),
+    "other patches": ("classes", lambda r: r["of"]["covers"].update(runs=[[1, 3], [0, 1], [4, 3]])),
+    "another digest": ("classes", lambda r: r["of"].update(index="0123456789abcdef")),
+    "a pixel more": (
+        "bands",
+        lambda r: r["histograms"][0][1].append(r["histograms"][0][1].pop() + 1),
+    ),
+    "no pixel": ("bands", lambda r: r["histograms"][0][1].__setitem__(0, 0)),
+    "numbers in no order": ("bands", lambda r: r["histograms"][0][0].reverse()),
+    "a large number": ("bands", lambda r: r["histograms"][0][0].__setitem__(-1, 1 << 16)),
+    "no histogram": ("bands", lambda r: r["histograms"].__setitem__(0, None)),
+    "a float more": ("bands", lambda r: r["count"].append(r["count"].pop() + 1)),
+    "no floats": ("bands", lambda r: r["floats"].__setitem__(1, None)),
+    "a percentage": ("bands", lambda r: r["percents"].__setitem__(0, "nan")),
+    "pending": ("bands", lambda r: r.update(pending=["u16"])),
+    "a class twice": ("classes", lambda r: r["classes"].__setitem__(1, 0)),
+    "a patch less": ("classes", lambda r: (r["per_patch"].pop(), r["ignored_per_patch"].pop())),
+    "another matrix": ("agreement", lambda r: r["matrix"][0].__setitem__(0, 0)),
+    "a matrix less": ("agreement", lambda r: r["per_patch"].pop()),
+    "a class": ("agreement", lambda r: r.update(ignore=1.5)),
+    "no keys": ("lower", lambda r: r["keys"].__setitem__(0, None)),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_what_no_result_has_is_refused(data, tmp_path, what):
+    ds, _ = data
+    kind, forge = FORGED[what]
+    if kind == "lower":
+        found = stats.merge([stats.bands(ds.subset([k]), "f32") for k in range(7)])
+        found = stats.lower_halves(ds, found.second_round())
+    else:
+        found = {
+            "bands": lambda: stats.bands(ds, ["i16", "f32"]),
+            "classes": lambda: stats.classes(ds, "hq"),
+            "agreement": lambda: stats.agreement(ds, "found", "hq", per_patch=True),
+        }[kind]()
+    found.save(tmp_path / "found.json")
+    entries = json.loads((tmp_path / "found.json").read_text())
+    assert stats.load(tmp_path / "found.json") == found
+    forge(entries)
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    with pytest.raises(
+        RequestError, match=r"found.json does not hold statistics; save\(\) of a res"
+    ):
+        stats.load(tmp_path / "found.json")
+
+
 # Written by the first version that had statistics, whose names for these classes and fields were
 # others: "Several" is `ResultSet`, "says" is `predictable`.
 WRITTEN_BEFORE = """{"kind": "Several", "parts": {"found": {"kind": "Agreement", "source": "found",

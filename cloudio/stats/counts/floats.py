@@ -17,6 +17,7 @@ from ..serialize import (
     floats_from_plain,
     fraction_from_plain,
     ints_from_plain,
+    refuse,
     texts_from_plain,
 )
 from .histogram import Histogram, histogram_from_plain
@@ -151,6 +152,7 @@ class LowerHalves(Result):
         )
         pairs = zip(names, entries["keys"], strict=True)
         keys = tuple(key for _, pair in pairs if (key := histogram_from_plain(pair)))
+        refuse(len(keys) < len(names), "bands without keys")
         for one in (*upper, *(each.values >> 16 for each in keys)):
             if ((one < 0) | (one > 0xFFFF)).any():
                 raise ValueError("it has other keys than those of 32 bits")

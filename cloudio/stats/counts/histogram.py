@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._utils.tensors import frozen
-from ..serialize import ints_from_plain
+from ..serialize import ints_from_plain, refuse
 
 
 class Histogram(NamedTuple):
@@ -30,7 +30,10 @@ def histogram_from_plain(pair: Any) -> Histogram | None:
         return None
     values, counts = pair
     values = ints_from_plain(values, (-1,))
-    return Histogram(values, ints_from_plain(counts, (len(values),)))
+    counts = ints_from_plain(counts, (len(values),))
+    refuse(bool((values[1:] <= values[:-1]).any()), "numbers in no order")
+    refuse(bool((counts < 1).any()), "numbers that do not occur")
+    return Histogram(values, counts)
 
 
 def add_histograms(histograms: Sequence[Histogram]) -> Histogram:
