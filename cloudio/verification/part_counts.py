@@ -74,6 +74,10 @@ class PartCounts:
     seconds: float
     digest: str | None = None
 
+    def n_by_split(self) -> dict[str, int]:
+        """Return how many patches of each split were counted."""
+        return {split: len(self.rows.get(split, ())) for split in self.stored}
+
     def missing(self) -> dict[str, tuple[int, ...]]:
         """Return the patches of each split that were not counted."""
         found = {}

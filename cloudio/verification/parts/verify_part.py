@@ -87,7 +87,7 @@ def report_of_counts(counts: PartCounts) -> Report:
         replay = _Replay(counts.arrays, counts.path)
         result = check_every_byte(ds, splits, findings, replay, dict(counts.rows))
         n_bytes = counts.n_bytes
-        if not counts.missing():
+        if counts.n_by_split() == counts.stored:
             arrays = (array for split in splits for array in split.arrays.values())
             n_bytes += sum(array.exception_bytes for array in arrays)
     return _report(ds, splits, result, counts, n_bytes)
@@ -97,7 +97,7 @@ def _report(
     ds: Dataset, splits: Sequence[Split], result: FullResult, counts: PartCounts, n_bytes: int
 ) -> Report:
     found = result.findings, result.skipped
-    n_by_split = {name: len(counts.rows.get(name, ())) for name in counts.stored}
+    n_by_split = counts.n_by_split()
     return report_of(
         ds, splits, found, n_bytes, counts.seconds, n_by_split=n_by_split, counts=counts
     )

@@ -18,7 +18,7 @@ from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ...reading.scan import RECORD
 from ..part_counts import ArrayPart, PartCounts, SparseCounts
-from .values import numbers_of, refuse, runs_of, seconds, text, whole
+from .values import MOST_PATCHES, numbers_of, refuse, runs_of, seconds, text, whole
 
 # Numbers of two bytes or less are counted each, and floats by their upper half.
 _HISTOGRAMS = 256, 65_536
@@ -46,6 +46,8 @@ def counts_to_plain(counts: PartCounts) -> dict[str, Any]:
 def counts_from_plain(entries: Mapping[str, Any]) -> PartCounts:
     """Return the counts that the parsed JSON describes; ValueError and the like if it does not."""
     stored = {name: whole(n) for name, n in entries["stored"].items()}
+    too_many = sum(stored.values()) > MOST_PATCHES
+    refuse(min(stored.values(), default=0) < 0 or too_many, "no number of patches")
     rows = {}
     for split, runs in entries["rows"].items():
         rows[split] = numbers = numbers_of(runs)

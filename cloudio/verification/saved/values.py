@@ -8,7 +8,7 @@ import numpy as np
 from ..._utils.numbers import is_int64
 
 # More would take 100 GB of memory; a file can claim them.
-_MOST_PATCHES = 1 << 33
+MOST_PATCHES = 1 << 33
 
 
 def runs_of(numbers: Any) -> list[list[int]]:
@@ -26,7 +26,9 @@ def numbers_of(runs: Sequence[Any]) -> np.ndarray:
     flat = [whole(number) for first, n in runs for number in (first, n)]
     starts, lengths = np.array(flat, np.int64).reshape(-1, 2).T
     total = sum(lengths.tolist())
-    refuse(bool((lengths < 1).any()) or total > _MOST_PATCHES, "runs of no or too many patches")
+    refuse(bool((lengths < 1).any()) or total > MOST_PATCHES, "runs of no or too many patches")
+    is_beyond = (starts < 0) | (starts > MOST_PATCHES)
+    refuse(bool(is_beyond.any()), "patches that do not exist")
     begins = np.cumsum(lengths) - lengths
     found: np.ndarray = np.repeat(starts - begins, lengths) + np.arange(total)
     return found
