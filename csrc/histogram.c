@@ -25,13 +25,21 @@ static const char *row_at(const cio_patch *patch, size_t y)
     return patch->src + (ptrdiff_t)y * patch->step;
 }
 
-/* Row y of the window. A later row is prefetched: the CPU's own prefetching ends with a page. */
+/* Row y of the window, or a later one to prefetch: the CPU's own prefetching ends with a page. */
+static const char *row_in_window(const cio_patch *patch, size_t y, size_t item)
+{
+    return row_at(patch, y) + patch->left * item;
+}
+
+static const char *row_ahead(const cio_patch *patch, size_t y, size_t item)
+{
+    return row_in_window(patch, y + ROWS_AHEAD < patch->bottom ? y + ROWS_AHEAD : y, item);
+}
+
 static const char *next_row(const cio_patch *patch, size_t y, size_t item)
 {
-    const size_t ahead = y + ROWS_AHEAD < patch->bottom ? y + ROWS_AHEAD : y;
-    cio_prefetch_row(row_at(patch, ahead) + patch->left * item,
-                     (patch->right - patch->left) * item);
-    return row_at(patch, y) + patch->left * item;
+    cio_prefetch_row(row_ahead(patch, y, item), (patch->right - patch->left) * item);
+    return row_in_window(patch, y, item);
 }
 
 /* ---- padding, outside the window ------------------------------------------------------------- */
@@ -250,19 +258,42 @@ static void add_bytes(const cio_rows *rows, const cio_histogram_spec *spec, cons
 
 /* Neighbors are often equal, and a number that was just stored is slow to load again: each pixel of
  * a pair has a counter of its own. */
-static void count_shorts(const uint16_t *src, size_t n, uint32_t *table, uint32_t weight)
+static inline void count_eight(const uint16_t *src, uint32_t *table, uint32_t weight)
+{
+    for (size_t k = 0; k < 8; ++k)
+        table[2 * (size_t)src[k] + k % 2] += weight;
+}
+
+/* Prefetch a line that is counted soon, into the nearest cache: one at a time, it has room. */
+static inline void prefetch_line(const char *line)
+{
+#if defined(__GNUC__)
+    __asm__ volatile(""); /* as in cio_prefetch_row */
+    __builtin_prefetch(line, 0, 3);
+#elif defined(_M_X64)
+    _mm_prefetch(line, 1); /* _MM_HINT_T0 */
+#else
+    (void)line;
+#endif
+}
+
+/* `ahead`, a later row, is prefetched line by line: many prefetches at once wait for each other. */
+static void count_shorts(const uint16_t *src, size_t n, uint32_t *table, uint32_t weight,
+                         const char *ahead)
 {
     size_t i = 0;
-    uint64_t word;
-    for (; i + 4 <= n; i += 4) {
-        memcpy(&word, src + i, 8);
-        table[2 * (word & 0xffff)] += weight;
-        table[2 * (word >> 16 & 0xffff) + 1] += weight;
-        table[2 * (word >> 32 & 0xffff)] += weight;
-        table[2 * (word >> 48) + 1] += weight;
+    for (; i + 32 <= n; i += 32) {
+        prefetch_line(ahead + 2 * i);
+        count_eight(src + i, table, weight);
+        count_eight(src + i + 8, table, weight);
+        count_eight(src + i + 16, table, weight);
+        count_eight(src + i + 24, table, weight);
     }
+    prefetch_line(ahead + 2 * i);
+    for (; i + 8 <= n; i += 8)
+        count_eight(src + i, table, weight);
     for (; i < n; ++i)
-        table[2 * src[i]] += weight;
+        table[2 * (size_t)src[i]] += weight;
 }
 
 /* Whether pixels are equal two by two, in all whole words of a row. */
@@ -281,22 +312,24 @@ static int is_repeated(const uint16_t *src, size_t n)
 
 /* Bands of 20 and 60 m are stored at 10 m, so their pixels are equal two by two, from the first or
  * from the second on. */
-static void count_row(const uint16_t *src, size_t n, uint32_t *table, uint32_t weight)
+static void count_row(const uint16_t *src, size_t n, uint32_t *table, uint32_t weight,
+                      const char *ahead)
 {
     uint64_t word;
     const size_t first = is_repeated(src, n) ? 0 : 1;
     if (n < 5 || (first == 1 && !is_repeated(src + 1, n - 1))) {
-        count_shorts(src, n, table, weight);
+        count_shorts(src, n, table, weight, ahead);
         return;
     }
     const size_t end = first + (n - first) / 4 * 4;
+    cio_prefetch_row(ahead, 2 * n);
     for (size_t i = first; i < end; i += 4) {
         memcpy(&word, src + i, 8);
         table[2 * (word & 0xffff)] += 2 * weight;
         table[2 * (word >> 32 & 0xffff) + 1] += 2 * weight;
     }
-    count_shorts(src, first, table, weight);
-    count_shorts(src + end, n - end, table, weight);
+    count_shorts(src, first, table, weight, ahead);
+    count_shorts(src + end, n - end, table, weight, ahead);
 }
 
 /* How numbers, signed or not, become int16 in the same order: these are compared. */
@@ -373,17 +406,20 @@ static void add_shorts(const cio_histogram_spec *spec, const cio_patch *patch, u
         return;
     /* Rows repeat for the same reason: a repeated row is counted once. */
     for (size_t y = patch->top; y < patch->bottom; ++y, ++times) {
-        const uint16_t *row = (const uint16_t *)next_row(patch, y, sizeof(*row));
-        if (previous != NULL && memcmp(row, previous, width * sizeof(*row)) == 0)
-            continue;
-        if (previous != NULL)
-            count_row(previous, width, table, times);
+        const uint16_t *row = (const uint16_t *)row_in_window(patch, y, sizeof(*row));
+        const char *ahead = row_ahead(patch, y, sizeof(*row));
+        if (previous == NULL || memcmp(row, previous, width * sizeof(*row)) == 0) {
+            cio_prefetch_row(ahead, width * sizeof(*row));
+            if (previous != NULL)
+                continue;
+        } else
+            count_row(previous, width, table, times, ahead);
         if (!brief)
             widen_range(row, width, by, &lo, &hi);
         previous = row;
         times = 0;
     }
-    count_row(previous, width, table, times);
+    count_row(previous, width, table, times, (const char *)previous);
     if (brief)
         return;
     const int32_t minimum = lo + by.shift, maximum = hi + by.shift;
@@ -541,15 +577,21 @@ static void add_floats(const cio_histogram_spec *spec, const cio_patch *patch, u
 
 /* ---- two arrays ------------------------------------------------------------------------------ */
 
+/* The next eight codes of two arrays. Return whether each array has one code only. */
+static int take_words(const uint8_t *one, const uint8_t *other, uint64_t *a, uint64_t *b)
+{
+    memcpy(a, one, 8);
+    memcpy(b, other, 8);
+    return ((*a ^ one[0] * EACH_BYTE) | (*b ^ other[0] * EACH_BYTE)) == 0;
+}
+
 /* As count_bytes: where both have one class each, a word at once. */
 static void count_pairs(const uint8_t *one, const uint8_t *other, size_t n, uint32_t *table)
 {
     size_t i = 0;
     uint64_t a, b;
     for (; i + 8 <= n; i += 8) {
-        memcpy(&a, one + i, 8);
-        memcpy(&b, other + i, 8);
-        if (((a ^ one[i] * EACH_BYTE) | (b ^ other[i] * EACH_BYTE)) == 0) {
+        if (take_words(one + i, other + i, &a, &b)) {
             table[2 * (one[i] << 8 | other[i])] += 8;
             continue;
         }
@@ -567,9 +609,7 @@ static void count_class_pairs(const uint8_t *one, const uint8_t *other, size_t n
     size_t i = 0;
     uint64_t a, b;
     for (; i + 8 <= n; i += 8) {
-        memcpy(&a, one + i, 8);
-        memcpy(&b, other + i, 8);
-        if (((a ^ one[i] * EACH_BYTE) | (b ^ other[i] * EACH_BYTE)) == 0) {
+        if (take_words(one + i, other + i, &a, &b)) {
             tables[luts[one[i]] + luts[N_BYTES + other[i]]] += 8;
             continue;
         }
@@ -665,30 +705,29 @@ void cio_histogram_add_patch(const cio_rows *rows, const cio_histogram_spec *spe
 }
 
 /* The counters of each number are two. Most numbers never occur. */
-static void sum_pairs(const uint32_t *table, uint64_t *sums)
+static void sum_pairs(const uint32_t *table, size_t begin, size_t end, uint64_t *sums)
 {
     enum { AT_ONCE = 16 };
-    for (size_t k = 0; k < N_SHORTS; k += AT_ONCE) {
+    for (size_t k = begin; k < end; k += AT_ONCE) {
+        const size_t n = end - k < AT_ONCE ? end - k : AT_ONCE;
         uint32_t any = 0;
-        for (size_t j = 0; j < 2 * AT_ONCE; ++j)
-            any |= table[2 * k + j];
-        if (any == 0)
-            continue;
-        for (size_t j = k; j < k + AT_ONCE; ++j)
+        for (size_t j = 2 * k; j < 2 * (k + n); ++j)
+            any |= table[j];
+        for (size_t j = k; any != 0 && j < k + n; ++j)
             sums[j] += (uint64_t)table[2 * j] + table[2 * j + 1];
     }
 }
 
-void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts)
+void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, size_t begin,
+                       size_t end, int64_t *counts)
 {
-    const size_t n = cio_histogram_bytes(spec) / sizeof(*table);
     uint64_t *sums = (uint64_t *)counts; /* whatever the caller's counts are: these may wrap */
-    if (n == N_BYTES || spec->buckets != NULL)
-        for (size_t k = 0; k < n; ++k)
+    if (cio_histogram_bytes(spec) == N_BYTES * sizeof(*table) || spec->buckets != NULL)
+        for (size_t k = begin; k < end; ++k)
             sums[k] += table[k];
     else if (spec->class_lut != NULL)
-        for (size_t k = 0; k < N_SHORTS; ++k)
+        for (size_t k = begin; k < end; ++k)
             sums[k] += table[2 * N_SHORTS + k];
     else
-        sum_pairs(table, sums);
+        sum_pairs(table, begin, end, sums);
 }

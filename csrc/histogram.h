@@ -60,10 +60,11 @@ void cio_histogram_add_pair(const cio_rows *rows, const cio_histogram_spec *spec
                             const cio_patch *one, const cio_patch *other, uint32_t *table,
                             int64_t *classes);
 
-/* Add a table to counts. There are 256 or 65,536 of them, by the numbers' bits read as unsigned; of
- * pairs, by the first number times 256 plus the second, or by their sums; of floats, by the upper half of the key;
- * with `buckets`, 65,536 for each bucket, by the lower half. */
-void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts);
+/* Add counters [begin, end) of a table to counts. There are 256 or 65,536 of them, by the numbers'
+ * bits read as unsigned; of pairs, by the first number times 256 plus the second, or by their sums;
+ * of floats, by the upper half of the key; with `buckets`, 65,536 for each bucket, by the lower half. */
+void cio_histogram_sum(const cio_histogram_spec *spec, const uint32_t *table, size_t begin,
+                       size_t end, int64_t *counts);
 
 #ifdef __cplusplus
 }

@@ -143,7 +143,8 @@ cdef extern from "histogram.h" nogil:
         const cio_rows *rows, const cio_histogram_spec *spec, const cio_patch *one,
         const cio_patch *other, uint32_t *table, int64_t *classes) noexcept
     void cio_histogram_sum(
-        const cio_histogram_spec *spec, const uint32_t *table, int64_t *counts) noexcept
+        const cio_histogram_spec *spec, const uint32_t *table, size_t begin, size_t end,
+        int64_t *counts) noexcept
 
 
 cdef extern from "files.h" nogil:

@@ -63,12 +63,21 @@ cdef inline uint32_t *slot_table(const c.cio_histogram_spec *spec, char *scratch
     return table
 
 
-cdef inline void sum_tables(const Job *job, int n_slots, int64_t *counts) noexcept nogil:
-    """Add the tables of all worker slots to counts."""
-    cdef char *scratch
-    cdef int slot
-    for slot in range(n_slots):
-        scratch = job.scratch + slot * job.scratch_bytes
+cdef struct Sum:
+    const Job *job
+    int n_slots
+    int64_t *counts
+    size_t n_counts
+
+
+cdef inline void sum_tables(void *context, size_t begin, size_t end, int slot) noexcept nogil:
+    """Add what all worker slots have counted to counts [begin, end)."""
+    cdef const Sum *whole = <const Sum *>context
+    cdef const char *scratch
+    cdef int k
+    for k in range(whole.n_slots):
+        scratch = whole.job.scratch + k * whole.job.scratch_bytes
         if scratch[0] != 0:
             c.cio_histogram_sum(
-                job.outputs[0].histogram, <const uint32_t *>(scratch + LINE), counts)
+                whole.job.outputs[0].histogram, <const uint32_t *>(scratch + LINE), begin, end,
+                whole.counts)

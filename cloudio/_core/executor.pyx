@@ -7,13 +7,13 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from cloudio._core cimport _csrc as c
-from cloudio._core.counts cimport count_patch, sum_tables
+from cloudio._core.counts cimport Sum, count_patch, sum_tables
 from cloudio._core.files cimport File
 from cloudio._core.job cimport MASK, NO_FAULT, ArrayDesc, Job, Output
 from cloudio._core.job_files cimport (
     acquire_files, check_files, decay_coldness, max_coldness, release_files)
 from cloudio._core.pages cimport evict_rest, readahead_tiles
-from cloudio._core.plans cimport BasePlan
+from cloudio._core.plans cimport BasePlan, Histogram
 from cloudio._core.reads cimport fetch
 from cloudio._core.repeated cimport expand, expand_row
 from cloudio._core.rows cimport process_tiles, write_repeated
@@ -28,6 +28,7 @@ cdef enum:
     MAX_THREADS = 1024  # as thread_pool.c
     # Bytes that threads wait for past the page cache: docs/decisions/evict-reads-by-position.md.
     DIRECT_BYTES = 4 << 20
+    SUMMED = 1 << 14  # counts that a thread adds at once
 
 cdef const Tuning *tuning = tuning_in_use()
 
@@ -51,6 +52,7 @@ cdef object execute(
     cdef char *scratch = NULL
     cdef Py_ssize_t closed
     cdef int slot, max_threads
+    cdef Sum whole
     if job.n_samples == 0:
         return None
     max_threads = n_threads = min(n_threads, MAX_THREADS)
@@ -64,13 +66,17 @@ cdef object execute(
             job.scratch = scratch
             for slot in range(max_threads):
                 scratch[slot * job.scratch_bytes] = 0  # no table is in use yet
+        if counts != NULL:
+            whole.job, whole.n_slots, whole.counts = job, max_threads, counts
+            whole.n_counts = (<Histogram>first).n_counts
         closed = acquire_files(job)
         if closed >= 0:
             raise nth_file(plans, closed).closed_error()
         with nogil:
             run_tiles(job, n_threads, max_threads, evict)
             if counts != NULL:
-                sum_tables(job, max_threads, counts)
+                c.cio_thread_pool_run(
+                    sum_tables, &whole, whole.n_counts, SUMMED, n_threads, n_threads)
             release_files(job, job.n_descs)
     finally:
         c.cio_scratch_return(scratch)

@@ -126,9 +126,7 @@ def _compute(
         ds, name, window=window, records=is_float, threads=threads, advance=advance
     )
     if not is_float:
-        histogram = _histogram(counts, nodata)
-        n_nodata = int(counts.histogram.sum() - histogram.counts.sum())
-        return int_columns(histogram, n_nodata, request, percents)
+        return int_columns(*_histogram(counts, nodata), request, percents)
     count_lower = partial(
         scan.count_lower_halves, ds, name, window=window, threads=threads, advance=advance
     )
@@ -136,18 +134,22 @@ def _compute(
     return float_columns(_float_counts(counts), n_without, request, percents, count_lower)
 
 
-def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> Histogram:
-    """Return how often each stored number occurs among the data."""
-    values = bits = np.flatnonzero(counts.histogram != 0)  # numpy looks faster through bools
-    if counts.dtype.kind == "i":
+def _histogram(counts: scan.ArrayCounts, nodata: float | None) -> tuple[Histogram, int]:
+    """Return how often each number occurs among the data, and how many pixels are no data."""
+    n_numbers = len(counts.histogram)
+    values = np.flatnonzero(counts.histogram != 0)  # numpy looks faster through bools
+    found = counts.histogram[values]
+    if counts.dtype.kind == "i" and values.size and values[-1] >= n_numbers // 2:
         # In the order of the bits, negative numbers are the upper half.
-        first_negative = int(np.searchsorted(bits, len(counts.histogram) // 2))
-        negative = bits[first_negative:] - len(counts.histogram)
-        values = np.concatenate([negative, bits[:first_negative]])
-        bits = np.concatenate([bits[first_negative:], bits[:first_negative]])
+        first = int(np.searchsorted(values, n_numbers // 2))
+        values = np.concatenate([values[first:] - n_numbers, values[:first]])
+        found = np.concatenate([found[first:], found[:first]])
+    n_nodata = 0
     if nodata is not None:
-        bits, values = bits[values != nodata], values[values != nodata]
-    return Histogram(frozen(values), frozen(counts.histogram[bits]))
+        is_data = values != nodata
+        n_nodata = int(found[~is_data].sum())
+        values, found = values[is_data], found[is_data]
+    return Histogram(frozen(values), frozen(found)), n_nodata
 
 
 def _float_counts(counts: scan.ArrayCounts) -> FloatCounts:
