@@ -1,6 +1,6 @@
 """Parts of a data set as tasks of engines count them, and what is checked before."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,12 @@ def count_nothing(count: Callable[..., R], ds: Dataset, *args: Any, **options: A
         raise RequestError(
             f"count={shown(count)}; count must be cloudio.stats.bands, cloudio.stats.classes or "
             "cloudio.stats.agreement"
+        )
+    named = dict(enumerate(args)) | options
+    if once := [name for name, given in named.items() if isinstance(given, Iterator)]:
+        which = once[0] if isinstance(once[0], str) else f"argument {once[0] + 3}"
+        raise RequestError(
+            f"{which} is an iterator, which only one task could read; give a list of what it has"
         )
     return count(ds.subset([]), *args, **options)
 

@@ -257,6 +257,9 @@ def test_wrong_arguments_are_refused_before_a_task_runs(ds):
         pytest.raises(RequestError, match=r"^percentiles="),
     ):
         cloudio.dask.stats(cloudio.stats.bands, ds, percentiles=[101])
+    for bands, percents, which in ((["B0"], iter([1]), "percentiles"), (iter(["B0"]), (1,), "arg")):
+        with pytest.raises(RequestError, match=rf"^{which}.* is an iterator, which only one task"):
+            cloudio.dask.stats(cloudio.stats.bands, ds, bands, percentiles=percents)
     with pytest.raises(RequestError, match=r"^path is of type int; path must be a str"):
         cloudio.dask.verify(3)
     with pytest.raises(RequestError, match=r"^layout= belongs to a path; a Dataset has its layout"):

@@ -57,6 +57,8 @@ def test_results_that_do_not_fit_together_are_refused(data, tmp_path):
     refused = [
         ([], "there is no result to merge; give the results of parts"),
         (a, "merge takes a list of results"),
+        (3, "results=3; merge takes a list of results"),
+        ([tmp_path], "are of type PosixPath; .*; cloudio.stats.load reads one from a file"),
         ([a, 3], "the results are of type BandStats and int; merge takes results of cloudio.stats"),
         ([a, stats.classes(two, "hq")], "are of type BandStats and ClassStats"),
         ([a, stats.bands(two, "i16")], r"count patches twice: val 0; merge takes"),

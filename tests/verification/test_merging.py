@@ -183,7 +183,10 @@ def test_reports_that_do_not_fit_together_are_refused(spoilt, tmp_path):
     other = shutil.copytree(path, tmp_path / "other")
     refused = [
         ([], "there is no report to merge; give the reports of parts"),
-        ([3], "a report is of type int; merge_reports takes what cloudio.verify returns"),
+        ([3], "a report is of type int; merge_reports takes what cloudio.verify returns$"),
+        (3, "a report is of type int; merge_reports takes what cloudio.verify returns$"),
+        (["report.json"], "a report is of type str; .*; cloudio.Report.load reads one from a file"),
+        ("report.json", "a report is of type str; .*; cloudio.Report.load reads one from a file"),
         ([reports[0], whole], "a report is of a whole data set, or of files only; merge_reports"),
         ([reports[0], *reports[:2]], "the reports have patches twice: train 0; merge_reports"),
         ([reports[0], verify_tiny(other, index=[1])], r"are of .*tiny \(train 3, val 2 patches, l"),

@@ -1,5 +1,6 @@
 """`cloudio.stats.merge`: the result of one pass, from the results of its parts."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -43,7 +44,7 @@ def merge(results: Iterable[R]) -> R:
     -----
     Gaps are no error: ``of.missing`` of the result has the patches that are not counted.
     """
-    if isinstance(results, (Result, str)):
+    if isinstance(results, (Result, str)) or not isinstance(results, Iterable):
         raise RequestError(f"results={results!r}; merge takes a list of results")
     given: list[Any] = list(results)
     if not given:
@@ -53,9 +54,14 @@ def merge(results: Iterable[R]) -> R:
             names = " and ".join(dict.fromkeys(type(one).__name__ for one in (given[0], each)))
             raise RequestError(
                 f"the results are of type {names}; merge takes results of cloudio.stats, all of "
-                "one type"
+                f"one type{_hint(each)}"
             )
     return cast(R, _MERGERS[type(given[0])](given))
+
+
+def _hint(result: object) -> str:
+    is_path = isinstance(result, (str, os.PathLike))
+    return "; cloudio.stats.load reads one from a file" if is_path else ""
 
 
 def _merge_sets(sets: Sequence[ResultSet[Any]]) -> ResultSet[Any]:

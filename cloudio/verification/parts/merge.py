@@ -1,6 +1,8 @@
 """`cloudio.merge_reports`: the report of one pass, from the reports of parts."""
 
+import os
 from collections.abc import Iterable
+from typing import Any
 
 from ..._utils.numbers import in_default_floats
 from ...errors import RequestError
@@ -42,7 +44,9 @@ def merge_reports(reports: Iterable[Report]) -> Report:
 
     Gaps are no error: ``missing`` of the result has the patches that were not checked.
     """
-    given = [reports] if isinstance(reports, Report) else list(reports)
+    given: list[Any] = [reports]
+    if isinstance(reports, Iterable) and not isinstance(reports, str):
+        given = list(reports)
     if not given:
         raise RequestError("there is no report to merge; give the reports of parts")
     counts = []
@@ -50,7 +54,7 @@ def merge_reports(reports: Iterable[Report]) -> Report:
         if not isinstance(each, Report):
             raise RequestError(
                 f"a report is of type {type(each).__name__}; merge_reports takes what "
-                "cloudio.verify returns"
+                f"cloudio.verify returns{_hint(each)}"
             )
         if each.counts is None:
             raise RequestError(
@@ -59,3 +63,8 @@ def merge_reports(reports: Iterable[Report]) -> Report:
             )
         counts.append(each.counts)
     return report_of_counts(merge_counts(counts))
+
+
+def _hint(report: object) -> str:
+    is_path = isinstance(report, (str, os.PathLike))
+    return "; cloudio.Report.load reads one from a file" if is_path else ""
