@@ -26,7 +26,7 @@ def to_plain(value: Any, *, compared: bool = False) -> Any:
     that equality does not compare.
     """
     if isinstance(value, LabelMap):
-        entries = {"classes": list(value.classes.items()), "unlisted": value.unlisted}
+        entries = {"classes": sorted(value.classes.items()), "unlisted": value.unlisted}
         more = {"fields": value.fields, "names": value.names, "colors": value.colors}
         return entries | {key: to_plain(entry) for key, entry in more.items() if entry}
     if is_dataclass(value):

@@ -15,7 +15,7 @@ from profiles import scaled
 from trees import merge_by, trees
 
 import cloudio
-from cloudio import Band, Layout, RequestError, Window, stats
+from cloudio import Band, LabelMap, Layout, RequestError, Window, stats
 
 N = 7
 
@@ -136,6 +136,10 @@ def test_parts_that_ignore_another_class_are_refused(data, tmp_path):
         with pytest.raises(RequestError, match=f"have ignore {words}.*; merge takes results of"):
             stats.merge([again, count(ds.subset([3]), 255 - first)])
         (tmp_path / "one.json").unlink()
+    maps = [LabelMap(dict(codes)) for codes in (((0, 0), (1, 1)), ((1, 1), (0, 0)))]
+    parts = [stats.classes(part, {"hq": to}) for part, to in zip((one, two), maps, strict=True)]
+    for results in (parts, parts[::-1]):
+        assert stats.merge(results) == stats.classes(ds.subset([0, 1, 2]), {"hq": maps[0]})
     raw = [stats.classes(one, {"hq": None}), stats.classes(two, {"hq": None}, ignore=3)]
     assert stats.merge(raw) == stats.classes(ds.subset([0, 1, 2]), {"hq": None})
 

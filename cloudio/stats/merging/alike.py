@@ -1,12 +1,13 @@
 """What results must have in common to be merged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..._utils.text import shown
 from ...errors import RequestError
+from ...layouts.labels import LabelMap
 from ..provenance import Provenance, check_nodata, of_patches
 from ..result import Result
 from ..serialize import to_plain
@@ -15,14 +16,22 @@ from ..serialize import to_plain
 def check_alike(results: Sequence[Result], *fields: str) -> None:
     """Raise RequestError unless these fields of all results are equal."""
     for field in fields:
-        first = to_plain(getattr(results[0], field))
+        is_alike = _comparison(getattr(results[0], field))
         for other in results[1:]:
-            if str(to_plain(getattr(other, field))) != str(first):
+            if not is_alike(getattr(other, field)):
                 one, two = (shown(getattr(each, field)) for each in (results[0], other))
                 raise RequestError(
                     f"the results have {field} {one} and {two}; merge takes results of the same "
                     "arguments"
                 )
+
+
+def _comparison(first: Any) -> Callable[[Any], bool]:
+    """Return a function that says whether another value is equal; NaN equals NaN."""
+    if isinstance(first, LabelMap):  # of up to 65,536 codes, in any order
+        return lambda other: bool(first == other)
+    text = str(to_plain(first))
+    return lambda other: str(to_plain(other)) == text
 
 
 def common_ignore(results: Sequence[Any]) -> int | None:
