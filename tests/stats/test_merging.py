@@ -1,5 +1,6 @@
 """Results of parts merge into the result of one pass, bit for bit, in any order."""
 
+import collections
 import dataclasses
 import json
 import math
@@ -16,6 +17,7 @@ from trees import merge_by, trees
 
 import cloudio
 from cloudio import Band, LabelMap, Layout, RequestError, Window, stats
+from cloudio.stats.counts.histogram import Histogram, add_histograms
 
 N = 7
 
@@ -136,12 +138,36 @@ def test_parts_that_ignore_another_class_are_refused(data, tmp_path):
         with pytest.raises(RequestError, match=f"have ignore {words}.*; merge takes results of"):
             stats.merge([again, count(ds.subset([3]), 255 - first)])
         (tmp_path / "one.json").unlink()
+    raw = [stats.classes(one, {"hq": None}), stats.classes(two, {"hq": None}, ignore=3)]
+    assert stats.merge(raw) == stats.classes(ds.subset([0, 1, 2]), {"hq": None})
+
+
+def test_maps_of_the_same_codes_in_any_order_are_one_map(data):
+    ds, _ = data
+    one, two = ds.subset([0, 1]), ds.subset([2])
     maps = [LabelMap(dict(codes)) for codes in (((0, 0), (1, 1)), ((1, 1), (0, 0)))]
     parts = [stats.classes(part, {"hq": to}) for part, to in zip((one, two), maps, strict=True)]
     for results in (parts, parts[::-1]):
         assert stats.merge(results) == stats.classes(ds.subset([0, 1, 2]), {"hq": maps[0]})
-    raw = [stats.classes(one, {"hq": None}), stats.classes(two, {"hq": None}, ignore=3)]
-    assert stats.merge(raw) == stats.classes(ds.subset([0, 1, 2]), {"hq": None})
+
+
+@pytest.mark.parametrize("ends", [(-(2**15), 2**15 - 1), (0, 2**16 - 1), (-3, 2**32), (5, 5)])
+def test_histograms_add(ends):
+    rng = np.random.default_rng(3)
+    wholes = [rng.integers(ends[0], ends[1] + 1, n).tolist() for n in (50, 0, 1, 70)]
+    wholes[3] += [*ends, *wholes[0][:20]]
+    counters = [sorted(collections.Counter(whole).items()) for whole in wholes]
+    parts = [
+        Histogram(*np.array(counter, np.int64).reshape(-1, 2).T.copy()) for counter in counters
+    ]
+    for some in (parts, parts[::-1], parts[1:2]):
+        expected = collections.Counter()
+        for part in some:
+            expected.update(dict(zip(part.values.tolist(), part.counts.tolist(), strict=True)))
+        found = add_histograms(some)
+        assert found.values.dtype == found.counts.dtype == np.int64
+        pairs = zip(found.values.tolist(), found.counts.tolist(), strict=True)
+        assert [*pairs] == sorted(expected.items())
 
 
 def test_gaps_are_named(data):

@@ -8,6 +8,9 @@ import numpy as np
 from ..._utils.tensors import frozen
 from ..serialize import ints_from_plain, refuse
 
+# Numbers of two bytes are added in an array of all of them.
+_MOST_IN_ONE = 1 << 16
+
 
 class Histogram(NamedTuple):
     """The stored numbers that occur among the data of a band, and how often.
@@ -38,8 +41,21 @@ def histogram_from_plain(pair: Any) -> Histogram | None:
 
 def add_histograms(histograms: Sequence[Histogram]) -> Histogram:
     """Return how often each number occurs in all of them."""
+    ends = [(int(x[0]), int(x[-1])) for x in (each.values for each in histograms) if len(x)]
+    first, last = min((one for one, _ in ends), default=0), max((two for _, two in ends), default=0)
+    if last - first < _MOST_IN_ONE:
+        return _add_close(histograms, first, last)
     values = np.concatenate([each.values for each in histograms])
     distinct, where = np.unique(values, return_inverse=True)
     counts = np.zeros(len(distinct), np.int64)
     np.add.at(counts, where.ravel(), np.concatenate([each.counts for each in histograms]))
     return Histogram(frozen(distinct), frozen(counts))
+
+
+def _add_close(histograms: Sequence[Histogram], first: int, last: int) -> Histogram:
+    """Add histograms of numbers from ``first`` to ``last``, without a copy of all of them."""
+    counts = np.zeros(last - first + 1, np.int64)
+    for each in histograms:
+        counts[each.values - first] += each.counts
+    occur = np.flatnonzero(counts)
+    return Histogram(frozen(occur + first), frozen(counts[occur]))

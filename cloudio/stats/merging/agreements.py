@@ -31,7 +31,7 @@ def merge_agreements(results: Sequence[Agreement]) -> Agreement:
     sums: dict[str, Any] = {name: sum(getattr(one, name) for one in results) for name in _SUMS}
     return replace(
         results[0],
-        matrix=frozen(np.sum([result.matrix for result in results], axis=0)),
+        matrix=frozen(sum((each.matrix for each in results), np.zeros_like(results[0].matrix))),
         per_patch=frozen(np.concatenate(each)[order]) if each else None,
         of=of,
         ignore=common_ignore(results),
