@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -14,6 +13,7 @@ from cloudio._utils import tables
 from ..suite import results
 from ..suite.results import Case, Results, Row
 from . import numbers
+from .attempt import attempt
 
 
 class Change(NamedTuple):
@@ -59,15 +59,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Print how B differs from A; return 0, or 2 if the two cannot be compared."""
-    try:
-        before, after = results.load(arguments.before), results.load(arguments.after)
-        print(text(before, after))
-    except (OSError, ValueError) as error:
-        print(f"benchmarks compare: {error}", file=sys.stderr)
+    found = attempt(
+        "compare",
+        lambda: text(results.load(arguments.before), results.load(arguments.after)),
+        lambda key: f"no {key} in one of the results",
+    )
+    if found is None:
         return 2
-    except KeyError as error:
-        print(f"benchmarks compare: no {error} in one of the results", file=sys.stderr)
-        return 2
+    print(found)
     return 0
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from ..suite import results
 from ..suite.results import Results
 from . import markdown, page, plots
+from .attempt import attempt
 from .drawing import Plot
 from .scatter import scatter
 from .shown import growth, suites
@@ -37,20 +37,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Write what the options ask for, print what was written, and return the exit status."""
     path = arguments.result
-    try:
-        found = results.load(path)
-        if arguments.write and path.resolve() != markdown.newest().resolve():
-            raise ValueError(
-                f"{path}: --write quotes the newest result in benchmarks/results, "
-                f"{markdown.newest().name}; move yours there, with its date as its name"
-            )
-        html = page.page(found)
-    except (OSError, ValueError) as error:
-        print(f"benchmarks report: {error}", file=sys.stderr)
+    made = attempt(
+        "report",
+        lambda: _make_page(path, quoted=arguments.write),
+        lambda key: f"{path}: no {key} where a result has one",
+    )
+    if made is None:
         return 2
-    except KeyError as error:
-        print(f"benchmarks report: {path}: no {error} where a result has one", file=sys.stderr)
-        return 2
+    found, html = made
     folder = arguments.output or path.parent
     folder.mkdir(parents=True, exist_ok=True)
     whole = folder / f"{path.stem}.html"
@@ -63,6 +57,17 @@ def main(arguments: argparse.Namespace) -> int:
         for written in write_tables(found):
             print(written)
     return 0
+
+
+def _make_page(path: Path, *, quoted: bool) -> tuple[Results, str]:
+    """Return a result and its page; ``quoted``: README and docs are to quote it."""
+    found = results.load(path)
+    if quoted and path.resolve() != markdown.newest().resolve():
+        raise ValueError(
+            f"{path}: --write quotes the newest result in benchmarks/results, "
+            f"{markdown.newest().name}; move yours there, with its date as its name"
+        )
+    return found, page.page(found)
 
 
 def write_plots(found: Results, folder: Path) -> list[Path]:
