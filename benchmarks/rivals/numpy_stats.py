@@ -71,15 +71,17 @@ def counted(task):
 
 @contextmanager
 def idiom(task):
+    mapped = {one.name: task.windows(one) for one in task.arrays}
+
     def read(_):
         if task.question == "bands":
-            arrays = ((task.windows(band), band.scale) for band in task.bands)
+            arrays = ((mapped[band.name], band.scale) for band in task.bands)
             found = [(a.mean() * scale, a.std() * scale) for a, scale in arrays]
             return np.array(found).T
-        label = task.label.table[task.windows(task.label)]
+        label = task.label.table[mapped[task.label.name]]
         if task.question == "classes":
             return np.stack([(label == c).sum(axis=(1, 2)) for c in range(N_CLASSES)], axis=1)
-        source = task.source.table[task.windows(task.source)]
+        source = task.source.table[mapped[task.source.name]]
         masks = [source == c for c in range(N_CLASSES)]
         return np.array([[((label == c) & m).sum() for m in masks] for c in range(N_CLASSES)])
 

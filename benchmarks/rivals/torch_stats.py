@@ -20,9 +20,11 @@ def opened(task):
 
     torch.set_num_threads(task.threads)
 
+    mapped = {one.name: task.windows(one) for one in task.arrays}
+
     def patches(array):
         """Yield the pixels of each patch; torch views no memory that is read-only."""
-        return (torch.from_numpy(patch.copy()).reshape(-1) for patch in task.windows(array))
+        return (torch.from_numpy(patch.copy()).reshape(-1) for patch in mapped[array.name])
 
     def classes(array):
         table = torch.from_numpy(array.table)
