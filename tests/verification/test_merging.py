@@ -282,6 +282,23 @@ def test_an_array_of_another_type_than_it_was_is_a_finding(corners, tmp_path):
     assert "is of type int16 now, and was of type uint16 when it was verified; ver" in str(found)
 
 
+def test_files_that_have_changed_since_are_a_finding(corners, tmp_path):
+    path = shutil.copytree(corners, tmp_path / "tiny")
+    parts = [verify_tiny(path, index=some) for some in ([0, 2, 3], [1, 4])]
+    assert timeless(cloudio.merge_reports(parts)) == timeless(verify_tiny(path))
+    stored = np.memmap(path / "train" / "L1C_B3.dat", "i2", "r+").reshape(3, *TINY.patch)
+    stored[1, 5, 5] += 1
+    for reports in (parts, parts[::-1]):
+        found = cloudio.merge_reports(reports).findings
+        assert [(f.check, f.split, f.file, f.patches) for f in found] == [
+            ("read", "train", "L1C_B3.dat", (1,))
+        ]
+        assert found[0].message.endswith(
+            "has other bytes in patch 1 than when it was verified; verify it again"
+        )
+    assert not cloudio.merge_reports(parts[:1]).findings
+
+
 def test_a_report_holds_the_numbers_that_occur_and_no_others(spoilt):
     """Of many parts, each with 65,536 counts of each array, memory would not hold the reports."""
     _, reports = spoilt

@@ -42,6 +42,9 @@ def merge_reports(reports: Iterable[Report]) -> Report:
     bytes and of padding read some 30 patches of each array.  Pixels are not counted again.  So it
     is faster to merge all reports at once than one after another.
 
+    Files must not change before reports are merged.  Eight patches of each array are compared with
+    their checksums; an array that differs gets the finding ``read``, to be verified again.
+
     Gaps are no error: ``missing`` of the result has the patches that were not checked.
     """
     given: list[Any] = [reports]

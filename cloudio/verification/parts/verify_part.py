@@ -18,12 +18,14 @@ from ...reading.arguments.indexing import resolve_index_or_mask
 from ...reading.collection import Collection
 from ...reading.dataset import Dataset, open_partial
 from ...storage.discovery import Split, locate_patches
-from ..checked_array import CheckedArray
+from ..checked_array import CheckedArray, sample_numbers
 from ..file_pass import check_files
 from ..full_pass import FullResult, check_every_byte
 from ..part_counts import ArrayPart, ClassColumns, PartCounts, SparseCounts
 from ..report import Report, report_of
 
+# Patches of each array that are read again, to find out whether the files have changed.
+_N_COMPARED = 8
 #: Split -> ascending patch numbers in it.
 Rows = dict[str, np.ndarray]
 
@@ -147,7 +149,23 @@ class _Replay:
                 f"{array.file} of {self._path} is of type {array.dtype} now, and was of type "
                 f"{part.counts.dtype} when it was verified; verify it again"
             )
+        self._check_pixels(array, part.counts)
         return part.counts.dense(), part.columns
+
+    def _check_pixels(self, array: CheckedArray, counts: SparseCounts) -> None:
+        """Raise RequestError if some patches have other bytes than when they were counted."""
+        some = np.array(sample_numbers(array.n_patches, _N_COMPARED), np.int64)
+        now = scan.count_array(
+            array.dataset.subset(some), array.name, whole=True, checksum=True, threads=1
+        )
+        differ = now.patches["checksum"] != counts.patches["checksum"][some]
+        if differ.any():
+            patch = array.row(int(some[differ][0]))
+            raise RequestError(
+                f"{array.file} of {self._path} has other bytes in patch {patch} than when it was "
+                "verified; verify it again",
+                patch=patch,
+            )
 
 
 def _rows_of_index(splits: Sequence[Split], index: Any) -> Rows:
