@@ -14,7 +14,7 @@ from . import moments
 from .counts.floats import FloatCounts, LowerHalves, SecondRound
 from .counts.histogram import Histogram, histogram_from_plain
 from .counts.scaled_band import ScaledBand
-from .provenance import Provenance, check_nodata, of_arrays, of_patches
+from .provenance import Provenance, check_arrays, of_arrays, of_patches
 from .result import Result, Table, format_number
 from .serialize import floats_from_plain, ints_from_plain, refuse, texts_from_plain
 
@@ -164,7 +164,7 @@ class BandStats(Result):
                 "cloudio.stats.lower_halves returns"
             )
         self._check_patches(lower.of)
-        check_nodata(self.of, [lower.of])
+        check_arrays(self.of, [lower.of])
         percentiles = self.percentiles.copy()
         for k, name in enumerate(self.names):
             if name in self.pending:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,15 @@ from ..errors import RequestError
 from ..layouts.band import Window
 from ..reading.dataset import Dataset
 from .coverage import Coverage
-from .serialize import floats_from_plain, int_from_plain, refuse, text_from_plain
+from .serialize import (
+    floats_from_plain,
+    int_from_plain,
+    int_or_none_from_plain,
+    refuse,
+    text_from_plain,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,9 @@ class Provenance:
     nodata : mapping of str to (float or None), or None
         The no-data number of each array, by name, which `cloudio.stats.merge` compares.  None if
         the result was saved by a version that did not write them.  Equality does not compare it.
+    channels : mapping of str to (int or None), or None
+        The channel of each array in its file, by name, which `cloudio.stats.merge` compares where
+        both results have one.  None for an array with a file of its own.  Else like ``nodata``.
     """
 
     layout: str
@@ -50,6 +61,7 @@ class Provenance:
     arrays: Mapping[str, str]
     covers: Coverage | None = field(default=None, compare=False)
     nodata: Mapping[str, float | None] | None = field(default=None, compare=False)
+    channels: Mapping[str, int | None] | None = field(default=None, compare=False)
 
     @property
     def missing(self) -> Mapping[str, Sequence[int]]:
@@ -94,6 +106,7 @@ class Provenance:
             {name: ds.dtype(name).name for name in arrays},
             Coverage.of(stored, numbers if ds.is_subset else None),
             {name: _as_float(ds.band(name).nodata) for name in arrays},
+            {name: ds.band(name).channel for name in arrays},
         )
 
     @classmethod
@@ -127,6 +140,7 @@ class Provenance:
             {name: text_from_plain(dtype) for name, dtype in entries["arrays"].items()},
             covers,
             _nodata_from_plain(entries.get("nodata")),
+            _channels_from_plain(entries.get("channels")),
         )
 
     def fits(self, ds: Dataset) -> bool:
@@ -167,6 +181,12 @@ def _nodata_from_plain(entries: Any) -> dict[str, float | None] | None:
     }
 
 
+def _channels_from_plain(entries: Any) -> dict[str, int | None] | None:
+    if entries is None:
+        return None
+    return {name: int_or_none_from_plain(channel) for name, channel in entries.items()}
+
+
 def _as_float(number: float | None) -> float | None:
     """Return equal numbers as the same: 0, 0.0 and -0.0 as 0.0."""
     return None if number is None else float(number) + 0.0
@@ -184,10 +204,14 @@ def _of(n: int, stored: int | None, name: str = "") -> str:
 
 def of_arrays(provenance: Provenance, arrays: Mapping[str, str]) -> Provenance:
     """Return the provenance of some of the arrays; it names no others."""
-    nodata = provenance.nodata
-    if nodata is not None:
-        nodata = {name: nodata[name] for name in arrays if name in nodata}
-    return replace(provenance, arrays=arrays, nodata=nodata)
+    nodata, channels = provenance.nodata, provenance.channels
+    return replace(
+        provenance, arrays=arrays, nodata=_some(nodata, arrays), channels=_some(channels, arrays)
+    )
+
+
+def _some(given: Mapping[str, T] | None, names: Mapping[str, str]) -> Mapping[str, T] | None:
+    return None if given is None else {name: given[name] for name in names if name in given}
 
 
 def of_patches(provenance: Provenance, covers: Coverage) -> Provenance:
@@ -196,17 +220,35 @@ def of_patches(provenance: Provenance, covers: Coverage) -> Provenance:
     return replace(provenance, splits=splits, index=index, covers=covers)
 
 
-def check_nodata(provenance: Provenance, others: Sequence[Provenance]) -> None:
-    """Raise RequestError unless the no-data numbers of the arrays of all results are equal.
+def of_all(parts: Sequence[Provenance], covers: Coverage) -> Provenance:
+    """Return the provenance of all patches, of parts that `check_arrays` has compared."""
+    nodata = [each.nodata for each in parts if each.nodata is not None]
+    channels: dict[str, int | None] = {}
+    for each in (each.channels for each in parts if each.channels is not None):
+        for name, channel in each.items():
+            channels[name] = channel if channels.get(name) is None else channels[name]
+    first = replace(parts[0], nodata=nodata[0] if nodata else None, channels=channels or None)
+    return of_patches(first, covers)
 
-    ``others`` are of the same arrays or some of them.  The numbers of results that an earlier
-    version saved are not known, and not compared.
+
+def check_arrays(provenance: Provenance, others: Sequence[Provenance]) -> None:
+    """Raise RequestError unless all results have the same no-data numbers and channels of arrays.
+
+    ``others`` are of the same arrays or some of them.  What an earlier version did not write is not
+    known, and not compared.  An array that is a channel of a file can have a file of its own in a
+    copy of the data set.
     """
+    parts = (provenance, *others)
     for name in provenance.arrays:
-        parts = [part.nodata for part in (provenance, *others) if part.nodata is not None]
-        known = [nodata[name] for nodata in parts if name in nodata]
-        if other := [number for number in known if repr(number) != repr(known[0])]:
-            raise RequestError(
-                f"the results have nodata {known[0]} and {other[0]} of {name}; they must be "
-                "of one layout"
-            )
+        nodata = [each.nodata[name] for each in parts if each.nodata and name in each.nodata]
+        channels = [each.channels.get(name) for each in parts if each.channels]
+        _check_alike("nodata", name, nodata)
+        _check_alike("channel", name, [number for number in channels if number is not None])
+
+
+def _check_alike(what: str, name: str, numbers: Sequence[float | None]) -> None:
+    if other := [number for number in numbers if repr(number) != repr(numbers[0])]:
+        raise RequestError(
+            f"the results have {what} {numbers[0]} and {other[0]} of {name}; they must be of one "
+            "layout"
+        )

@@ -119,6 +119,39 @@ def test_parts_with_other_numbers_for_no_data_are_refused(data, tmp_path):
         merged.finish(stats.lower_halves(ds.subset([0, 1]), merged.second_round()))
 
 
+def test_parts_with_other_channels_of_a_file_are_refused(tmp_path):
+    def opened(**channels):
+        bands = [Band(name, file="s.dat", channel=k, channels=3) for name, k in channels.items()]
+        layout = Layout("Stacked", (8, 8), Window(0, 0, 8, 8), tuple(bands))
+        return cloudio.open(tmp_path, layout=layout)
+
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 99, (4, 3, 8, 8)).astype("i2")
+    array.tofile(tmp_path / "s.dat")
+    ds, other = opened(r=0, g=1, b=2), opened(r=1, g=0, b=2)
+    first = stats.bands(ds.subset([0, 1]), ["r", "b"])
+    first.save(tmp_path / "first.json")
+    for result in (first, stats.load(tmp_path / "first.json")):
+        assert result.of.channels == {"r": 0, "b": 2}
+        with pytest.raises(RequestError, match="the results have channel 0 and 1 of r; they must"):
+            stats.merge([result, stats.bands(other.subset([2, 3]), ["r", "b"])])
+    same = stats.bands(other.subset([2, 3]), "b")
+    assert stats.merge([first.select("b"), same]) == stats.bands(ds, "b")
+    folder = tmp_path / "alone" / tmp_path.name  # of one name, because it is the split's
+    folder.mkdir(parents=True)
+    array[:, 0].tofile(folder / "r.dat")
+    layout = Layout("Stacked", (8, 8), Window(0, 0, 8, 8), (Band("r"),))
+    alone = stats.bands(cloudio.open(folder, layout=layout).subset([2, 3]), "r")
+    first, last = first.select("r"), stats.bands(other.subset([3]), "r")
+    assert stats.merge([alone, first]) == stats.bands(ds, "r")
+    alone = stats.bands(cloudio.open(folder, layout=layout).subset([2]), "r")
+    for some in ([alone, first], [first, alone]):
+        merged = stats.merge(some)
+        assert merged.of.channels == {"r": 0}
+        with pytest.raises(RequestError, match="the results have channel 0 and 1 of r; they must"):
+            stats.merge([merged, last])
+
+
 def test_parts_that_ignore_another_class_are_refused(data, tmp_path):
     """Pixels of class 0 are counted in one part, and are ignored in the other."""
     ds, _ = data

@@ -8,7 +8,7 @@ import numpy as np
 from ..._utils.text import shown
 from ...errors import RequestError
 from ...layouts.labels import LabelMap
-from ..provenance import Provenance, check_nodata, of_patches
+from ..provenance import Provenance, check_arrays, of_all
 from ..result import Result
 from ..serialize import to_plain
 
@@ -72,7 +72,7 @@ def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]
                 f"the results have {what} {shown(one)} and {shown(other[0])}; merge takes results "
                 "of one layout, window and choice of arrays"
             )
-    check_nodata(first, others)
+    check_arrays(first, others)
     covers = [part.covers for part in parts if part.covers is not None]
     if len(covers) < len(parts):
         raise RequestError(
@@ -80,4 +80,4 @@ def merge_provenance(results: Sequence[Result]) -> tuple[Provenance, np.ndarray]
             "saved it; count its patches again to merge it"
         )
     merged, order = covers[0].merged(covers[1:])
-    return of_patches(first, merged), order
+    return of_all(parts, merged), order
