@@ -16,6 +16,7 @@ from ..suite.results import Case, Figures, Results, Row
 #: The suites in the order in which a report shows them.  "small" is shown as growth.
 SUITES = {
     "warm": "In memory",
+    "outputs": "Other outputs",
     "cold": "From the disk",
     "loader": "Loaders",
     "formats": "Converted formats",

@@ -11,7 +11,7 @@ import numpy as np
 import cloudio
 from cloudio import Dataset
 from cloudio.bench.cold_workload import file_array
-from cloudio.bench.workload import Workload
+from cloudio.bench.workload import Workload, bands_of
 
 from .counting import N_CLASSES, Counting
 from .task import IGNORE, ArrayFile, Task
@@ -33,11 +33,14 @@ def make_task(
     order: str = "any",
     seed: int = 0,
     n_patches: int | None = None,
+    dtype: str = "float32",
+    channels_last: bool = False,
 ) -> Task:
     """Return batches of random windows of the data set's one split, or of its first patches.
 
-    Each patch is read once before any is read again; with order "stored" they come as they are
-    stored.  A cloudio.Loader draws the windows, so that one can be timed, too.
+    Without bands there are labels alone.  Each patch is read once before any is read again; with
+    order "stored" they come as they are stored.  A cloudio.Loader draws the windows, so that one
+    can be timed, too.
     """
     (split,) = dataset.splits
     n = n_batches * batch_size
@@ -48,7 +51,7 @@ def make_task(
         index = np.tile(np.arange(n_patches), epochs)[:n]
     else:
         index = np.concatenate([rng.permutation(n_patches) for _ in range(epochs)])[:n]
-    reader = dataset.reader(bands[0], size=size)
+    reader = dataset.reader(*(bands or bands_of(dataset))[:1], size=size)
     loader = cloudio.Loader(reader, batch_size, shuffle=False, seed=seed, index=index)
     origin = loader.samples(range(n)).origin
     assert origin is not None
@@ -62,6 +65,8 @@ def make_task(
         origin.reshape(n_batches, batch_size, 2),
         threads,
         seed=seed,
+        dtype=dtype,
+        channels_last=channels_last,
     )
 
 

@@ -3,9 +3,11 @@
 - copy limit: a plain copy of (read + written) / 2 bytes, so that as many bytes move, from the same
   mapped files; streamed past the cache, and by np.copyto.
 - pattern limit: the barest loop that moves just the rows of the windows: int16 rows in, scaled
-  float32 rows out, and labels as they are.  The hardware fetches what lies between short rows, too,
-  so that at 224 of 512 columns no loop reaches the copy limit.  Statistics write next to nothing:
-  there, it is a loop that only reads the rows.
+  float32 rows out, or rounded to float16, or as the bands of pixels; labels through their table, or
+  as they are where the CPU has no instruction for that (AVX-512 VBMI).  Its threads wait for a
+  batch, so that none is started in the time that counts.  The hardware fetches what lies between
+  short rows, too, so that at 224 of 512 columns no loop reaches the copy limit.  Statistics write
+  next to nothing: there, it is a loop that only reads the rows.
 - disk limit: plain reads of the pages that hold the windows.
 
 Of each kind, the fastest counts.  They have the form of rivals, so that worker processes run them;
@@ -22,7 +24,7 @@ from .rival import Rival
 
 #: Reads at once.
 DEPTHS = 8, 32
-_IN_MEMORY = "warm", "loader", "formats", "small", "stats"
+_IN_MEMORY = "warm", "outputs", "loader", "formats", "small", "stats"
 
 
 def _memory(name: str, planes: Planes, threads: int | None) -> Rival:

@@ -23,13 +23,18 @@ from .counting import Counting
 from .rival import Read
 from .task import ArrayFile
 
-SCALED, BYTES, COPY, READ = range(4)
+SCALED, HALVED, LOOKED_UP, MIXED, BESIDE, COPY, READ = range(7)
 #: The struct of limits.c.
 PLANE = np.dtype(
     [("from", "u8"), ("to", "u8")]
     + [(name, "i8") for name in ("kind", "n_rows", "row_bytes", "row_step")]
-    + [("scale", "f8")]
+    + [("scale", "f8"), ("table", "u8"), ("n_bands", "i8")]
 )
+#: Of limits.c: bands of a pixel, and stored numbers of a row of all bands.
+MOST_BANDS, MOST_MIXED = 64, 65000
+_KINDS = {"float32": SCALED, "float16": HALVED}
+#: Parts of a batch for each thread, at least.
+_PARTS = 16
 # Bytes of a huge page.
 _HUGE = 1 << 21
 _OPTIONS = "-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC", "-pthread"
@@ -50,47 +55,87 @@ def compile_limits(_: Any, folder: Path) -> None:
 Planes = Callable[[Any, int, list[np.ndarray], int], np.ndarray]
 
 
+@contextmanager
+def mover(
+    library: ctypes.CDLL, threads: int, batches: list[np.ndarray]
+) -> Iterator[Callable[[int], None]]:
+    """Give what moves the planes of batch ``k`` by limits.c, in threads that wait for it."""
+    library.gather.restype = ctypes.c_void_p
+    library.part.argtypes = (ctypes.c_void_p,)
+    move = library.move
+    move.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64
+    # Made before the clock starts: no limit pays for Python.
+    places = [(planes.ctypes.data, planes.size) for planes in batches]
+    team = library.gather(ctypes.c_int64(threads))
+    try:
+        yield lambda k: move(team, *places[k])
+    finally:
+        library.part(team)
+
+
 def moved(planes: Planes) -> Callable:
     """Return the ``opened`` of a rival that moves planes by limits.c."""
 
     @contextmanager
     def opened(task: Any) -> Iterator[Read]:
         assert task.converted is not None
-        move = ctypes.CDLL(str(task.converted / "limits.so")).move
-        move.argtypes = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+        library = ctypes.CDLL(str(task.converted / "limits.so"))
+        if not ctypes.c_int.in_dll(library, "halves") and getattr(task, "dtype", "") == "float16":
+            raise RuntimeError("the compiler knows no float16")
         maps = [array.mapped() for array in task.arrays]
         with aligned(_batch_bytes(task)) as out:
-            address = out.ctypes.data
-            # Addresses are made before the clock starts: no limit pays for Python.
-            batches = [planes(task, k, maps, address) for k in range(task.n_batches)]
-            image, label = outputs(task, out)
+            batches = [planes(task, k, maps, out.ctypes.data) for k in range(task.n_batches)]
+            answer = outputs(task, out)
+            with mover(library, task.threads, batches) as move:
 
-            def read(k: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-                move(batches[k].ctypes.data, batches[k].size, task.threads)
-                return image, label
+                def read(k: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+                    move(k)
+                    return answer
 
-            yield read
+                yield read
 
     return opened
 
 
 def rows(task: Any, k: int, maps: list[np.ndarray], out: int) -> np.ndarray:
-    """Return the windows of batch ``k`` as planes (sample, array), flat."""
+    """Return the windows of batch ``k`` as planes (sample, part of the rows, array)."""
     if isinstance(task, Counting):
         return _window_planes(task, maps, np.arange(task.n_patches), np.array(task.window[:2]))
     height, width = task.size
-    n_bands, n_pixels = len(task.bands), height * width
+    n_bands, n_pixels, item = len(task.bands), height * width, np.dtype(task.dtype).itemsize
     for k_array, array in enumerate(task.arrays):
         if np.dtype(array.dtype) != ("<i2" if k_array < n_bands else "u1"):
             raise RuntimeError(f"it moves int16 bands and labels of a byte; {array.name} is not")
     planes = _window_planes(task, maps, task.index[k], task.origin[k])
+    steps = np.full(planes.shape[1], width * item)
     image, label = planes[:, :n_bands], planes[:, n_bands:]
     samples = np.arange(task.batch_size)[:, None]
-    image["kind"], image["scale"] = SCALED, task.scales
-    image["to"] = out + 4 * n_pixels * (samples * n_bands + np.arange(n_bands))
-    label["kind"] = BYTES
-    label["to"] = out + 4 * n_pixels * n_bands * task.batch_size + n_pixels * samples
-    return planes
+    image["kind"], image["scale"] = _KINDS[task.dtype], task.scales
+    image["to"] = out + item * n_pixels * (samples * n_bands + np.arange(n_bands))
+    if task.channels_last:
+        if task.dtype != "float32" or n_bands > MOST_BANDS or n_bands * width > MOST_MIXED:
+            raise RuntimeError(f"it mixes float32 of at most {MOST_BANDS} bands in short rows")
+        image["kind"], image["n_bands"] = [MIXED] + [BESIDE] * (n_bands - 1), n_bands
+        image["to"] = out + item * n_pixels * n_bands * samples
+        steps[:n_bands] *= n_bands
+    if task.label is not None:
+        label["kind"], label["table"] = LOOKED_UP, task.label.table.ctypes.data
+        label["to"] = out + item * n_pixels * n_bands * task.batch_size + n_pixels * samples
+        steps[n_bands:] = width
+    return _in_parts(planes, steps, task.threads)
+
+
+def _in_parts(planes: np.ndarray, steps: np.ndarray, threads: int) -> np.ndarray:
+    """Return planes in so many parts that no thread has to wait for long at the end."""
+    n_rows = int(planes[0, 0]["n_rows"])
+    n = max(1, min(n_rows, -(-_PARTS * threads // planes.size)))
+    found = np.repeat(planes[:, None], n, 1)
+    bounds = n_rows * np.arange(n + 1) // n
+    first = bounds[:-1, None]
+    found["n_rows"] = np.diff(bounds)[:, None]
+    found["from"] += (first * found["row_step"]).astype(np.uint64)
+    found["to"] += (first * steps).astype(np.uint64)
+    return found
 
 
 def _window_planes(
@@ -177,7 +222,7 @@ def _moved_bytes(task: Any, array: ArrayFile) -> int:
     read = int(np.dtype(array.dtype).itemsize)
     if isinstance(task, Counting):
         return read
-    return read + (1 if array is task.label else 4)
+    return read + (1 if array is task.label else np.dtype(task.dtype).itemsize)
 
 
 def _batch_bytes(task: Any) -> int:
@@ -207,10 +252,11 @@ def outputs(task: Any, out: np.ndarray) -> tuple[np.ndarray | None, np.ndarray |
     """Return the image and the label that `rows` writes to, where there are any."""
     if isinstance(task, Counting):
         return None, None
-    shape = task.batch_size, len(task.bands), *task.size
-    n_bytes = 4 * math.prod(shape)
-    image = out[:n_bytes].view(np.float32).reshape(shape)
-    if task.label is None:
-        return image, None
-    n_pixels = n_bytes // (4 * len(task.bands))
-    return image, out[n_bytes : n_bytes + n_pixels].reshape(task.batch_size, *task.size)
+    n_bytes = np.dtype(task.dtype).itemsize * math.prod(task.image_shape)
+    image, label = None, None
+    if task.bands:
+        image = out[:n_bytes].view(task.dtype).reshape(task.image_shape)
+    if task.label is not None:
+        n_pixels = task.batch_size * math.prod(task.size)
+        label = out[n_bytes : n_bytes + n_pixels].reshape(task.batch_size, *task.size)
+    return image, label

@@ -17,7 +17,7 @@ from .task import Task
 #: what numpy views without a copy.  They may lie in memory that the next call writes to again.
 Read = Callable[[int], Any]
 
-SUITES = "warm", "cold", "loader", "small", "formats", "stats"
+SUITES = "warm", "outputs", "cold", "loader", "small", "formats", "stats"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .rival import Rival
 
 TITLES = {
     "warm": "Random crops, pages in memory",
+    "outputs": "The same crops as other outputs, pages in memory",
     "cold": "Random crops, pages on the disk",
     "loader": "Loaders, and a consumer that is busy with each batch",
     "formats": "The same crops from other formats, pages in memory",
@@ -143,6 +144,9 @@ def make_suite(name: str, data: Data, scale: Scale) -> Suite:
             cases.append(_reading(data, scale, sizes[0], label=data.label))
         cases.append(_reading(data, scale, sizes[0], first=True))
         return Suite(name, cases[:1] if scale is QUICK else cases, together=True)
+    if name == "outputs":
+        cases = list(_outputs(data, scale))
+        return Suite(name, cases if scale is FULL else cases[:1], together=True)
     if name == "cold":
         return Suite(name, [_cold(data, scale, size) for size in sizes], ("disk",))
     if name == "stats":
@@ -166,14 +170,16 @@ def _reading(
     consumed: int = 0,
     first: bool = False,
     plan: Plan | None = None,
-    bands: tuple[str, ...] = (),
+    bands: tuple[str, ...] | None = None,
     batch_size: int = 0,
     threads: int = 0,
     axis: str | None = None,
     value: int | None = None,
+    dtype: str = "float32",
+    channels_last: bool = False,
 ) -> Case:
     """Return a case; what is not given is as in the middle of all cases."""
-    bands, threads = bands or data.bands, threads or data.threads
+    bands, threads = data.bands if bands is None else bands, threads or data.threads
     batch_size = batch_size or scale.batch_size
     epoch = -(-data.n_patches // batch_size)
     if plan is None:
@@ -189,20 +195,27 @@ def _reading(
         return make_task(
             data.dataset, bands, label, size, batch_size, n_batches,
             threads=threads, order=order, seed=seed, n_patches=data.n_patches,
+            dtype=dtype, channels_last=channels_last,
         )  # fmt: skip
 
     one = task_of(1, 0, "any")
-    n_pixels = batch_size * math.prod(size)
+    n_pixels, item = batch_size * math.prod(size), np.dtype(dtype).itemsize
     read = n_pixels * sum(np.dtype(array.dtype).itemsize for array in one.arrays)
-    words = f"{size[0]} x {size[1]}, {len(bands)} band{'s' * (len(bands) != 1)}"
     return Case(
-        words + (", label" if label else "") + (", first epoch of a process" if first else ""),
+        ", ".join(filter(None, (
+            f"{size[0]} x {size[1]}",
+            f"{len(bands)} band{'s' * (len(bands) != 1)}" if bands else "label alone",
+            dtype if dtype != "float32" else "",
+            "channels last" if channels_last else "",
+            "label" if bands and label else "",
+            "first epoch of a process" if first else "",
+        ))),
         {
             "size": size, "n_bands": len(bands), "label": label is not None,
             "batch_size": batch_size, "n_batches": plan.timed, "threads": threads, "workers": 0,
             "cold": plan.evict, "consumer_seconds": plan.consumer_seconds if consumed else None,
             "bytes_read": plan.timed * read,
-            "bytes_written": plan.timed * n_pixels * (4 * len(bands) + (label is not None)),
+            "bytes_written": plan.timed * n_pixels * (item * len(bands) + (label is not None)),
         },
         plan,
         task_of,
@@ -210,6 +223,18 @@ def _reading(
         axis,
         value,
     )  # fmt: skip
+
+
+def _outputs(data: Data, scale: Scale) -> Iterator[Case]:
+    """Yield cases of other outputs; the first one stands for all in a short run."""
+    size = _square(data, scale.sizes[0])
+    yield _reading(data, scale, size, dtype="float16")
+    yield _reading(data, scale, size, channels_last=True)
+    if data.label:
+        epoch = -(-data.n_patches // scale.batch_size)
+        plan = Plan(epoch * scale.epochs, 8 * scale.timed, 0, 2)
+        yield _reading(data, scale, size, bands=(), label=data.label, plan=plan)
+    yield _reading(data, scale, _square(data, scale.sizes[-1]), dtype="float16")
 
 
 def _cold(data: Data, scale: Scale, size: tuple[int, int]) -> Case:

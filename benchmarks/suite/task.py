@@ -61,8 +61,13 @@ class Task:
     column of each window of ``size``.  ``threads`` are those that a rival may use in one process.
     ``workers`` are worker processes, for loaders that have them.  ``converted`` is the folder that
     the rival's `convert` filled, or None.  ``path`` is the data set, for those that open it by
-    themselves, and ``split`` the part that ``index`` counts in.  Without ``label`` there is none.
-    The windows are those that a cloudio.Loader with ``seed`` draws for ``index``.
+    themselves, and ``split`` the part that ``index`` counts in.  Without ``label`` there is none,
+    and without ``bands`` no image.  The windows are those that a cloudio.Loader with ``seed``
+    draws for ``index``.
+
+    ``dtype`` is that of the image: "float32", or "float16", to which the float32 numbers are
+    rounded.  With ``channels_last`` the bands are its last axis.  Both are so only in the suite
+    "outputs": who takes no part in it has float32, and bands before rows.
     """
 
     path: Path
@@ -76,6 +81,8 @@ class Task:
     workers: int = 0
     converted: Path | None = None
     seed: int = 0
+    dtype: str = "float32"
+    channels_last: bool = False
 
     @property
     def n_batches(self) -> int:
@@ -88,7 +95,7 @@ class Task:
     @property
     def n_patches(self) -> int:
         """The patches of the data set, which are 0 to ``n_patches - 1``."""
-        return self.bands[0].shape[0]
+        return self.arrays[0].shape[0]
 
     @property
     def arrays(self) -> tuple[ArrayFile, ...]:
@@ -107,23 +114,36 @@ class Task:
             for patch, (row, col) in zip(self.index[k], self.origin[k].tolist(), strict=True)
         ]
 
-    def allocate(self) -> tuple[np.ndarray, np.ndarray | None]:
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(sample, band, row, column), or (sample, row, column, band)."""
+        n = (len(self.bands),)
+        pixel = (*self.size, *n) if self.channels_last else (*n, *self.size)
+        return (self.batch_size, *pixel)
+
+    def allocate(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return an image and a label of one batch whose pages are all mapped."""
-        image = np.full((self.batch_size, len(self.bands), *self.size), -1, np.float32)
-        label = None
+        image, label = None, None
+        if self.bands:
+            image = np.full(self.image_shape, -1, self.dtype)
         if self.label is not None:
             label = np.full((self.batch_size, *self.size), IGNORE - 1, np.uint8)
         return image, label
 
 
-def expected(task: Task, k: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return batch ``k`` by plain numpy, the answer that every rival must have."""
+def expected(task: Task, k: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return batch ``k`` by plain numpy, the answer that every rival must have.
+
+    A float16 is the float32 product as ``astype`` rounds it: to the nearest, halves to even.
+    """
     image, label = task.allocate()
     windows = task.windows(k)
     for b, (band, scale) in enumerate(zip(task.bands, task.scales, strict=True)):
         array = band.mapped()
+        assert image is not None
+        planes = image[..., b] if task.channels_last else image[:, b]
         for s, window in enumerate(windows):
-            image[s, b] = array[window].astype(np.float32) * scale
+            planes[s] = (array[window].astype(np.float32) * scale).astype(task.dtype)
     if task.label is not None and label is not None:
         array = task.label.mapped()
         for s, window in enumerate(windows):
@@ -141,7 +161,7 @@ def difference(
     for what, mine, right in zip(("image", "label"), given, wanted, strict=True):
         if mine is None or right is None:
             if mine is not right:
-                return f"{'no' if mine is None else 'a'} {what}"
+                return f"no {what}" if mine is None else f"numpy has no {what}, and it has one"
             continue
         array = np.asarray(mine)
         if array.shape != right.shape or array.dtype != right.dtype:

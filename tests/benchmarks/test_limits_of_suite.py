@@ -7,6 +7,7 @@ import mmap
 import re
 import shutil
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from benchmarks.suite import counting
 from benchmarks.suite.cases import SOURCE, make_counting, make_task, questions_of
 from benchmarks.suite.disk_limit import requests
 from benchmarks.suite.limits import LIMITS
-from benchmarks.suite.memory_limits import aligned, compile_limits, copied, pieces
+from benchmarks.suite.memory_limits import aligned, compile_limits, copied, mover, pieces
 from benchmarks.suite.task import difference, expected
 
 BANDS = "L1C_B4", "L1C_B10", "L1C_B2"
@@ -48,19 +49,63 @@ def compiled(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("size", [(224, 224), (509, 509), (7, 1), (1, 15), (3, 16), (33, 61)])
+OUTPUTS = {
+    "float32": {},
+    "float16": {"dtype": "float16"},
+    "channels_last": {"channels_last": True},
+}
+SIZES = [(224, 224), (509, 509), (64, 64), (7, 1), (1, 15), (3, 16), (5, 33), (33, 61), (2, 65)]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("label", [LABEL, None])
-def test_the_bare_loop_moves_the_rows_of_the_windows(dataset, compiled, size, label):
-    task = replace(make_task(dataset, BANDS, label, size, 4, 2, threads=2), converted=compiled)
-    image, _ = expected(task, 1)
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("n_bands", [1, 3, 13])
+def test_the_bare_loop_moves_the_rows_of_the_windows(
+    dataset, compiled, size, label, output, n_bands
+):
+    bands = (BANDS * 5)[:n_bands]
+    task = make_task(dataset, bands, label, size, 4, 2, threads=2, **OUTPUTS[output])
+    check_bare_loop(task, compiled)
+
+
+def check_bare_loop(task, compiled):
+    image, label = expected(task, 1)
+    looks_up = ctypes.c_int.in_dll(ctypes.CDLL(str(compiled / "limits.so")), "looks_up").value
+    if label is not None and not looks_up:
+        stored = task.label.mapped()
+        label = np.array([stored[window] for window in task.windows(1)])
     for limit in LIMITS["pattern"]:
-        with limit.opened(replace(task, threads=limit.threads or 2)) as read:
+        threads = limit.threads or 2
+        with limit.opened(replace(task, threads=threads, converted=compiled)) as read:
             read(0)
-            moved, codes = read(1)
-            assert difference((moved, None), (image, None)) is None
-            if label is not None:
-                stored = task.label.mapped()
-                assert np.array_equal(codes, [stored[window] for window in task.windows(1)])
+            assert difference(read(1), (image, label)) is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_bare_loop_moves_labels_alone(dataset, compiled, size):
+    task = make_task(dataset, (), LABEL, size, 4, 2, threads=2)
+    assert task.allocate()[0] is None
+    check_bare_loop(task, compiled)
+
+
+def test_threads_that_have_slept_move_all_planes(dataset, compiled):
+    task = make_task(dataset, BANDS, LABEL, (33, 61), 4, 2, threads=3)
+    right = [expected(task, k)[0] for k in range(2)]
+    (limit,) = (one for one in LIMITS["pattern"] if one.threads is None)
+    with limit.opened(replace(task, converted=compiled)) as read:
+        for k in (0, 1) * 20:
+            if k:
+                time.sleep(0.003)  # longer than threads look for a batch
+            assert np.array_equal(read(k)[0], right[k])
+
+
+def test_what_the_bare_loop_cannot_move_is_said(dataset, compiled):
+    task = make_task(dataset, BANDS, None, (8, 8), 2, 1, threads=1, channels_last=True)
+    both = replace(task, dtype="float16", converted=compiled)
+    opened = LIMITS["pattern"][0].opened
+    with pytest.raises(RuntimeError, match="it mixes float32 of at most 64 bands"), opened(both):
+        pass
 
 
 def test_the_copies_move_as_many_bytes_as_a_batch(dataset, compiled):
@@ -82,12 +127,9 @@ def test_the_copies_move_as_many_bytes_as_a_batch(dataset, compiled):
             assert np.array_equal(wanted[at : at + n], flat[first : first + n])
     with aligned(len(wanted)) as out:
         planes = pieces(task, 1, maps, out.ctypes.data)
-        move = ctypes.CDLL(str(compiled / "limits.so")).move
-        move(
-            ctypes.c_void_p(planes.ctypes.data),
-            ctypes.c_int64(planes.size),
-            ctypes.c_int64(2),
-        )
+        library = ctypes.CDLL(str(compiled / "limits.so"))
+        with mover(library, 2, [planes]) as move:
+            move(0)
         assert np.array_equal(out, wanted)
 
 
@@ -106,6 +148,44 @@ def test_the_disk_limit_reads_each_page_of_the_windows_once(dataset):
             wanted |= {(array.path, int(at)) for at in places[window].ravel() // mmap.PAGESIZE}
     assert len(found) == len(set(found))
     assert set(found) == wanted
+
+
+# ---- rivals of other outputs --------------------------------------------------------------------
+
+MODULES = "cloudio_reader", "numpy_best", "numpy_threads", "numba_parallel", "torch_mapped"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_outputs_of_rivals_are_those_of_numpy(dataset, module):
+    rivals = importlib.import_module(f"benchmarks.rivals.{module}").RIVALS
+    for package in rivals[0].packages:
+        pytest.importorskip(package, reason=f"{module} needs {package}")
+    some = [one for one in rivals if "outputs" in one.suites]
+    assert some
+    tasks = [
+        make_task(dataset, bands, label, (70, 37), 3, 2, threads=2, **output)
+        for bands, label in ((BANDS, None), (BANDS[:1], LABEL), ((), LABEL))
+        for output in OUTPUTS.values()
+        if bands or not output
+    ]
+    # No suite has a label in pixels, nor has numba a loop for it.
+    for task in (one for one in tasks if not (one.channels_last and one.label)):
+        for rival in some:
+            with rival.opened(replace(task, threads=rival.threads or 2)) as read:
+                read(0)
+                assert difference(read(1), expected(task, 1)) is None
+
+
+def test_products_of_float16_are_rounded_once(dataset):
+    task = make_task(dataset, BANDS, None, (64, 64), 2, 1, threads=1, dtype="float16")
+    image, _ = expected(task, 0)
+    assert image.dtype == np.float16
+    ((patch, rows, cols), *_) = task.windows(0)
+    stored = task.bands[0].mapped()[patch, rows, cols]
+    exact = stored * np.float64(task.scales[0])
+    assert np.array_equal(image[0, 0], exact.astype(np.float32).astype(np.float16))
+    twice = stored.astype(np.float16) * np.float16(task.scales[0])
+    assert not np.array_equal(image[0, 0], twice)
 
 
 # ---- statistics ----------------------------------------------------------------------------------

@@ -163,6 +163,17 @@ def test_a_rival_that_fails_in_one_case_is_shown_in_the_others(tmp_path, data):
     assert done.stderr.count("no labels") < 4  # told once, with what was printed
 
 
+def test_a_short_run_has_one_case_of_other_outputs(tmp_path, data):
+    done = run(tmp_path, data, "--suite", "outputs", "--rivals", "numpy_best", "cloudio_reader")
+    assert done.returncode == 0, done.stderr
+    found = results.load(tmp_path / "results.json")
+    ((suite, case),) = results.cases(found)
+    assert (suite, case["title"]) == ("outputs", "64 x 64, 2 bands, float16")
+    assert case["bytes_written"] == case["n_batches"] * case["batch_size"] * 64 * 64 * 2 * 2
+    assert {row["status"] for row in (*case["rows"], *case["limits"])} == {results.RAN}
+    assert {row["limit"] for row in case["limits"]} == {"pattern", "copy"}
+
+
 # ---- wrong answers -------------------------------------------------------------------------------
 
 

@@ -154,6 +154,53 @@ def test_wrong_answers_are_found(tmp_path, task, name):
         worker.check(rival, Job("check", tmp_path, name, (task,)))
 
 
+TRUNCATED = """
+product = np.stack([task.bands[0].mapped()[w] for w in task.windows(k)]).astype(np.float32)[:, None]
+product *= task.scales[0]
+image = (product.view(np.uint32) & 0xFFFFE000).view(np.float32).astype(np.float16)
+"""
+WRONG_OUTPUTS = {
+    "one_ulp": ({"dtype": "float16"}, "image.view(np.uint16)[1, 0, 2, 3] += 1", "of sample 1"),
+    "truncated": ({"dtype": "float16"}, TRUNCATED, "the image of sample 0 differs"),
+    "not_rounded": (
+        {"dtype": "float16"},
+        "image = image.astype(np.float32)",
+        r"its image is \(2, 1, 8, 8\) float32; numpy's is \(2, 1, 8, 8\) float16",
+    ),
+    "planes": (
+        {"channels_last": True},
+        "image = image.transpose(0, 3, 1, 2)",
+        r"its image is \(2, 1, 8, 8\) float32; numpy's is \(2, 8, 8, 1\) float32",
+    ),
+    "transposed": ({"channels_last": True}, "image = image.transpose(0, 2, 1, 3)", "of sample 0"),
+    "zeros": (
+        {"bands": ()},
+        "image = np.zeros((2, 0, 8, 8), np.float32)",
+        "batch 0: numpy has no image, and it has one",
+    ),
+    "code": (
+        {"bands": ()},
+        "label[0] = task.label.mapped()[task.windows(k)[0]]",
+        "label of sample 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OUTPUTS)
+def test_wrong_answers_of_other_outputs_are_found(tmp_path, task, name):
+    output, code, words = WRONG_OUTPUTS[name]
+    path = tmp_path / "label.dat"
+    path.write_bytes(bytes(range(256)) * 3)
+    classes = tuple(k % 5 for k in range(256))
+    label = ArrayFile("label", path, "|u1", (3, 16, 16), 0, (256, 16, 1), classes=classes)
+    task = replace(task, **output, label=None if output.get("bands") is None else label)
+    (right,) = worker.rivals_of(planted(tmp_path, "right")).values()
+    assert worker.check(right, Job("check", tmp_path, "right", (task,)))["packages"]["numpy"]
+    (rival,) = worker.rivals_of(planted(tmp_path, name, code)).values()
+    with pytest.raises(worker.WrongAnswerError, match=words):
+        worker.check(rival, Job("check", tmp_path, name, (task,)))
+
+
 # ---- what a run costs ----------------------------------------------------------------------------
 
 COSTS = """
