@@ -97,6 +97,7 @@ class Provenance:
         index = np.arange(len(ds), dtype=np.int64)
         numbers = ds.stored_index(index) if ds.is_subset else index
         stored = {split.name: split.n_patches for split in ds.stored_splits}
+        bands = {name: ds.band(name) for name in arrays}
         return cls(
             ds.layout.name,
             ds.layout.patch,
@@ -105,8 +106,8 @@ class Provenance:
             digest_of(numbers),
             {name: ds.dtype(name).name for name in arrays},
             Coverage.of(stored, numbers if ds.is_subset else None),
-            {name: _as_float(ds.band(name).nodata) for name in arrays},
-            {name: ds.band(name).channel for name in arrays},
+            {name: _as_float(band.nodata) for name, band in bands.items()},
+            {name: band.channel for name, band in bands.items()},
         )
 
     @classmethod
