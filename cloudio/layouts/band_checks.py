@@ -13,6 +13,11 @@ from .._utils.text import listed, suggest
 from .band import DTYPES, Band, EntryError, Window
 
 _MOST_REPEAT = 1 << 15  # of the kernels, which keep the phases of both axes in one number
+_NUMBERS = (
+    *("scale", "offset", "scale_factor", "add_offset"),
+    *("nodata", "wavelength", "channel", "channels"),
+)
+_PLAIN = frozenset({int, float, type(None)})
 _ROUNDED = 1e-6  # a quotient of two decimals may differ so from the whole number that is meant
 
 
@@ -42,6 +47,16 @@ def stored_as(band: Band, dtype: str) -> Band:
         scale_factor=None,
         add_offset=None,
     )
+
+
+def in_plain_numbers(band: Band) -> Band:
+    """Return the band with numbers of Python in place of numbers of numpy."""
+    given = {key: getattr(band, key) for key in _NUMBERS}
+    if all(type(number) in _PLAIN for number in given.values()):
+        return band
+    known = {key: number for key, number in given.items() if number is not None}
+    plain: dict[str, Any] = {key: int(x) if is_whole(x) else float(x) for key, x in known.items()}
+    return replace(band, **plain)
 
 
 def band_problems(band: Band) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from .._utils.paths import local_path
 from .._utils.text import listed, suggest
 from ..errors import RequestError
 from .band import Band, EntryError, LayoutFile, Window
-from .band_checks import SharedFile, band_problems, repeat_problem
+from .band_checks import SharedFile, band_problems, in_plain_numbers, repeat_problem
 from .labels import LabelMap
 
 
@@ -96,7 +96,15 @@ class Layout:
         for band in self.bands:
             if band.pattern is not None:
                 together.setdefault(band.pattern, SharedFile(band.pattern)).add(band)
+        self._set_plain()
         object.__setattr__(self, "_by_name", {band.name: band for band in self.bands})
+
+    def _set_plain(self) -> None:
+        """Replace the numbers of numpy, which JSON does not hold, by those of Python."""
+        valid = self.valid.row, self.valid.col, *self.valid.size
+        object.__setattr__(self, "patch", tuple(map(int, self.patch)))
+        object.__setattr__(self, "valid", Window(*map(int, valid)))
+        object.__setattr__(self, "bands", tuple(map(in_plain_numbers, self.bands)))
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> "Layout":

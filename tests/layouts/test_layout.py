@@ -1,9 +1,11 @@
 """The tables of CloudSEN12, and how names in a layout are found."""
 
 import dataclasses
+import json
 import pickle
 
 import builders
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -284,6 +286,28 @@ def test_a_name_that_nothing_has_lists_what_there_is():
 def test_a_valid_window_outside_the_patch_is_refused(valid, words):
     with pytest.raises(LayoutError, match=f"the valid window has {words}"):
         dataclasses.replace(builders.SMALL, valid=valid)
+
+
+def test_numbers_of_numpy_become_numbers_of_python():
+    i8, f4 = np.int64, np.float32
+    bands = (
+        Band("a", file="s.dat", channel=i8(0), channels=i8(2), nodata=np.int8(5), scale=f4(0.5)),
+        Band("b", file="s.dat", channel=i8(1), channels=i8(2), offset=f4(3), wavelength=i8(665)),
+        Band(
+            "c", dtype="float32", nodata=f4("inf"), scale_factor=f4(0.1), add_offset=np.float64(2)
+        ),
+    )
+    layout = Layout("Own", (i8(9), i8(8)), Window(i8(1), i8(2), i8(3), i8(4)), bands)
+    assert all(type(n) is int for n in (*layout.patch, layout.valid.row, *layout.valid.size))
+    for band, before in zip(layout.bands, bands, strict=True):
+        assert band == before
+        entries = [getattr(band, field.name) for field in dataclasses.fields(band)]
+        assert {*map(type, entries)} <= {int, float, str, type(None)}
+    assert layout.band("a") is layout.bands[0]
+    assert layout.bands[2].nodata == float("inf")
+    assert layout.bands[2].factors == (float(f4(0.1)), 2.0)
+    assert layout == Layout("Own", (9, 8), Window(1, 2, 3, 4), bands)
+    json.dumps([layout.patch, *map(dataclasses.astuple, (layout.valid, *layout.bands))])
 
 
 def test_the_whole_patch_may_be_valid():

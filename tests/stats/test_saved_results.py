@@ -40,6 +40,20 @@ def test_nan_and_infinity_are_saved(tmp_path):
         assert back.percentiles.dtype == np.float64
 
 
+def test_results_of_a_layout_with_numbers_of_numpy_are_saved(tmp_path):
+    side, scale = np.int64(8), np.float32(0.1)
+    bands = (Band("x", scale=scale, nodata=np.int16(3)), Band("y", "label", dtype="uint8"))
+    layout = Layout("Numpy", (side, side), Window(side - side, 0, side, side), bands)
+    np.arange(128, dtype="i2").tofile(tmp_path / "x.dat")
+    np.arange(128, dtype="u1").tofile(tmp_path / "y.dat")
+    ds = cloudio.open(tmp_path, layout=layout)
+    for found in (stats.bands(ds, "x"), stats.classes(ds, {"y": {np.int8(1): np.int8(0)}})):
+        found.save(tmp_path / "found.json")
+        assert stats.load(tmp_path / "found.json") == found
+    cloudio.verify(ds, progress=False).save(tmp_path / "report.json")
+    assert cloudio.Report.load(tmp_path / "report.json").splits == {tmp_path.name: 2}
+
+
 def test_only_files_with_statistics_are_replaced(data, tmp_path):
     found = stats.classes(data[0], "hq")
     path = tmp_path / "L1C_B4.dat"
