@@ -454,7 +454,8 @@ def test_pixels_are_summed_once_for_a_table_of_any_length(tmp_path, kind, name):
         }
         entries["names"] = [f"n{k}" for k in range(n)]
         if kind == 0:
-            entries |= {"label_map": None, "per_patch": [[1] * n], "ignored_per_patch": [0]}
+            entries |= {"label_map": None, "per_patch": [[1] * n] * 2, "ignored_per_patch": [0, 0]}
+            entries["classes"] = list(range(n))
         (tmp_path / "r.json").write_text(json.dumps(entries))
         result = stats.load(tmp_path / "r.json")
         calls.append(n_calls(lambda result=result: str(result), name))
