@@ -31,16 +31,17 @@ def can_hold(dtype: str, number: float | None) -> bool:
     return limits.min <= number <= limits.max and number == int(number)
 
 
-def stored_as(band: Band, dtype: str) -> Band:
+def stored_as(band: Band, dtype: np.dtype[Any] | str) -> Band:
     """Return what is known of an array whose files store another type than the layout's."""
-    if band.dtype == dtype:
+    # numpy compares dtypes faster than it names them.
+    if dtype == band.dtype or (name := np.dtype(dtype).name) == band.dtype:
         return band
     scale = 1.0 if band.kind == "label" else None
     # The nodata number is the same in any type that can hold it.
-    nodata = band.nodata if can_hold(dtype, band.nodata) else None
+    nodata = band.nodata if can_hold(name, band.nodata) else None
     return replace(
         band,
-        dtype=dtype,
+        dtype=name,
         scale=scale,
         offset=0.0,
         nodata=nodata,

@@ -187,8 +187,8 @@ class Collection:
             If there is no such array, or splits store different types.
         """
         name = self.find(name)
-        known, dtype = self.layout.band(name), self.dtype(name).name
-        return Band(name, dtype=dtype, scale=None) if known is None else stored_as(known, dtype)
+        known, dtype = self.layout.band(name), self.dtype(name)
+        return stored_as(known or Band(name, dtype=dtype.name, scale=None), dtype)
 
     def find(self, name: str) -> str:
         """Return the full name of an array.

@@ -131,8 +131,8 @@ def _percentiles(
 
 
 def _mean_and_std(mean: Fraction, variance: Fraction, band: ScaledBand) -> dict[str, float]:
-    scale, offset = Fraction(band.scale), Fraction(band.offset)
-    return {
-        "mean": float(mean * scale + offset),
-        "std": moments.root(variance * scale**2),
-    }
+    # Whole numbers: operations of Fractions are slow.  A quotient of two is rounded once.
+    (a, b), (c, d) = band.scale.as_integer_ratio(), band.offset.as_integer_ratio()
+    top, bottom = mean.numerator * a * d + mean.denominator * b * c, mean.denominator * b * d
+    scaled = Fraction(variance.numerator * a * a, variance.denominator * b * b)
+    return {"mean": top / bottom, "std": moments.root(scaled)}

@@ -25,12 +25,17 @@ def moments(values: np.ndarray, counts: np.ndarray) -> tuple[Fraction, Fraction]
     n = int(counts.sum())
     if n < _MOST_AT_ONCE:
         weighted = values * counts
-        return moments_of_sums(n, Fraction(int(weighted.sum())), Fraction(int(values @ weighted)))
+        return _moments_of_ints(n, int(weighted.sum()), int(values @ weighted))
     square = values.astype(np.int64) ** 2
     # A square has four bytes, which are taken two at a time.
     high, low = _weighted_sum(square >> 16, counts), _weighted_sum(square & 0xFFFF, counts)
     total = _weighted_sum(values, counts)
-    return moments_of_sums(n, Fraction(total), Fraction((high << 16) + low))
+    return _moments_of_ints(n, total, (high << 16) + low)
+
+
+def _moments_of_ints(n: int, total: int, squares: int) -> tuple[Fraction, Fraction]:
+    """As `moments_of_sums`, with few operations of Fractions, which are slow."""
+    return Fraction(total, n), Fraction(n * squares - total * total, n * n)
 
 
 def _weighted_sum(values: np.ndarray, counts: np.ndarray) -> int:
