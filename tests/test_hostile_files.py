@@ -17,7 +17,7 @@ from profiles import scaled
 
 import cloudio
 from cloudio import CloudioError, LabelMap, Layout, LayoutError, RequestError, stats
-from cloudio._utils import files
+from cloudio._utils import json_files
 from cloudio._utils.files import read_whole
 from cloudio.layouts import toml_lines
 from cloudio.layouts.toml_writer import to_toml
@@ -484,7 +484,7 @@ def test_a_manifest_of_files_that_cannot_be_is_one_of_files_that_are_missing(
 
 
 def test_json_has_limits(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_MOST_JSON_VALUES", 6)
+    monkeypatch.setattr(json_files, "_MOST_VALUES", 6)
     (tmp_path / "r.json").write_text("[[],[],[],[]]")
     with pytest.raises(RequestError, match="has 8 values; it may have 6"):
         stats.load(tmp_path / "r.json")

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import secrets
 import shutil
@@ -31,8 +30,6 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, x, 0) for x in ("O_BINARY", "O_NONBLOCK",
 _CHUNK = 1 << 20
 # As Linux follows; more are a circle.
 _MOST_LINKS = 40
-# A manifest has 16 digits for each patch and array, statistics numbers for each patch and class.
-_MOST_JSON_BYTES, _MOST_JSON_VALUES = 1 << 30, 50_000_000
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -174,22 +171,6 @@ def read_whole(path: Path, most: int, error: type[CloudioError] = LayoutError) -
         if (size := file.size) > most:
             raise error.about(path, f"has {size:,} bytes; it may have {most:,}")
         return b"".join(_chunks(file, size))
-
-
-def read_json(path: Path, wrong: str) -> Any:
-    """Return what a JSON file holds; RequestError, which says ``wrong``, if it is none.
-
-    A file that is larger than any is refused too.
-    """
-    content = read_whole(path, _MOST_JSON_BYTES, RequestError)
-    n_values = sum(map(content.count, (b",", b"[", b"{")))
-    if n_values > _MOST_JSON_VALUES:
-        reason = f"has {n_values:,} values; it may have {_MOST_JSON_VALUES:,}"
-        raise RequestError.about(path, reason)
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError):  # not JSON, or not UTF-8
-        raise RequestError.about(path, wrong) from None
 
 
 def _check_regular(

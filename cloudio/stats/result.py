@@ -6,15 +6,14 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from .._utils import tables
-from .._utils.files import check_writable, open_bytes, read_json, write_file
+from .._utils.files import check_writable, write_file
+from .._utils.json_files import check_replaceable, load_json
 from .._utils.numbers import in_default_floats
-from .._utils.paths import exists, is_file, local_path, not_found
+from .._utils.paths import local_path
 from .._utils.text import escape_controls, escape_lines
-from ..errors import RequestError
 from ..reading.dataset import Dataset
 from .provenance import Provenance
 from .serialize import to_plain
@@ -257,14 +256,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     OSError
         If the file cannot be read.
     """
-    path = local_path(path)
-    if not exists(path):
-        raise not_found(path, "file of statistics")
-    entries = read_json(path, _NO_RESULT)
-    try:
-        return result_from_plain(entries)
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise RequestError.about(path, _NO_RESULT) from None
+    return load_json(path, "file of statistics", _NO_RESULT, result_from_plain)
 
 
 def result_from_plain(entries: Any) -> Any:
@@ -278,13 +270,5 @@ def check_savable(path: str | os.PathLike[str]) -> None:
     A file that `Result.save` wrote can be replaced; RequestError if another file exists.
     """
     path = local_path(path)
-    if is_file(path):
-        starts = [f'{{"kind": "{kind}"'.encode() for kind in _KINDS]
-        if not any(_head(path).startswith(start) for start in starts):
-            raise RequestError(f"{path} exists and holds no statistics; give another file name")
+    check_replaceable(path, [f'{{"kind": "{kind}"'.encode() for kind in _KINDS], "statistics")
     check_writable(path, force=True)
-
-
-def _head(path: Path) -> bytes:
-    with open_bytes(path, RequestError) as file:
-        return file.read(64)

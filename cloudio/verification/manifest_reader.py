@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .._utils.files import read_json
+from .._utils.json_files import read_json
 from .._utils.paths import exists, is_folder, not_found
 from .._utils.text import shown
 from ..errors import RequestError

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .._utils import tables
-from .._utils.files import open_bytes, read_json, write_file
-from .._utils.paths import exists, is_file, local_path, not_found
+from .._utils.files import write_file
+from .._utils.json_files import check_replaceable, load_json
 from .._utils.text import counted, escape_controls, format_ranges, gigabytes
-from ..errors import RequestError
 from ..reading.dataset import Dataset
 from ..storage.discovery import Split
 from .check_table import CHECKS, SEVERITIES, Severity
@@ -30,7 +29,6 @@ _MAX_ROWS = 12
 _KIND = "Report"
 _HEAD = f'{{"kind": "{_KIND}"'.encode()
 _NO_REPORT = "does not hold a report; save() of what cloudio.verify returns writes such a file"
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -206,14 +204,7 @@ class Report:
         OSError
             If the file cannot be read.
         """
-        path = local_path(path)
-        if not exists(path):
-            raise not_found(path, "report")
-        entries = read_json(path, _NO_REPORT)
-        try:
-            return _from_plain(entries)
-        except _MALFORMED:
-            raise RequestError.about(path, _NO_REPORT) from None
+        return load_json(path, "report", _NO_REPORT, _from_plain)
 
     def __repr__(self) -> str:
         path = escape_controls(os.fspath(self.path))
@@ -282,7 +273,7 @@ def _to_plain(report: Report) -> dict[str, Any]:
 
 
 def _from_plain(entries: dict[str, Any]) -> Report:
-    """Return the report that the parsed JSON describes; any of `_MALFORMED` if none."""
+    """Return the report that the parsed JSON describes; any of `MALFORMED` if none."""
     if entries["kind"] != _KIND:
         raise ValueError("it is of another kind")
     findings = tuple(map(_finding_from_plain, entries["findings"]))
@@ -299,10 +290,7 @@ def _finding_from_plain(entries: dict[str, Any]) -> Finding:
 
 def _check_savable(path: Path) -> None:
     """Raise RequestError if a file is there that holds no report."""
-    if is_file(path):
-        with open_bytes(path, RequestError) as file:
-            if not file.read(len(_HEAD)).startswith(_HEAD):
-                raise RequestError(f"{path} exists and holds no report; give another file name")
+    check_replaceable(path, [_HEAD], "report")
 
 
 def report_of(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudio._utils.cgroups import cpu_quota
+from cloudio._utils.threads import cpu_quota
 
 V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"
 V1 = "32 31 0:29 {shown} /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"

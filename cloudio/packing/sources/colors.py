@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..._utils.files import read_json
+from ..._utils.json_files import read_json
 from ..._utils.numbers import is_whole
 from ..._utils.paths import exists, local_path, not_found
 from ..._utils.text import counted, listed, shown

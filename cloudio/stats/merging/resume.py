@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from ..._utils.files import read_json, write_file
+from ..._utils.files import write_file
+from ..._utils.json_files import read_json
 from ..._utils.numbers import in_default_floats
 from ..._utils.paths import exists, local_path
 from ..._utils.progress import progress_bar

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...._utils.files import open_bytes, read_json
+from ...._utils.files import open_bytes
+from ...._utils.json_files import read_json
 from ...._utils.paths import exists, is_file, is_folder, not_found
 from ...._utils.text import counted, listed, shown, suggest
 from ....errors import ReadError, RequestError
