@@ -35,13 +35,19 @@ enum { CIO_TO_U8, CIO_TO_I64, CIO_N_CLASSES };
 /* Elements that are moved unchanged have 1, 2 or 4 bytes: 1 << CIO_MOVE_2 is 2. */
 enum { CIO_MOVE_1, CIO_MOVE_2, CIO_MOVE_4, CIO_N_MOVES };
 
-/* The cache line that a streamed row leaves unfinished. Rows follow each other in memory, so the
- * next row completes the line, and it is written in one piece: a line written in two parts is read
- * first. Begins as zeros; after the last row its owner calls cio_end_line. */
+/* What streamed rows that follow each other in memory share. Begins as zeros; after the last row its
+ * owner calls cio_end_line.
+ *
+ * The cache line that a row leaves unfinished: the next row completes it, and it is written in one
+ * piece. A line written in two parts is read first.
+ *
+ * And a row that will be read soon, of as many elements of the same type: while a row is scaled, this
+ * one is prefetched, line by line between the lines that are written. */
 typedef struct cio_line {
     uint8_t before[64], bytes[64], after[64]; /* the last vector of a row may reach out of a line */
     uint8_t *at;                              /* where the line belongs */
     size_t begin, end;                        /* the bytes that are held; none where equal */
+    const void *ahead;                        /* or NULL */
 } cio_line;
 
 void cio_end_line(cio_line *line);
@@ -119,24 +125,27 @@ const cio_rows *cio_rows_available(size_t k);
 /* Make every streamed row visible to other threads: once at the end of a run of rows. */
 void cio_store_fence(void);
 
-/* Prefetch a row that will be read soon, into the second level of cache: the first has too few
- * lines in flight (docs/decisions/prefetch-rows.md). */
+/* Prefetch a line into the second level of cache: the first has too few lines in flight
+ * (docs/decisions/prefetch-rows.md). No function: gcc treats one that only prefetches as one without
+ * effects, and drops its calls. */
+#if defined(__GNUC__)
+#define CIO_PREFETCH_LINE(line) __builtin_prefetch(line, 0, 2)
+#elif defined(_M_X64)
+#define CIO_PREFETCH_LINE(line) _mm_prefetch((const char *)(line), 2) /* _MM_HINT_T1 */
+#else
+#define CIO_PREFETCH_LINE(line) (void)(line)
+#endif
+
+/* Prefetch a row that will be read soon. */
 static inline void cio_prefetch_row(const void *src, size_t n_bytes)
 {
     const char *end = (const char *)src + n_bytes;
     const char *line = (const char *)((uintptr_t)src & ~(uintptr_t)63);
 #if defined(__GNUC__)
-    /* gcc treats a function that only prefetches as one without effects, and drops its calls. */
-    __asm__ volatile("");
+    __asm__ volatile(""); /* an effect */
 #endif
     for (; line < end; line += 64)
-#if defined(__GNUC__)
-        __builtin_prefetch(line, 0, 2);
-#elif defined(_M_X64)
-        _mm_prefetch(line, 2); /* _MM_HINT_T1 */
-#else
-        (void)line;
-#endif
+        CIO_PREFETCH_LINE(line);
 }
 
 /* ---- the thread pool ------------------------------------------------------------------------- */

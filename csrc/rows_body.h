@@ -18,8 +18,10 @@ enum { LINE = 64 };
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline))
 #else
 #define ALWAYS_INLINE inline
+#define NEVER_INLINE
 #endif
 
 /* Fewer instructions per cache line: more lines are in flight at once. */
@@ -28,6 +30,15 @@ enum { LINE = 64 };
 #else
 #define UNROLLED
 #endif
+
+#define LESS(x, y) ((x) < (y) ? (x) : (y))
+
+/* Prefetch the row ahead, of n bytes, where there is one. */
+static inline void prefetch_ahead(const cio_line *line, size_t n)
+{
+    if (line->ahead != NULL)
+        cio_prefetch_row(line->ahead, n);
+}
 
 #ifdef HAS_STREAM
 /* Elements of `size` bytes, at most n, that are written before dst meets a cache line. */
@@ -134,7 +145,10 @@ static inline float f32_of(float x) { return x; }
 
 #ifdef HAS_STREAM
 /* Pixels [first, first + count) of a row of n to a held line, at `to`: as one vector of the row
- * that reaches past them on one side, where the line has room to spare. */
+ * that reaches past them on one side, where the line has room to spare.
+ *
+ * Rows of whole lines have a loop of their own, which prefetches the row ahead between the lines
+ * that it writes, and keeps nothing on the stack (docs/decisions/prefetch-rows.md). */
 #define SCALE_STREAMED(name, in, type, out, fills)                                                 \
     static inline void name##_edge(const type *src, size_t n, size_t first, size_t count, out *to, \
                                    const cio_affine *affine, Affine a)                             \
@@ -147,14 +161,38 @@ static inline float f32_of(float x) { return x; }
         const size_t begin = first < n - N ? first : n - N;                                        \
         WRITE_##out(put, to - (first - begin), in, fills, src + begin);                            \
     }                                                                                              \
-    static void name##_streamed(const void *source, void *destination, size_t n,                   \
-                                const cio_affine *affine, cio_line *line)                          \
+    static void name##_lines(const void *source, void *destination, size_t n,                      \
+                             const cio_affine *affine, const cio_line *line)                       \
+    {                                                                                              \
+        enum {                                                                                     \
+            PER_LINE = LINE / sizeof(out),                                                         \
+            STEP = LINE / LESS(sizeof(type), sizeof(out)) /* pixels that are lines of both */      \
+        };                                                                                         \
+        const type *src = source, *ahead = line->ahead == NULL ? source : line->ahead;             \
+        out *dst = destination;                                                                    \
+        const Affine a = broadcast(affine);                                                        \
+        size_t i = 0;                                                                              \
+        UNROLLED                                                                                   \
+        for (size_t left = n / STEP; left > 0; --left, i += STEP) {                                \
+            for (size_t j = 0; j < STEP; j += LINE / sizeof(type))                                 \
+                CIO_PREFETCH_LINE(ahead + i + j);                                                  \
+            for (size_t j = 0; j < STEP; j += AT_ONCE_##out)                                       \
+                WRITE_##out(stream, dst + i + j, in, fills, src + i + j);                          \
+        }                                                                                          \
+        cio_prefetch_row(ahead + i, (n - i) * sizeof(type));                                       \
+        for (; i < n; i += PER_LINE)                                                               \
+            for (size_t j = 0; j < PER_LINE; j += AT_ONCE_##out)                                   \
+                WRITE_##out(stream, dst + i + j, in, fills, src + i + j);                          \
+    }                                                                                              \
+    static NEVER_INLINE void name##_ragged(const void *source, void *destination, size_t n,        \
+                                           const cio_affine *affine, cio_line *line)               \
     {                                                                                              \
         enum { SIZE = sizeof(out), PER_LINE = LINE / SIZE };                                       \
         const type *src = source;                                                                  \
         out *dst = destination;                                                                    \
         const Affine a = broadcast(affine);                                                        \
         size_t i = head_of(dst, SIZE, n);                                                          \
+        prefetch_ahead(line, n * sizeof(type));                                                    \
         if (i > 0) {                                                                               \
             name##_edge(src, n, 0, i, (out *)reserve(line, dst, i * SIZE), affine, a);             \
             flush_if_full(line);                                                                   \
@@ -166,12 +204,28 @@ static inline float f32_of(float x) { return x; }
         if (i < n)                                                                                 \
             name##_edge(src, n, i, n - i, (out *)reserve(line, dst + i, (n - i) * SIZE), affine,   \
                         a);                                                                        \
+    }                                                                                              \
+    static void name##_streamed(const void *source, void *destination, size_t n,                   \
+                                const cio_affine *affine, cio_line *line)                          \
+    {                                                                                              \
+        if (((uintptr_t)destination | n * sizeof(out)) % LINE == 0)                                \
+            name##_lines(source, destination, n, affine, line);                                    \
+        else                                                                                       \
+            name##_ragged(source, destination, n, affine, line);                                   \
     }
 #define BOTH(function) {function, function##_streamed}
 #else
-#define SCALE_STREAMED(name, in, type, out, fills)
-#define BOTH(function) {function, function}
+#define SCALE_STREAMED(name, in, type, out, fills)                                                 \
+    static void name##_streamed(const void *source, void *destination, size_t n,                   \
+                                const cio_affine *affine, cio_line *line)                          \
+    {                                                                                              \
+        prefetch_ahead(line, n * sizeof(type));                                                    \
+        name(source, destination, n, affine, line);                                                \
+    }
+#define BOTH(function) CACHED(function)
 #endif
+#define SCALED(function) {function, function##_streamed}
+#define CACHED(function) {function, function}
 
 #define SCALE_ONE(name, in, type, out, fills)                                                      \
     SCALE_CACHED(name, in, type, out, fills) SCALE_STREAMED(name, in, type, out, fills)
@@ -281,12 +335,12 @@ static void look_up_1_u8(const void *source, void *destination, size_t n, const 
     for (; i < n; ++i)
         dst[i] = bytes[src[i]];
 }
-LOOK_UP_STREAMED(look_up_1_u8, uint8_t, uint8_t)
 #else
-LOOK_UP(look_up_1_u8, uint8_t, uint8_t)
+LOOK_UP_PLAIN(look_up_1_u8, uint8_t, uint8_t)
 #endif
+LOOK_UP_PLAIN(look_up_2_u8, uint16_t, uint8_t)
+/* Classes of a byte are never written past the cache: docs/decisions/streaming-stores.md. */
 LOOK_UP(look_up_1_i64, uint8_t, int64_t)
-LOOK_UP(look_up_2_u8, uint16_t, uint8_t)
 LOOK_UP(look_up_2_i64, uint16_t, int64_t)
 
 #include "moves_body.h"
@@ -294,14 +348,15 @@ LOOK_UP(look_up_2_i64, uint16_t, int64_t)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-#define FILLS(in, out) {BOTH(scale_##in##_##out), BOTH(scale_##in##_##out##_filled)}
+#define FILLS(in, out) {SCALED(scale_##in##_##out), SCALED(scale_##in##_##out##_filled)}
 #define FLOATS(in) {FILLS(in, f32), FILLS(in, f16), FILLS(in, bf16)}
 #define ROWS(name)                                                                                 \
     {                                                                                              \
         name,                                                                                      \
         {FLOATS(u8), FLOATS(i8), FLOATS(i16), FLOATS(u16), FLOATS(f32)},                           \
         BOTH(copy),                                                                                \
-        {{BOTH(look_up_1_u8), BOTH(look_up_1_i64)}, {BOTH(look_up_2_u8), BOTH(look_up_2_i64)}},    \
+        {{CACHED(look_up_1_u8), BOTH(look_up_1_i64)},                                              \
+         {CACHED(look_up_2_u8), BOTH(look_up_2_i64)}},                                             \
         {check_u8, check_i8, check_i16, check_u16, check_f32},                                     \
         {reverse_1, reverse_2, reverse_4},                                                         \
         {transpose_1, transpose_2, transpose_4},                                                   \

@@ -19,7 +19,7 @@ cdef extern from "cloudio.h" nogil:
     int CIO_MOVE_4
 
     ctypedef struct cio_line:
-        pass
+        const void *ahead
 
     void cio_end_line(cio_line *line) noexcept
 

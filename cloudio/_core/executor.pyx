@@ -16,7 +16,7 @@ from cloudio._core.pages cimport evict_rest, readahead_tiles
 from cloudio._core.plans cimport BasePlan, Histogram
 from cloudio._core.reads cimport fetch
 from cloudio._core.repeated cimport expand, expand_row
-from cloudio._core.rows cimport process_tiles, write_repeated
+from cloudio._core.rows cimport process_tiles, scale_streamed, write_repeated
 from cloudio._core.runtime cimport Tuning, rows_in_use, tuning_in_use
 from cloudio._core.spaced cimport load_spaced
 from cloudio._core.tiling cimport (
@@ -37,7 +37,8 @@ cdef void start_job(Job *job, BasePlan plan) noexcept:
     """Begin a job over the patches of a plan."""
     memset(job, 0, sizeof(job[0]))
     job.rows, job.n_splits, job.rows_ahead = rows_in_use(), plan.n_splits, tuning.rows_ahead
-    job.load, job.write_repeated = load_spaced, write_repeated
+    job.load = load_spaced
+    job.write_repeated, job.scale_streamed = write_repeated, scale_streamed
     job.expand, job.expand_row, job.count_patch = expand, expand_row, count_patch
     if plan.reads:
         job.fetch, job.rows_ahead = fetch, 0
@@ -164,7 +165,8 @@ cdef int plan_reads(
 cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexcept nogil:
     """Do the tiles of a job, between two checks of its files."""
     cdef Py_ssize_t n_tiles = job.n_samples * job.n_sample_tiles
-    job.chunk = max(1, n_tiles // (16 * n_threads))
+    # A thread alone shares with nobody: a new chunk would only prefetch its first rows again.
+    job.chunk = n_tiles if max_threads == 1 and not evict else max(1, n_tiles // (16 * n_threads))
     check_files(job, False)
     if job.fault.code != NO_FAULT:
         return
@@ -178,6 +180,7 @@ cdef void run_tiles(Job *job, int n_threads, int max_threads, bint evict) noexce
             readahead_tiles(job, 0, job.n_ahead)
     if job.fetch != NULL:
         job.chunk = 1  # a request
+    job.n_between = (n_threads - 1) * job.chunk
     c.cio_thread_pool_run(process_tiles, job, n_tiles, job.chunk, n_threads, max_threads)
     # Again where the copy took long enough for a file to change meanwhile. A check costs as much as
     # the copy of a small window.

@@ -172,8 +172,9 @@ ctypedef bint (*Expand)(
 ctypedef void (*ExpandRow)(
     const Job *job, RowCursor *cursor, Py_ssize_t y) noexcept nogil
 
-# Writes the rows of a PLANAR tile that are made of fewer stored ones.
-ctypedef void (*WriteRepeated)(
+# Writes the rows of a PLANAR tile: those that are made of fewer stored ones, or those that are
+# scaled and written past the cache.
+ctypedef void (*WriteRows)(
     Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
     const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil
 
@@ -202,7 +203,7 @@ cdef struct Job:
     Load load
     Expand expand
     ExpandRow expand_row
-    WriteRepeated write_repeated
+    WriteRows write_repeated, scale_streamed
     CountPatch count_patch
     bint sparse  # readahead looks at one array of a sample: all were resident for long
     c.cio_flag absent  # whether any page was
@@ -210,5 +211,6 @@ cdef struct Job:
     bint evicts  # windows, each when it has been read
     bint evicts_last  # all windows, when everything has been read
     Py_ssize_t chunk  # tiles that a thread takes at once
+    Py_ssize_t n_between  # tiles that other threads take before it takes more
     int64_t *changed  # [desc, counted through the outputs]: its file's last change, before the job
     Fault fault

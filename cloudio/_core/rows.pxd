@@ -35,7 +35,7 @@ cdef inline void process_tiles(void *context, size_t begin, size_t end, int slot
     for number in range(begin, end):
         if c.cio_is_raised(&job.fault.is_set):
             break
-        following = nth_tile(job, number + 1 if number + 1 < end else number)
+        following = nth_tile(job, following_tile(job, number, end))
         next_cursor = start_cursor(job, &following, following.array)
         if (tile.y == 0 or number == begin) and not populate_tile(job, &tile):
             break
@@ -56,6 +56,14 @@ cdef inline void process_tiles(void *context, size_t begin, size_t end, int slot
         evict_finished(job, begin, end)
 
 
+cdef inline size_t following_tile(const Job *job, size_t number, size_t end) noexcept nogil:
+    """The tile that this thread does next, after the last of a chunk the one that is likely."""
+    cdef size_t following = number + 1
+    if following == end:
+        following += job.n_between
+    return following if following < <size_t>(job.n_samples * job.n_sample_tiles) else number
+
+
 cdef inline void write_planar(
         Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
         const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil:
@@ -70,6 +78,9 @@ cdef inline void write_planar(
         transpose_rows(job, tile, cursor, scratch)
     if cursor.op.opcode == LOOK_UP:
         clip_window(job, tile, cursor)
+    if cursor.op.opcode == SCALE and job.store == c.CIO_STREAMED:
+        job.scale_streamed(job, tile, cursor, following, next_cursor, scratch, line)
+        return
     for y in range(tile.n_rows):
         ahead = y + job.rows_ahead
         if ahead < tile.n_rows:
@@ -79,6 +90,32 @@ cdef inline void write_planar(
         seek_row(job, tile, cursor, y, scratch)
         write_row(job, tile, cursor, y, 0, job.width, tile.dst + y * tile.dst_step, job.store,
                   line)
+
+
+cdef inline void scale_streamed(
+        Job *job, const Tile *tile, RowCursor *cursor, const Tile *following,
+        const RowCursor *next_cursor, char *scratch, c.cio_line *line) noexcept nogil:
+    """Write scaled rows past the cache; each prefetches one that is as long, between its lines."""
+    cdef const BandOp *op = cursor.op
+    cdef c.cio_scale_fn scale = job.rows.scale[op.type][tile.output.to][op.fills][c.CIO_STREAMED]
+    cdef bint is_like = (
+        following.output.kind == PLANAR and not following.window.transpose
+        and next_cursor.n_cols * next_cursor.op.item == job.width * op.item)
+    cdef Py_ssize_t y, ahead
+    for y in range(tile.n_rows):
+        ahead = y + job.rows_ahead
+        line.ahead = NULL
+        if ahead < tile.n_rows:
+            if not tile.window.transpose:
+                line.ahead = cursor.src + ahead * cursor.step
+        elif ahead - tile.n_rows < next_cursor.n_rows:
+            if is_like:
+                line.ahead = next_cursor.src + (ahead - tile.n_rows) * next_cursor.step
+            else:
+                prefetch_row(job, following, next_cursor, ahead - tile.n_rows)
+        seek_row(job, tile, cursor, y, scratch)
+        scale(cursor.row, tile.dst + y * tile.dst_step, job.width, &op.affine, line)
+    line.ahead = NULL
 
 
 cdef inline void write_repeated(

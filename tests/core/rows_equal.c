@@ -45,7 +45,7 @@ static int scales(const cio_rows *base, const cio_rows *rows, size_t n, size_t s
                 uint8_t *other = got + float_sizes[to] * shift;
                 /* Two rows, the second of which ends the line that the first began. */
                 const size_t rest = n / 3, first = n - rest;
-                cio_line line = {0};
+                cio_line line = {.ahead = n % 2 ? src : NULL};
                 spoil();
                 base->scale[type][to][fills][store](src, one, n, &how, NULL);
                 rows->scale[type][to][fills][store](src, other, first, &how, &line);
