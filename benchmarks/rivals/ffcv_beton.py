@@ -115,7 +115,7 @@ def opened_pages(task):
     import numba
 
     numba.set_num_threads(min(task.threads, numba.config.NUMBA_NUM_THREADS))
-    gather = compiled()
+    gather = compiled(task.dtype)
     image, label = task.allocate()
     stored = np.memmap(task.converted / "image.bin", _dtype(task), "r", shape=_shape(task))
     bands = tuple(stored[:, b] for b in range(len(task.bands)))

@@ -184,6 +184,16 @@ def test_outputs_of_rivals_are_those_of_numpy(dataset, module):
                 assert difference(read(1), expected(task, 1)) is None
 
 
+def test_the_stand_in_of_ffcv_reads_what_it_has_converted(dataset, tmp_path):
+    rival = importlib.import_module("benchmarks.rivals.ffcv_beton").RIVALS[1]
+    for package in rival.packages:
+        pytest.importorskip(package, reason=f"{rival.name} needs {package}")
+    task = make_task(dataset, BANDS, LABEL, (70, 37), 3, 2, threads=2)
+    rival.convert(task, tmp_path)
+    with rival.opened(replace(task, converted=tmp_path)) as read:
+        assert difference(read(1), expected(task, 1)) is None
+
+
 def test_products_of_float16_are_rounded_once(dataset):
     task = make_task(dataset, BANDS, None, (64, 64), 2, 1, threads=1, dtype="float16")
     image, _ = expected(task, 0)
