@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .job import Job
+from .measures import descendants
 
 ROOT = Path(__file__).parents[2]
 _MARK = "CLOUDIO_BENCHMARK_WORKER"
@@ -96,9 +97,17 @@ def _worker(python: Path, job: Job, printed: BinaryIO) -> Iterator[subprocess.Po
 
 
 def _end(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill a worker and what it has started, in whatever session or group that is."""
+    """Kill a worker and what it has started, in whatever session or group that is.
+
+    A worker adopts the orphans below it, so that those are its descendants, too, while it lives;
+    the mark finds what is left of one that has died.
+    """
+    below = descendants(process.pid) if process.poll() is None else []
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for pid in below:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         assert pipe is not None
