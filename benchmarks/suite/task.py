@@ -151,13 +151,14 @@ def expected(task: Task, k: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     return image, label
 
 
-def difference(
-    given: Sequence[Any], wanted: Sequence[np.ndarray | None], ulps: int = 0
-) -> str | None:
+def difference(given: Any, wanted: Sequence[np.ndarray | None], ulps: int = 0) -> str | None:
     """Return in words how an answer differs from numpy's, or None if it does not.
 
-    Bit for bit; with ``ulps``, a pixel may differ by so many units in the last place.
+    Bit for bit; with ``ulps``, a pixel may differ by so many units in the last place.  An array has
+    its pixels one after another: one in another order has left a part of the work to its user.
     """
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        return f"its answer is {type(given).__name__}, and no pair (image, label)"
     for what, mine, right in zip(("image", "label"), given, wanted, strict=True):
         if mine is None or right is None:
             if mine is not right:
@@ -167,6 +168,8 @@ def difference(
         if array.shape != right.shape or array.dtype != right.dtype:
             words = f"its {what} is {array.shape} {array.dtype}"
             return f"{words}; numpy's is {right.shape} {right.dtype}"
+        if not array.flags.c_contiguous:
+            return f"its {what} has strides {array.strides}; numpy's has {right.strides}"
         for k in _differing(array, right, ulps):
             return f"the {what} of sample {k} differs from numpy's"
     return None
@@ -175,7 +178,7 @@ def difference(
 def _differing(given: np.ndarray, right: np.ndarray, ulps: int) -> Iterator[int]:
     bits = f"u{right.itemsize}"
     for k in range(len(right)):
-        mine, yours = np.ascontiguousarray(given[k]), np.ascontiguousarray(right[k])
+        mine, yours = given[k], right[k]
         same = mine.view(bits) == yours.view(bits)
         if ulps and right.dtype.kind == "f":
             same |= np.abs(mine - yours) <= ulps * np.spacing(np.abs(yours))

@@ -73,6 +73,13 @@ def test_what_a_rival_has_started_ends_where_all_is_well(tmp_path, task):
     assert soon(lambda: all(map(is_gone, started)), 10)
 
 
+def test_what_a_rival_has_started_without_its_environment_ends_with_it(tmp_path, task):
+    pids = tmp_path / "pids"
+    starts = STARTS.format(path=str(pids)).replace("True)", "True, env={})")
+    work(planted(tmp_path, "starts", starts), "check", task)
+    assert soon(lambda: all(map(is_gone, pids.read_text().split())), 10)
+
+
 def test_a_rival_that_hangs_has_a_limit(tmp_path, task):
     file = planted(tmp_path, "hangs", "time.sleep(1000)")
     with pytest.raises(processes.RivalError, match="no answer in 2 s"):
@@ -95,6 +102,21 @@ def test_the_last_answer_of_a_round_is_checked(tmp_path, task):
     wrong = planted(tmp_path, "wrong", "if k == 2: image[1, 0, 0, 0] = 7")
     with pytest.raises(processes.WrongAnswerError, match="wrong, batch 2: the image of sample 1"):
         work(wrong, "time", task, plans=(plan,))
+
+
+LAZY = """
+class Lazy:
+    def __array__(self, dtype=None, copy=None):
+        time.sleep(0.05)
+        return image
+return Lazy(), label
+"""
+
+
+def test_what_is_computed_when_somebody_looks_is_timed(tmp_path, task):
+    plan = Plan(settle=1, timed=2, watched=1)
+    (timing,) = work(planted(tmp_path, "lazy", LAZY), "time", task, plans=(plan,))["timings"]
+    assert timing["seconds"] >= 0.1
 
 
 def test_a_slow_rival_is_timed_for_fewer_batches(tmp_path, task):
@@ -135,6 +157,12 @@ WRONG = {
     "stale": ("if k == 2: image, label = expected(task, 1)", "batch 2: the image of sample 0"),
     "dtype": ("image = image.astype(np.float64)", r"its image is \(2, 1, 8, 8\) float64"),
     "no_label": ("label = None", "batch 0: no label"),
+    "no_pair": ("return image", "its answer is ndarray, and no pair"),
+    "three": ("return image, label, k", "its answer is tuple, and no pair"),
+    "gaps": (
+        "image = np.repeat(image, 2, axis=3)[..., ::2]",
+        r"strides \(512, 512, 64, 8\); numpy's has \(256, 256, 32, 4\)",
+    ),
     "too_few": ("image = image[:1]", r"its image is \(1, 1, 8, 8\)"),
 }
 
@@ -172,7 +200,16 @@ WRONG_OUTPUTS = {
         "image = image.transpose(0, 3, 1, 2)",
         r"its image is \(2, 1, 8, 8\) float32; numpy's is \(2, 8, 8, 1\) float32",
     ),
-    "transposed": ({"channels_last": True}, "image = image.transpose(0, 2, 1, 3)", "of sample 0"),
+    "transposed": (
+        {"channels_last": True},
+        "image = image.transpose(0, 2, 1, 3).copy()",
+        "of sample 0",
+    ),
+    "a_view": (
+        {"channels_last": True},
+        "image = np.repeat(image, 2, axis=3)[..., :1]",
+        r"its image has strides \(512, 64, 8, 4\)",
+    ),
     "zeros": (
         {"bands": ()},
         "image = np.zeros((2, 0, 8, 8), np.float32)",
