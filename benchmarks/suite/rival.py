@@ -13,8 +13,8 @@ from typing import Any
 
 from .task import Task
 
-#: Reads batch 0, 1, 2, ... of a task, in this order, and returns (image, label) as numpy arrays or
-#: what numpy views without a copy, contiguous.  They may lie in memory that the next call writes to.
+#: Reads batch 0, 1, 2, ... of a task, in this order, and returns (image, label): contiguous numpy
+#: arrays, or what numpy views as such.  They may lie in memory that the next call writes to again.
 Read = Callable[[int], Any]
 
 SUITES = "warm", "outputs", "cold", "loader", "small", "formats", "stats"
