@@ -159,6 +159,10 @@ def _check(options: argparse.Namespace) -> None:
     """Raise RequestError for what would fail at the end of a run."""
     if options.rounds is not None and options.rounds < 1:
         raise RequestError(f"--rounds {options.rounds}; rounds must be 1 or more")
+    if options.timeout is not None and not options.timeout > 0:
+        raise RequestError(f"--timeout {options.timeout:g}; seconds must be more than 0")
+    if options.output.is_dir():
+        raise RequestError(f"--output {options.output}: it is a folder; give the name of a file")
     if not options.output.absolute().parent.is_dir():
         raise RequestError(f"--output {options.output}: there is no folder {options.output.parent}")
     for file in options.also:

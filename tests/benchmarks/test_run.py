@@ -240,6 +240,9 @@ def test_results_of_another_schema_are_refused(tmp_path):
         (["--rounds", "0"], "--rounds 0; rounds must be 1 or more"),
         (["--also", "none.py"], "--also none.py: there is no such file"),
         (["--output", "none/x.json"], "--output none/x.json: there is no folder none"),
+        (["--output", "."], "--output .: it is a folder; give the name of a file"),
+        (["--timeout", "0"], "--timeout 0; seconds must be more than 0"),
+        (["--timeout", "nan"], "--timeout nan; seconds must be more than 0"),
     ],
 )
 def test_what_would_fail_at_the_end_of_a_run_is_refused_at_once(tmp_path, data, arguments, words):
