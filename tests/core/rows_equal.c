@@ -47,7 +47,9 @@ static int scales(const cio_rows *base, const cio_rows *rows, size_t n, size_t s
                 const size_t rest = n / 3, first = n - rest;
                 cio_line line = {.ahead = n % 2 ? src : NULL};
                 spoil();
-                base->scale[type][to][fills][store](src, one, n, &how, NULL);
+                cio_line plain = {0};
+                base->scale[type][to][fills][store](src, one, n, &how, &plain);
+                cio_end_line(&plain);
                 rows->scale[type][to][fills][store](src, other, first, &how, &line);
                 rows->scale[type][to][fills][store](src + sizes[type] * first,
                                                     other + float_sizes[to] * first, rest, &how,
