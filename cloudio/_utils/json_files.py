@@ -49,6 +49,12 @@ def load_json(path: str | os.PathLike[str], what: str, wrong: str, parse: Callab
         raise RequestError.about(path, wrong) from None
 
 
+def refuse(wrong: bool, what: str) -> None:
+    """Raise ValueError if what a file holds is wrong."""
+    if wrong:
+        raise ValueError(f"it has {what}")
+
+
 def check_replaceable(path: Path, heads: Iterable[bytes], held: str) -> None:
     """Raise RequestError if a file is there that begins otherwise, and so has no ``held``."""
     if is_file(path):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.numbers import in_default_floats
 from .._utils.tensors import frozen, ratio
 from .._utils.text import escape_controls, listed
@@ -20,7 +21,6 @@ from .serialize import (
     int_or_none_from_plain,
     ints_from_plain,
     label_map_from_plain,
-    refuse,
     text_from_plain,
     texts_from_plain,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.tensors import frozen, ratio
 from .._utils.text import listed, percent, suggest
 from ..errors import RequestError
@@ -16,7 +17,7 @@ from .counts.histogram import Histogram, histogram_from_plain
 from .counts.scaled_band import ScaledBand
 from .provenance import Provenance, check_arrays, of_arrays, of_patches
 from .result import Result, Table, format_number
-from .serialize import floats_from_plain, ints_from_plain, refuse, texts_from_plain
+from .serialize import floats_from_plain, ints_from_plain, texts_from_plain
 
 
 @dataclass(frozen=True, eq=False, repr=False)

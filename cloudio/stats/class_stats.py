@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.numbers import in_default_floats, is_number
 from .._utils.tensors import ratio
 from .._utils.text import escape_controls, listed, percent, suggest
@@ -19,7 +20,6 @@ from .serialize import (
     int_or_none_from_plain,
     ints_from_plain,
     label_map_from_plain,
-    refuse,
     text_from_plain,
     texts_from_plain,
 )

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.tensors import frozen
 from .._utils.text import format_ranges
 from ..errors import RequestError
 from ..storage.listing import sort_splits
-from .serialize import int_from_plain, ints_from_plain, refuse
+from .serialize import int_from_plain, ints_from_plain
 
 # Patches that an error names.
 _MOST_NAMED = 12

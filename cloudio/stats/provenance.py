@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.text import escape_controls
 from ..errors import RequestError
 from ..layouts.band import Window
@@ -16,7 +17,6 @@ from .serialize import (
     floats_from_plain,
     int_from_plain,
     int_or_none_from_plain,
-    refuse,
     text_from_plain,
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._utils.json_files import refuse
 from .._utils.numbers import is_int64
 from .._utils.tensors import frozen
 from ..layouts.labels import LabelMap, reachable_classes
@@ -112,9 +113,3 @@ def _flat(entry: Any, n_axes: int) -> list[Any]:
         entry = [value for part in entry for value in part]
     refuse(not isinstance(entry, list), "another value than a list")
     return list(entry)
-
-
-def refuse(wrong: bool, what: str) -> None:
-    """Raise ValueError if what a file holds is wrong."""
-    if wrong:
-        raise ValueError(f"it has {what}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.json_files import refuse
 from ..._utils.tensors import frozen
 from ..._utils.text import listed
 from ...errors import RequestError
@@ -17,7 +18,6 @@ from ..serialize import (
     floats_from_plain,
     fraction_from_plain,
     ints_from_plain,
-    refuse,
     texts_from_plain,
 )
 from .histogram import Histogram, histogram_from_plain

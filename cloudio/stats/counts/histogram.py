@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..._utils.json_files import refuse
 from ..._utils.tensors import frozen
-from ..serialize import ints_from_plain, refuse
+from ..serialize import ints_from_plain
 
 # Numbers of two bytes are added in an array of all of them.
 _MOST_IN_ONE = 1 << 16

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.json_files import refuse
 from ...errors import LayoutError
 from ...layouts.layout import Layout
 from ...layouts.toml_writer import to_toml
 from ...reading.scan import RECORD
 from ..part_counts import ArrayPart, PartCounts, SparseCounts
-from .values import MOST_PATCHES, numbers_of, refuse, runs_of, seconds, text, whole
+from .values import MOST_PATCHES, numbers_of, runs_of, seconds, text, whole
 
 # Numbers of two bytes or less are counted each, and floats by their upper half.
 _HISTOGRAMS = 256, 65_536

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..._utils.json_files import refuse
 from ..meaning import SkippedCheck
 from ..repetition.report import Repetition
 from .counts import counts_from_plain, counts_to_plain
-from .values import refuse, seconds, text, whole
+from .values import seconds, text, whole
 
 
 def fields_to_plain(fields: Mapping[str, Any]) -> dict[str, Any]:

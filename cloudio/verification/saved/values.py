@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._utils.json_files import refuse
 from ..._utils.numbers import is_int64
 
 # More would take 100 GB of memory; a file can claim them.
@@ -47,8 +48,3 @@ def whole(entry: Any) -> int:
 def seconds(entry: Any) -> float:
     refuse(type(entry) not in (int, float), "another value than a number")
     return float(entry)
-
-
-def refuse(wrong: bool, what: str) -> None:
-    if wrong:
-        raise ValueError(f"it has {what}")
