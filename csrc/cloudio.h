@@ -125,16 +125,18 @@ const cio_rows *cio_rows_available(size_t k);
 /* Make every streamed row visible to other threads: once at the end of a run of rows. */
 void cio_store_fence(void);
 
-/* Prefetch a line into the second level of cache: the first has too few lines in flight
- * (docs/decisions/prefetch-rows.md). No function: gcc treats one that only prefetches as one without
- * effects, and drops its calls. */
+/* Prefetch a line into a level of cache: 3 is the nearest, 2 the second. No function: gcc treats one
+ * that only prefetches as one without effects, and drops its calls. */
 #if defined(__GNUC__)
-#define CIO_PREFETCH_LINE(line) __builtin_prefetch(line, 0, 2)
+#define CIO_PREFETCH(line, level) __builtin_prefetch(line, 0, level)
 #elif defined(_M_X64)
-#define CIO_PREFETCH_LINE(line) _mm_prefetch((const char *)(line), 2) /* _MM_HINT_T1 */
+#define CIO_PREFETCH(line, level) _mm_prefetch((const char *)(line), 4 - (level)) /* T0, T1 */
 #else
-#define CIO_PREFETCH_LINE(line) (void)(line)
+#define CIO_PREFETCH(line, level) (void)(line)
 #endif
+
+/* Into the second level: the first has too few lines in flight (docs/decisions/prefetch-rows.md). */
+#define CIO_PREFETCH_LINE(line) CIO_PREFETCH(line, 2)
 
 /* Prefetch a row that will be read soon. */
 static inline void cio_prefetch_row(const void *src, size_t n_bytes)

@@ -269,12 +269,8 @@ static inline void prefetch_line(const char *line)
 {
 #if defined(__GNUC__)
     __asm__ volatile(""); /* as in cio_prefetch_row */
-    __builtin_prefetch(line, 0, 3);
-#elif defined(_M_X64)
-    _mm_prefetch(line, 1); /* _MM_HINT_T0 */
-#else
-    (void)line;
 #endif
+    CIO_PREFETCH(line, 3);
 }
 
 /* `ahead`, a later row, is prefetched line by line: many prefetches at once wait for each other. */
